@@ -1,0 +1,1 @@
+//! The runner's protocol: inputs, event, workflow commands, output files, masks.

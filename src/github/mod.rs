@@ -1,0 +1,1 @@
+//! GitHub's API, typed. Effects only.

@@ -1,0 +1,1 @@
+//! Images: tags and buildx arguments (pure), running buildx, registry login.

@@ -1,0 +1,36 @@
+//! Roadstead takes a commit to a verified, running service, and takes it back.
+//!
+//! The map is ARCHITECTURE.md; the arrows between these modules are held by `tests/architecture.rs`.
+
+/// The runner's protocol: inputs, event, workflow commands, output files, masks.
+pub mod action;
+/// The command line: the same operations on a laptop, and the wiring of adapters.
+pub mod cli;
+/// The deploy file: its types, its checks, and the merge of inputs over file over defaults.
+pub mod config;
+/// Sources of evidence about a release: alarms (and later counts and probes).
+pub mod gates;
+/// GitHub's API, typed: which commits lie between two versions.
+pub mod github;
+/// Building and pushing images: tags and buildx arguments (pure), running buildx, registry login.
+pub mod image;
+/// Event, configuration and observed state in; steps, and why, out.
+pub mod plan;
+/// What went wrong, for the person reading a red job at night.
+pub mod problem;
+/// The embedded cloud: an in-process AWS with a virtual clock and faults.
+pub mod rehearsal;
+/// The core nouns: image, version, observed state, health, outcome.
+pub mod release;
+/// What happened (values) as log, annotations, summary and outputs.
+pub mod report;
+/// Which version to return to, and the steps that lead there.
+pub mod rollback;
+/// The shell: read, plan, walk, report; walks the undo; handles cancel.
+pub mod run;
+/// How a release reaches traffic: strategies as steps.
+pub mod strategy;
+/// The only doors to process, clock, disk and environment.
+pub mod sys;
+/// The places a release can go: the Target trait, the one list, one folder per place.
+pub mod targets;

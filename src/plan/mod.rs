@@ -1,0 +1,1 @@
+//! Event, configuration and observed state in; steps, and why, out. Pure.

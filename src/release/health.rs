@@ -1,0 +1,79 @@
+//! How a version fares. Only [`Health::Healthy`] is success, and it carries its proof.
+
+use serde::Serialize;
+
+use super::{Digest, Version};
+use crate::problem::Problem;
+
+/// One look at a rollout.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Health {
+    /// Ours, complete, by our digest, with all traffic.
+    Healthy(Proof),
+    /// On its way; nothing speaks against it yet.
+    Progressing(Progress),
+    /// It will never become healthy, and nobody is taking it back yet.
+    Failing(Failure),
+    /// The provider is taking it back by itself.
+    RollingBack(Failure),
+    /// The provider took it back; `to` serves.
+    RolledBack(Failure, Option<Version>),
+    /// The provider tried to take it back and could not.
+    RollbackFailed(Failure),
+    /// It ended without success and without a rollback (stopped by a person, or rollback switched off).
+    Stopped(Failure),
+    /// A newer rollout, named here, took over.
+    Superseded(String),
+    /// The provider said something that we do not know, or nothing; never success and never failure.
+    Unknown(String),
+}
+
+/// How success is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Proof {
+    /// The version that serves.
+    pub version: Version,
+    /// The digest that runs, as the provider resolved it.
+    pub digest: Option<Digest>,
+    /// The evidence in words, such as `service deployment SUCCESSFUL, 4 of 4 targets healthy`.
+    pub evidence: String,
+}
+
+/// How far a rollout is.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Progress {
+    /// Copies of the new version that run.
+    pub running: u32,
+    /// Copies that start.
+    pub pending: u32,
+    /// Copies that are asked for.
+    pub desired: u32,
+    /// Copies of the new version that failed so far.
+    pub failed: u32,
+    /// The provider's own words for the stage, such as `IN_PROGRESS`.
+    pub stage: String,
+    /// New lines of the provider's story since `probe` was first called, oldest first (untrusted text).
+    pub events: Vec<String>,
+}
+
+/// Why a rollout failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    /// The cause as a problem: code, sentence, help.
+    pub problem: Problem,
+    /// The exit code of the container, if one exited.
+    pub exit_code: Option<i64>,
+    /// The last lines the container wrote, oldest first, at most 20 (untrusted text).
+    pub logs: Vec<LogLine>,
+    /// Whether waiting longer could not help.
+    pub permanent: bool,
+}
+
+/// A line that a container wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LogLine {
+    /// Milliseconds since the epoch, as the log service has it.
+    pub at_ms: i64,
+    /// The line, untrusted.
+    pub text: String,
+}

@@ -1,0 +1,177 @@
+//! Image references and digests: read and written by the rules of the distribution specification.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Serialize;
+
+/// A content digest: `sha256:` and 64 lower-case hex digits (OCI image-spec, descriptor).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Digest(String);
+
+impl Digest {
+    /// The whole digest, with its algorithm.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The first twelve hex digits, for people.
+    pub fn short(&self) -> &str {
+        &self.0[7..19]
+    }
+}
+
+impl FromStr for Digest {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let hex = text.strip_prefix("sha256:").unwrap_or_default();
+        let good = hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        good.then(|| Self(text.to_owned()))
+            .ok_or_else(|| format!("`{text}` is not sha256: and 64 hex digits"))
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where an image is: registry, repository, and a tag, a digest, or both.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ImageRef {
+    /// Host with optional port; empty for Docker Hub's short names.
+    pub registry: String,
+    /// Repository, such as `acme/backend`.
+    pub repository: String,
+    /// Tag, if the reference has one.
+    pub tag: Option<String>,
+    /// Digest, if the reference has one; wins over the tag.
+    pub digest: Option<Digest>,
+}
+
+impl ImageRef {
+    /// Registry and repository, without tag and digest.
+    pub fn name(&self) -> String {
+        if self.registry.is_empty() {
+            self.repository.clone()
+        } else {
+            format!("{}/{}", self.registry, self.repository)
+        }
+    }
+
+    /// The same image, pinned to `digest` and to nothing else.
+    pub fn pinned(&self, digest: Digest) -> Self {
+        Self { tag: None, digest: Some(digest), ..self.clone() }
+    }
+
+    /// The same repository with `tag`.
+    pub fn tagged(&self, tag: &str) -> Self {
+        Self { tag: Some(tag.to_owned()), digest: None, ..self.clone() }
+    }
+}
+
+impl FromStr for ImageRef {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (rest, digest) = match text.split_once('@') {
+            Some((rest, digest)) => (rest, Some(digest.parse()?)),
+            None => (text, None),
+        };
+        let (registry, path) = split_registry(rest);
+        let (repository, tag) = split_tag(path);
+        check_repository(repository)
+            .and_then(|()| tag.map_or(Ok(()), check_tag))
+            .map_err(|why| format!("`{text}`: {why}"))?;
+        Ok(Self {
+            registry: registry.into(),
+            repository: repository.into(),
+            tag: tag.map(Into::into),
+            digest,
+        })
+    }
+}
+
+/// The part before the first slash is a registry only when it looks like a host.
+fn split_registry(text: &str) -> (&str, &str) {
+    match text.split_once('/') {
+        Some((host, rest)) if host.contains(['.', ':']) || host == "localhost" => (host, rest),
+        _ => ("", text),
+    }
+}
+
+fn split_tag(path: &str) -> (&str, Option<&str>) {
+    path.rsplit_once(':').map_or((path, None), |(repository, tag)| (repository, Some(tag)))
+}
+
+fn check_repository(repository: &str) -> Result<(), String> {
+    let part = |p: &str| {
+        !p.is_empty()
+            && p.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b))
+            && p.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && p.ends_with(|c: char| c.is_ascii_alphanumeric())
+    };
+    let good = repository.len() <= 255 && repository.split('/').all(part);
+    good.then_some(()).ok_or_else(|| format!("`{repository}` is not a repository name"))
+}
+
+fn check_tag(tag: &str) -> Result<(), String> {
+    let good = (1..=128).contains(&tag.len())
+        && !tag.starts_with(['.', '-'])
+        && tag.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+    good.then_some(()).ok_or_else(|| format!("`{tag}` is not a tag"))
+}
+
+impl fmt::Display for ImageRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name())?;
+        if let Some(tag) = &self.tag {
+            write!(f, ":{tag}")?;
+        }
+        if let Some(digest) = &self.digest {
+            write!(f, "@{digest}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for ImageRef {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_are_read_and_written_back() {
+        let hex = "a".repeat(64);
+        for text in [
+            "nginx".to_owned(),
+            "acme/app:1.2".to_owned(),
+            "127.0.0.1:5000/acme/app:sha-c0ffee1".to_owned(),
+            "111111111111.dkr.ecr.eu-west-1.amazonaws.com/acme/app".to_owned(),
+            format!("localhost/app:1@sha256:{hex}"),
+        ] {
+            assert_eq!(text.parse::<ImageRef>().map(|r| r.to_string()), Ok(text));
+        }
+    }
+
+    #[test]
+    fn a_port_is_not_a_tag() {
+        let image: ImageRef = "localhost:5000/app".parse().unwrap();
+        assert_eq!((image.registry.as_str(), image.tag), ("localhost:5000", None));
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for text in ["", "a b", "App", "app:", "app@sha256:12", "app:-x", "-oProxy", "a//b", "app:a b"] {
+            assert!(text.parse::<ImageRef>().is_err(), "{text}");
+        }
+    }
+}

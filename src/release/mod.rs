@@ -1,0 +1,35 @@
+//! The core nouns: what is released, what was seen, how it fares, how it ended. Values only; no I/O, no time.
+
+mod health;
+mod image;
+mod observed;
+mod outcome;
+
+pub use health::{Failure, Health, LogLine, Progress, Proof};
+pub use image::{Digest, ImageRef};
+pub use observed::{Change, Changes, InFlight, Observed, Rollout, Split, Traffic, Version};
+pub use outcome::Outcome;
+
+/// What a target is asked to bring into service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Release {
+    /// Name of the service in the deploy file.
+    pub service: String,
+    /// Name of the environment in the deploy file.
+    pub environment: String,
+    /// The image, by digest; `None` where only settings change.
+    pub image: Option<ImageRef>,
+    /// The definition from the user's file, if the deploy file names one.
+    pub definition: Option<Definition>,
+    /// The commit this comes from, for records and links.
+    pub commit: Option<String>,
+}
+
+/// A definition file of the user's, as read from disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Definition {
+    /// Its path as the user wrote it.
+    pub path: String,
+    /// Its text, unchanged.
+    pub text: String,
+}

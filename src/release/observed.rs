@@ -1,0 +1,109 @@
+//! What a target saw, and what would change: values that plans are made of.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Digest, Health, ImageRef};
+
+/// A version as its target knows it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Version {
+    /// The provider's own identifier, such as a task definition ARN.
+    pub id: String,
+    /// The short form for people, such as `backend:42`.
+    pub label: String,
+}
+
+/// What a target can do with traffic; a strategy beyond it is refused in the plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Traffic {
+    /// The provider replaces old by new by itself.
+    Whole,
+    /// All traffic can be switched at once between two versions.
+    Switch,
+    /// Any share of traffic can go to the new version.
+    Weighted,
+}
+
+/// Who gets which share of traffic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Split {
+    /// The version that gets `percent`; the rest stays where it is.
+    pub version: Version,
+    /// 0 to 100.
+    pub percent: u8,
+    /// Start again even where the version already is the provider's wish (a redeploy after a failure).
+    pub force: bool,
+}
+
+/// A movement of traffic that was started: what `probe` looks at.
+///
+/// The same version can be rolled out twice, so the version alone does not say which rollout is meant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
+pub struct Rollout {
+    /// Identifier of the version that should get the traffic.
+    pub version: String,
+    /// The short form of that version.
+    pub label: String,
+    /// The provider's identifiers of the movement, such as deployment id and service deployment ARN, in the
+    /// order the target documents; empty where nothing had to move.
+    pub ids: Vec<String>,
+}
+
+/// A movement of traffic that somebody started and that has not ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InFlight {
+    /// The movement.
+    pub rollout: Rollout,
+    /// Whether the provider is already taking it back.
+    pub rolling_back: bool,
+}
+
+/// What runs now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observed {
+    /// The version that the provider is asked to run; `None` where nothing runs yet.
+    pub version: Option<Version>,
+    /// The image of the container we would change, as its definition says.
+    pub image: Option<ImageRef>,
+    /// The digest that really runs, where the provider says so.
+    pub digest: Option<Digest>,
+    /// How it fares.
+    pub health: Health,
+    /// The last version that completed healthy and is not the one asked for now; where a rollback would go.
+    pub previous: Option<Version>,
+    /// Work in flight.
+    pub in_flight: Option<InFlight>,
+    /// How many copies are asked for.
+    pub desired: u32,
+    /// The running definition, word for word as the provider has it.
+    pub definition: Value,
+    /// The service itself, word for word as the provider describes it.
+    pub raw: Value,
+    /// Where people reach the service or look at it, for the summary.
+    pub url: Option<String>,
+}
+
+/// One field that would change; values of secrets are never in here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// What changes, such as `image`, `environment NEW_FLAG` or `memory`.
+    pub field: String,
+    /// Value now; `None` when it is new or must not be shown.
+    pub from: Option<String>,
+    /// Value after; `None` when it goes away or must not be shown.
+    pub to: Option<String>,
+}
+
+/// Everything that would change; empty means unchanged.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(transparent)]
+pub struct Changes(pub Vec<Change>);
+
+impl Changes {
+    /// Nothing would change.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}

@@ -1,0 +1,1 @@
+//! What happened (values) as log, annotations, summary and outputs. Nothing here decides.

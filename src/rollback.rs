@@ -1,0 +1,1 @@
+//! Which version to return to, and the steps that lead there. Pure.

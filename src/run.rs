@@ -1,0 +1,1 @@
+//! The shell: read, plan, walk, report; walks the undo; handles cancel.

@@ -1,0 +1,1 @@
+//! How a release reaches traffic: strategies as steps. Pure.

@@ -1,0 +1,69 @@
+//! Files: small, whole reads and writes, with the path in every error.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+/// The text of a file. Errors when it is missing, not UTF-8, or larger than 8 MiB.
+pub fn read_text(path: &Path) -> Result<String> {
+    let size = std::fs::metadata(path).with_context(|| format!("reading {}", path.display()))?.len();
+    anyhow::ensure!(size <= 8 << 20, "reading {}: {size} bytes are more than 8 MiB", path.display());
+    std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))
+}
+
+/// The bytes of a file.
+pub fn read_bytes(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("reading {}", path.display()))
+}
+
+/// Writes a file anew, creating the folders above it.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent).with_context(|| format!("creating {}", parent.display()))?;
+    }
+    std::fs::write(path, bytes).with_context(|| format!("writing {}", path.display()))
+}
+
+/// Appends to a file in one write, creating it when missing.
+pub fn append(path: &Path, bytes: &[u8]) -> Result<()> {
+    let context = || format!("appending to {}", path.display());
+    let mut file = std::fs::OpenOptions::new().append(true).create(true).open(path).with_context(context)?;
+    file.write_all(bytes).with_context(context)
+}
+
+/// Whether something is at `path`.
+pub fn exists(path: &Path) -> bool {
+    path.exists()
+}
+
+/// Every file and symbolic link below `root`, relative to it, sorted by path; links are not followed.
+pub fn walk(root: &Path) -> Result<Vec<PathBuf>> {
+    let (mut found, mut open) = (Vec::new(), vec![PathBuf::new()]);
+    while let Some(folder) = open.pop() {
+        let full = root.join(&folder);
+        for entry in std::fs::read_dir(&full).with_context(|| format!("listing {}", full.display()))? {
+            let entry = entry.with_context(|| format!("listing {}", full.display()))?;
+            let path = folder.join(entry.file_name());
+            if entry.file_type()?.is_dir() { open.push(path) } else { found.push(path) }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Where a symbolic link points, or `None` where `path` is none.
+pub fn link_target(path: &Path) -> Option<PathBuf> {
+    std::fs::read_link(path).ok()
+}
+
+/// Whether the owner may execute the file at `path`.
+pub fn is_executable(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o100 != 0)
+}
+
+/// A folder that only this user can read and that is gone when the value is dropped.
+pub fn private_folder() -> Result<tempfile::TempDir> {
+    tempfile::Builder::new().prefix("roadstead-").tempdir().context("creating a temporary folder")
+}

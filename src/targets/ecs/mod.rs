@@ -1,0 +1,1 @@
+//! Amazon ECS: order of calls only.

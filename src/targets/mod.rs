@@ -1,0 +1,42 @@
+//! The places a release can go: one trait, one list, one folder per place. No target knows another.
+
+use async_trait::async_trait;
+
+use crate::problem::Problem;
+use crate::release::{Changes, Health, Observed, Release, Rollout, Split, Traffic, Version};
+
+pub mod ecs;
+
+/// One capability: bring a release into service at a place, and take it back.
+///
+/// `observe`, `check` and `probe` read only; `stage` makes a version exist without traffic; `route` is the only
+/// one that changes what users see.
+#[async_trait(?Send)]
+pub trait Target {
+    /// What this place can do with traffic.
+    fn traffic(&self) -> Traffic;
+
+    /// What runs now. Errors when it cannot be read or does not exist.
+    async fn observe(&self) -> Result<Observed, Problem>;
+
+    /// What `release` would change, field by field; empty means unchanged. Pure.
+    fn changes(&self, release: &Release, seen: &Observed) -> Result<Changes, Vec<Problem>>;
+
+    /// Problems that need no call to be found, with their places in the user's files. Pure.
+    fn lint(&self, release: &Release) -> Vec<Problem>;
+
+    /// Everything that can be known to go wrong before the first change; reads only.
+    async fn check(&self, release: &Release, seen: &Observed) -> Vec<Problem>;
+
+    /// Makes the new version exist, without traffic; the same release twice gives the same version.
+    async fn stage(&self, release: &Release, seen: &Observed) -> Result<Version, Problem>;
+
+    /// Moves traffic; the only one that changes what users see. Asking twice moves once.
+    async fn route(&self, split: &Split) -> Result<Rollout, Problem>;
+
+    /// One look at a rollout, without waiting. An error is neither healthy nor failed.
+    async fn probe(&self, rollout: &Rollout) -> Result<Health, Problem>;
+
+    /// Takes away what `version` left behind once it has no traffic.
+    async fn retire(&self, version: &Version) -> Result<(), Problem>;
+}
