@@ -1,1 +1,5 @@
-//! The embedded cloud: an in-process AWS with a virtual clock and faults. Knows wire protocols, not the core.
+//! The embedded cloud: an in-process AWS with a virtual clock and faults, and the same over HTTP on loopback.
+//! It knows wire protocols and AWS's behaviour; it shares no code with the engine, so that a mistake there cannot hide here.
+
+pub mod call;
+pub mod world;

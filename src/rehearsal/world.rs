@@ -1,0 +1,72 @@
+//! The state that several services of the cloud share, as plain data. Behaviour lives with the service that owns it.
+
+use std::collections::BTreeMap;
+
+/// A CloudWatch alarm.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Alarm {
+    /// `OK`, `ALARM` or `INSUFFICIENT_DATA`.
+    pub state: String,
+    /// When it last changed, epoch seconds.
+    pub since: f64,
+    /// A composite alarm is only listed when asked for.
+    pub composite: bool,
+}
+
+/// A target of a target group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetState {
+    /// IP address.
+    pub id: String,
+    /// Port.
+    pub port: u16,
+    /// `initial`, `healthy`, `unhealthy`, `draining` or `unused`.
+    pub state: String,
+    /// Reason code such as `Target.ResponseCodeMismatch`; empty when healthy.
+    pub reason: String,
+    /// Words for the reason; empty when healthy.
+    pub description: String,
+}
+
+/// An image of a repository.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Image {
+    /// `sha256:…` of the manifest bytes.
+    pub digest: String,
+    /// The manifest, byte for byte.
+    pub manifest: String,
+    /// Media type of the manifest.
+    pub media_type: String,
+    /// Tags that point here.
+    pub tags: Vec<String>,
+    /// When it was pushed, epoch seconds.
+    pub pushed_at: f64,
+}
+
+/// An ECR repository.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Repository {
+    /// Tags may not be moved.
+    pub immutable: bool,
+    /// Images, oldest first.
+    pub images: Vec<Image>,
+    /// Config blobs and the like, by digest.
+    pub blobs: BTreeMap<String, String>,
+}
+
+/// What the services share.
+#[derive(Debug, Clone, Default)]
+pub struct World {
+    /// Account id, 12 digits.
+    pub account: String,
+    /// Region, such as `eu-west-1`.
+    pub region: String,
+    /// Alarms by name.
+    pub alarms: BTreeMap<String, Alarm>,
+    /// Log lines (epoch milliseconds, text) by group and stream.
+    pub logs: BTreeMap<(String, String), Vec<(i64, String)>>,
+    /// Targets by target group ARN.
+    pub targets: BTreeMap<String, Vec<TargetState>>,
+    /// Repositories by name.
+    pub repositories: BTreeMap<String, Repository>,
+}
