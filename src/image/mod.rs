@@ -1,1 +1,10 @@
-//! Images: tags and buildx arguments (pure), running buildx, registry login.
+//! Images: tags and buildx arguments (pure), running buildx, registry login, finding and tagging by digest.
+//! What is deployed is always a digest; tags are names for people and for the next run.
+
+pub mod builder;
+pub mod registry;
+pub mod settings;
+
+pub use builder::{BuildRequest, Builder, Built};
+pub use registry::{Found, Login, Registry};
+pub use settings::Build;
