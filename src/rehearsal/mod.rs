@@ -2,4 +2,8 @@
 //! It knows wire protocols and AWS's behaviour; it shares no code with the engine, so that a mistake there cannot hide here.
 
 pub mod call;
+pub mod client;
+pub mod server;
+pub mod time;
+pub mod wire;
 pub mod world;
