@@ -7,6 +7,8 @@ pub mod agenda;
 pub mod call;
 /// Seeded choices.
 pub mod chance;
+/// The cloud as an HTTP client of the SDK, in process.
+pub mod client;
 /// The cloud as a value.
 pub mod cloud;
 /// Which service answers a call.
@@ -25,10 +27,16 @@ pub mod policy;
 pub mod record;
 /// The scenario file.
 pub mod scenario;
+/// The cloud over HTTP on loopback.
+pub mod server;
 /// From a scenario to a world.
 pub mod setup;
 /// Request-rate buckets.
 pub mod throttle;
+/// Times as the protocols write them.
+pub mod time;
+/// Wire protocols.
+pub mod wire;
 /// The state that services share.
 pub mod world;
 
