@@ -2,8 +2,11 @@
 //! What is deployed is always a digest; tags are names for people and for the next run.
 
 pub mod builder;
+pub mod ignore;
 pub mod registry;
 pub mod settings;
+pub mod tags;
+pub mod tree;
 
 pub use builder::{BuildRequest, Builder, Built};
 pub use registry::{Found, Login, Registry};
