@@ -84,5 +84,7 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// A folder that only this user can read and that is gone when the value is dropped.
 pub fn private_folder() -> Result<tempfile::TempDir> {
-    tempfile::Builder::new().prefix("roadstead-").tempdir().context("creating a temporary folder")
+    let owner_only = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    let mut folder = tempfile::Builder::new();
+    folder.prefix("roadstead-").permissions(owner_only).tempdir().context("creating a temporary folder")
 }
