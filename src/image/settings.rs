@@ -196,10 +196,8 @@ mod tests {
 
     #[test]
     fn secrets_are_read_in_all_three_forms() {
-        let variable = |id: &str, name: &str| Secret {
-            id: id.into(),
-            source: SecretSource::Variable(name.into()),
-        };
+        let variable =
+            |id: &str, name: &str| Secret { id: id.into(), source: SecretSource::Variable(name.into()) };
         let file = Secret { id: "ca".into(), source: SecretSource::File("certs/ca.pem".into()) };
         for (entry, expected) in [
             ("NPM_TOKEN", variable("NPM_TOKEN", "NPM_TOKEN")),
@@ -220,7 +218,8 @@ mod tests {
 
     #[test]
     fn everything_wrong_is_said_at_once() {
-        let build = read("{ args: { NPM_TOKEN: x, 'a b': y, PORT: z }, secrets: ['a=b'], platforms: [arm64] }");
+        let build =
+            read("{ args: { NPM_TOKEN: x, 'a b': y, PORT: z }, secrets: ['a=b'], platforms: [arm64] }");
         let codes: Vec<_> = build.problems().into_iter().map(|p| (p.code, p.is_error())).collect();
         let (bad, plain) = ((Code::ConfigInvalid, true), (Code::SecretInPlainText, false));
         assert_eq!(codes, [bad, bad, plain, bad]);
