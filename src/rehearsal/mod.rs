@@ -3,7 +3,18 @@
 
 pub mod call;
 pub mod client;
+pub mod cloudwatch;
+pub mod credentials;
+pub mod ecr;
+pub mod elbv2;
+pub mod iam;
+pub mod logs;
+pub mod members;
+pub mod oidc;
+pub mod policy;
 pub mod server;
+pub mod services;
+pub mod sts;
 pub mod time;
 pub mod wire;
 pub mod world;

@@ -2,6 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::oidc::Workflow;
+use super::policy::Policy;
+use super::sts::Trust;
+
 /// A CloudWatch alarm.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Alarm {
@@ -54,6 +58,29 @@ pub struct Repository {
     pub blobs: BTreeMap<String, String>,
 }
 
+/// Credentials that STS handed out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Session {
+    /// When they were issued, epoch seconds.
+    pub issued: f64,
+    /// When they expire, epoch seconds.
+    pub expires: f64,
+    /// ARN of the assumed role session, as in refusals and in GetCallerIdentity.
+    pub arn: String,
+}
+
+/// A real registry that stands behind ECR.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Registry {
+    /// Host and port, as in image references: ECR's `proxyEndpoint` without the scheme.
+    pub endpoint: String,
+    /// What ECR's token decodes to, before the colon.
+    pub username: String,
+    /// What ECR's token decodes to, after the colon.
+    pub password: String,
+}
+
 /// What the services share.
 #[derive(Debug, Clone, Default)]
 pub struct World {
@@ -61,6 +88,10 @@ pub struct World {
     pub account: String,
     /// Region, such as `eu-west-1`.
     pub region: String,
+    /// The workflow run that the runner's token endpoint vouches for.
+    pub workflow: Workflow,
+    /// Whom the account's roles trust.
+    pub trust: Trust,
     /// Alarms by name.
     pub alarms: BTreeMap<String, Alarm>,
     /// Log lines (epoch milliseconds, text) by group and stream.
@@ -69,4 +100,19 @@ pub struct World {
     pub targets: BTreeMap<String, Vec<TargetState>>,
     /// Repositories by name.
     pub repositories: BTreeMap<String, Repository>,
+    /// A real registry behind ECR; images in it are not known here.
+    pub registry: Option<Registry>,
+    /// Credentials that STS issued, by access key id. Whoever issues credentials inserts here.
+    pub sessions: BTreeMap<String, Session>,
+    /// Which actions the caller may take.
+    pub policy: Policy,
+    /// ARN of a caller whose access key is in no session.
+    pub caller: String,
+}
+
+impl World {
+    /// The ARN that stands in refusals for the caller with this access key.
+    pub fn caller_arn(&self, access_key: Option<&str>) -> &str {
+        access_key.and_then(|key| self.sessions.get(key)).map_or(self.caller.as_str(), |s| s.arn.as_str())
+    }
 }

@@ -124,7 +124,7 @@ pub struct Named {
 /// Writes an answer in the protocol of its request.
 pub fn write(spoken: &Spoken, answer: Answer, id: &str) -> Response<Bytes> {
     let value = match answer {
-        Ok(value) => shapes::with_links(&spoken.call, &spoken.origin, value),
+        Ok(value) => shapes::without_nulls(shapes::with_links(&spoken.call, &spoken.origin, value)),
         Err(refusal) => return refuse(spoken.protocol, &refusal, id),
     };
     let body = match spoken.protocol {
