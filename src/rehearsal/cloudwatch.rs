@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::call::{Answer, Call, Refusal};
-use super::members::{count, not_modelled, page, text, texts};
+use super::dispatch::not_modelled;
+use super::members::{count, page, text, texts};
 use super::world::{Alarm, World};
 
 /// Alarms a page has when the client does not say, and at most.

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::call::{Answer, Call, Refusal};
-use super::members::{count, list, not_modelled, page, text, texts};
+use super::dispatch::not_modelled;
+use super::members::{count, list, page, text, texts};
 use super::world::{TargetState, World};
 
 /// Answers a call to Elastic Load Balancing.

@@ -5,7 +5,8 @@ use std::ops::Range;
 use serde_json::{Value, json};
 
 use super::call::{Answer, Call, Refusal};
-use super::members::{count, not_modelled, page, text};
+use super::dispatch::not_modelled;
+use super::members::{count, page, text};
 use super::world::World;
 
 /// Events of one answer, at most and unless the client says less.

@@ -2,8 +2,6 @@
 
 use serde_json::Value;
 
-use super::call::{Call, Refusal};
-
 /// A text member; empty when absent.
 pub fn text<'a>(input: &'a Value, name: &str) -> &'a str {
     input.get(name).and_then(Value::as_str).unwrap_or_default()
@@ -36,15 +34,6 @@ pub fn page<T>(items: Vec<T>, limit: usize, token: &str) -> Option<(Vec<T>, Opti
     let next = from.saturating_add(limit);
     let more = (next < items.len()).then(|| format!("page-{next:08x}"));
     Some((items.into_iter().skip(from).take(limit).collect(), more))
-}
-
-/// What an operation that is not modelled answers: never an empty success.
-pub fn not_modelled(call: &Call) -> Refusal {
-    Refusal {
-        status: 501,
-        code: "NotModelled".into(),
-        message: format!("The embedded cloud does not model {} of {}.", call.operation, call.service),
-    }
 }
 
 #[cfg(test)]

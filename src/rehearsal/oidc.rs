@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::call::{Answer, Call, Refusal};
-use super::members::{not_modelled, text};
+use super::dispatch::not_modelled;
+use super::members::text;
 use super::world::World;
 
 /// Who issues the tokens.

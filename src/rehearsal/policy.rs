@@ -46,7 +46,8 @@ pub fn action(service: &str, operation: &str) -> String {
     format!("{prefix}:{operation}")
 }
 
-fn matches(pattern: &str, action: &str) -> bool {
+/// Whether a pattern with `*` matches an action.
+pub fn matches(pattern: &str, action: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern.eq_ignore_ascii_case(action),
         Some((head, rest)) => {

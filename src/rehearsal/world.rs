@@ -2,9 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use super::agenda::Agenda;
+use super::chance::Chance;
+use super::ecs;
+use super::faults::Mischief;
 use super::oidc::Workflow;
 use super::policy::Policy;
+use super::scenario::Timings;
 use super::sts::Trust;
+use super::throttle::Buckets;
 
 /// A CloudWatch alarm.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,6 +62,8 @@ pub struct Repository {
     pub images: Vec<Image>,
     /// Config blobs and the like, by digest.
     pub blobs: BTreeMap<String, String>,
+    /// What a real registry holds of this repository has been looked up.
+    pub looked_up: bool,
 }
 
 /// Credentials that STS handed out.
@@ -73,7 +81,7 @@ pub struct Session {
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Registry {
-    /// Host and port, as in image references: ECR's `proxyEndpoint` without the scheme.
+    /// Host and port, as in image references: ECR's `proxyEndpoint` without the scheme. Loopback only.
     pub endpoint: String,
     /// What ECR's token decodes to, before the colon.
     pub username: String,
@@ -100,7 +108,7 @@ pub struct World {
     pub targets: BTreeMap<String, Vec<TargetState>>,
     /// Repositories by name.
     pub repositories: BTreeMap<String, Repository>,
-    /// A real registry behind ECR; images in it are not known here.
+    /// A real registry behind ECR; what is in it is known here from the last look.
     pub registry: Option<Registry>,
     /// Credentials that STS issued, by access key id. Whoever issues credentials inserts here.
     pub sessions: BTreeMap<String, Session>,
@@ -108,6 +116,18 @@ pub struct World {
     pub policy: Policy,
     /// ARN of a caller whose access key is in no session.
     pub caller: String,
+    /// ECS: clusters, services, deployments, tasks.
+    pub ecs: ecs::state::State,
+    /// What will happen later.
+    pub agenda: Agenda,
+    /// The seeded source of every random choice.
+    pub chance: Chance,
+    /// What goes wrong.
+    pub mischief: Mischief,
+    /// How long things take.
+    pub timings: Timings,
+    /// Request-rate buckets.
+    pub buckets: Buckets,
 }
 
 impl World {

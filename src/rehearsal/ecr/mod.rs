@@ -11,7 +11,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::call::{Answer, Call, Refusal};
-use super::members::{count, list, not_modelled, page, text, texts};
+use super::dispatch::not_modelled;
+use super::members::{count, list, page, text, texts};
 use super::wire::get::LAYER_PATH;
 use super::world::{Image, Repository, World};
 
@@ -68,7 +69,7 @@ fn token(world: &World, now: f64) -> Value {
 }
 
 /// Host of the registry, as in image references.
-fn host(world: &World) -> String {
+pub fn host(world: &World) -> String {
     match &world.registry {
         Some(real) => registry::host(real).to_owned(),
         None => format!("{}.dkr.ecr.{}.amazonaws.com", world.account, world.region),

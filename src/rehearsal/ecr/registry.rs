@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::net::{TcpStream, lookup_host};
 
 use super::{make, store};
-use crate::rehearsal::call::{Answer, Call, Refusal};
+use crate::rehearsal::call::{Call, Refusal};
 use crate::rehearsal::members::{list, text, texts};
 use crate::rehearsal::world::{Image, Registry, Repository, World};
 
@@ -179,11 +179,12 @@ impl Found {
             found.images.sort_by(|a, b| a.pushed_at.total_cmp(&b.pushed_at));
             known.images = found.images;
             known.blobs = found.blobs;
+            known.looked_up = true;
         }
     }
 }
 
-/// What an answer to PutImage means for the real registry.
+/// A manifest for the real registry.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Put {
     registry: Registry,
@@ -192,21 +193,24 @@ pub struct Put {
     manifest: String,
 }
 
-/// The manifest to put into the real registry after `call` was answered; `None` when there is none to put.
-pub fn put(world: &World, call: &Call, answer: &Answer) -> Option<Put> {
+/// The manifest to put into the real registry after `call` took effect, whether or not its answer arrives;
+/// `None` when there is none to put.
+pub fn put(world: &World, call: &Call) -> Option<Put> {
     let registry = world.registry.clone()?;
     if (call.service.as_str(), call.operation.as_str()) != ("ecr", "PutImage") {
         return None;
     }
-    let image = answer.as_ref().ok()?.get("image")?;
-    let id = image.get("imageId")?;
-    let tag = text(id, "imageTag");
-    let reference = if tag.is_empty() { text(id, "imageDigest") } else { tag };
+    let (name, tag) = (text(&call.input, "repositoryName"), text(&call.input, "imageTag"));
+    let digest = make::digest(text(&call.input, "imageManifest"));
+    let image = world.repositories.get(name)?.images.iter().find(|image| image.digest == digest)?;
+    // Without the tag on it, the call was refused.
+    let reference =
+        if tag.is_empty() { &image.digest } else { image.tags.iter().find(|known| *known == tag)? };
     Some(Put {
         registry,
-        path: format!("{}/manifests/{reference}", text(image, "repositoryName")),
-        media_type: text(image, "imageManifestMediaType").into(),
-        manifest: text(image, "imageManifest").into(),
+        path: format!("{name}/manifests/{reference}"),
+        media_type: image.media_type.clone(),
+        manifest: image.manifest.clone(),
     })
 }
 

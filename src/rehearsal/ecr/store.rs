@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::make::digest;
+use super::make::{Made, digest};
 use super::{no_repository, repository};
 use crate::rehearsal::call::{Answer, Refusal};
 use crate::rehearsal::members::{list, text, texts};
@@ -115,6 +115,21 @@ fn read(input: &Value, now: f64) -> Result<Image, Refusal> {
     }
     let media_type = media_type.to_owned();
     Ok(Image { digest, manifest: manifest.to_owned(), media_type, tags: Vec::new(), pushed_at: now })
+}
+
+/// Puts a whole image, as `docker push` does: what is there already stays, and the tags move to the new one.
+pub fn push(repository: &mut Repository, made: Made, tags: &[String], now: f64) {
+    let top = made.digest().to_owned();
+    repository.blobs.extend(made.blobs);
+    repository.images.iter_mut().for_each(|image| image.tags.retain(|tag| !tags.contains(tag)));
+    for image in made.images {
+        if !repository.images.iter().any(|known| known.digest == image.digest) {
+            repository.images.push(Image { pushed_at: now, ..image });
+        }
+    }
+    if let Some(image) = repository.images.iter_mut().find(|image| image.digest == top) {
+        image.tags.extend_from_slice(tags);
+    }
 }
 
 /// What a manifest names that is not in the repository: layers, or the manifests of an index.

@@ -23,6 +23,11 @@ use super::call::{Answer, Call, Delivery, Refusal};
 pub trait Answerer: Clone + Send + Sync + 'static {
     /// Answers one call. May take time (of the virtual clock) before it does.
     fn answer(&self, call: Call) -> impl Future<Output = Delivery> + Send;
+
+    /// What was asked so far, oldest first, as a JSON list.
+    fn log(&self) -> Value {
+        Value::Array(Vec::new())
+    }
 }
 
 /// How a request was spoken, and so how its answer must be.

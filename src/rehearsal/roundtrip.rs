@@ -1,6 +1,6 @@
 //! Every service through the real SDK, so that each protocol is read and written by someone else's code.
 
-use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
@@ -14,56 +14,43 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 use bytes::Bytes;
 use http::{Request, StatusCode};
 
-use crate::rehearsal::call::{Call, Delivery};
-use crate::rehearsal::client::http_client;
-use crate::rehearsal::ecr::make_image;
-use crate::rehearsal::members::not_modelled;
-use crate::rehearsal::policy::Policy;
-use crate::rehearsal::wire::{self, Answerer, Exchange, RequestIds};
-use crate::rehearsal::world::{Alarm, Repository, TargetState, World};
-use crate::rehearsal::{credentials, oidc};
+use super::chance::span;
+use super::client::http_client;
+use super::cloud::Cloud;
+use super::oidc;
+use super::scenario::Scenario;
+use super::wire::{self, Exchange, RequestIds};
+use super::world::{Alarm, TargetState};
 
-const NOW: f64 = 1_767_225_600.0;
+/// When the default scenario begins.
+const NOW: f64 = 1_772_442_000.0;
 const GROUP: &str = "arn:aws:elasticloadbalancing:eu-west-1:111111111111:targetgroup/shop/0123456789abcdef";
 
-#[derive(Clone)]
-struct Small(Arc<Mutex<World>>);
-
-impl Answerer for Small {
-    async fn answer(&self, call: Call) -> Delivery {
-        let mut world = self.0.lock().unwrap();
-        if let Err(refusal) = credentials::check(&world, &call, NOW) {
-            return Delivery::Answer(Err(refusal));
-        }
-        let answer = super::answer(&mut world, &call, NOW);
-        Delivery::Answer(answer.unwrap_or_else(|| Err(not_modelled(&call))))
-    }
+/// A calm cloud, and a few things in it.
+fn cloud() -> Cloud {
+    let mut scenario = Scenario::default();
+    scenario.timings.latency = span(0.0, 0.0);
+    scenario.policy.deny = vec!["iam:PassRole".into()];
+    let cloud = Cloud::new(scenario, 1);
+    cloud.change(|world, now| {
+        let alarm = |composite| Alarm { state: "ALARM".into(), since: now - 0.5, composite };
+        world.alarms = [("5xx".into(), alarm(false)), ("all".into(), alarm(true))].into();
+        let line = (1, "panic: <no> & \"yes\"".into());
+        world.logs = [(("/ecs/shop".into(), "app/app/1".into()), vec![line])].into();
+        let target = TargetState {
+            id: "10.0.0.1".into(),
+            port: 8080,
+            state: "unhealthy".into(),
+            reason: "Target.ResponseCodeMismatch".into(),
+            description: "Health checks failed with these codes: [503]".into(),
+        };
+        world.targets = [(GROUP.into(), vec![target])].into();
+    });
+    cloud.push("acme/shop", &["v1"], "linux/amd64", "1");
+    cloud
 }
 
-fn cloud() -> Small {
-    let made = make_image(&["linux/amd64"], "1").tagged(&["v1"], NOW);
-    let repository = Repository { immutable: true, images: made.images, blobs: made.blobs };
-    let target = TargetState {
-        id: "10.0.0.1".into(),
-        port: 8080,
-        state: "unhealthy".into(),
-        reason: "Target.ResponseCodeMismatch".into(),
-        description: "Health checks failed with these codes: [503]".into(),
-    };
-    let alarm = |composite| Alarm { state: "ALARM".into(), since: NOW - 0.5, composite };
-    Small(Arc::new(Mutex::new(World {
-        account: "111111111111".into(),
-        region: "eu-west-1".into(),
-        alarms: [("5xx".into(), alarm(false)), ("all".into(), alarm(true))].into(),
-        logs: [(("/ecs/shop".into(), "app/app/1".into()), vec![(1, "panic: <no> & \"yes\"".into())])].into(),
-        targets: [(GROUP.into(), vec![target])].into(),
-        repositories: [("acme/shop".into(), repository)].into(),
-        policy: Policy { allow: vec!["ecs:*".into()], deny: vec![] },
-        ..World::default()
-    })))
-}
-
-fn config(cloud: &Small, keys: Credentials) -> SdkConfig {
+fn config(cloud: &Cloud, keys: Credentials) -> SdkConfig {
     SdkConfig::builder()
         .behavior_version(aws_config::BehaviorVersion::latest())
         .region(aws_config::Region::new("eu-west-1"))
@@ -99,7 +86,7 @@ async fn cloudwatch_speaks_cbor() {
     assert!(error.as_service_error().unwrap().is_invalid_next_token(), "{error:?}");
     let error = client.delete_dashboards().dashboard_names("x").send().await.unwrap_err();
     assert_eq!(error.code(), Some("NotModelled"));
-    let words = "The embedded cloud does not model DeleteDashboards of monitoring.";
+    let words = "the embedded cloud does not model DeleteDashboards of monitoring";
     assert_eq!(error.message(), Some(words));
 }
 
@@ -126,7 +113,7 @@ async fn iam_decides_by_the_policy() {
     let answer = ask.action_names("iam:PassRole").resource_arns("*").send().await.unwrap();
     let decisions: Vec<_> =
         answer.evaluation_results().iter().map(|result| result.eval_decision().clone()).collect();
-    let expected = [PolicyEvaluationDecisionType::Allowed, PolicyEvaluationDecisionType::ImplicitDeny];
+    let expected = [PolicyEvaluationDecisionType::Allowed, PolicyEvaluationDecisionType::ExplicitDeny];
     assert_eq!(decisions, expected);
     assert!(!answer.is_truncated());
 }
@@ -168,7 +155,7 @@ async fn logs_and_ecr_speak_json() {
 }
 
 /// A GET as an in-process client makes it.
-async fn get(cloud: &Small, uri: &str, bearer: &str) -> (StatusCode, String) {
+async fn get(cloud: &Cloud, uri: &str, bearer: &str) -> (StatusCode, String) {
     let request = Request::builder().uri(uri).header("authorization", bearer).body(Bytes::new()).unwrap();
     match wire::exchange(cloud, &RequestIds::default(), &request).await {
         Exchange::Respond(response) => {
@@ -200,13 +187,13 @@ async fn a_token_of_the_runner_becomes_a_session_that_expires() {
     let arn = "arn:aws:sts::111111111111:assumed-role/deploy/GitHubActions";
     assert_eq!(who.get_caller_identity().send().await.unwrap().arn(), Some(arn));
 
-    cloud.0.lock().unwrap().sessions.values_mut().for_each(|session| session.expires = NOW);
+    tokio::time::advance(Duration::from_secs(900)).await;
     assert_eq!(who.get_caller_identity().send().await.unwrap_err().code(), Some("ExpiredToken"));
     let ecr = aws_sdk_ecr::Client::new(&config(&cloud, keys));
     let error = ecr.get_authorization_token().send().await.unwrap_err();
     assert_eq!(error.code(), Some("ExpiredTokenException"));
 
-    let old = oidc::token(&oidc::Workflow::default(), "sts.amazonaws.com", NOW - 300.0);
+    let old = oidc::token(&oidc::Workflow::default(), "sts.amazonaws.com", NOW + 600.0);
     let error = assume.clone().web_identity_token(old).send().await.unwrap_err();
     assert!(error.as_service_error().unwrap().is_expired_token_exception(), "{error:?}");
     let error = assume.web_identity_token("abc").send().await.unwrap_err();
@@ -216,12 +203,10 @@ async fn a_token_of_the_runner_becomes_a_session_that_expires() {
 #[tokio::test(start_paused = true)]
 async fn the_config_of_an_image_is_downloaded_by_its_link() {
     let cloud = cloud();
-    let digest = cloud.0.lock().unwrap().repositories["acme/shop"]
-        .blobs
-        .iter()
-        .find(|(_, blob)| blob.starts_with('{'))
-        .map(|(digest, _)| digest.clone())
-        .unwrap();
+    let digest = cloud.read(|world| {
+        let mut blobs = world.repositories["acme/shop"].blobs.iter();
+        blobs.find(|(_, blob)| blob.starts_with('{')).map(|(digest, _)| digest.clone()).unwrap()
+    });
     let ecr = aws_sdk_ecr::Client::new(&config(&cloud, user()));
     let ask = ecr.get_download_url_for_layer().repository_name("acme/shop").layer_digest(digest);
     let url = ask.send().await.unwrap().download_url().unwrap().to_owned();
