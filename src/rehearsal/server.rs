@@ -1,11 +1,9 @@
 //! The embedded cloud over HTTP on loopback, for clients that are not in this process. It is meant for tests:
 //! it verifies no signature, so it listens on no other address.
 
-use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
@@ -17,13 +15,10 @@ use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use super::call::{Call, Delivery};
 use super::wire::{self, Answerer, Exchange, RequestIds};
 
 /// Bodies larger than this are refused with 413.
 pub const MAX_BODY: usize = 8 * 1024 * 1024;
-/// The call log keeps this many calls, newest last.
-pub const MAX_CALLS: usize = 10_000;
 
 /// Opens a listener. An address that is not loopback is refused: anyone who reaches the cloud may use it.
 pub async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
@@ -44,7 +39,7 @@ pub async fn serve(
     if !listener.local_addr()?.ip().is_loopback() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "the listener is not on a loopback address"));
     }
-    let shared = Served { cloud, ids: RequestIds::default(), log: CallLog::default() };
+    let shared = Served { cloud, ids: RequestIds::default() };
     let mut connections = JoinSet::new();
     tokio::pin!(stop);
     loop {
@@ -63,7 +58,6 @@ pub async fn serve(
 struct Served<A> {
     cloud: A,
     ids: RequestIds,
-    log: CallLog,
 }
 
 /// An answer that never arrives: hyper closes the connection when a service ends with an error.
@@ -91,8 +85,7 @@ impl<A: Answerer> Served<A> {
             return Ok(plain(StatusCode::PAYLOAD_TOO_LARGE, &json!({ "message": "The body is too large" })));
         };
         let request = Request::from_parts(parts, body);
-        let logged = Logged { cloud: self.cloud.clone(), log: self.log.clone() };
-        match wire::exchange(&logged, &self.ids, &request).await {
+        match wire::exchange(&self.cloud, &self.ids, &request).await {
             Exchange::Respond(response) => Ok(response.map(Full::new)),
             Exchange::Lost => Err(Lost),
             Exchange::Silence => std::future::pending().await,
@@ -103,7 +96,7 @@ impl<A: Answerer> Served<A> {
         match path {
             _ if method != Method::GET => None,
             "/_roadstead/health" => Some(json!({ "status": "ok" })),
-            "/_roadstead/calls" => Some(self.log.read()),
+            "/_roadstead/calls" => Some(self.cloud.log()),
             _ => None,
         }
     }
@@ -124,73 +117,37 @@ fn plain(status: StatusCode, value: &Value) -> Response<Full<Bytes>> {
     response
 }
 
-/// An answerer that remembers what was asked of it.
-#[derive(Clone)]
-struct Logged<A> {
-    cloud: A,
-    log: CallLog,
-}
-
-impl<A: Answerer> Answerer for Logged<A> {
-    async fn answer(&self, call: Call) -> Delivery {
-        let asked = call.clone();
-        let delivery = self.cloud.answer(call).await;
-        self.log.add(&asked, &delivery);
-        delivery
-    }
-}
-
-#[derive(Debug, Clone, Default)]
-struct CallLog(Arc<Mutex<VecDeque<Value>>>);
-
-impl CallLog {
-    fn add(&self, call: &Call, delivery: &Delivery) {
-        let outcome = match delivery {
-            Delivery::Answer(Ok(_)) => "ok",
-            Delivery::Answer(Err(refusal)) => refusal.code.as_str(),
-            Delivery::Lost => "lost",
-            Delivery::Silence => "silence",
-        };
-        let entry = json!({
-            "service": call.service, "operation": call.operation, "region": call.region,
-            "accessKey": call.access_key, "input": call.input, "outcome": outcome,
-        });
-        let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if calls.len() == MAX_CALLS {
-            calls.pop_front();
-        }
-        calls.push_back(entry);
-    }
-
-    fn read(&self) -> Value {
-        let calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Value::Array(calls.iter().cloned().collect())
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
+    use crate::rehearsal::call::{Call, Delivery};
 
     /// Echoes the operation; `Lose` loses its answer.
-    #[derive(Clone)]
-    struct Echo;
+    #[derive(Clone, Default)]
+    struct Echo(Arc<Mutex<Vec<Value>>>);
 
     impl Answerer for Echo {
         async fn answer(&self, call: Call) -> Delivery {
+            self.0.lock().unwrap().push(json!(call.operation));
             match call.operation.as_str() {
                 "Lose" => Delivery::Lost,
                 other => Delivery::Answer(Ok(json!({ "operation": other }))),
             }
+        }
+
+        fn log(&self) -> Value {
+            Value::Array(self.0.lock().unwrap().clone())
         }
     }
 
     async fn served() -> SocketAddr {
         let listener = listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(serve(Echo, listener, std::future::pending()));
+        tokio::spawn(serve(Echo::default(), listener, std::future::pending()));
         address
     }
 
@@ -220,8 +177,7 @@ mod tests {
             say(address, "GET /_roadstead/calls HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
         let (_, body) = log.split_once("\r\n\r\n").unwrap();
         let calls: Value = serde_json::from_str(body).unwrap();
-        assert_eq!(calls[0]["operation"], "ListClusters");
-        assert_eq!(calls[1]["outcome"], "lost");
+        assert_eq!(calls, json!(["ListClusters", "Lose"]));
     }
 
     #[tokio::test]
@@ -247,7 +203,7 @@ mod tests {
         let listener = listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let serving = tokio::spawn(serve(Echo, listener, async { drop(stopped.await) }));
+        let serving = tokio::spawn(serve(Echo::default(), listener, async { drop(stopped.await) }));
         let mut open = TcpStream::connect(address).await.unwrap();
         drop(stop);
         serving.await.unwrap().unwrap();

@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::super::world::World;
+use super::super::{ecr, world::World};
 
 /// What ECS finds when it looks up an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,19 +13,18 @@ pub enum Found {
     Missing,
 }
 
-/// Resolve a reference. A repository of the world without an external registry behind it knows all its images; any other
-/// reference is taken to exist, with a digest derived from its text.
+/// Resolve a reference. A repository of the world knows all its images, one in a real registry from the first look at it on;
+/// any other reference is taken to exist, with a digest derived from its text.
 pub fn resolve(world: &World, reference: &str) -> Found {
     let (name, digest) = match reference.split_once('@') {
         Some((name, digest)) => (name, Some(digest)),
         None => (reference, None),
     };
     let (path, tag) = split_tag(name);
-    let host = format!("{}.dkr.ecr.{}.amazonaws.com/", world.account, world.region);
     let known = path
-        .strip_prefix(&host)
-        .filter(|_| world.registry.is_none())
-        .and_then(|name| world.repositories.get(name));
+        .strip_prefix(&ecr::host(world))
+        .and_then(|rest| world.repositories.get(rest.strip_prefix('/')?))
+        .filter(|repository| world.registry.is_none() || repository.looked_up);
     match (known, digest) {
         (Some(repository), Some(digest)) => {
             match repository.images.iter().any(|image| image.digest == digest) {

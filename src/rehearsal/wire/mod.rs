@@ -23,6 +23,11 @@ use super::call::{Answer, Call, Delivery, Refusal};
 pub trait Answerer: Clone + Send + Sync + 'static {
     /// Answers one call. May take time (of the virtual clock) before it does.
     fn answer(&self, call: Call) -> impl Future<Output = Delivery> + Send;
+
+    /// What was asked so far, oldest first, as a JSON list.
+    fn log(&self) -> Value {
+        Value::Array(Vec::new())
+    }
 }
 
 /// How a request was spoken, and so how its answer must be.
@@ -124,7 +129,7 @@ pub struct Named {
 /// Writes an answer in the protocol of its request.
 pub fn write(spoken: &Spoken, answer: Answer, id: &str) -> Response<Bytes> {
     let value = match answer {
-        Ok(value) => shapes::with_links(&spoken.call, &spoken.origin, value),
+        Ok(value) => shapes::without_nulls(shapes::with_links(&spoken.call, &spoken.origin, value)),
         Err(refusal) => return refuse(spoken.protocol, &refusal, id),
     };
     let body = match spoken.protocol {

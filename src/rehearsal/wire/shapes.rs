@@ -27,3 +27,33 @@ pub(super) fn with_links(call: &Call, origin: &str, mut value: Value) -> Value {
     }
     value
 }
+
+/// Members that are null are absent: AWS never sends them.
+pub(super) fn without_nulls(mut value: Value) -> Value {
+    drop_nulls(&mut value);
+    value
+}
+
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|_, value| !value.is_null());
+            members.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn nulls_are_absent_at_every_depth() {
+        let value = json!({ "a": null, "b": [{ "c": null, "d": 1 }] });
+        assert_eq!(without_nulls(value), json!({ "b": [{ "d": 1 }] }));
+    }
+}
