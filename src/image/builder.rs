@@ -58,12 +58,15 @@ pub struct Built {
     pub notices: Vec<Problem>,
 }
 
+/// Gets every line of progress. (A name of its own, since `async_trait` would tie the line to one lifetime.)
+pub type Log<'a> = &'a mut dyn FnMut(&str);
+
 /// Makes images.
 #[async_trait(?Send)]
 pub trait Builder {
     /// Builds and pushes, or finds the image of the same source in the repository. `log` gets every line of
     /// progress, which is untrusted text. Errors say what went wrong and, for a failed build, where.
-    async fn build(&self, request: &BuildRequest, log: &mut dyn FnMut(&str)) -> Result<Built, Problem>;
+    async fn build(&self, request: &BuildRequest, log: Log<'_>) -> Result<Built, Problem>;
 
     /// Removes what a build that was cut short (its future dropped) left behind. Safe to call at any time.
     async fn close(&self);

@@ -3,14 +3,23 @@
 
 pub mod arguments;
 pub mod builder;
+pub mod buildx;
+pub mod distribution;
+pub mod ecr;
 pub mod failure;
 pub mod ignore;
 pub mod login;
+pub mod metadata;
 pub mod registry;
 pub mod settings;
 pub mod tags;
 pub mod tree;
+pub mod web;
 
-pub use builder::{BuildRequest, Builder, Built};
+pub use builder::{BuildRequest, Builder, Built, Log};
+pub use buildx::Buildx;
+pub use distribution::Distribution;
+pub use ecr::Ecr;
 pub use registry::{Found, Login, Registry};
 pub use settings::Build;
+pub use web::Web;
