@@ -13,12 +13,13 @@ use crate::action::inputs::RawInputs;
 use crate::action::{Context, Inputs};
 use crate::aws;
 use crate::config::{Document, Placeholders};
+use crate::image::builder::Log;
 use crate::image::{BuildRequest, Builder, Built, tags};
 use crate::problem::{Code, Problem};
 use crate::rehearsal::client::http_client;
 use crate::rehearsal::cloud::Cloud;
 use crate::rehearsal::scenario::{Scenario, Service};
-use crate::rehearsal::scenarios;
+use crate::rehearsal::scenarios::{self, Named, SCENARIOS};
 use crate::report::{RunReport, summary};
 use crate::run::{self, Job, Teller};
 use crate::sys::clock::Clock;
@@ -40,8 +41,8 @@ pub struct Rehearsal {
     pub workspace: PathBuf,
     /// Environment; the first of the file where none is named.
     pub environment: Option<String>,
-    /// The world and its faults.
-    pub scenario: Scenario,
+    /// What happens.
+    pub story: Story,
     /// The same seed gives the same run.
     pub seed: u64,
     /// Other inputs of the action.
@@ -57,7 +58,8 @@ pub struct Rehearsal {
 /// Rehearses on a runtime of its own, whose time is virtual, and prints what a real run would say.
 pub(super) fn main(options: &RehearseOptions) -> u8 {
     if options.list {
-        scenarios::ALL.iter().for_each(|(name, words, _)| terminal::line(&format!("{name:<24} {words}")));
+        let line = |named: &Named| terminal::line(&format!("{:<22} {}", named.name, named.about));
+        SCENARIOS.iter().for_each(line);
         return 0;
     }
     match try_main(options) {
@@ -73,13 +75,13 @@ pub(super) fn main(options: &RehearseOptions) -> u8 {
 
 fn try_main(options: &RehearseOptions) -> Result<RunReport, String> {
     let config = deploy_file(options.config.as_deref())?;
-    let scenario = scenario(&options.scenario)?;
-    let began = start(&scenario)?;
+    let story = story(&options.scenario)?;
+    let began = start(&story.begin())?;
     let rehearsal = |teller| Rehearsal {
         config,
         workspace: PathBuf::from("."),
         environment: options.environment.clone(),
-        scenario,
+        story,
         seed: options.seed,
         inputs: RawInputs::default(),
         variables: Variables::new(),
@@ -116,18 +118,52 @@ fn deploy_file(path: Option<&str>) -> Result<(String, String), String> {
     }
 }
 
-/// A scenario by its built-in name or its path.
+/// What is to happen: a scenario that comes with the cloud, or one from a file.
+#[derive(Debug, Clone)]
+pub enum Story {
+    /// A built-in one: faults for whatever world there is.
+    Named(&'static Named),
+    /// One from a file: a world and its faults.
+    Told(Box<Scenario>),
+}
+
+impl Story {
+    /// The world without its faults, where the story brings one.
+    fn begin(&self) -> Scenario {
+        match self {
+            Self::Named(_) => Scenario::default(),
+            Self::Told(scenario) => (**scenario).clone(),
+        }
+    }
+
+    /// Lets it happen in a world that was made from [`Story::begin`].
+    fn happen(&self, world: Scenario) -> Result<Scenario, String> {
+        match self {
+            Self::Named(named) => named.in_world(world),
+            Self::Told(_) => Ok(world),
+        }
+    }
+}
+
+/// The scenario as it is, for a cloud that is served.
 pub(super) fn scenario(name: &str) -> Result<Scenario, String> {
-    if let Some(scenario) = scenarios::named(name) {
-        return Ok(scenario);
+    let story = story(name)?;
+    story.happen(story.begin())
+}
+
+/// A scenario by its built-in name or its path.
+pub fn story(name: &str) -> Result<Story, String> {
+    if let Some(named) = scenarios::find(name) {
+        return Ok(Story::Named(named));
     }
     let path = Path::new(name);
     if !disk::exists(path) {
-        let known = scenarios::ALL.iter().map(|(name, ..)| *name).collect::<Vec<_>>().join(", ");
+        let known = SCENARIOS.iter().map(|named| named.name).collect::<Vec<_>>().join(", ");
         return Err(format!("there is no scenario `{name}`, neither a file nor one of: {known}"));
     }
     let text = disk::read_text(path).map_err(|error| format!("{error:#}"))?;
-    Scenario::parse(&text).map_err(|why| format!("{name}: {why}"))
+    let scenario = Scenario::parse(&text).map_err(|why| format!("{name}: {why}"))?;
+    Ok(Story::Told(Box::new(scenario)))
 }
 
 /// Runs a rehearsal inside a runtime (whose time should be virtual) and gives the cloud back to be looked at.
@@ -194,7 +230,7 @@ pub fn world(rehearsal: &Rehearsal) -> Result<(String, Scenario), String> {
     let first = || environments.keys().next().cloned();
     let name = rehearsal.environment.clone().or_else(first).ok_or("the deploy file has no environment")?;
     let aws = environments.get(&name).and_then(|environment| environment.aws.clone()).unwrap_or_default();
-    let mut scenario = rehearsal.scenario.clone();
+    let mut scenario = rehearsal.story.begin();
     scenario.region = aws.region.unwrap_or(scenario.region);
     scenario.account = aws.account.unwrap_or(scenario.account);
     let known: Placeholders = [("environment", name.clone()), ("branch", "main".into()), ("sha", COMMIT.into()), ("short-sha", COMMIT[..7].into())].into();
@@ -206,7 +242,7 @@ pub fn world(rehearsal: &Rehearsal) -> Result<(String, Scenario), String> {
             scenario = if there { scenario } else { scenario.with_service(Service::named(cluster, service)) };
         }
     }
-    Ok((name, scenario))
+    Ok((name, rehearsal.story.happen(scenario)?))
 }
 
 fn words(problems: &[Problem]) -> String {
@@ -222,7 +258,7 @@ struct PretendBuilder(Cloud);
 
 #[async_trait(?Send)]
 impl Builder for PretendBuilder {
-    async fn build(&self, request: &BuildRequest, log: &mut dyn FnMut(&str)) -> Result<Built, Problem> {
+    async fn build(&self, request: &BuildRequest, log: Log<'_>) -> Result<Built, Problem> {
         let branch = request.branch.as_deref().and_then(tags::of_branch);
         let tags: Vec<String> = [tags::of_commit(&request.commit)].into_iter().chain(branch).collect();
         log("rehearsal: nothing is built; an image with a digest of its own appears in the embedded registry");

@@ -18,7 +18,7 @@ pub(super) async fn images(job: &Job, session: &SdkConfig, mut units: Vec<Unit>)
     if !problems.is_empty() {
         return Err(problems);
     }
-    let registry: Rc<dyn Registry> = Rc::new(image::Ecr::new(session));
+    let registry: Rc<dyn Registry> = Rc::new(image::Ecr::new(session, None));
     let builds = blocks(&units)?;
     for (unit, block) in units.iter_mut().zip(builds) {
         let chosen = chosen(job, unit, block, &registry).await.map_err(|problem| vec![problem.of(unit.name())])?;
@@ -90,7 +90,7 @@ async fn chosen(job: &Job, unit: &mut Unit, block: Option<Build>, registry: &Rc<
 
 /// A tag can move between the check and the start of a task: what is deployed is the digest it stands for now.
 async fn pinned(job: &Job, image: &ImageRef, registry: &Rc<dyn Registry>) -> Result<ImageRef, Problem> {
-    if image.digest.is_some() || !image::is_ecr(&image.registry) {
+    if image.digest.is_some() || registry.login().await?.server != image.registry {
         return Ok(image.clone());
     }
     let found = registry.find(image).await?.ok_or_else(|| {
@@ -125,7 +125,7 @@ async fn build(job: &Job, unit: &mut Unit, settings: Build, repository: &str, re
 async fn run_builder(job: &Job, request: &BuildRequest, registry: &Rc<dyn Registry>) -> Result<image::Built, Problem> {
     let builder: Rc<dyn Builder> = match &job.builder {
         Some(builder) => builder.clone(),
-        None => job.real_builder(registry.clone())?,
+        None => job.real_builder(registry.clone()),
     };
     job.teller.group(&format!("build {} → {}", request.service, request.repository));
     let mut log = |line: &str| job.teller.outside(&request.service, line);
@@ -136,6 +136,13 @@ async fn run_builder(job: &Job, request: &BuildRequest, registry: &Rc<dyn Regist
     builder.close().await;
     job.teller.end_group();
     result
+}
+
+impl Job {
+    fn real_builder(&self, registry: Rc<dyn Registry>) -> Rc<dyn Builder> {
+        let teller = self.teller.clone();
+        Rc::new(image::Buildx::new(self.doors.variables.clone(), registry, Rc::new(move |secret| teller.mask(secret))))
+    }
 }
 
 fn cancelled() -> Problem {

@@ -86,9 +86,10 @@ fn in_flight(seen: &Observed, moved: &Moved) -> Option<Rollout> {
 
 fn back(unit: &Unit, moved: &Moved) -> Option<Split> {
     let id = moved.back_to.clone()?;
-    let seen = unit.seen.previous.clone().filter(|version| version.id == id);
+    let seen = unit.seen.refuge().cloned().filter(|version| version.id == id);
     let label = id.rsplit('/').next().unwrap_or(&id).to_owned();
-    Some(Split { version: seen.unwrap_or(Version { id, label }), percent: 100, force: false })
+    let version = seen.unwrap_or(Version { id, label });
+    Some(Split { version, percent: 100, force: false, instead_of: moved.rollout.clone() })
 }
 
 async fn settle(target: &dyn Target, rollout: &Rollout, mut health: Health) -> Health {

@@ -66,7 +66,7 @@ pub(super) fn moved(unit: &Unit) -> Option<Moved> {
         service: unit.name().to_owned(),
         asked_for: unit.report.version.as_ref().map(version),
         rollout,
-        back_to: unit.seen.previous.as_ref().map(version),
+        back_to: unit.seen.refuge().map(version),
         ended: unit.phase == Phase::Done,
     })
 }

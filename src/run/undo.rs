@@ -42,7 +42,7 @@ pub(super) async fn unless_cancelled<T>(job: &Job, work: impl Future<Output = T>
 
 /// Takes one service back after `failure` and keeps watching until that is confirmed.
 pub(super) async fn back(job: &Job, unit: &mut Unit, failure: Failure) {
-    match undo(&unit.seen) {
+    match undo(&unit.seen, unit.moving()) {
         Undo::Nowhere => strand(job, unit, failure),
         Undo::Route(split) => {
             job.moment(unit, Tone::Bad, &format!("rolling back to {}", split.version.label));
@@ -78,7 +78,7 @@ async fn request(job: &Job, unit: &Unit, split: &Split) -> Result<Rollout, Probl
 
 /// Ends a service for which nobody can say that something healthy serves.
 pub(super) fn strand(job: &Job, unit: &mut Unit, failure: Failure) {
-    let (sentence, help) = match &unit.seen.previous {
+    let (sentence, help) = match unit.seen.refuge() {
         Some(version) => (
             format!("The rollback of `{}` to {} did not succeed.", unit.name(), version.label),
             "Look at the service now: its tasks and events say what is missing. Nothing more is done by this run.",
@@ -117,7 +117,7 @@ async fn abandonable<T>(job: &Job, work: impl Future<Output = T>) -> Option<T> {
 
 async fn ask(unit: &Unit, leave: bool) -> Option<Result<Rollout, Problem>> {
     let moved = matches!(unit.phase, Phase::Asked | Phase::Moving(_, Watching::Forward));
-    match undo(&unit.seen) {
+    match undo(&unit.seen, unit.moving()) {
         Undo::Route(split) if moved && !leave => Some(unit.target.route(&split).await),
         _ => None,
     }

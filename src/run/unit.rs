@@ -54,6 +54,14 @@ impl Unit {
         Self { service, target, release, seen, plan: None, phase: Phase::Ready, since: Duration::ZERO, told: String::new(), report }
     }
 
+    /// The rollout under way.
+    pub(super) fn moving(&self) -> Option<&Rollout> {
+        match &self.phase {
+            Phase::Moving(rollout, _) => Some(rollout),
+            _ => None,
+        }
+    }
+
     pub(super) fn name(&self) -> &str {
         &self.service.name
     }
@@ -78,7 +86,7 @@ impl Unit {
     /// The previous version serves again.
     pub(super) fn returned(&mut self, at: Timestamp, failure: &Failure, to: Option<Version>) {
         self.report.failure = Some(failure.clone());
-        self.report.serves = to.or_else(|| self.seen.previous.clone());
+        self.report.serves = to.or_else(|| self.seen.refuge().cloned());
         let label = self.report.serves.as_ref().map_or("the previous version", |version| &version.label).to_owned();
         self.report.evidence = format!("rolled back, confirmed: {label} serves");
         self.end(at, Outcome::Failed, &format!("rolled back, confirmed: {label} serves"));

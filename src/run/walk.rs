@@ -122,7 +122,7 @@ fn adopt(job: &Job, unit: &mut Unit, rollout: Rollout) {
 fn split(unit: &Unit) -> Split {
     let version = unit.report.version.clone().unwrap_or_else(|| Version { id: String::new(), label: String::new() });
     let force = unit.plan.as_ref().is_some_and(|plan| plan.start == Start::Fresh { again: true });
-    Split { version, percent: 100, force }
+    Split { version, percent: 100, force, instead_of: None }
 }
 
 fn routed(job: &Job, unit: &mut Unit, answer: Result<Rollout, Problem>) {
@@ -159,5 +159,5 @@ impl Job {
 
 /// What was running before, for sentences.
 pub(super) fn before(seen: &Observed) -> &str {
-    seen.previous.as_ref().map_or("nothing", |version| &version.label)
+    seen.refuge().map_or("nothing", |version| &version.label)
 }
