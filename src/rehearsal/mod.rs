@@ -25,6 +25,8 @@ pub mod policy;
 pub mod record;
 /// The scenario file.
 pub mod scenario;
+/// The scenarios that come with the cloud.
+pub mod scenarios;
 /// From a scenario to a world.
 pub mod setup;
 /// Request-rate buckets.
