@@ -13,7 +13,7 @@ use crate::action::inputs::RawInputs;
 use crate::action::{Context, Inputs};
 use crate::aws;
 use crate::config::{Document, Placeholders};
-use crate::image::builder::Log;
+use crate::image::Log;
 use crate::image::{BuildRequest, Builder, Built, tags};
 use crate::problem::{Code, Problem};
 use crate::rehearsal::client::http_client;

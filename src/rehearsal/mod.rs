@@ -43,6 +43,8 @@ pub mod record;
 pub mod scenario;
 /// The cloud over HTTP on loopback.
 pub mod server;
+/// The scenarios that come with the cloud.
+pub mod scenarios;
 /// From a scenario to a world.
 pub mod setup;
 /// AWS STS.

@@ -200,7 +200,7 @@ async fn deployments_are_listed_by_status_and_time() {
         all.into_iter().map(|it| it["serviceDeploymentArn"].as_str().unwrap().to_string()).collect::<Vec<_>>()
     };
     assert_eq!(list(json!({})).await.len(), 2);
-    assert_eq!(list(json!({"createdAt": {"after": began}})).await, [arn.clone()]);
-    assert_eq!(list(json!({"status": ["PENDING", "IN_PROGRESS"]})).await, [arn]);
+    assert_eq!(list(json!({"createdAt": {"after": began}})).await, [arn.as_str()]);
+    assert_eq!(list(json!({"status": ["PENDING", "IN_PROGRESS"]})).await, [arn.as_str()]);
     assert_eq!(list(json!({"status": ["SUCCESSFUL"]})).await.len(), 1);
 }
