@@ -1,6 +1,7 @@
 //! Any registry that speaks the distribution specification with basic authentication, as a [`Registry`]: what is
 //! there is asked of the registry itself, the login comes from somebody else (ECR's token, or a fixed one).
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -17,12 +18,14 @@ use crate::release::{Digest, ImageRef};
 pub struct Distribution {
     logins: Rc<dyn Registry>,
     web: Web,
+    /// The login in use, kept until the registry refuses it.
+    known: RefCell<Option<Login>>,
 }
 
 impl Distribution {
     /// `logins` is asked for a login and for nothing else.
     pub fn new(logins: Rc<dyn Registry>, web: Web) -> Self {
-        Self { logins, web }
+        Self { logins, web, known: RefCell::default() }
     }
 
     async fn manifest(&self, image: &ImageRef) -> Result<Option<Manifest>, Problem> {
@@ -52,7 +55,7 @@ impl Distribution {
         metadata::platform_of_configuration(&answer.text())
     }
 
-    /// One request; busy registries are asked again.
+    /// One request; busy registries are asked again, and a refused login is renewed once.
     async fn ask(
         &self,
         method: &str,
@@ -63,23 +66,36 @@ impl Distribution {
     ) -> Result<Answer, Problem> {
         let scheme = if is_loopback(&image.registry) { "http" } else { "https" };
         let url = format!("{scheme}://{}/v2/{}/{path}", image.registry, image.repository);
-        let authorization = format!("Basic {}", self.logins.login().await?.basic());
-        let mut headers = vec![("authorization", authorization.as_str()), ("accept", accept)];
-        headers.extend(body.map(|manifest| ("content-type", manifest.kind.as_str())));
-        let mut waits = [1, 2, 4].into_iter();
+        let (mut waits, mut renewed) = ([1, 2, 4].into_iter(), false);
         loop {
+            let known = self.known.borrow().clone();
+            let authorization = match known {
+                Some(login) => login.basic(),
+                None => self.login().await?.basic(),
+            };
+            let authorization = format!("Basic {authorization}");
+            let mut headers = vec![("authorization", authorization.as_str()), ("accept", accept)];
+            headers.extend(body.map(|manifest| ("content-type", manifest.kind.as_str())));
             let bytes = body.map(|manifest| manifest.text.clone().into_bytes()).unwrap_or_default();
             let answer = self.web.send(method, &url, &headers, bytes).await;
-            let passing = answer.as_ref().map_or(true, |answer| answer.status == 429 || answer.status >= 500);
-            match waits.next() {
-                Some(wait) if passing => tokio::time::sleep(Duration::from_secs(wait)).await,
+            match answer.as_ref().map(|answer| answer.status) {
+                Ok(401) if !renewed => {
+                    renewed = true;
+                    self.known.take();
+                    continue;
+                }
+                Ok(status) if status != 429 && status < 500 => {}
                 _ => {
-                    return answer.map_err(|cause| {
-                        let sentence = format!("The registry `{}` did not answer.", image.registry);
-                        Problem::error(Code::ProviderError, sentence).cause(cause)
-                    });
+                    if let Some(wait) = waits.next() {
+                        tokio::time::sleep(Duration::from_secs(wait)).await;
+                        continue;
+                    }
                 }
             }
+            return answer.map_err(|cause| {
+                let sentence = format!("The registry `{}` did not answer.", image.registry);
+                Problem::error(Code::ProviderError, sentence).cause(cause)
+            });
         }
     }
 }
@@ -123,7 +139,9 @@ fn refused(image: &ImageRef, answer: &Answer) -> Problem {
 #[async_trait(?Send)]
 impl Registry for Distribution {
     async fn login(&self) -> Result<Login, Problem> {
-        self.logins.login().await
+        let login = self.logins.login().await?;
+        self.known.replace(Some(login.clone()));
+        Ok(login)
     }
 
     async fn find(&self, image: &ImageRef) -> Result<Option<Found>, Problem> {

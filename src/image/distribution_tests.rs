@@ -82,7 +82,7 @@ async fn missing_refused_and_broken_are_three_things() {
     };
     for (status, expected) in [
         ("404 Not Found", Ok(false)),
-        ("401 Unauthorized", Err(Code::RegistryLoginFailed)),
+        ("403 Forbidden", Err(Code::RegistryLoginFailed)),
         ("400 Bad Request", Err(Code::ProviderError)),
     ] {
         assert_eq!(served(vec![answer(status, "{}")], find).await.1, expected, "{status}");
@@ -109,4 +109,14 @@ async fn a_tag_that_may_not_move_is_fine_by_the_same_image_only() {
     let (requests, result) = served(answers(other), tag).await;
     assert_eq!(result, Err(Code::TagImmutable));
     assert!(requests[1].starts_with("PUT /v2/acme/app/manifests/main "), "{requests:?}");
+}
+
+#[tokio::test]
+async fn a_refused_login_is_renewed_once() {
+    let refused = || answer("401 Unauthorized", "");
+    let find = async |registry: Distribution, image: ImageRef| {
+        registry.find(&image).await.map(|found| found.is_some()).map_err(|problem| problem.code)
+    };
+    assert_eq!(served(vec![refused(), answer("200 OK", MANIFEST)], find).await.1, Ok(true));
+    assert_eq!(served(vec![refused(), refused()], find).await.1, Err(Code::RegistryLoginFailed));
 }

@@ -23,3 +23,6 @@ pub use ecr::Ecr;
 pub use registry::{Found, Login, Registry};
 pub use settings::Build;
 pub use web::Web;
+
+#[cfg(test)]
+mod real_tests;
