@@ -1,1 +1,4 @@
-//! The one integration binary.
+//! The one integration binary. It needs nothing but Rust; what needs more lives in `tests/external/`.
+
+mod architecture;
+mod contract;

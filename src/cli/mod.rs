@@ -4,7 +4,7 @@ mod arguments;
 mod cloud;
 mod finish;
 mod live;
-mod rehearse;
+pub mod rehearse;
 mod schema;
 
 use std::ffi::OsString;
@@ -15,7 +15,6 @@ use crate::sys::environment::Variables;
 use crate::sys::terminal;
 
 pub use arguments::{Arguments, Command};
-pub use rehearse::{Rehearsal, rehearse};
 pub use schema::schema;
 
 /// Runs what the arguments (the program's name first) and the variables ask for; the result is the exit code.
