@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::chance::{Span, span};
+use super::ecs;
 use super::faults::Fault;
 use super::oidc::Workflow;
 use super::policy::Policy;
@@ -59,7 +60,7 @@ pub struct Service {
     #[serde(default = "two")]
     pub desired: u32,
     /// Deployment controller: `ECS`, `CODE_DEPLOY` or `EXTERNAL`.
-    #[serde(default = "ecs")]
+    #[serde(default = "by_ecs")]
     pub controller: String,
     /// Launch type: `FARGATE`, `EC2` or `EXTERNAL`.
     #[serde(default = "fargate")]
@@ -282,7 +283,19 @@ impl Scenario {
     /// Read a scenario file. The error names the place and what is known there.
     pub fn parse(text: &str) -> Result<Self, String> {
         let scenario: Self = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
-        scenario.began().map(|_| scenario)
+        scenario.check().map(|()| scenario)
+    }
+
+    /// What types cannot say: the start is a time, task definitions are what AWS accepts, names are known ones.
+    fn check(&self) -> Result<(), String> {
+        self.began()?;
+        for service in &self.services {
+            ecs::founding::check(service, &self.account, &self.region)?;
+            one_of("status", &service.status, &["ACTIVE", "DRAINING", "INACTIVE"])?;
+            one_of("controller", &service.controller, &["ECS", "CODE_DEPLOY", "EXTERNAL"])?;
+            one_of("launch-type", &service.launch_type, &["FARGATE", "EC2", "EXTERNAL"])?;
+        }
+        self.alarms.iter().try_for_each(|a| one_of("state", &a.state, &["OK", "ALARM", "INSUFFICIENT_DATA"]))
     }
 
     /// A calm world for these services, given as cluster and name: two Fargate tasks each behind a target group, circuit
@@ -330,7 +343,7 @@ impl Service {
         Self {
             cluster: cluster.into(),
             desired: 2,
-            controller: ecs(),
+            controller: by_ecs(),
             launch_type: fargate(),
             status: active(),
             completed: true,
@@ -345,13 +358,21 @@ impl Service {
     }
 }
 
+fn one_of(key: &str, value: &str, known: &[&str]) -> Result<(), String> {
+    if known.contains(&value) {
+        Ok(())
+    } else {
+        Err(format!("{key}: {value} is none of {}", known.join(", ")))
+    }
+}
+
 fn default_cluster() -> String {
     "default".into()
 }
 fn two() -> u32 {
     2
 }
-fn ecs() -> String {
+fn by_ecs() -> String {
     "ECS".into()
 }
 fn fargate() -> String {
@@ -374,4 +395,55 @@ fn http_port() -> u16 {
 }
 fn platform() -> String {
     "linux/amd64".into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_says_what_exists_and_what_goes_wrong() {
+        let scenario = Scenario::parse(
+            r#"
+start: 2026-05-01T00:00:00Z
+services:
+  - { cluster: acme, name: web, desired: 3, deployment: { circuit-breaker: { threshold: { type: COUNT, value: 1 } } } }
+timings: { pull: 4, start: [1, 2] }
+policy: { deny: ["ecs:StopServiceDeployment"] }
+faults:
+  - crash-on-start: { exit-code: 3, after: 1.5 }
+  - image-not-found: { image: ":v2", tasks: 1 }
+  - stale-reads: { for: 20 }
+"#,
+        )
+        .unwrap();
+        assert_eq!(scenario.services[0].desired, 3);
+        assert_eq!(scenario.timings.pull, span(4.0, 4.0));
+        assert_eq!(scenario.timings.start, span(1.0, 2.0));
+        assert_eq!(scenario.faults.len(), 3);
+        assert_eq!(scenario.account, "111111111111");
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_line_and_what_is_known() {
+        let error =
+            Scenario::parse("region: eu-west-1\nfaults:\n  - crash-on-start: { exitcode: 3 }\n").unwrap_err();
+        assert!(
+            error.contains("line 3") && error.contains("exitcode") && error.contains("exit-code"),
+            "{error}"
+        );
+        let error = Scenario::parse("services:\n  - { name: web, colour: blue }\n").unwrap_err();
+        assert!(error.contains("line 2") && error.contains("colour"), "{error}");
+        let error = Scenario::parse("faults:\n  - earthquake: {}\n").unwrap_err();
+        assert!(error.contains("earthquake") && error.contains("out-of-memory"), "{error}");
+    }
+
+    #[test]
+    fn what_aws_would_refuse_is_refused() {
+        let error = Scenario::parse("services: [{ name: web, image: 'bad image' }]").unwrap_err();
+        assert!(error.contains("web: Container.image"), "{error}");
+        assert!(Scenario::parse("start: yesterday").unwrap_err().contains("start"));
+        let error = Scenario::parse("services: [{ name: web, controller: MINE }]").unwrap_err();
+        assert!(error.contains("CODE_DEPLOY"), "{error}");
+    }
 }

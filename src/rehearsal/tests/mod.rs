@@ -1,16 +1,19 @@
-//! Whole deployments on the embedded cloud, driven call by call as a client would, in virtual time.
+//! Whole deployments on the embedded cloud, driven call by call as a client would, in virtual time. Helpers only.
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+mod calls;
+mod rollouts;
+mod services;
+
 use super::call::{Call, Delivery, Refusal};
 use super::cloud::Cloud;
-use super::faults::*;
 
 use super::scenario::*;
 
+/// Two tasks behind a target group, breaker with rollback.
 fn scenario() -> Scenario {
     Scenario::default_for([("acme", "web")])
 }
@@ -88,33 +91,4 @@ async fn messages(cloud: &Cloud) -> String {
         .iter()
         .map(|e| format!("{}\n", e["message"].as_str().unwrap()))
         .collect()
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_rolling_deployment_replaces_every_task_and_completes() {
-    let cloud = Cloud::new(scenario(), 1);
-    let fewest = Arc::new(Mutex::new(usize::MAX));
-    let watched = fewest.clone();
-    cloud.on_tick(Box::new(move |_, services| {
-        let mut fewest = watched.lock().unwrap();
-        *fewest = (*fewest).min(services[0].healthy());
-    }));
-    let began = cloud.now();
-    let (definition, arn) = deploy(&cloud).await;
-    assert_eq!(follow(&cloud, &arn, 600).await, ["PENDING", "IN_PROGRESS", "SUCCESSFUL"]);
-    let took = cloud.now() - began;
-    assert!((60.0..180.0).contains(&took), "took {took} s");
-    assert_eq!(*fewest.lock().unwrap(), 2);
-    let serving = cloud.serving("acme", "web").unwrap();
-    assert_eq!(serving.whole(), Some(definition.as_str()));
-    let service = service(&cloud).await;
-    assert_eq!(service["deployments"].as_array().unwrap().len(), 1);
-    assert_eq!(service["deployments"][0]["rolloutState"], "COMPLETED");
-    let revision = rollout(&cloud, &arn).await["targetServiceRevision"]["arn"].clone();
-    let revisions = ask(&cloud, "DescribeServiceRevisions", json!({"serviceRevisionArns": [revision]})).await;
-    let digest = cloud.read(|world| world.repositories["web"].images[1].digest.clone());
-    assert_eq!(revisions["serviceRevisions"][0]["containerImages"][0]["imageDigest"], digest);
-    assert_eq!(revisions["serviceRevisions"][0]["taskDefinition"], definition);
-    let targets = cloud.read(|world| world.targets.values().next().unwrap().clone());
-    assert_eq!(targets.iter().map(|t| t.state.as_str()).collect::<Vec<_>>(), ["healthy", "healthy"]);
 }
