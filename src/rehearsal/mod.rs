@@ -41,10 +41,10 @@ pub mod policy;
 pub mod record;
 /// The scenario file.
 pub mod scenario;
-/// The cloud over HTTP on loopback.
-pub mod server;
 /// The scenarios that come with the cloud.
 pub mod scenarios;
+/// The cloud over HTTP on loopback.
+pub mod server;
 /// From a scenario to a world.
 pub mod setup;
 /// AWS STS.

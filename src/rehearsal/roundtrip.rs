@@ -215,3 +215,32 @@ async fn the_config_of_an_image_is_downloaded_by_its_link() {
     assert_eq!(status, StatusCode::OK);
     assert_eq!(serde_json::from_str::<serde_json::Value>(&blob).unwrap()["os"], "linux");
 }
+
+#[tokio::test(start_paused = true)]
+async fn ecs_deploys_through_the_sdk_and_every_call_is_in_the_log() {
+    let cloud = Cloud::new(Scenario::default_for([("acme", "web")]), 1);
+    let ecs = aws_sdk_ecs::Client::new(&config(&cloud, user()));
+    let update = ecs.update_service().cluster("acme").service("web").force_new_deployment(true);
+    let updated = update.send().await.unwrap();
+    let service = updated.service().unwrap();
+    let arn = service.current_service_deployment().unwrap().to_owned();
+    assert_eq!(service.deployments().len(), 2);
+    assert!(service.created_at().unwrap().as_secs_f64() < NOW);
+    tokio::time::sleep(Duration::from_secs(1800)).await;
+    let seen = ecs.describe_service_deployments().service_deployment_arns(arn).send().await.unwrap();
+    let status = seen.service_deployments()[0].status().unwrap();
+    assert_eq!(status, &aws_sdk_ecs::types::ServiceDeploymentStatus::Successful);
+    let log = wire::Answerer::log(&cloud);
+    assert_eq!(log.as_array().unwrap().len(), 2);
+    assert_eq!((&log[0]["operation"], &log[0]["effective"]), (&"UpdateService".into(), &true.into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn temporary_keys_that_sts_never_issued_are_invalid() {
+    let keys = Credentials::new("ASIAIOSFODNN7EXAMPLE", "secret", Some("t".into()), None, "test");
+    let config = config(&cloud(), keys);
+    let ecr = aws_sdk_ecr::Client::new(&config).get_authorization_token().send().await.unwrap_err();
+    assert_eq!(ecr.code(), Some("UnrecognizedClientException"));
+    let sts = aws_sdk_sts::Client::new(&config).get_caller_identity().send().await.unwrap_err();
+    assert_eq!(sts.code(), Some("InvalidClientTokenId"));
+}

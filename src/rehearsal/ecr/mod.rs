@@ -206,4 +206,6 @@ fn blob<'a>(world: &'a World, input: &Value) -> Result<&'a str, Refusal> {
 }
 
 #[cfg(test)]
+mod registry_tests;
+#[cfg(test)]
 mod tests;

@@ -151,8 +151,11 @@ pub fn refuse(protocol: Protocol, refusal: &Refusal, id: &str) -> Response<Bytes
     let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = respond(status, protocol, body, id);
     if protocol != Protocol::Query {
-        let fault = if refusal.status < 500 { "Sender" } else { "Receiver" };
         set(response.headers_mut(), "x-amzn-errortype", &refusal.code);
+    }
+    if protocol == Protocol::Cbor {
+        // CloudWatch spoke query before: it repeats its errors in those words.
+        let fault = if refusal.status < 500 { "Sender" } else { "Receiver" };
         set(response.headers_mut(), "x-amzn-query-error", &format!("{};{fault}", refusal.code));
     }
     response
