@@ -63,9 +63,12 @@ pub fn line(text: impl Into<String>) -> Event {
     Event::Line { service: None, text: text.into() }
 }
 
+/// Takes whole lines, without their ends.
+type Write<'a> = Box<dyn FnMut(&str) + 'a>;
+
 /// Writes events as lines: workflow commands in a runner, plain text on a laptop.
 pub struct Reporter<'a> {
-    write: RefCell<Box<dyn FnMut(&str) + 'a>>,
+    write: RefCell<Write<'a>>,
     state: RefCell<State>,
     in_runner: bool,
     started: Timestamp,

@@ -86,7 +86,8 @@ pub fn fence(lines: &[String]) -> String {
 
 /// A link around a label that is Markdown already; the label alone where the address is not plain http or https.
 pub fn link(label: &str, address: &str) -> String {
-    let plain = address.starts_with("https://") || address.starts_with("http://");
+    let host = address.strip_prefix("https://").or_else(|| address.strip_prefix("http://"));
+    let plain = host.is_some_and(|host| host.starts_with(|c: char| c.is_ascii_alphanumeric()));
     if !plain || address.len() > LONGEST || address.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return label.to_owned();
     }
@@ -193,7 +194,16 @@ mod tests {
     #[test]
     fn only_plain_addresses_are_links() {
         assert_eq!(link("x", "https://a.b/c(d)|e?f=g"), "[x](https://a.b/c%28d%29%7Ce?f=g)");
-        for bad in ["javascript:alert(1)", "data:text/html,x", "https://a b", "//a", "", "HTTPS\n://a"] {
+        for bad in [
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "https://a b",
+            "//a",
+            "",
+            "https://",
+            "https:///a",
+            "HTTPS\n://a",
+        ] {
             assert_eq!(link("x", bad), "x");
         }
     }

@@ -1,6 +1,7 @@
 //! What happened (values) as log, annotations, summary and outputs. Nothing here decides, nothing here waits.
 
 pub mod annotations;
+pub mod guide;
 pub mod log;
 pub mod markdown;
 pub mod outputs;

@@ -13,7 +13,7 @@ pub fn verdict(report: &RunReport, dress: Dress) -> String {
     };
     let sentence = match (report.outcome, report.services.as_slice()) {
         (Outcome::Skipped, services) => skipped(report, services, dress),
-        (Outcome::Invalid, services) => invalid(report, services, dress),
+        (Outcome::Invalid, services) if services.iter().all(untouched) => invalid(report, services, dress),
         (Outcome::Planned, services) => planned(services, dress),
         (outcome, []) => nothing_known(report, outcome, dress),
         (_, [service]) => {
@@ -95,11 +95,11 @@ fn happened(service: &ServiceReport, outcome: Outcome, operation: &str) -> &'sta
 fn several(outcome: Outcome, services: &[ServiceReport], operation: &str, dress: Dress) -> String {
     let (decisive, others): (Vec<_>, Vec<_>) =
         services.iter().partition(|service| service.outcome == outcome);
+    if outcome.exit_code() == 0 {
+        return all_well(services);
+    }
     let lead = match decisive.as_slice() {
         [] => format!("{} ended as {outcome}", count(services.len(), "service")),
-        all if others.is_empty() && outcome.exit_code() == 0 => {
-            return format!("all {} services {}", all.len(), all_well(outcome));
-        }
         few if few.len() <= 3 => {
             let told = |service: &&ServiceReport| {
                 let what = happened(service, outcome, operation);
@@ -109,22 +109,35 @@ fn several(outcome: Outcome, services: &[ServiceReport], operation: &str, dress:
         }
         many => format!("{} of {} services: {outcome}", many.len(), services.len()),
     };
-    let rest = tally(&others);
+    let rest = tally(others);
     if rest.is_empty() { lead } else { format!("{lead} — {rest}") }
 }
 
-fn all_well(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Unchanged => "are unchanged and serve",
-        Outcome::Verified => "serve and are healthy",
-        Outcome::RolledBack => "are rolled back and serve 100 %",
-        _ => "serve 100 % of what was asked for",
+/// A skipped service was left alone, so no more than the numbers can be said of all.
+fn all_well(services: &[ServiceReport]) -> String {
+    let serves = |service: &ServiceReport| {
+        matches!(
+            service.outcome,
+            Outcome::Deployed | Outcome::Unchanged | Outcome::Verified | Outcome::RolledBack
+        )
+    };
+    let numbers = tally(services);
+    if services.iter().all(serves) {
+        format!("all {} services serve what was asked for — {numbers}", services.len())
+    } else {
+        numbers
     }
 }
 
+/// Whether nothing can have changed there.
+fn untouched(service: &ServiceReport) -> bool {
+    matches!(service.outcome, Outcome::Invalid | Outcome::Skipped | Outcome::Unchanged | Outcome::Planned)
+}
+
 /// `2 deployed, 1 unchanged`, in the order of the documentation.
-fn tally(services: &[&ServiceReport]) -> String {
-    let number = |outcome: &Outcome| services.iter().filter(|service| service.outcome == *outcome).count();
+fn tally<'a>(services: impl IntoIterator<Item = &'a ServiceReport>) -> String {
+    let outcomes: Vec<Outcome> = services.into_iter().map(|service| service.outcome).collect();
+    let number = |outcome: &Outcome| outcomes.iter().filter(|other| *other == outcome).count();
     let told =
         Outcome::ALL.iter().map(|outcome| (number(outcome), outcome)).filter(|(number, _)| *number > 0);
     told.map(|(number, outcome)| format!("{number} {outcome}")).collect::<Vec<_>>().join(", ")
@@ -197,19 +210,19 @@ mod tests {
         }
         insta::assert_snapshot!(said.join("\n"), @r#"
         ✅ production: backend backend:42 serves 100 % — proven after 1 min 12 s
-        ✅ production: worker is deployed (worker:42 serves, the new version) and backend is deployed (backend:42 serves, the new version) — 1 unchanged
+        ✅ production: all 3 services serve what was asked for — 2 deployed, 1 unchanged
         ✅ production: backend is unchanged — backend:41 already serves
-        ✅ production: worker is deployed (worker:42 serves, the new version) — 2 unchanged
+        ✅ production: all 3 services serve what was asked for — 1 deployed, 2 unchanged
         📋 production: backend would change in 1 place — this is a plan, nothing was touched
-        ✅ production: worker is deployed (worker:42 serves, the new version) — 1 unchanged, 1 planned
+        ✅ production: 1 deployed, 1 unchanged, 1 planned
         ✅ production: backend backend:41 serves and is healthy
-        ✅ production: worker is deployed (worker:42 serves, the new version) — 1 unchanged, 1 verified
+        ✅ production: all 3 services serve what was asked for — 1 deployed, 1 unchanged, 1 verified
         ✅ production: backend is rolled back — backend:41 serves 100 %, proven after 1 min 12 s
-        ✅ production: worker is deployed (worker:42 serves, the new version) — 1 unchanged, 1 rolled-back
+        ✅ production: all 3 services serve what was asked for — 1 deployed, 1 unchanged, 1 rolled-back
         ⏩ production: nothing to do — no environment has a branch `docs`
-        ✅ production: worker is deployed (worker:42 serves, the new version) — 1 unchanged, 1 skipped
+        ✅ production: 1 deployed, 1 unchanged, 1 skipped
         ❌ production: nothing was changed — 2 problems to fix first; backend:41 serves, as before
-        ❌ production: nothing was changed — 2 problems to fix first
+        ❌ production: backend was not started (backend:41 serves, as before) — 1 deployed, 1 unchanged
         ❌ production: backend failed and was rolled back — backend:41 serves, as before
         ❌ production: backend failed and was rolled back (backend:41 serves, as before) — 1 deployed, 1 unchanged
         🚨 production: backend needs a person now: the new version failed, and so did the rollback — what serves now is not known

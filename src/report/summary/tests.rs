@@ -289,7 +289,7 @@ fn hostile(evil: &str) -> RunReport {
     let service = &mut report.services[0];
     service.name = evil.into();
     service.evidence = evil.into();
-    service.url = Some(evil.into());
+    service.url = Some(format!("javascript:{evil}"));
     service.commit = Some(evil.into());
     service.commits = vec![CommitLine { sha: evil.into(), subject: evil.into(), author: evil.into() }];
     service.moment(at(1), evil);
