@@ -2,3 +2,6 @@
 
 mod architecture;
 mod contract;
+mod invariants;
+mod rehearsal;
+mod support;

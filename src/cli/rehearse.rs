@@ -34,6 +34,7 @@ const EXAMPLE: &str = include_str!("../../examples/rehearsal/roadstead.yml");
 const COMMIT: &str = "c0ffee1234567890c0ffee1234567890c0ffee12";
 
 /// A run to rehearse.
+#[derive(Clone)]
 pub struct Rehearsal {
     /// The deploy file's name and text.
     pub config: (String, String),
@@ -216,6 +217,11 @@ const CREDENTIALS: &[(&str, &str)] = &[
     ("AWS_ACCESS_KEY_ID", "AKIAREHEARSAL0000001"),
     ("AWS_SECRET_ACCESS_KEY", "rehearsal-secret-key-0000000000000000000"),
 ];
+
+/// The world of a story before anything happens in it.
+pub fn begin(story: &Story) -> Scenario {
+    story.begin()
+}
 
 /// When a scenario begins.
 pub fn start(scenario: &Scenario) -> Result<Timestamp, String> {

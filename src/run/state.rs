@@ -10,7 +10,7 @@ use crate::sys::environment::Variables;
 use super::Job;
 use super::unit::{Phase, Unit};
 
-const KEY: &str = "roadstead";
+const KEY: &str = "walk";
 
 /// The runs's state, written before and after each movement.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
