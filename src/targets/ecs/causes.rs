@@ -41,7 +41,9 @@ pub fn of_task(task: &Task) -> Option<Cause> {
     let said = task.containers.iter().map(|c| c.reason.as_str()).chain([task.reason.as_str()]);
     let words: Vec<&str> = said.filter(|text| !text.is_empty()).collect();
     let all = words.join(" | ");
-    start_failure(&all).or_else(|| exit(task, &all)).map(|cause| Cause { task: task.id().to_owned(), ..cause })
+    start_failure(&all)
+        .or_else(|| exit(task, &all))
+        .map(|cause| Cause { task: task.id().to_owned(), ..cause })
 }
 
 fn cause(code: Code, sentence: &str, help: &str, all: &str, enough: Option<u32>) -> Cause {
@@ -56,7 +58,8 @@ fn start_failure(all: &str) -> Option<Cause> {
         return Some(pull_failure(all, &lower));
     }
     if all.contains("ResourceInitializationError") {
-        let network = any(&lower, &["context deadline exceeded", "connection", "i/o timeout", "no such host"]);
+        let network =
+            any(&lower, &["context deadline exceeded", "connection", "i/o timeout", "no such host"]);
         let help = if network {
             "The task cannot reach the service it needs: check route, NAT gateway or VPC endpoints."
         } else {
@@ -81,7 +84,17 @@ fn pull_failure(all: &str, lower: &str) -> Cause {
     let platform = lower.contains("descriptor matching platform");
     let passing = any(
         lower,
-        &["i/o timeout", "toomanyrequests", "429", "500 internal", "502 ", "503 ", "504 ", "deadline exceeded", "connection"],
+        &[
+            "i/o timeout",
+            "toomanyrequests",
+            "429",
+            "500 internal",
+            "502 ",
+            "503 ",
+            "504 ",
+            "deadline exceeded",
+            "connection",
+        ],
     );
     let help = if platform {
         "The image has no manifest for the task's platform: build for it, or set runtimePlatform.cpuArchitecture."
@@ -111,7 +124,13 @@ fn exit(task: &Task, all: &str) -> Option<Cause> {
     let found = match memory {
         Some(_) => {
             let sentence = format!("The container `{}` was killed for its memory.", container.name);
-            cause(Code::OutOfMemory, &sentence, "Raise the memory of the container or of the task.", all, enough)
+            cause(
+                Code::OutOfMemory,
+                &sentence,
+                "Raise the memory of the container or of the task.",
+                all,
+                enough,
+            )
         }
         None => {
             let number = code.unwrap_or_default();
@@ -201,20 +220,99 @@ mod tests {
         let ended = "Essential container in task exited";
         let oom = "OutOfMemoryError: Container killed due to memory usage";
         let table = [
-            (task(start, "CannotPullContainerError: pull image manifest has been retried 1 time(s): repo:tag: not found", ("", None), 0.0), Code::ImagePullFailed, Some(1)),
-            (task(start, "CannotPullContainerError: image Manifest does not contain descriptor matching platform 'linux/amd64'", ("", None), 0.0), Code::ImagePullFailed, Some(1)),
-            (task(start, "CannotPullContainerError: 403 Forbidden", ("", None), 0.0), Code::ImagePullFailed, Some(1)),
-            (task(start, "CannotPullContainerError: dial tcp 1.2.3.4:443: i/o timeout", ("", None), 0.0), Code::ImagePullFailed, Some(2)),
-            (task(start, "CannotPullContainerError: toomanyrequests: You have reached your pull rate limit", ("", None), 0.0), Code::ImagePullFailed, Some(2)),
-            (task(start, "ResourceInitializationError: unable to pull secrets or registry auth: AccessDeniedException", ("", None), 0.0), Code::ResourceSetupFailed, Some(1)),
-            (task(start, "ResourceInitializationError: unable to pull secrets: context deadline exceeded", ("", None), 0.0), Code::ResourceSetupFailed, Some(2)),
-            (task(start, "ECS was unable to assume the role 'arn:aws:iam::1:role/x'", ("", None), 0.0), Code::RoleUnusable, Some(1)),
-            (task(start, "CannotStartContainerError: exec format error", ("", None), 0.0), Code::ContainerExited, Some(2)),
+            (
+                task(
+                    start,
+                    "CannotPullContainerError: pull image manifest has been retried 1 time(s): repo:tag: not found",
+                    ("", None),
+                    0.0,
+                ),
+                Code::ImagePullFailed,
+                Some(1),
+            ),
+            (
+                task(
+                    start,
+                    "CannotPullContainerError: image Manifest does not contain descriptor matching platform 'linux/amd64'",
+                    ("", None),
+                    0.0,
+                ),
+                Code::ImagePullFailed,
+                Some(1),
+            ),
+            (
+                task(start, "CannotPullContainerError: 403 Forbidden", ("", None), 0.0),
+                Code::ImagePullFailed,
+                Some(1),
+            ),
+            (
+                task(start, "CannotPullContainerError: dial tcp 1.2.3.4:443: i/o timeout", ("", None), 0.0),
+                Code::ImagePullFailed,
+                Some(2),
+            ),
+            (
+                task(
+                    start,
+                    "CannotPullContainerError: toomanyrequests: You have reached your pull rate limit",
+                    ("", None),
+                    0.0,
+                ),
+                Code::ImagePullFailed,
+                Some(2),
+            ),
+            (
+                task(
+                    start,
+                    "ResourceInitializationError: unable to pull secrets or registry auth: AccessDeniedException",
+                    ("", None),
+                    0.0,
+                ),
+                Code::ResourceSetupFailed,
+                Some(1),
+            ),
+            (
+                task(
+                    start,
+                    "ResourceInitializationError: unable to pull secrets: context deadline exceeded",
+                    ("", None),
+                    0.0,
+                ),
+                Code::ResourceSetupFailed,
+                Some(2),
+            ),
+            (
+                task(start, "ECS was unable to assume the role 'arn:aws:iam::1:role/x'", ("", None), 0.0),
+                Code::RoleUnusable,
+                Some(1),
+            ),
+            (
+                task(start, "CannotStartContainerError: exec format error", ("", None), 0.0),
+                Code::ContainerExited,
+                Some(2),
+            ),
             (task(exit, ended, ("", Some(1)), 5.0), Code::ContainerExited, Some(2)),
             (task(exit, ended, ("", Some(1)), 4000.0), Code::ContainerExited, None),
             (task(exit, ended, (oom, Some(137)), 5.0), Code::OutOfMemory, Some(2)),
-            (task("ServiceSchedulerInitiated", "Task failed ELB health checks in (target-group arn:x)", ("", None), 50.0), Code::HealthCheckFailed, Some(2)),
-            (task("ServiceSchedulerInitiated", "Task failed container health checks", ("", Some(143)), 50.0), Code::HealthCheckFailed, Some(2)),
+            (
+                task(
+                    "ServiceSchedulerInitiated",
+                    "Task failed ELB health checks in (target-group arn:x)",
+                    ("", None),
+                    50.0,
+                ),
+                Code::HealthCheckFailed,
+                Some(2),
+            ),
+            (
+                task(
+                    "ServiceSchedulerInitiated",
+                    "Task failed container health checks",
+                    ("", Some(143)),
+                    50.0,
+                ),
+                Code::HealthCheckFailed,
+                Some(2),
+            ),
         ];
         for (task, code, enough) in table {
             let cause = of_task(&task).unwrap_or_else(|| panic!("{}", task.reason));
@@ -238,16 +336,35 @@ mod tests {
 
     #[test]
     fn events_are_read() {
-        let event = |text: &str| of_event(&Event { text: text.into(), ..Event::default() }).map(|c| (c.problem.code, c.enough));
+        let event = |text: &str| {
+            of_event(&Event { text: text.into(), ..Event::default() }).map(|c| (c.problem.code, c.enough))
+        };
         assert_eq!(event("(service s) has reached a steady state."), None);
-        assert_eq!(event("(service s) is unable to consistently start tasks successfully. For more information"), Some((Code::ContainerExited, Some(1))));
-        assert_eq!(event("(service s) was unable to place a task. Reason: Capacity is unavailable at this time."), Some((Code::NoCapacity, Some(3))));
-        assert_eq!(event("(service s) was unable to place a task. Reason: You've reached the limit on the number of vCPUs you can run concurrently."), Some((Code::NoCapacity, Some(1))));
+        assert_eq!(
+            event("(service s) is unable to consistently start tasks successfully. For more information"),
+            Some((Code::ContainerExited, Some(1)))
+        );
+        assert_eq!(
+            event("(service s) was unable to place a task. Reason: Capacity is unavailable at this time."),
+            Some((Code::NoCapacity, Some(3)))
+        );
+        assert_eq!(
+            event(
+                "(service s) was unable to place a task. Reason: You've reached the limit on the number of vCPUs you can run concurrently."
+            ),
+            Some((Code::NoCapacity, Some(1)))
+        );
     }
 
     #[test]
     fn one_crash_is_not_the_end_and_two_are() {
-        let crash = of_task(&task("EssentialContainerExited", "Essential container in task exited", ("", Some(3)), 5.0)).unwrap();
+        let crash = of_task(&task(
+            "EssentialContainerExited",
+            "Essential container in task exited",
+            ("", Some(3)),
+            5.0,
+        ))
+        .unwrap();
         let one = weigh(std::slice::from_ref(&crash), 1).unwrap();
         assert_eq!((one.permanent, one.exit_code), (false, Some(3)));
         assert!(weigh(&[crash.clone(), crash.clone()], 1).unwrap().permanent);
@@ -261,8 +378,16 @@ mod tests {
 
     #[test]
     fn a_permanent_cause_speaks_before_a_frequent_one() {
-        let crash = of_task(&task("EssentialContainerExited", "Essential container in task exited", ("", Some(3)), 500.0)).unwrap();
-        let pull = of_task(&task("TaskFailedToStart", "CannotPullContainerError: not found", ("", None), 0.0)).unwrap();
+        let crash = of_task(&task(
+            "EssentialContainerExited",
+            "Essential container in task exited",
+            ("", Some(3)),
+            500.0,
+        ))
+        .unwrap();
+        let pull =
+            of_task(&task("TaskFailedToStart", "CannotPullContainerError: not found", ("", None), 0.0))
+                .unwrap();
         let failure = weigh(&[crash.clone(), crash, pull], 8).unwrap();
         assert_eq!((failure.problem.code, failure.permanent), (Code::ImagePullFailed, true));
     }

@@ -28,7 +28,9 @@ pub fn changes(running: &Value, wanted: &Value, container: &str) -> Changes {
 
 fn container_names(running: &Value, wanted: &Value) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
-    for container in super::definition::containers(wanted).iter().chain(super::definition::containers(running)) {
+    for container in
+        super::definition::containers(wanted).iter().chain(super::definition::containers(running))
+    {
         let name = container["name"].as_str().unwrap_or_default();
         if !names.iter().any(|known| known == name) {
             names.push(name.to_owned());
@@ -77,10 +79,18 @@ fn compare_members(
 }
 
 /// Lists of `{name, value}`, whose order says nothing.
-fn compare_pairs(field: &str, from: Option<&Value>, to: Option<&Value>, value: &str, found: &mut Vec<Change>) {
+fn compare_pairs(
+    field: &str,
+    from: Option<&Value>,
+    to: Option<&Value>,
+    value: &str,
+    found: &mut Vec<Change>,
+) {
     let items = |list: Option<&Value>| list.and_then(Value::as_array).cloned().unwrap_or_default();
     let (from, to) = (items(from), items(to));
-    let of = |list: &[Value], name: &Value| list.iter().find(|item| item["name"] == *name).map(|i| i[value].clone());
+    let of = |list: &[Value], name: &Value| {
+        list.iter().find(|item| item["name"] == *name).map(|i| i[value].clone())
+    };
     let mut names: Vec<&Value> = to.iter().map(|item| &item["name"]).collect();
     names.extend(from.iter().map(|item| &item["name"]).filter(|name| of(&to, name).is_none()));
     for name in names {
@@ -112,9 +122,9 @@ pub fn secret(name: &str) -> bool {
 /// Whether a composite value has a member that looks like a secret.
 fn holds_secret(value: &Value) -> bool {
     match value {
-        Value::Object(members) => {
-            members.iter().any(|(key, value)| secret(key) || (key == "name" && named_secret(value)) || holds_secret(value))
-        }
+        Value::Object(members) => members
+            .iter()
+            .any(|(key, value)| secret(key) || (key == "name" && named_secret(value)) || holds_secret(value)),
         Value::Array(items) => items.iter().any(holds_secret),
         _ => false,
     }
@@ -146,19 +156,22 @@ mod tests {
             {"name":"app","image":"b","environment":[{"name":"NEW","value":"n"},{"name":"FLAG","value":"2"},{"name":"API_TOKEN","value":"t2"}],
              "secrets":[{"name":"DB","valueFrom":"arn:2"}],"logConfiguration":{"logDriver":"splunk","options":{"splunk-token":"y","splunk-url":"v"}}},
             {"name":"side","image":"s2"},{"name":"third","image":"x"}]});
-        assert_eq!(lines(&running, &wanted), [
-            "image: a > b",
-            "logConfiguration.options.splunk-token: - > -",
-            "logConfiguration.options.splunk-url: u > v",
-            "environment API_TOKEN: - > -",
-            "environment FLAG: 1 > 2",
-            "environment NEW: - > n",
-            "environment OLD:  > -",
-            "secrets DB: - > -",
-            "side: image: s1 > s2",
-            "third: container: - > x",
-            "cpu: 256 > 512",
-        ]);
+        assert_eq!(
+            lines(&running, &wanted),
+            [
+                "image: a > b",
+                "logConfiguration.options.splunk-token: - > -",
+                "logConfiguration.options.splunk-url: u > v",
+                "environment API_TOKEN: - > -",
+                "environment FLAG: 1 > 2",
+                "environment NEW: - > n",
+                "environment OLD:  > -",
+                "secrets DB: - > -",
+                "side: image: s1 > s2",
+                "third: container: - > x",
+                "cpu: 256 > 512",
+            ]
+        );
     }
 
     #[test]

@@ -111,7 +111,13 @@ impl Client {
     }
 
     /// UpdateService with a task definition and nothing else. Never repeated by itself.
-    pub async fn update_service(&self, cluster: &str, service: &str, definition: &str, force: bool) -> Answer {
+    pub async fn update_service(
+        &self,
+        cluster: &str,
+        service: &str,
+        definition: &str,
+        force: bool,
+    ) -> Answer {
         let call = self.ecs.update_service().cluster(cluster).service(service).task_definition(definition);
         let call = if force { call.force_new_deployment(true) } else { call };
         raw!("ecs:UpdateService", call.customize().config_override(once()))

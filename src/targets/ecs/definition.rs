@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::keys::READ_ONLY;
 use crate::problem::{Code, Problem, suggest};
+use crate::release::ImageRef;
 
 /// The definition inside an answer of DescribeTaskDefinition, with the tags that stand beside it.
 pub fn with_tags(answer: &Value) -> Value {
@@ -39,9 +40,8 @@ pub fn find_container(definition: &Value, named: Option<&str>) -> Result<usize, 
         let found: Vec<usize> = (0..all.len()).filter(|i| test(&all[*i])).collect();
         found
     };
-    let unclear = |sentence: String, help: String| {
-        Err(Problem::error(Code::ContainerUnclear, sentence).help(help))
-    };
+    let unclear =
+        |sentence: String, help: String| Err(Problem::error(Code::ContainerUnclear, sentence).help(help));
     let found = match named {
         Some(name) => matching(&|c| name_of(c) == name),
         None if all.len() == 1 => vec![0],
@@ -54,12 +54,35 @@ pub fn find_container(definition: &Value, named: Option<&str>) -> Result<usize, 
             let help = format!("{}The containers are {}.", near.unwrap_or_default(), names());
             unclear(format!("The task definition has no container `{name}`."), help)
         }
-        (_, Some(name)) => unclear(format!("Two containers are named `{name}`."), "Names must be unique.".into()),
+        (_, Some(name)) => {
+            unclear(format!("Two containers are named `{name}`."), "Names must be unique.".into())
+        }
         (_, None) => unclear(
             "It is unclear which container gets the image.".into(),
             format!("Set `ecs.container` to one of {}.", names()),
         ),
     }
+}
+
+/// The name of the container whose image we change; `None` where that is unclear.
+pub fn container_name(definition: &Value, named: Option<&str>) -> Option<String> {
+    let index = find_container(definition, named).ok()?;
+    Some(name_of(&containers(definition)[index]).to_owned())
+}
+
+/// The image of a container; `None` when it has none that can be read.
+pub fn image(definition: &Value, container: &str) -> Option<ImageRef> {
+    let found = containers(definition).iter().find(|c| name_of(c) == container)?;
+    found["image"].as_str()?.parse().ok()
+}
+
+/// Log group and stream of a task's container, where it logs by awslogs with a prefix (prefix/container/task-id).
+pub fn log_stream(definition: &Value, container: &str, task: &str) -> Option<(String, String)> {
+    let found = containers(definition).iter().find(|c| name_of(c) == container)?;
+    let logs = &found["logConfiguration"];
+    let option = |key: &str| logs["options"][key].as_str();
+    let (group, prefix) = (option("awslogs-group")?, option("awslogs-stream-prefix")?);
+    (logs["logDriver"] == "awslogs").then(|| (group.to_owned(), format!("{prefix}/{container}/{task}")))
 }
 
 /// What to register: `base` without what only Describe answers, with `image` and `environment` set on one container.
@@ -97,7 +120,8 @@ fn is_no_tags(key: &str, value: &Value) -> bool {
 fn secret_clash(container: &Value, name: &str) -> Option<Problem> {
     let secrets = container["secrets"].as_array().map_or(&[][..], Vec::as_slice);
     secrets.iter().any(|secret| secret["name"] == name).then(|| {
-        let sentence = format!("`{name}` is already a secret of the container and cannot also be set in plain text.");
+        let sentence =
+            format!("`{name}` is already a secret of the container and cannot also be set in plain text.");
         Problem::error(Code::TaskDefinitionInvalid, sentence).help("Remove one of the two.")
     })
 }
@@ -139,7 +163,8 @@ pub fn normal(definition: &Value) -> Value {
     let mut normal = definition.clone();
     let Value::Object(members) = &mut normal else { return normal };
     members.retain(|key, _| !READ_ONLY.contains(&key.as_str()));
-    for (key, unit) in [("cpu", super::size::cpu_units as fn(&str) -> Option<u64>), ("memory", super::size::memory_mib)]
+    for (key, unit) in
+        [("cpu", super::size::cpu_units as fn(&str) -> Option<u64>), ("memory", super::size::memory_mib)]
     {
         let plain = members.get(key).and_then(Value::as_str).and_then(unit);
         if let Some(plain) = plain {
@@ -222,7 +247,8 @@ mod tests {
             "containerDefinitions":[
                 {"name":"app","image":"old","environment":[{"name":"A","value":""},{"name":"B","value":"1"}],"odd":[]},
                 {"name":"side","image":"s","essential":false}]});
-        let wanted = prepare(&base, None, Some("new@sha256:1"), &environment(&[("B", "2"), ("C", "")])).unwrap();
+        let wanted =
+            prepare(&base, None, Some("new@sha256:1"), &environment(&[("B", "2"), ("C", "")])).unwrap();
         assert_eq!(
             wanted.to_string(),
             r#"{"family":"f","newKey":{"a":""},"containerDefinitions":[{"name":"app","image":"new@sha256:1","environment":[{"name":"A","value":""},{"name":"B","value":"2"},{"name":"C","value":""}],"odd":[]},{"name":"side","image":"s","essential":false}]}"#
@@ -243,7 +269,8 @@ mod tests {
 
     #[test]
     fn a_secret_is_not_overwritten_by_plain_text() {
-        let base = json!({"containerDefinitions":[{"name":"a","secrets":[{"name":"KEY","valueFrom":"arn"}]}]});
+        let base =
+            json!({"containerDefinitions":[{"name":"a","secrets":[{"name":"KEY","valueFrom":"arn"}]}]});
         assert!(prepare(&base, None, None, &environment(&[("KEY", "x")])).is_err());
     }
 

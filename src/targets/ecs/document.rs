@@ -42,7 +42,12 @@ impl Document {
             (false, Err(Fault { line, column, why })) => return Err(broken(path, line, column, &why)),
         };
         if !value.is_object() {
-            return Err(broken(path, 1, 1, "a task definition is an object with `family` and `containerDefinitions`"));
+            return Err(broken(
+                path,
+                1,
+                1,
+                "a task definition is an object with `family` and `containerDefinitions`",
+            ));
         }
         let (value, root) = unwrap(value);
         Ok(Self { path: path.to_owned(), value, places, root })
@@ -50,7 +55,8 @@ impl Document {
 
     /// `problem` at the line of `pointer` (a JSON pointer), or of the nearest thing around it.
     pub fn at(&self, pointer: &str, problem: Problem) -> Problem {
-        let full = if pointer.starts_with("/tags") { pointer.to_owned() } else { format!("{}{pointer}", self.root) };
+        let full =
+            if pointer.starts_with("/tags") { pointer.to_owned() } else { format!("{}{pointer}", self.root) };
         let mut rest = full.as_str();
         loop {
             if let Some((line, column)) = self.places.get(rest) {
@@ -284,7 +290,9 @@ mod tests {
 
     #[test]
     fn strings_keep_their_zeros_and_quotes_their_type() {
-        let doc = Document::read("x", "a: 0123\nb: \"1\"\nc: 1\nd: ''\ne:\nf: yes\ng: 1.5\nh: 10.0.0.1\ni: 0\n").unwrap();
+        let doc =
+            Document::read("x", "a: 0123\nb: \"1\"\nc: 1\nd: ''\ne:\nf: yes\ng: 1.5\nh: 10.0.0.1\ni: 0\n")
+                .unwrap();
         let expected =
             json!({"a":"0123","b":"1","c":1,"d":"","e":null,"f":"yes","g":1.5,"h":"10.0.0.1","i":0});
         assert_eq!(doc.value, expected);
@@ -316,7 +324,11 @@ mod tests {
             ("", 1),
         ] {
             let problem = Document::read("f", text).unwrap_err();
-            assert_eq!((problem.code, problem.at.map(|at| at.line)), (Code::TaskDefinitionInvalid, Some(line)), "{text}");
+            assert_eq!(
+                (problem.code, problem.at.map(|at| at.line)),
+                (Code::TaskDefinitionInvalid, Some(line)),
+                "{text}"
+            );
         }
     }
 

@@ -34,9 +34,7 @@ pub const READ_ONLY: [&str; 9] = [
     "taskDefinitionArn",
 ];
 
-const REPOSITORY_CREDENTIALS: Members = &[
-    ("credentialsParameter", Kind::Text),
-];
+const REPOSITORY_CREDENTIALS: Members = &[("credentialsParameter", Kind::Text)];
 
 const PORT_MAPPING: Members = &[
     ("containerPort", Kind::Whole),
@@ -53,43 +51,22 @@ const CONTAINER_RESTART_POLICY: Members = &[
     ("restartAttemptPeriod", Kind::Whole),
 ];
 
-const KEY_VALUE_PAIR: Members = &[
-    ("name", Kind::Text),
-    ("value", Kind::Text),
-];
+const KEY_VALUE_PAIR: Members = &[("name", Kind::Text), ("value", Kind::Text)];
 
-const ENVIRONMENT_FILE: Members = &[
-    ("value", Kind::Text),
-    ("type", Kind::Text),
-];
+const ENVIRONMENT_FILE: Members = &[("value", Kind::Text), ("type", Kind::Text)];
 
-const MOUNT_POINT: Members = &[
-    ("sourceVolume", Kind::Text),
-    ("containerPath", Kind::Text),
-    ("readOnly", Kind::Flag),
-];
+const MOUNT_POINT: Members =
+    &[("sourceVolume", Kind::Text), ("containerPath", Kind::Text), ("readOnly", Kind::Flag)];
 
-const VOLUME_FROM: Members = &[
-    ("sourceContainer", Kind::Text),
-    ("readOnly", Kind::Flag),
-];
+const VOLUME_FROM: Members = &[("sourceContainer", Kind::Text), ("readOnly", Kind::Flag)];
 
-const KERNEL_CAPABILITIES: Members = &[
-    ("add", Kind::List(&Kind::Text)),
-    ("drop", Kind::List(&Kind::Text)),
-];
+const KERNEL_CAPABILITIES: Members = &[("add", Kind::List(&Kind::Text)), ("drop", Kind::List(&Kind::Text))];
 
-const DEVICE: Members = &[
-    ("hostPath", Kind::Text),
-    ("containerPath", Kind::Text),
-    ("permissions", Kind::List(&Kind::Text)),
-];
+const DEVICE: Members =
+    &[("hostPath", Kind::Text), ("containerPath", Kind::Text), ("permissions", Kind::List(&Kind::Text))];
 
-const TMPFS: Members = &[
-    ("containerPath", Kind::Text),
-    ("size", Kind::Whole),
-    ("mountOptions", Kind::List(&Kind::Text)),
-];
+const TMPFS: Members =
+    &[("containerPath", Kind::Text), ("size", Kind::Whole), ("mountOptions", Kind::List(&Kind::Text))];
 
 const LINUX_PARAMETERS: Members = &[
     ("capabilities", Kind::Object(KERNEL_CAPABILITIES)),
@@ -101,26 +78,13 @@ const LINUX_PARAMETERS: Members = &[
     ("swappiness", Kind::Whole),
 ];
 
-const SECRET: Members = &[
-    ("name", Kind::Text),
-    ("valueFrom", Kind::Text),
-];
+const SECRET: Members = &[("name", Kind::Text), ("valueFrom", Kind::Text)];
 
-const CONTAINER_DEPENDENCY: Members = &[
-    ("containerName", Kind::Text),
-    ("condition", Kind::Text),
-];
+const CONTAINER_DEPENDENCY: Members = &[("containerName", Kind::Text), ("condition", Kind::Text)];
 
-const HOST_ENTRY: Members = &[
-    ("hostname", Kind::Text),
-    ("ipAddress", Kind::Text),
-];
+const HOST_ENTRY: Members = &[("hostname", Kind::Text), ("ipAddress", Kind::Text)];
 
-const ULIMIT: Members = &[
-    ("name", Kind::Text),
-    ("softLimit", Kind::Whole),
-    ("hardLimit", Kind::Whole),
-];
+const ULIMIT: Members = &[("name", Kind::Text), ("softLimit", Kind::Whole), ("hardLimit", Kind::Whole)];
 
 const LOG_CONFIGURATION: Members = &[
     ("logDriver", Kind::Text),
@@ -136,20 +100,11 @@ const HEALTH_CHECK: Members = &[
     ("startPeriod", Kind::Whole),
 ];
 
-const SYSTEM_CONTROL: Members = &[
-    ("namespace", Kind::Text),
-    ("value", Kind::Text),
-];
+const SYSTEM_CONTROL: Members = &[("namespace", Kind::Text), ("value", Kind::Text)];
 
-const RESOURCE_REQUIREMENT: Members = &[
-    ("value", Kind::Text),
-    ("type", Kind::Text),
-];
+const RESOURCE_REQUIREMENT: Members = &[("value", Kind::Text), ("type", Kind::Text)];
 
-const FIRELENS_CONFIGURATION: Members = &[
-    ("type", Kind::Text),
-    ("options", Kind::Map),
-];
+const FIRELENS_CONFIGURATION: Members = &[("type", Kind::Text), ("options", Kind::Map)];
 
 /// A container of it.
 pub const CONTAINER_DEFINITION: Members = &[
@@ -197,9 +152,7 @@ pub const CONTAINER_DEFINITION: Members = &[
     ("credentialSpecs", Kind::List(&Kind::Text)),
 ];
 
-const HOST_VOLUME_PROPERTIES: Members = &[
-    ("sourcePath", Kind::Text),
-];
+const HOST_VOLUME_PROPERTIES: Members = &[("sourcePath", Kind::Text)];
 
 const DOCKER_VOLUME_CONFIGURATION: Members = &[
     ("scope", Kind::Text),
@@ -209,10 +162,7 @@ const DOCKER_VOLUME_CONFIGURATION: Members = &[
     ("labels", Kind::Map),
 ];
 
-const EFSAUTHORIZATION_CONFIG: Members = &[
-    ("accessPointId", Kind::Text),
-    ("iam", Kind::Text),
-];
+const EFSAUTHORIZATION_CONFIG: Members = &[("accessPointId", Kind::Text), ("iam", Kind::Text)];
 
 const EFSVOLUME_CONFIGURATION: Members = &[
     ("fileSystemId", Kind::Text),
@@ -229,10 +179,8 @@ const S3_FILES_VOLUME_CONFIGURATION: Members = &[
     ("accessPointArn", Kind::Text),
 ];
 
-const FSX_WINDOWS_FILE_SERVER_AUTHORIZATION_CONFIG: Members = &[
-    ("credentialsParameter", Kind::Text),
-    ("domain", Kind::Text),
-];
+const FSX_WINDOWS_FILE_SERVER_AUTHORIZATION_CONFIG: Members =
+    &[("credentialsParameter", Kind::Text), ("domain", Kind::Text)];
 
 const FSX_WINDOWS_FILE_SERVER_VOLUME_CONFIGURATION: Members = &[
     ("fileSystemId", Kind::Text),
@@ -250,15 +198,9 @@ const VOLUME: Members = &[
     ("configuredAtLaunch", Kind::Flag),
 ];
 
-const TASK_DEFINITION_PLACEMENT_CONSTRAINT: Members = &[
-    ("type", Kind::Text),
-    ("expression", Kind::Text),
-];
+const TASK_DEFINITION_PLACEMENT_CONSTRAINT: Members = &[("type", Kind::Text), ("expression", Kind::Text)];
 
-const TAG: Members = &[
-    ("key", Kind::Text),
-    ("value", Kind::Text),
-];
+const TAG: Members = &[("key", Kind::Text), ("value", Kind::Text)];
 
 const PROXY_CONFIGURATION: Members = &[
     ("type", Kind::Text),
@@ -266,19 +208,11 @@ const PROXY_CONFIGURATION: Members = &[
     ("properties", Kind::List(&Kind::Object(KEY_VALUE_PAIR))),
 ];
 
-const INFERENCE_ACCELERATOR: Members = &[
-    ("deviceName", Kind::Text),
-    ("deviceType", Kind::Text),
-];
+const INFERENCE_ACCELERATOR: Members = &[("deviceName", Kind::Text), ("deviceType", Kind::Text)];
 
-const EPHEMERAL_STORAGE: Members = &[
-    ("sizeInGiB", Kind::Whole),
-];
+const EPHEMERAL_STORAGE: Members = &[("sizeInGiB", Kind::Whole)];
 
-const RUNTIME_PLATFORM: Members = &[
-    ("cpuArchitecture", Kind::Text),
-    ("operatingSystemFamily", Kind::Text),
-];
+const RUNTIME_PLATFORM: Members = &[("cpuArchitecture", Kind::Text), ("operatingSystemFamily", Kind::Text)];
 
 /// A task definition.
 pub const TASK_DEFINITION: Members = &[

@@ -200,7 +200,8 @@ mod tests {
 
     #[test]
     fn calls_hold_ten_services_of_one_cluster() {
-        let names: Vec<String> = (0..23).map(|i| format!("{}\ns{i:02}", if i % 2 == 0 { "a" } else { "b" })).collect();
+        let names: Vec<String> =
+            (0..23).map(|i| format!("{}\ns{i:02}", if i % 2 == 0 { "a" } else { "b" })).collect();
         let mut rest = questions(&names.iter().map(String::as_str).collect::<Vec<_>>());
         let mut sizes = Vec::new();
         while !rest.is_empty() {

@@ -169,7 +169,10 @@ impl Service {
             revisions: list(value, "currentServiceRevisions").iter().map(|r| text(r, "arn")).collect(),
             deployments: list(value, "deployments").iter().map(Deployment::read).collect(),
             events: list(value, "events").iter().map(Event::read).collect(),
-            target_groups: list(value, "loadBalancers").iter().filter_map(|l| some_text(l, "targetGroupArn")).collect(),
+            target_groups: list(value, "loadBalancers")
+                .iter()
+                .filter_map(|l| some_text(l, "targetGroupArn"))
+                .collect(),
             raw: value.clone(),
         }
     }
@@ -219,7 +222,10 @@ impl ServiceDeployment {
             reason: text(value, "statusReason"),
             created: seconds(value, "createdAt"),
             target: some_text(target, "arn").or_else(|| some_text(value, "targetServiceRevisionArn")),
-            sources: list(value, "sourceServiceRevisions").iter().filter_map(|s| some_text(s, "arn")).collect(),
+            sources: list(value, "sourceServiceRevisions")
+                .iter()
+                .filter_map(|s| some_text(s, "arn"))
+                .collect(),
             stage: text(value, "lifecycleStage"),
             tasks: [number("requestedTaskCount"), number("runningTaskCount"), number("pendingTaskCount")],
             rollback: some_text(&value["rollback"], "serviceRevisionArn"),
@@ -254,7 +260,8 @@ impl Revision {
 impl Task {
     /// Reads a member of `tasks`.
     pub fn read(value: &Value) -> Self {
-        let (from, to) = (seconds(value, "startedAt"), seconds(value, "stoppingAt").max(seconds(value, "stoppedAt")));
+        let (from, to) =
+            (seconds(value, "startedAt"), seconds(value, "stoppingAt").max(seconds(value, "stoppedAt")));
         let container = |c: &Value| TaskContainer {
             name: text(c, "name"),
             exit_code: c["exitCode"].as_i64(),
@@ -312,7 +319,8 @@ mod tests {
 
     #[test]
     fn nonsense_is_read_as_nothing_known() {
-        let service = Service::read(&json!({"status": 3, "deployments": {"a": 1}, "events": [1], "desiredCount": "x"}));
+        let service =
+            Service::read(&json!({"status": 3, "deployments": {"a": 1}, "events": [1], "desiredCount": "x"}));
         assert_eq!((service.status.as_str(), service.desired, service.deployments.len()), ("", 0, 0));
         assert_eq!(ServiceDeployment::read(&Value::Null), ServiceDeployment::default());
     }
@@ -320,7 +328,10 @@ mod tests {
     #[test]
     fn an_absent_controller_is_ecs() {
         assert_eq!(Service::read(&json!({})).controller, "ECS");
-        assert_eq!(Service::read(&json!({"deploymentController":{"type":"CODE_DEPLOY"}})).controller, "CODE_DEPLOY");
+        assert_eq!(
+            Service::read(&json!({"deploymentController":{"type":"CODE_DEPLOY"}})).controller,
+            "CODE_DEPLOY"
+        );
     }
 
     #[test]
@@ -333,7 +344,9 @@ mod tests {
 
     #[test]
     fn a_task_that_is_to_stop_counts_before_it_has_stopped() {
-        let task = Task::read(&json!({"desiredStatus":"STOPPED","lastStatus":"DEACTIVATING","startedAt":10,"stoppingAt":70.5}));
+        let task = Task::read(
+            &json!({"desiredStatus":"STOPPED","lastStatus":"DEACTIVATING","startedAt":10,"stoppingAt":70.5}),
+        );
         assert!(task.stopping);
         assert!((task.uptime - 60.5).abs() < f64::EPSILON);
     }

@@ -89,16 +89,24 @@ fn meaning(operation: &str, aws: &str, message: &str) -> (Code, String, &'static
             "The ECS service does not exist or is not active.".into(),
             "Check `ecs.service` and `ecs.cluster`; create the service before the first deployment.",
         ),
-        "ExpiredTokenException" | "ExpiredToken" | "RequestExpired" | "UnrecognizedClientException"
-        | "InvalidClientTokenId" | "InvalidSignatureException" | "SignatureDoesNotMatch"
-        | "IncompleteSignature" | "MissingAuthenticationToken" => (
+        "ExpiredTokenException"
+        | "ExpiredToken"
+        | "RequestExpired"
+        | "UnrecognizedClientException"
+        | "InvalidClientTokenId"
+        | "InvalidSignatureException"
+        | "SignatureDoesNotMatch"
+        | "IncompleteSignature"
+        | "MissingAuthenticationToken" => (
             Code::CredentialsMissing,
             format!("AWS refused the credentials at {operation}."),
             "Get fresh credentials; with `role-to-assume` they are refreshed during the run.",
         ),
-        _ if aws.starts_with("AccessDenied") || aws.starts_with("UnauthorizedOperation") => {
-            (Code::PermissionMissing, denied_sentence(operation, message), "Add it to the policy of the role.")
-        }
+        _ if aws.starts_with("AccessDenied") || aws.starts_with("UnauthorizedOperation") => (
+            Code::PermissionMissing,
+            denied_sentence(operation, message),
+            "Add it to the policy of the role.",
+        ),
         _ if is_throttling(aws) => {
             (Code::ProviderError, format!("AWS throttles {operation}."), "Try again in a minute.")
         }
@@ -114,7 +122,10 @@ fn denied_sentence(operation: &str, message: &str) -> String {
     }
 }
 
-fn from_transport<E: Error + 'static, R: std::fmt::Debug>(operation: &str, error: &SdkError<E, R>) -> Refusal {
+fn from_transport<E: Error + 'static, R: std::fmt::Debug>(
+    operation: &str,
+    error: &SdkError<E, R>,
+) -> Refusal {
     let text = DisplayErrorContext(error).to_string();
     let without_debug = text.split(" (DispatchFailure").next().unwrap_or(&text);
     let cause = without_debug.split(" (ConstructionFailure").next().unwrap_or(without_debug).to_owned();
@@ -140,7 +151,11 @@ mod tests {
             ("ServiceNotFoundException", "Service not found.", Code::ServiceMissing),
             ("ServiceNotActiveException", "Service was not ACTIVE.", Code::ServiceMissing),
             ("AccessDeniedException", "User: … is not authorized to perform", Code::PermissionMissing),
-            ("ExpiredTokenException", "The security token included in the request is expired", Code::CredentialsMissing),
+            (
+                "ExpiredTokenException",
+                "The security token included in the request is expired",
+                Code::CredentialsMissing,
+            ),
             ("InvalidClientTokenId", "The security token is invalid", Code::CredentialsMissing),
             ("ClientException", "Too many concurrent attempts", Code::ProviderError),
         ];

@@ -45,7 +45,8 @@ mod tests {
         let settings: Settings = serde_json::from_str(text).unwrap();
         assert_eq!(settings.task_definition.as_deref(), Some("td.json"));
         assert_eq!(settings.environment["A"], "");
-        let unknown = serde_json::from_str::<Settings>(r#"{"cluster":"c","service":"s","taskDefinition":"x"}"#);
+        let unknown =
+            serde_json::from_str::<Settings>(r#"{"cluster":"c","service":"s","taskDefinition":"x"}"#);
         assert!(unknown.unwrap_err().to_string().contains("taskDefinition"));
     }
 }

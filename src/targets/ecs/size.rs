@@ -62,8 +62,14 @@ mod tests {
 
     #[test]
     fn sizes_are_read_as_aws_reads_them() {
-        assert_eq!(["1024", "1 vCPU", ".25 vcpu", "0.5vCPU"].map(cpu_units), [Some(1024), Some(1024), Some(256), Some(512)]);
-        assert_eq!(["2048", "2GB", "2 GB", "0.5 GB"].map(memory_mib), [Some(2048), Some(2048), Some(2048), Some(512)]);
+        assert_eq!(
+            ["1024", "1 vCPU", ".25 vcpu", "0.5vCPU"].map(cpu_units),
+            [Some(1024), Some(1024), Some(256), Some(512)]
+        );
+        assert_eq!(
+            ["2048", "2GB", "2 GB", "0.5 GB"].map(memory_mib),
+            [Some(2048), Some(2048), Some(2048), Some(512)]
+        );
         assert_eq!([cpu_units("1 GB"), memory_mib("1 vCPU"), cpu_units("lots"), cpu_units("")], [None; 4]);
     }
 

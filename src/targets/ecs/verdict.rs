@@ -119,7 +119,8 @@ fn by_service(ours: &Rollout, look: &Look) -> Health {
 
 /// Another deployment is PRIMARY: an old answer, ECS's own rollback, or somebody's newer one.
 fn replaced(primary: &Deployment, ours: &Rollout, look: &Look) -> Health {
-    let failed = ours.ids.first().and_then(|id| look.service.deployment(id)).filter(|d| d.rollout == "FAILED");
+    let failed =
+        ours.ids.first().and_then(|id| look.service.deployment(id)).filter(|d| d.rollout == "FAILED");
     let back = failed.is_some() || primary.reason.contains("rolling back");
     if !back && look.young {
         return waiting("PENDING", ours, look);
@@ -139,7 +140,9 @@ fn replaced(primary: &Deployment, ours: &Rollout, look: &Look) -> Health {
 /// Still on its way, unless its tasks say that it never arrives.
 fn waiting(stage: &str, ours: &Rollout, look: &Look) -> Health {
     match &look.cause {
-        Some(cause) if cause.permanent && matches!(stage, "PENDING" | "IN_PROGRESS") => Health::Failing(cause.clone()),
+        Some(cause) if cause.permanent && matches!(stage, "PENDING" | "IN_PROGRESS") => {
+            Health::Failing(cause.clone())
+        }
         _ => Health::Progressing(progress(stage, ours, look)),
     }
 }
@@ -176,7 +179,8 @@ fn prove(ours: &Rollout, look: &Look, says: &str) -> Health {
     }
     for (container, image, digest) in &evidence.revision.images {
         let asked = image.split_once('@').map_or("", |(_, digest)| digest);
-        let good = asked.is_empty() || digest.is_empty() || asked == digest || evidence.parts.contains(digest);
+        let good =
+            asked.is_empty() || digest.is_empty() || asked == digest || evidence.parts.contains(digest);
         if !good {
             return mismatch(format!("The container `{container}` runs {digest}, not the asked {asked}."));
         }
@@ -192,7 +196,13 @@ fn prove(ours: &Rollout, look: &Look, says: &str) -> Health {
     }
 }
 
-fn proof(ours: &Rollout, evidence: &Evidence, service: &Service, says: &str, targets: Option<&Targets>) -> Proof {
+fn proof(
+    ours: &Rollout,
+    evidence: &Evidence,
+    service: &Service,
+    says: &str,
+    targets: Option<&Targets>,
+) -> Proof {
     let desired = service.desired;
     let tail = match targets {
         _ if desired == 0 => "no tasks are wished for".to_owned(),
@@ -217,7 +227,11 @@ pub fn digest(revision: &Revision, container: &str) -> Option<Digest> {
 }
 
 fn mismatch(sentence: String) -> Health {
-    Health::Stopped(plain(Code::DigestMismatch, &sentence, "Somebody changed the service at the same time; deploy again."))
+    Health::Stopped(plain(
+        Code::DigestMismatch,
+        &sentence,
+        "Somebody changed the service at the same time; deploy again.",
+    ))
 }
 
 fn plain(code: Code, sentence: &str, help: &str) -> Failure {
@@ -239,7 +253,8 @@ fn failure(deployment: &ServiceDeployment, look: &Look) -> Failure {
     if let Some(cause) = &look.cause {
         return Failure { permanent: true, ..cause.clone() };
     }
-    let words = if deployment.rollback_reason.is_empty() { &deployment.reason } else { &deployment.rollback_reason };
+    let words =
+        if deployment.rollback_reason.is_empty() { &deployment.reason } else { &deployment.rollback_reason };
     if deployment.breaker_fired {
         let help = "Look at the stopped tasks of the service.";
         let found = plain(Code::CircuitBreaker, "The circuit breaker of ECS gave the deployment up.", help);
@@ -255,7 +270,11 @@ fn worded(words: &str, look: &Look) -> Failure {
     }
     let lower = words.to_lowercase();
     let found = if lower.contains("alarm") {
-        plain(Code::AlarmTriggered, "An alarm went red during the deployment.", "Look at what the alarm watches.")
+        plain(
+            Code::AlarmTriggered,
+            "An alarm went red during the deployment.",
+            "Look at what the alarm watches.",
+        )
     } else if lower.contains("circuit breaker") {
         let help = "Look at the stopped tasks of the service.";
         plain(Code::CircuitBreaker, "The circuit breaker of ECS gave the deployment up.", help)
@@ -272,7 +291,8 @@ fn caused(mut failure: Failure, words: &str) -> Failure {
 
 fn rollback_failed(deployment: &ServiceDeployment, look: &Look) -> Failure {
     let first = failure(deployment, look);
-    let sentence = format!("The rollback of ECS failed too. It was started because: {}", first.problem.sentence);
+    let sentence =
+        format!("The rollback of ECS failed too. It was started because: {}", first.problem.sentence);
     let mut problem = Problem::error(Code::RollbackFailed, sentence).help("A person is needed now.");
     problem.cause = first.problem.cause;
     Failure { problem, ..first }
@@ -281,5 +301,6 @@ fn rollback_failed(deployment: &ServiceDeployment, look: &Look) -> Failure {
 /// The version that ECS went back to, when its revision was read.
 fn returned_to(deployment: &ServiceDeployment, look: &Look) -> Option<crate::release::Version> {
     let evidence = look.evidence.as_ref()?;
-    (deployment.rollback.as_ref() == Some(&evidence.revision.arn)).then(|| version(&evidence.revision.definition))
+    (deployment.rollback.as_ref() == Some(&evidence.revision.arn))
+        .then(|| version(&evidence.revision.definition))
 }

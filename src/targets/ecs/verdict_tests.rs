@@ -65,7 +65,9 @@ fn word(health: &Health) -> String {
         Health::Progressing(progress) => format!("progressing: {}", progress.stage),
         Health::Failing(f) => format!("failing {}", f.problem.code),
         Health::RollingBack(f) => format!("rolling-back {}", f.problem.code),
-        Health::RolledBack(f, to) => format!("rolled-back {} to {:?}", f.problem.code, to.as_ref().map(|v| &v.id)),
+        Health::RolledBack(f, to) => {
+            format!("rolled-back {} to {:?}", f.problem.code, to.as_ref().map(|v| &v.id))
+        }
         Health::RollbackFailed(f) => format!("rollback-failed {}", f.problem.code),
         Health::Stopped(f) => format!("stopped {}", f.problem.code),
         Health::Superseded(by) => format!("superseded by {by}"),
@@ -103,7 +105,11 @@ fn a_rollback_is_success_only_when_the_version_before_serves() {
     let table = [
         ("IN_PROGRESS", "old", "progressing: IN_PROGRESS"),
         ("ROLLBACK_REQUESTED", "old", "progressing: ROLLBACK_REQUESTED"),
-        ("ROLLBACK_SUCCESSFUL", "old", "healthy: service deployment ROLLBACK_SUCCESSFUL, 2 of 2 targets healthy"),
+        (
+            "ROLLBACK_SUCCESSFUL",
+            "old",
+            "healthy: service deployment ROLLBACK_SUCCESSFUL, 2 of 2 targets healthy",
+        ),
         ("ROLLBACK_SUCCESSFUL", "third", "stopped digest-mismatch"),
         ("ROLLBACK_FAILED", "old", "rollback-failed rollback-failed"),
         ("SUCCESSFUL", "new", "stopped deployment-stopped"),
@@ -124,8 +130,14 @@ fn success_needs_proof() {
         (None, format!("progressing: {says}, not proven yet")),
         (evidence("old", 'a', 'a', Some(2)), "stopped digest-mismatch".into()),
         (evidence("new", 'a', 'b', Some(2)), "stopped digest-mismatch".into()),
-        (evidence("new", 'a', 'a', Some(1)), format!("progressing: {says}, 1 of 2 targets healthy 10.0.0.1 Target.Timeout")),
-        (evidence("new", 'a', 'a', None), format!("healthy: {says}, 2 tasks wished for, no load balancer to ask")),
+        (
+            evidence("new", 'a', 'a', Some(1)),
+            format!("progressing: {says}, 1 of 2 targets healthy 10.0.0.1 Target.Timeout"),
+        ),
+        (
+            evidence("new", 'a', 'a', None),
+            format!("healthy: {says}, 2 tasks wished for, no load balancer to ask"),
+        ),
     ];
     for (evidence, expected) in table {
         assert_eq!(said(&ours(), &success(evidence)), expected);
@@ -160,7 +172,8 @@ fn alarms_and_breaker_are_failures_with_their_names() {
     breaker.cause = cause(false);
     assert_eq!(said(&ours(), &breaker), "rolled-back image-pull-failed to None");
     let mut reason = look("ROLLBACK_IN_PROGRESS");
-    reason.ours.as_mut().unwrap().rollback_reason = "Service deployment rolled back because of alarm(s).".into();
+    reason.ours.as_mut().unwrap().rollback_reason =
+        "Service deployment rolled back because of alarm(s).".into();
     assert_eq!(said(&ours(), &reason), "rolling-back alarm-triggered");
 }
 
@@ -170,7 +183,8 @@ fn a_permanent_cause_ends_the_wait_and_another_does_not() {
         let look = Look { cause: cause(permanent), ..look("IN_PROGRESS") };
         assert_eq!(said(&ours(), &look), expected);
     }
-    let late = Look { cause: cause(true), evidence: evidence("new", 'a', 'a', Some(2)), ..look("SUCCESSFUL") };
+    let late =
+        Look { cause: cause(true), evidence: evidence("new", 'a', 'a', Some(2)), ..look("SUCCESSFUL") };
     assert!(said(&ours(), &late).starts_with("healthy"));
 }
 
@@ -179,14 +193,30 @@ fn without_a_service_deployment_the_service_speaks() {
     let breaker = "ECS deployment circuit breaker: rolling back to deploymentId ecs-svc/1.";
     let table = [
         (primary("ecs-svc/2", "new", "IN_PROGRESS", ""), false, "progressing: IN_PROGRESS"),
-        (primary("ecs-svc/2", "new", "COMPLETED", ""), false, "healthy: rollout COMPLETED, 2 of 2 targets healthy"),
-        (primary("ecs-svc/2", "new", "FAILED", "ECS deployment circuit breaker: tasks failed to start."), false, "stopped circuit-breaker"),
+        (
+            primary("ecs-svc/2", "new", "COMPLETED", ""),
+            false,
+            "healthy: rollout COMPLETED, 2 of 2 targets healthy",
+        ),
+        (
+            primary("ecs-svc/2", "new", "FAILED", "ECS deployment circuit breaker: tasks failed to start."),
+            false,
+            "stopped circuit-breaker",
+        ),
         (primary("ecs-svc/2", "new", "ODD", ""), false, "unknown: rollout state `ODD`"),
         (primary("ecs-svc/1", "old", "COMPLETED", ""), true, "progressing: PENDING"),
         (primary("ecs-svc/1", "old", "COMPLETED", ""), false, "superseded by ecs-svc/1"),
         (primary("ecs-svc/3", "old", "IN_PROGRESS", breaker), true, "rolling-back circuit-breaker"),
-        (primary("ecs-svc/3", "old", "COMPLETED", breaker), false, r#"rolled-back circuit-breaker to Some("old")"#),
-        (primary("ecs-svc/3", "third", "IN_PROGRESS", "ECS deployment ecs-svc/3 in progress."), false, "superseded by ecs-svc/3"),
+        (
+            primary("ecs-svc/3", "old", "COMPLETED", breaker),
+            false,
+            r#"rolled-back circuit-breaker to Some("old")"#,
+        ),
+        (
+            primary("ecs-svc/3", "third", "IN_PROGRESS", "ECS deployment ecs-svc/3 in progress."),
+            false,
+            "superseded by ecs-svc/3",
+        ),
     ];
     for (primary, young, expected) in table {
         let look = Look {

@@ -168,7 +168,11 @@ mod tests {
                 deployments: vec![primary],
                 ..Service::default()
             },
-            current: Some(ServiceDeployment { arn: "sd".into(), status: status.into(), ..Default::default() }),
+            current: Some(ServiceDeployment {
+                arn: "sd".into(),
+                status: status.into(),
+                ..Default::default()
+            }),
             target: Some(target.into()),
             source: source.map(Into::into),
         }
@@ -193,8 +197,16 @@ mod tests {
             (flying(), "old", "stop sd"),
             (flying(), "third", "update third false"),
             (seen("IN_PROGRESS", "new", None, "new", "IN_PROGRESS"), "old", "update old false"),
-            (seen("ROLLBACK_IN_PROGRESS", "new", Some("old"), "old", "IN_PROGRESS"), "old", r#"nothing ["rollback", "sd"]"#),
-            (seen("ROLLBACK_IN_PROGRESS", "new", Some("old"), "old", "IN_PROGRESS"), "new", "update new false"),
+            (
+                seen("ROLLBACK_IN_PROGRESS", "new", Some("old"), "old", "IN_PROGRESS"),
+                "old",
+                r#"nothing ["rollback", "sd"]"#,
+            ),
+            (
+                seen("ROLLBACK_IN_PROGRESS", "new", Some("old"), "old", "IN_PROGRESS"),
+                "new",
+                "update new false",
+            ),
             (seen("ROLLBACK_SUCCESSFUL", "new", Some("old"), "old", "COMPLETED"), "new", "update new false"),
         ];
         for (situation, to, expected) in table {
@@ -215,7 +227,11 @@ mod tests {
             (flying(), by_id, "stop sd"),
             (flying(), older, "superseded sd"),
             (seen("IN_PROGRESS", "new", None, "new", "IN_PROGRESS"), ours, "update old false"),
-            (seen("ROLLBACK_REQUESTED", "new", Some("old"), "new", "IN_PROGRESS"), ours, r#"nothing ["rollback", "sd"]"#),
+            (
+                seen("ROLLBACK_REQUESTED", "new", Some("old"), "new", "IN_PROGRESS"),
+                ours,
+                r#"nothing ["rollback", "sd"]"#,
+            ),
             (seen("SUCCESSFUL", "new", Some("old"), "new", "COMPLETED"), ours, "update old false"),
             (seen("STOPPED", "new", Some("old"), "new", "FAILED"), ours, "update old false"),
             (seen("ROLLBACK_SUCCESSFUL", "new", Some("old"), "old", "COMPLETED"), ours, "nothing []"),
@@ -223,7 +239,11 @@ mod tests {
             (seen("SUCCESSFUL", "old", Some("new"), "old", "COMPLETED"), older, "nothing []"),
         ];
         for (situation, ids, expected) in table {
-            assert_eq!(word(&movement(&situation, &split("old", Some(ids)))), expected, "{ids:?} {situation:?}");
+            assert_eq!(
+                word(&movement(&situation, &split("old", Some(ids)))),
+                expected,
+                "{ids:?} {situation:?}"
+            );
         }
     }
 
