@@ -100,6 +100,19 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_shows_what_is_written() {
+        let page = include_str!("../../docs/outputs.md");
+        let (_, after) = page.split_once("```json\n").unwrap();
+        let shown: Value = serde_json::from_str(after.split_once("```").unwrap().0).unwrap();
+        let written = outputs(&samples::ended(Outcome::Deployed)).pop().unwrap().1;
+        let written: Value = serde_json::from_str(&written).unwrap();
+        let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        assert_eq!(keys(&shown["backend"]), keys(&written["backend"]));
+        assert_eq!(keys(&shown["backend"]["plan"]), keys(&written["backend"]["plan"]));
+        assert_eq!(keys(&shown["backend"]["plan"]["changes"][0]), ["field", "from", "to"]);
+    }
+
+    #[test]
     fn one_service_fills_every_output() {
         insta::assert_snapshot!(lines(&samples::ended(Outcome::Deployed)), @r#"
         outcome=deployed
