@@ -68,7 +68,7 @@ def _json(operation, status, body, headers):
         return wrong + _error(operation, code)
     if operation.output_shape is None:
         return wrong + ([f"{found!r} where nothing is expected"] if found else [])
-    return wrong + list(_walk(operation.output_shape, found, operation.name, _Json))
+    return wrong + list(walk(operation.output_shape, found, operation.name, Json))
 
 
 def _cbor(operation, status, body, headers):
@@ -84,10 +84,10 @@ def _cbor(operation, status, body, headers):
         return wrong + _error(operation, found.get("__type", "").split("#")[-1])
     if operation.output_shape is None:
         return wrong
-    return wrong + list(_walk(operation.output_shape, found, operation.name, _Cbor))
+    return wrong + list(walk(operation.output_shape, found, operation.name, Cbor))
 
 
-def _walk(shape, value, where, wire):
+def walk(shape, value, where, wire):
     if value is None:
         yield f"{where} is null"
     elif shape.type_name == "structure":
@@ -97,14 +97,14 @@ def _walk(shape, value, where, wire):
             yield f"{where} is {value!r}, not a list"
             return
         for number, item in enumerate(value):
-            yield from _walk(shape.member, item, f"{where}[{number}]", wire)
+            yield from walk(shape.member, item, f"{where}[{number}]", wire)
     elif shape.type_name == "map":
         if not isinstance(value, dict):
             yield f"{where} is {value!r}, not a map"
             return
         for key, item in value.items():
-            yield from _walk(shape.key, key, f"{where} key", wire)
-            yield from _walk(shape.value, item, f"{where}[{key}]", wire)
+            yield from walk(shape.key, key, f"{where} key", wire)
+            yield from walk(shape.value, item, f"{where}[{key}]", wire)
     elif not wire.fits(shape.type_name, value):
         yield f"{where} is {value!r}, not a {shape.type_name}"
     elif getattr(shape, "enum", None) and value not in shape.enum:
@@ -121,10 +121,10 @@ def _structure(shape, value, where, wire):
     for key in set(shape.required_members) - value.keys():
         yield f"{where}.{key} is required"
     for key in names.keys() & value.keys():
-        yield from _walk(names[key], value[key], f"{where}.{key}", wire)
+        yield from walk(names[key], value[key], f"{where}.{key}", wire)
 
 
-class _Json:
+class Json:
     @staticmethod
     def fits(kind, value):
         if isinstance(value, bool):
@@ -140,14 +140,14 @@ class _Json:
         }.get(kind, lambda: False)()
 
 
-class _Cbor(_Json):
+class Cbor(Json):
     @staticmethod
     def fits(kind, value):
         if kind == "timestamp":
             return hasattr(value, "timestamp")
         if kind == "blob":
             return isinstance(value, bytes)
-        return _Json.fits(kind, value)
+        return Json.fits(kind, value)
 
 
 def _base64(text):
