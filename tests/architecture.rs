@@ -63,11 +63,26 @@ fn arrows() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("rehearsal", &["rehearsal"]),
         (
             "run",
-            &["action", "aws", "image", "targets", "gates", "github", "report", "sys", "plan", "strategy", "rollback", "config", "release", "problem"],
+            &[
+                "action", "aws", "image", "targets", "gates", "github", "report", "sys", "plan", "strategy",
+                "rollback", "config", "release", "problem",
+            ],
         ),
         (
             "cli",
-            &["run", "rehearsal", "action", "aws", "image", "targets", "report", "sys", "config", "release", "problem"],
+            &[
+                "run",
+                "rehearsal",
+                "action",
+                "aws",
+                "image",
+                "targets",
+                "report",
+                "sys",
+                "config",
+                "release",
+                "problem",
+            ],
         ),
     ])
 }
@@ -81,7 +96,9 @@ fn modules_know_only_whom_they_may() {
         if ["lib", "main"].contains(&from.as_str()) || is_test_file(&path) {
             continue;
         }
-        let allowed = arrows.get(from.as_str()).unwrap_or_else(|| panic!("{from} is not on the map: add it to arrows()"));
+        let allowed = arrows
+            .get(from.as_str())
+            .unwrap_or_else(|| panic!("{from} is not on the map: add it to arrows()"));
         for name in code(&text).split("crate::").skip(1) {
             let to: String = name.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
             if !to.is_empty() && to != from && !allowed.contains(&to.as_str()) {
@@ -96,7 +113,19 @@ const CORE: [&str; 6] = ["problem", "release", "config", "strategy", "rollback",
 
 #[test]
 fn the_core_neither_waits_nor_touches_the_world() {
-    let forbidden = ["async ", ".await", "tokio::", "std::fs", "std::env", "std::process", "SystemTime", "Instant", "println!", "aws_sdk", "octocrab"];
+    let forbidden = [
+        "async ",
+        ".await",
+        "tokio::",
+        "std::fs",
+        "std::env",
+        "std::process",
+        "SystemTime",
+        "Instant",
+        "println!",
+        "aws_sdk",
+        "octocrab",
+    ];
     for (path, text) in sources("src") {
         if CORE.contains(&module(&path).as_str()) {
             for word in forbidden {
@@ -149,7 +178,10 @@ fn functions(text: &str) -> Vec<usize> {
     let mut found = Vec::new();
     for (start, line) in lines.iter().enumerate() {
         let trimmed = line.trim_start();
-        let is_function = ["fn ", "pub fn ", "async fn ", "pub async fn ", "pub(super) fn ", "pub(super) async fn "].iter().any(|head| trimmed.starts_with(head));
+        let is_function =
+            ["fn ", "pub fn ", "async fn ", "pub async fn ", "pub(super) fn ", "pub(super) async fn "]
+                .iter()
+                .any(|head| trimmed.starts_with(head));
         if is_function && !trimmed.ends_with(';') {
             let close = format!("{}}}", " ".repeat(line.len() - trimmed.len()));
             let end = lines[start..].iter().position(|line| *line == close);
@@ -161,7 +193,8 @@ fn functions(text: &str) -> Vec<usize> {
 
 #[test]
 fn functions_are_short() {
-    let mut lengths: Vec<usize> = sources("src").iter().flat_map(|(_, text)| functions(&code(text))).collect();
+    let mut lengths: Vec<usize> =
+        sources("src").iter().flat_map(|(_, text)| functions(&code(text))).collect();
     lengths.sort_unstable();
     let (median, longest) = (lengths[lengths.len() / 2], lengths[lengths.len() - 1]);
     assert!(median <= 12, "the median function has {median} lines");
