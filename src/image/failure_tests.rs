@@ -114,6 +114,12 @@ fn a_busy_registry_passes() {
 }
 
 #[test]
+fn an_image_that_is_not_there_right_after_its_push_may_come() {
+    let output = "#9 DONE 0.0s\nERROR: Error response from daemon: manifest unknown: manifest unknown";
+    assert!(matches!(failure(output), Failure::Transient(problem) if problem.code == Code::PushFailed));
+}
+
+#[test]
 fn a_refused_login_can_be_renewed_and_a_denied_push_cannot() {
     for text in [
         "denied: Your authorization token has expired. Reauthenticate and try again.",
