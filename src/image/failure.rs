@@ -234,6 +234,8 @@ const PASSING: &[&str] = &[
     "i/o timeout",
     "tls handshake timeout",
     "client.timeout exceeded",
+    // What BuildKit makes of 429.
+    "failed to copy after 5 retries",
     // What was pushed is not there yet when buildx asks for its digest.
     "manifest unknown",
 ];

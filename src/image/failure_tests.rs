@@ -108,6 +108,7 @@ fn a_busy_registry_passes() {
         "write tcp 10.0.0.1:1->10.0.0.2:443: connection reset by peer",
         "Get \"http://127.0.0.1:5999/v2/\": dial tcp 127.0.0.1:5999: connect: connection refused",
         "unexpected EOF",
+        "failed to push r.example/acme/app:1: failed to copy after 5 retries",
     ] {
         assert!(matches!(pushed(text), Failure::Transient(_)), "{text}");
     }
