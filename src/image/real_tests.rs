@@ -120,3 +120,26 @@ async fn real_failures_are_named() {
     assert_eq!(failing(base, &[nowhere], None).await, (Code::BuilderMissing, None));
     assert_eq!(failing(base, &[], Some("wrong")).await, (Code::RegistryLoginFailed, None));
 }
+
+/// Needs an engine that has `moby/buildkit:buildx-stable-1` and a base image `base/debian:trixie-slim` in the registry.
+#[tokio::test]
+#[ignore = "needs an engine with BuildKit's image, buildx and a registry"]
+async fn real_container_builder_exports_a_cache_and_two_platforms_and_is_gone_afterwards() {
+    let folder = crate::sys::disk::private_folder().unwrap();
+    let (repository, registry, buildx) = real(None, &[]);
+    let base = format!("{}/base/debian:trixie-slim", repository.registry);
+    let context = folder.path().display();
+    for (from, settings, platforms) in [
+        (base.as_str(), "cache: registry", vec!["linux/amd64"]),
+        ("scratch", "platforms: [linux/amd64, linux/arm64]", vec!["linux/amd64", "linux/arm64"]),
+    ] {
+        let dockerfile = format!("FROM {from}\nCOPY Dockerfile /\n");
+        crate::sys::disk::write(&folder.path().join("Dockerfile"), dockerfile.as_bytes()).unwrap();
+        let request = request(&repository, &format!("{{ context: {context}, {settings} }}"));
+        let log = RefCell::new(Vec::new());
+        let built = buildx.build(&request, &mut |line| log.borrow_mut().push(line.to_owned())).await;
+        let built = built.unwrap_or_else(|problem| unreachable!("{problem}\n{}", log.borrow().join("\n")));
+        assert_eq!(registry.find(&built.image).await.unwrap().unwrap().platforms, platforms);
+    }
+    assert!(registry.find(&repository.tagged(tags::CACHE)).await.unwrap().is_some());
+}
