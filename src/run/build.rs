@@ -12,6 +12,12 @@ use crate::release::ImageRef;
 
 use super::{Job, Unit, operation};
 
+/// The registry of the environment's account, and its host as image references name it.
+struct Place {
+    registry: Rc<dyn Registry>,
+    host: String,
+}
+
 /// Gives every unit its image; builds where that is what the deploy file says and a plan is not all that was asked.
 pub(super) async fn images(
     job: &Job,
@@ -22,11 +28,16 @@ pub(super) async fn images(
     if !problems.is_empty() {
         return Err(problems);
     }
-    let registry: Rc<dyn Registry> = Rc::new(image::Ecr::new(session, None));
     let builds = blocks(&units)?;
+    if builds.iter().all(Option::is_none) && job.inputs.images.is_empty() {
+        return Ok(units);
+    }
+    let web = (!job.rehearsal).then(image::Web::new);
+    let (registry, host) = image::ecr::registry(session, web).await.map_err(|problem| vec![problem])?;
+    let place = Place { registry, host };
     for (unit, block) in units.iter_mut().zip(builds) {
         let chosen =
-            chosen(job, unit, block, &registry).await.map_err(|problem| vec![problem.of(unit.name())])?;
+            chosen(job, unit, block, &place).await.map_err(|problem| vec![problem.of(unit.name())])?;
         unit.report.image = chosen.clone();
         unit.report.digest = chosen.as_ref().and_then(|image| image.digest.clone());
         unit.release.image = chosen;
@@ -89,7 +100,7 @@ async fn chosen(
     job: &Job,
     unit: &mut Unit,
     block: Option<Build>,
-    registry: &Rc<dyn Registry>,
+    place: &Place,
 ) -> Result<Option<ImageRef>, Problem> {
     let named = job
         .inputs
@@ -97,26 +108,24 @@ async fn chosen(
         .iter()
         .find(|choice| choice.service.as_deref().is_none_or(|name| name == unit.name()));
     if let Some(choice) = named {
-        return pinned(job, &choice.image, registry).await.map(Some);
+        return pinned(job, &choice.image, place).await.map(Some);
     }
     match (block, unit.service.common.repository.clone()) {
         (Some(_), Some(repository)) if operation(job) == Operation::Plan => {
             unit.report.moment(job.doors.clock.now(), format!("would be built and pushed to {repository}"));
             Ok(None)
         }
-        (Some(settings), Some(repository)) => {
-            build(job, unit, settings, &repository, registry).await.map(Some)
-        }
+        (Some(settings), Some(repository)) => build(job, unit, settings, &repository, place).await.map(Some),
         _ => Ok(None),
     }
 }
 
 /// A tag can move between the check and the start of a task: what is deployed is the digest it stands for now.
-async fn pinned(job: &Job, image: &ImageRef, registry: &Rc<dyn Registry>) -> Result<ImageRef, Problem> {
-    if image.digest.is_some() || registry.login().await?.server != image.registry {
+async fn pinned(job: &Job, image: &ImageRef, place: &Place) -> Result<ImageRef, Problem> {
+    if image.digest.is_some() || place.host != image.registry {
         return Ok(image.clone());
     }
-    let found = registry.find(image).await?.ok_or_else(|| {
+    let found = place.registry.find(image).await?.ok_or_else(|| {
         Problem::error(Code::ImageMissing, format!("The image `{image}` is not in the registry."))
             .help("Check repository and tag, and that the image was pushed to this account and region.")
     })?;
@@ -129,11 +138,9 @@ async fn build(
     unit: &mut Unit,
     settings: Build,
     repository: &str,
-    registry: &Rc<dyn Registry>,
+    place: &Place,
 ) -> Result<ImageRef, Problem> {
-    let login = registry.login().await?;
-    login.secrets().iter().for_each(|secret| job.teller.mask(secret));
-    let name = format!("{}/{repository}", login.server);
+    let name = format!("{}/{repository}", place.host);
     let target: ImageRef = name
         .parse()
         .map_err(|why| Problem::error(Code::ConfigInvalid, format!("`repository` cannot be used: {why}.")))?;
@@ -151,7 +158,7 @@ async fn build(
             .zip(job.context.server_url.as_ref())
             .map(|(r, s)| format!("{s}/{r}")),
     };
-    let built = run_builder(job, &request, registry).await?;
+    let built = run_builder(job, &request, &place.registry).await?;
     let words = if built.reused {
         "the same source is in the repository already: nothing was built"
     } else {
