@@ -156,7 +156,7 @@ pub(super) fn enter(
         completed: None,
         tasks: Vec::new(),
         events: std::collections::VecDeque::new(),
-        stirred: false,
+        next_look: None,
         steady: false,
     });
     world.ecs.services.len() - 1

@@ -134,6 +134,7 @@ fn run(world: &mut World, task: usize, now: f64) {
     turn(world, task, "RUNNING");
     world.ecs.tasks[task].times.started = Some(now);
     surroundings::register(world, task);
+    about_targets(world, task, "registered 1 targets in", now);
     let checked = checks(world, task) != Checks::None;
     let service = world.ecs.tasks[task].service;
     let timings = world.timings.clone();
@@ -283,7 +284,19 @@ pub(super) fn stop(world: &mut World, task: usize, code: &'static str, reason: &
     };
     turn(world, task, last);
     plan(world, task, next, wait, now);
+    if running && balanced {
+        about_targets(world, task, "deregistered 1 targets in", now);
+        super::events::note(world, service, "has begun draining connections on 1 tasks.", now);
+    }
     scheduler::stir(world, service, now);
+}
+
+/// An event for each target group of a task.
+fn about_targets(world: &mut World, task: usize, what: &str, now: f64) {
+    let service = world.ecs.tasks[task].service;
+    for (group, _) in surroundings::target_groups(&world.ecs.services[service]) {
+        super::events::note(world, service, &format!("{what} (target-group {group})"), now);
+    }
 }
 
 fn drained(world: &mut World, task: usize, now: f64) {

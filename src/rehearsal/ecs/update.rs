@@ -44,7 +44,11 @@ pub(super) fn update(world: &mut World, input: &Value, now: f64) -> Answer {
     } else {
         scheduler::stir(world, service, now);
     }
-    Ok(json!({"service": shapes::service(world, service, false)}))
+    let mut shape = shapes::service(world, service, false);
+    if let Some(shape) = shape.as_object_mut().filter(|_| deploys && mishaps::answer_lags(world)) {
+        shape.remove("currentServiceDeployment");
+    }
+    Ok(json!({"service": shape}))
 }
 
 fn changes(members: &Map<String, Value>, input: &Value, member: &str) -> bool {
