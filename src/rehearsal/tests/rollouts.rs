@@ -97,7 +97,10 @@ async fn while_it_rolls_back_the_newest_deployment_says_whereto() {
     let cloud = Cloud::new(with(Fault::ImageNotFound(Plain::default())), 3);
     let before = service(&cloud).await["deployments"][0]["id"].clone();
     let (_, arn) = deploy(&cloud).await;
-    while rollout(&cloud, &arn).await["status"] != "ROLLBACK_IN_PROGRESS" {
+    for _ in 0..900 {
+        if rollout(&cloud, &arn).await["status"] == "ROLLBACK_IN_PROGRESS" {
+            break;
+        }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     let primary = service(&cloud).await["deployments"][0].clone();
@@ -252,7 +255,10 @@ async fn a_sick_task_is_seen_by_the_load_balancer_before_it_is_stopped() {
     let cloud = Cloud::new(with(Fault::FailingHealthCheck(Plain::default())), 13);
     let (_, arn) = deploy(&cloud).await;
     let mut unhealthy = 0.0;
-    while stopped_tasks(&cloud).await.is_empty() {
+    for _ in 0..300 {
+        if !stopped_tasks(&cloud).await.is_empty() {
+            break;
+        }
         let sick = cloud.read(|world| {
             world.targets.values().flatten().any(|t| t.reason == "Target.ResponseCodeMismatch")
         });
