@@ -1,5 +1,7 @@
 //! Amazon ECS in the embedded cloud: which operation goes where, and what happens by itself as time passes.
 
+/// Whether a service and a task definition fit each other.
+pub mod checks;
 /// Clusters, tags and the lists of what exists.
 pub mod clusters;
 /// Service deployments as the API shows, lists and stops them.

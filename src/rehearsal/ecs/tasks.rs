@@ -5,7 +5,7 @@ use super::super::agenda::Event;
 use super::super::chance::Span;
 use super::super::faults::{Fate, Subject};
 use super::super::world::World;
-use super::state::{Running, Service, Task, Times};
+use super::state::{Definition, Running, Service, Task, Times};
 use super::{Happening, images, rollout, scheduler, surroundings};
 
 /// A step in the life of a task.
@@ -220,7 +220,8 @@ fn give_up(world: &mut World, task: usize, now: f64) {
     let pulling = "CannotPullContainerError: pull image manifest has been retried 1 time(s):";
     let reason = match it.fate {
         Fate::WrongPlatform => {
-            format!("{pulling} image Manifest does not contain descriptor matching platform 'linux/amd64'")
+            let wanted = architecture(definition);
+            format!("{pulling} image Manifest does not contain descriptor matching platform 'linux/{wanted}'")
         }
         Fate::NoSecret => no_secret(definition.containers.iter().find_map(|c| c.secret.as_deref())),
         _ => format!("{pulling} failed to resolve ref {image}: {image}: not found"),
@@ -344,13 +345,24 @@ fn grace(service: &Service) -> f64 {
     service.members.get("healthCheckGracePeriodSeconds").and_then(serde_json::Value::as_f64).unwrap_or(0.0)
 }
 
+/// What becomes of a new task: what the scenario says, else what its image makes of it.
 fn fate(world: &mut World, deployment: usize) -> (Fate, f64) {
     let deployment = &world.ecs.deployments[deployment];
     let revision = &world.ecs.revisions[deployment.revision];
-    let missing =
-        revision.images.iter().any(|(_, image, _)| images::resolve(world, image) == images::Found::Missing);
+    let wanted = architecture(&world.ecs.definitions[revision.definition]);
+    let by_image = revision.images.iter().find_map(|(_, image, _)| match images::resolve(world, image) {
+        images::Found::Missing => Some(Fate::NoImage),
+        images::Found::Digest(_) => {
+            images::architecture(world, image).filter(|it| it != wanted).map(|_| Fate::WrongPlatform)
+        }
+    });
     let (fate, delay) = world.mischief.fate(&subject(&world.ecs, deployment.service, revision.definition));
-    (if missing && fate == Fate::Well { Fate::NoImage } else { fate }, delay)
+    (by_image.filter(|_| fate == Fate::Well).unwrap_or(fate), delay)
+}
+
+/// The architecture that a definition asks for, in the words of image manifests.
+fn architecture(definition: &Definition) -> &'static str {
+    if definition.shown["runtimePlatform"]["cpuArchitecture"] == "ARM64" { "arm64" } else { "amd64" }
 }
 
 /// What faults look at when they choose whom to strike.

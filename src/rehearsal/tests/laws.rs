@@ -11,7 +11,9 @@ use super::*;
 fn follows(from: &str, to: &str) -> bool {
     let allowed: &[&str] = match from {
         "PENDING" => &["IN_PROGRESS", "ROLLBACK_REQUESTED", "STOP_REQUESTED", "STOPPED"],
-        "IN_PROGRESS" => &["SUCCESSFUL", "STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS", "STOPPED"],
+        "IN_PROGRESS" => {
+            &["SUCCESSFUL", "STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS", "STOPPED"]
+        }
         "STOP_REQUESTED" => &["STOPPED"],
         "ROLLBACK_REQUESTED" => &["SUCCESSFUL", "ROLLBACK_IN_PROGRESS", "STOPPED"],
         "ROLLBACK_IN_PROGRESS" => &["ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"],
@@ -29,7 +31,10 @@ fn watch(cloud: &Cloud, sound: bool) -> Arc<Mutex<Vec<String>>> {
         let it: &Serving = &services[0];
         let mut written = written.lock().unwrap();
         let before = statuses.insert(it.deployment.clone(), it.deployment_status.clone());
-        if before.as_ref().is_some_and(|from| *from != it.deployment_status && !follows(from, &it.deployment_status)) {
+        if before
+            .as_ref()
+            .is_some_and(|from| *from != it.deployment_status && !follows(from, &it.deployment_status))
+        {
             written.push(format!("{at}: {} after {}", it.deployment_status, before.unwrap()));
         }
         let running: usize = it.versions.values().map(|served| served.running).sum();
@@ -51,7 +56,8 @@ async fn run(named: &Named, seed: u64, stop_after: Option<u64>) -> Vec<String> {
     cloud.push("web", &["v2"], "linux/amd64", "v2");
     let family = ask(&cloud, "DescribeTaskDefinition", json!({"taskDefinition": "web"})).await;
     let mut definition = family["taskDefinition"].clone();
-    definition["containerDefinitions"][0]["image"] = "111111111111.dkr.ecr.eu-west-1.amazonaws.com/web:v2".into();
+    definition["containerDefinitions"][0]["image"] =
+        "111111111111.dkr.ecr.eu-west-1.amazonaws.com/web:v2".into();
     ask(&cloud, "RegisterTaskDefinition", definition).await;
     deliver(&cloud, "UpdateService", update).await;
     let newest = cloud.serving("acme", "web").unwrap().deployment;
@@ -63,7 +69,9 @@ async fn run(named: &Named, seed: u64, stop_after: Option<u64>) -> Vec<String> {
     let end = cloud.serving("acme", "web").unwrap();
     let mut broken = broken.lock().unwrap().clone();
     let endless = ["no-capacity", "flapping-health"].contains(&named.name) && stop_after.is_none();
-    if !endless && ["PENDING", "IN_PROGRESS", "ROLLBACK_IN_PROGRESS"].contains(&end.deployment_status.as_str()) {
+    if !endless
+        && ["PENDING", "IN_PROGRESS", "ROLLBACK_IN_PROGRESS"].contains(&end.deployment_status.as_str())
+    {
         broken.push(format!("still {}", end.deployment_status));
     }
     broken.iter().map(|what| format!("{} seed {seed} stop {stop_after:?}: {what}", named.name)).collect()
