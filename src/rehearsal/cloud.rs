@@ -4,14 +4,17 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::agenda::Event;
-use super::call::{Call, Delivery};
+use super::call::{Call, Delivery, Refusal};
+use super::ecr::registry;
 use super::ecs::views::{self, Serving};
 use super::gate::{self, Verdict};
 use super::record::{Interrupt, Moment, OnCall, OnTick, Outcome, Phase, Record};
 use super::scenario::Scenario;
+use super::wire::Answerer;
 use super::world::World;
 use super::{dispatch, ecs, mishaps, setup};
 
@@ -85,11 +88,38 @@ impl Cloud {
         if latency > 0.0 {
             tokio::time::sleep(Duration::from_secs_f64(latency * 0.5)).await;
         }
-        let delivery = self.take(&call);
+        let delivery = match self.look(&call).await {
+            Ok(()) => self.take(&call),
+            Err(refusal) => Delivery::Answer(Err(refusal)),
+        };
+        let delivery = self.store(&call, delivery).await;
         if latency > 0.0 {
             tokio::time::sleep(Duration::from_secs_f64(latency * 0.5)).await;
         }
         delivery
+    }
+
+    /// With a real registry behind ECR: look at what it holds, where the answer depends on it.
+    async fn look(&self, call: &Call) -> Result<(), Refusal> {
+        let look = registry::look(&self.inside().world, call);
+        if let Some(look) = look {
+            let found = look.up().await?;
+            found.settle(&mut self.inside().world, self.now());
+        }
+        Ok(())
+    }
+
+    /// With a real registry behind ECR: put into it what the call put into the world.
+    async fn store(&self, call: &Call, delivery: Delivery) -> Delivery {
+        let put = registry::put(&self.inside().world, call);
+        let stored = match put {
+            Some(put) => put.store().await,
+            None => Ok(()),
+        };
+        match (stored, delivery) {
+            (Err(refusal), Delivery::Answer(Ok(_))) => Delivery::Answer(Err(refusal)),
+            (_, delivery) => delivery,
+        }
     }
 
     fn latency(&self) -> f64 {
@@ -177,6 +207,16 @@ impl Cloud {
     pub fn push(&self, repository: &str, tags: &[&str], platform: &str, content: &str) -> String {
         let tags: Vec<String> = tags.iter().map(ToString::to_string).collect();
         self.change(|world, now| setup::push(world, repository, &tags, platform, content, now))
+    }
+}
+
+impl Answerer for Cloud {
+    async fn answer(&self, call: Call) -> Delivery {
+        Self::answer(self, call).await
+    }
+
+    fn log(&self) -> Value {
+        self.inside().records.iter().map(Record::to_json).collect()
     }
 }
 

@@ -1,13 +1,22 @@
 //! Which service answers a call. One line a service; no behaviour.
 
 use super::call::{Answer, Call, Refusal};
-use super::ecs;
 use super::world::World;
+use super::{cloudwatch, ecr, ecs, elbv2, iam, logs, oidc, sts};
 
 type Service = fn(&mut World, &Call, f64) -> Answer;
 
 /// The services of this cloud, by signing name.
-const SERVICES: &[(&str, Service)] = &[("ecs", ecs::answer)];
+const SERVICES: &[(&str, Service)] = &[
+    ("ecs", ecs::answer),
+    ("ecr", ecr::answer),
+    ("sts", sts::answer),
+    ("oidc", |world, call, now| oidc::answer(world, call, now)),
+    ("iam", |world, call, _| iam::answer(world, call)),
+    ("elasticloadbalancing", |world, call, _| elbv2::answer(world, call)),
+    ("monitoring", |world, call, _| cloudwatch::answer(world, call)),
+    ("logs", |world, call, _| logs::answer(world, call)),
+];
 
 /// Have the service that a call is for answer it.
 pub fn dispatch(world: &mut World, call: &Call, now: f64) -> Answer {

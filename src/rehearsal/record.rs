@@ -1,6 +1,6 @@
 //! What the embedded cloud keeps of each call, and the hooks through which a test watches and interferes.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::call::{Call, Delivery, Refusal};
 use super::ecs::views::Serving;
@@ -47,6 +47,22 @@ pub struct Record {
     pub mutating: bool,
     /// The service did what was asked, whether or not the client learned of it.
     pub effective: bool,
+}
+
+impl Record {
+    /// The record as the served call log shows it.
+    pub fn to_json(&self) -> Value {
+        json!({
+            "at": self.at, "service": self.service, "operation": self.operation, "input": self.input,
+            "outcome": match &self.outcome {
+                Outcome::Answered => "ok",
+                Outcome::Refused(code) => code,
+                Outcome::Lost => "lost",
+                Outcome::Silence => "silence",
+            },
+            "mutating": self.mutating, "effective": self.effective,
+        })
+    }
 }
 
 /// Before a call takes effect, or after.

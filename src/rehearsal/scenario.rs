@@ -8,7 +8,9 @@ use serde_json::Value;
 use super::chance::{Span, span};
 use super::ecs;
 use super::faults::Fault;
+use super::oidc::Workflow;
 use super::policy::Policy;
+use super::sts::Trust;
 use super::world::Registry;
 
 /// A world to begin with, and its faults. Every key has a default; an unknown key is an error.
@@ -33,6 +35,10 @@ pub struct Scenario {
     pub timings: Timings,
     /// Which actions the caller may take.
     pub policy: Policy,
+    /// Whom the account's roles trust.
+    pub trust: Trust,
+    /// The workflow run that the runner's token endpoint vouches for.
+    pub workflow: Workflow,
     /// A real registry behind ECR.
     pub registry: Option<Registry>,
     /// Whether documented request rates are enforced.
@@ -186,7 +192,7 @@ pub struct RepositorySetting {
 pub struct ImageSetting {
     /// Its tags.
     pub tags: Vec<String>,
-    /// Its platform.
+    /// Its platform, or several with commas between them: then it is an index.
     #[serde(default = "platform")]
     pub platform: String,
 }
@@ -264,6 +270,8 @@ impl Default for Scenario {
             repositories: BTreeMap::new(),
             timings: Timings::default(),
             policy: Policy::default(),
+            trust: Trust::default(),
+            workflow: Workflow::default(),
             registry: None,
             throttling: true,
             faults: Vec::new(),

@@ -1,13 +1,10 @@
 //! From a scenario to a world that has just begun; and images that look like real ones.
 
-use serde_json::json;
-use sha2::{Digest, Sha256};
-
 use super::chance::Chance;
 use super::faults::Mischief;
 use super::scenario::Scenario;
-use super::world::{Alarm, Image, Repository, World};
-use super::{ecs, mishaps};
+use super::world::{Alarm, Repository, World};
+use super::{ecr, ecs, mishaps};
 
 /// The world of a scenario at its beginning.
 pub fn world(scenario: &Scenario, seed: u64) -> World {
@@ -17,6 +14,8 @@ pub fn world(scenario: &Scenario, seed: u64) -> World {
         region: scenario.region.clone(),
         caller: format!("arn:aws:sts::{}:assumed-role/deploy/roadstead", scenario.account),
         registry: scenario.registry.clone(),
+        trust: scenario.trust.clone(),
+        workflow: scenario.workflow.clone(),
         policy: scenario.policy.clone(),
         timings: scenario.timings.clone(),
         chance: Chance::seeded(seed),
@@ -45,7 +44,8 @@ pub fn world(scenario: &Scenario, seed: u64) -> World {
     world
 }
 
-/// Put an image into a repository, made from `content`: the same content has the same digest. Tags move to it.
+/// Put an image into a repository, made from `content`: the same content has the same digest, which is returned.
+/// Tags move to it. Several platforms, with commas between them, make an index.
 pub fn push(
     world: &mut World,
     repository: &str,
@@ -54,44 +54,9 @@ pub fn push(
     content: &str,
     now: f64,
 ) -> String {
-    let (os, architecture) = platform.split_once('/').unwrap_or(("linux", platform));
-    let layer = digest(&format!("layer of {repository}: {content}"));
-    let config = json!({
-        "os": os,
-        "architecture": architecture,
-        "config": {"Labels": {"content": content}},
-        "rootfs": {"type": "layers", "diff_ids": [layer]},
-    })
-    .to_string();
-    let (kind, config_kind, layer_kind) = (
-        "application/vnd.oci.image.manifest.v1+json",
-        "application/vnd.oci.image.config.v1+json",
-        "application/vnd.oci.image.layer.v1.tar+gzip",
-    );
-    let manifest = json!({
-        "schemaVersion": 2,
-        "mediaType": kind,
-        "config": {"mediaType": config_kind, "digest": digest(&config), "size": config.len()},
-        "layers": [{"mediaType": layer_kind, "digest": layer, "size": 1_048_576}],
-    })
-    .to_string();
-    let it = world.repositories.entry(repository.into()).or_default();
-    it.blobs.insert(digest(&config), config);
-    it.images.iter_mut().for_each(|image| image.tags.retain(|tag| !tags.contains(tag)));
-    let digest = digest(&manifest);
-    match it.images.iter_mut().find(|image| image.digest == digest) {
-        Some(known) => known.tags.extend(tags.iter().cloned()),
-        None => it.images.push(Image {
-            digest: digest.clone(),
-            manifest,
-            media_type: kind.into(),
-            tags: tags.to_vec(),
-            pushed_at: now,
-        }),
-    }
+    let platforms: Vec<&str> = platform.split(',').map(str::trim).collect();
+    let made = ecr::make_image(&platforms, &format!("{repository}: {content}"));
+    let digest = made.digest().to_owned();
+    ecr::store::push(world.repositories.entry(repository.into()).or_default(), made, tags, now);
     digest
-}
-
-fn digest(text: &str) -> String {
-    format!("sha256:{}", hex::encode(Sha256::digest(text)))
 }

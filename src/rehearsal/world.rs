@@ -6,8 +6,10 @@ use super::agenda::Agenda;
 use super::chance::Chance;
 use super::ecs;
 use super::faults::Mischief;
+use super::oidc::Workflow;
 use super::policy::Policy;
 use super::scenario::Timings;
+use super::sts::Trust;
 use super::throttle::Buckets;
 
 /// A CloudWatch alarm.
@@ -60,6 +62,8 @@ pub struct Repository {
     pub images: Vec<Image>,
     /// Config blobs and the like, by digest.
     pub blobs: BTreeMap<String, String>,
+    /// What a real registry holds of this repository has been looked up.
+    pub looked_up: bool,
 }
 
 /// Credentials that STS handed out.
@@ -77,7 +81,7 @@ pub struct Session {
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Registry {
-    /// Host and port, as in image references: ECR's `proxyEndpoint` without the scheme.
+    /// Host and port, as in image references: ECR's `proxyEndpoint` without the scheme. Loopback only.
     pub endpoint: String,
     /// What ECR's token decodes to, before the colon.
     pub username: String,
@@ -92,6 +96,10 @@ pub struct World {
     pub account: String,
     /// Region, such as `eu-west-1`.
     pub region: String,
+    /// The workflow run that the runner's token endpoint vouches for.
+    pub workflow: Workflow,
+    /// Whom the account's roles trust.
+    pub trust: Trust,
     /// Alarms by name.
     pub alarms: BTreeMap<String, Alarm>,
     /// Log lines (epoch milliseconds, text) by group and stream.
@@ -100,7 +108,7 @@ pub struct World {
     pub targets: BTreeMap<String, Vec<TargetState>>,
     /// Repositories by name.
     pub repositories: BTreeMap<String, Repository>,
-    /// A real registry behind ECR; images in it are not known here.
+    /// A real registry behind ECR; what is in it is known here from the last look.
     pub registry: Option<Registry>,
     /// Credentials that STS issued, by access key id. Whoever issues credentials inserts here.
     pub sessions: BTreeMap<String, Session>,

@@ -3,6 +3,7 @@
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::super::ecr;
 use super::super::world::{Image, Repository, World};
 
 /// What ECS finds when it looks up an image.
@@ -14,8 +15,8 @@ pub enum Found {
     Missing,
 }
 
-/// Resolve a reference. A repository of the world without an external registry behind it knows all its images; any other
-/// reference is taken to exist, with a digest derived from its text.
+/// Resolve a reference. A repository of the world knows all its images, one in a real registry from the first look at it on;
+/// any other reference is taken to exist, with a digest derived from its text.
 pub fn resolve(world: &World, reference: &str) -> Found {
     let it = Reference::read(reference);
     match (it.repository(world), it.digest) {
@@ -27,14 +28,18 @@ pub fn resolve(world: &World, reference: &str) -> Found {
     }
 }
 
-/// Architecture of the image that a reference means, such as `arm64`; `None` where its config is not known, or for an index.
-pub fn architecture(world: &World, reference: &str) -> Option<String> {
+/// Architectures that the image of a reference is for, such as `arm64`; empty where they are not known.
+pub fn architectures(world: &World, reference: &str) -> Vec<String> {
     let it = Reference::read(reference);
-    let repository = it.repository(world)?;
-    let manifest: Value = serde_json::from_str(&it.image(repository)?.manifest).ok()?;
-    let config = repository.blobs.get(manifest["config"]["digest"].as_str()?)?;
-    let config: Value = serde_json::from_str(config).ok()?;
-    config["architecture"].as_str().map(String::from)
+    let found = it.repository(world).and_then(|repository| Some((repository, it.image(repository)?)));
+    let Some((repository, image)) = found else { return Vec::new() };
+    let manifest: Value = serde_json::from_str(&image.manifest).unwrap_or_default();
+    let of_index =
+        manifest["manifests"].as_array().into_iter().flatten().map(|it| &it["platform"]["architecture"]);
+    let config = manifest["config"]["digest"].as_str().and_then(|digest| repository.blobs.get(digest));
+    let config: Value = config.and_then(|blob| serde_json::from_str(blob).ok()).unwrap_or_default();
+    let all = of_index.chain([&config["architecture"]]);
+    all.filter_map(Value::as_str).map(String::from).collect()
 }
 
 struct Reference<'a> {
@@ -52,9 +57,8 @@ impl<'a> Reference<'a> {
     }
 
     fn repository<'w>(&self, world: &'w World) -> Option<&'w Repository> {
-        let host = format!("{}.dkr.ecr.{}.amazonaws.com/", world.account, world.region);
-        let name = self.path.strip_prefix(&host).filter(|_| world.registry.is_none())?;
-        world.repositories.get(name)
+        let name = self.path.strip_prefix(&ecr::host(world))?.strip_prefix('/')?;
+        world.repositories.get(name).filter(|repository| world.registry.is_none() || repository.looked_up)
     }
 
     fn image<'w>(&self, repository: &'w Repository) -> Option<&'w Image> {

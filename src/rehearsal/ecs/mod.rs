@@ -6,6 +6,8 @@ pub mod checks;
 pub mod clusters;
 /// Service deployments as the API shows, lists and stops them.
 pub mod deployments;
+/// The circuit breaker and the alarms of a deployment.
+pub mod detection;
 /// The words of service events, and writing them down.
 pub mod events;
 /// Services and tasks that exist when the world begins.

@@ -6,7 +6,7 @@ use super::super::chance::Span;
 use super::super::faults::{Fate, Subject};
 use super::super::world::World;
 use super::state::{Definition, Running, Service, Task, Times};
-use super::{Happening, images, rollout, scheduler, surroundings};
+use super::{Happening, detection, images, scheduler, surroundings};
 
 /// A step in the life of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,7 +163,7 @@ fn healthy(world: &mut World, task: usize, now: f64) {
         it.health = "HEALTHY";
     }
     surroundings::turn(world, task, "healthy", "", "");
-    rollout::task_became_healthy(world, task);
+    detection::task_became_healthy(world, task);
     if let Fate::Flapping(seconds) = world.ecs.tasks[task].fate
         && checks(world, task) != Checks::None
     {
@@ -209,7 +209,7 @@ fn condemn(world: &mut World, task: usize, now: f64) {
         }
     };
     stop(world, task, "ServiceSchedulerInitiated", &reason, now);
-    rollout::task_failed(world, task, now);
+    detection::task_failed(world, task, now);
 }
 
 fn give_up(world: &mut World, task: usize, now: f64) {
@@ -230,7 +230,7 @@ fn give_up(world: &mut World, task: usize, now: f64) {
         container.reason = reason.starts_with("CannotPull").then(|| reason.clone());
     }
     stop(world, task, "TaskFailedToStart", &reason, now);
-    rollout::task_failed(world, task, now);
+    detection::task_failed(world, task, now);
 }
 
 fn no_secret(secret: Option<&str>) -> String {
@@ -254,7 +254,7 @@ fn crash(world: &mut World, task: usize, now: f64) {
         container.reason = reason.clone().filter(|_| place == main);
     }
     stop(world, task, "EssentialContainerExited", "Essential container in task exited", now);
-    rollout::task_failed(world, task, now);
+    detection::task_failed(world, task, now);
 }
 
 /// Begin the end of a task: drain its targets if it has any, then stop its containers, then take down its network.
@@ -353,7 +353,8 @@ fn fate(world: &mut World, deployment: usize) -> (Fate, f64) {
     let by_image = revision.images.iter().find_map(|(_, image, _)| match images::resolve(world, image) {
         images::Found::Missing => Some(Fate::NoImage),
         images::Found::Digest(_) => {
-            images::architecture(world, image).filter(|it| it != wanted).map(|_| Fate::WrongPlatform)
+            let known = images::architectures(world, image);
+            (!known.is_empty() && !known.iter().any(|it| it == wanted)).then_some(Fate::WrongPlatform)
         }
     });
     let (fate, delay) = world.mischief.fate(&subject(&world.ecs, deployment.service, revision.definition));

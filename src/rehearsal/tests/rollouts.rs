@@ -390,6 +390,10 @@ async fn an_image_that_is_missing_or_for_another_platform_fails_without_any_faul
         let failed = tasks.iter().find(|task| task["stopCode"] == "TaskFailedToStart").unwrap();
         assert!(failed["stoppedReason"].as_str().unwrap().contains(words), "{failed}");
     }
+    let cloud = Cloud::new(scenario(), 23);
+    let (_, arn) = deploy(&cloud).await;
+    cloud.push("web", &["v2"], "linux/arm64,linux/amd64", "both");
+    assert_eq!(follow(&cloud, &arn, 900).await.last().unwrap(), "SUCCESSFUL");
 }
 
 #[tokio::test(start_paused = true)]
