@@ -36,6 +36,8 @@ pub mod watch;
 pub mod write;
 
 #[cfg(test)]
+mod rehearsals;
+#[cfg(test)]
 mod verdict_tests;
 
 pub use settings::{Declared, Settings};
@@ -59,14 +61,17 @@ impl Shared {
 #[derive(Debug)]
 pub struct Ecs {
     eyes: look::Eyes,
+    declared: Declared,
+    alarms: Vec<String>,
     watches: RefCell<HashMap<Vec<String>, Rc<Mutex<watch::Watch>>>>,
 }
 
 impl Ecs {
-    /// The service that `settings` name.
-    pub fn new(settings: Settings, shared: &Shared) -> Self {
+    /// The service that `settings` name, in the account and region that are declared; `alarms` are those that the
+    /// deploy file names beside those of the service itself.
+    pub fn new(settings: Settings, declared: Declared, alarms: Vec<String>, shared: &Shared) -> Self {
         let eyes = look::Eyes { loader: shared.loader.clone(), around: shared.around.clone(), settings };
-        Self { eyes, watches: RefCell::default() }
+        Self { eyes, declared, alarms, watches: RefCell::default() }
     }
 
     fn settings(&self) -> &Settings {
