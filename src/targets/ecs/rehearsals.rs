@@ -298,3 +298,138 @@ async fn a_cluster_or_service_that_is_not_there_is_named() {
         assert_eq!(target.observe().await.unwrap_err().code, code);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn fifty_services_share_their_reads() {
+    let names: Vec<String> = (0..50).map(|i| format!("s{i}")).collect();
+    let rig = Rig::new(Scenario::default_for(names.iter().map(|name| ("acme", name.as_str()))));
+    let shared = Shared::new(&config(&rig.cloud));
+    let target = |name: &String| {
+        let settings = Settings { cluster: "acme".into(), service: name.clone(), ..Settings::default() };
+        Ecs::new(settings, Declared::default(), Vec::new(), &shared)
+    };
+    let mut flying = Vec::new();
+    for name in &names {
+        let target = target(name);
+        let seen = target.observe().await.unwrap();
+        let split = Split { force: true, ..to(seen.version.as_ref().unwrap()) };
+        let rollout = target.route(&split).await.unwrap();
+        flying.push((target, rollout));
+    }
+    let (before, begun) = (rig.cloud.calls().len(), Instant::now());
+    while !flying.is_empty() {
+        let looks = flying.iter().map(|(target, rollout)| target.probe(rollout));
+        let healths = together(looks.collect()).await;
+        let mut healths = healths.into_iter();
+        flying.retain(|_| !matches!(healths.next(), Some(Ok(Health::Healthy(_)))));
+        sleep(Duration::from_secs(2)).await;
+    }
+    let calls = rig.cloud.calls().split_off(before);
+    let mut by: std::collections::BTreeMap<&str, usize> = Default::default();
+    for call in &calls {
+        *by.entry(&call.operation).or_default() += 1;
+    }
+    #[allow(clippy::cast_precision_loss)]
+    let rate = calls.len() as f64 / begun.elapsed().as_secs_f64();
+    assert!(rate <= 3.0, "{rate:.2}/s over {:?}: {by:?}", begun.elapsed());
+}
+
+/// All at once in one task, as the walk does it.
+async fn together<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
+    let mut all: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
+    std::future::poll_fn(|context| {
+        for (future, output) in all.iter_mut().filter(|(_, output)| output.is_none()) {
+            if let std::task::Poll::Ready(value) = future.as_mut().poll(context) {
+                *output = Some(value);
+            }
+        }
+        if all.iter().all(|(_, output)| output.is_some()) {
+            return std::task::Poll::Ready(());
+        }
+        std::task::Poll::Pending
+    })
+    .await;
+    all.into_iter().filter_map(|(_, output)| output).collect()
+}
+
+/// Codes and severities that pre-flight finds for a new image.
+async fn preflight(rig: &Rig, release: &Release) -> Vec<(Code, bool)> {
+    let seen = rig.target.observe().await.unwrap();
+    let found = rig.target.check(release, &seen).await;
+    found.iter().map(|problem| (problem.code, problem.is_error())).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sound_world_passes_the_preflight() {
+    let rig = Rig::new(scenario(""));
+    assert_eq!(preflight(&rig, &rig.release("v2")).await, []);
+    assert!(rig.cloud.calls().iter().all(|call| !call.mutating));
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_permission_is_missed_before_the_first_change() {
+    for action in [
+        "ecs:RegisterTaskDefinition",
+        "ecs:UpdateService",
+        "ecs:StopServiceDeployment",
+        "ecs:DescribeTasks",
+        "ecs:ListTasks",
+        "elasticloadbalancing:DescribeTargetHealth",
+    ] {
+        let rig = Rig::new(scenario(&format!("deny: {{ action: '{action}' }}")));
+        let found = preflight(&rig, &rig.release("v2")).await;
+        assert_eq!(found, [(Code::PermissionMissing, true)], "{action}");
+    }
+    let rig = Rig::new(scenario("deny: { action: 'iam:SimulatePrincipalPolicy' }"));
+    assert_eq!(preflight(&rig, &rig.release("v2")).await, [(Code::PermissionUnchecked, false)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn images_are_looked_for_with_their_platform() {
+    let rig = Rig::new(scenario(""));
+    let with = |image: String| Release { image: Some(image.parse().unwrap()), ..rig.release("v2") };
+    let missing = with(format!("{ECR}/web@sha256:{}", "0".repeat(64)));
+    assert_eq!(preflight(&rig, &missing).await, [(Code::ImageMissing, true)]);
+    let elsewhere = with("ghcr.io/acme/web:1".into());
+    assert_eq!(preflight(&rig, &elsewhere).await, [(Code::ImageMissing, false)]);
+    for (platform, expected) in [
+        ("linux/arm64", vec![(Code::PlatformMissing, true)]),
+        ("linux/arm64,linux/amd64", vec![]),
+        ("linux/arm64,linux/s390x", vec![(Code::PlatformMissing, true)]),
+    ] {
+        let digest = rig.cloud.push("web", &[], platform, platform);
+        assert_eq!(preflight(&rig, &with(format!("{ECR}/web@{digest}"))).await, expected, "{platform}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_world_around_is_checked() {
+    let mut red = scenario("alarm-red: {}");
+    red.alarms.push(serde_json::from_str(r#"{"name":"5xx"}"#).unwrap());
+    let rig = Rig::new(red);
+    let settings = rig.target.settings().clone();
+    let declared = Declared { account: Some("999999999999".into()), region: Some("us-east-1".into()) };
+    let alarms = vec!["5xx".to_owned(), "gone".to_owned()];
+    let target = Ecs::new(settings, declared, alarms, &Shared::new(&config(&rig.cloud)));
+    let rig = Rig { target, ..rig };
+    let expected = [Code::AccountMismatch, Code::AccountMismatch, Code::AlarmRed, Code::AlarmMissing];
+    assert_eq!(preflight(&rig, &rig.release("v2")).await, expected.map(|code| (code, true)));
+
+    let mut odd = scenario("");
+    odd.services[0].controller = "CODE_DEPLOY".into();
+    let rig = Rig::new(odd);
+    assert!(preflight(&rig, &rig.release("v2")).await.contains(&(Code::ControllerForeign, true)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_one_would_go_back_to_must_be_there() {
+    let rig = Rig::new(scenario(""));
+    rig.cloud.change(|world, _| {
+        world.repositories.get_mut("web").unwrap().images.clear();
+    });
+    assert_eq!(preflight(&rig, &rig.release("v2")).await, [(Code::RollbackTargetBroken, true)]);
+    let mut first = scenario("");
+    first.services[0].completed = false;
+    let rig = Rig::new(first);
+    assert!(preflight(&rig, &rig.release("v2")).await.contains(&(Code::RollbackTargetMissing, false)));
+}
