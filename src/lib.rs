@@ -4,6 +4,8 @@
 
 /// The runner's protocol: inputs, event, workflow commands, output files, masks.
 pub mod action;
+/// One AWS session for a run: HTTP client, clock, retries, region, credentials.
+pub mod aws;
 /// The command line: the same operations on a laptop, and the wiring of adapters.
 pub mod cli;
 /// The deploy file: its types, its checks, and the merge of inputs over file over defaults.

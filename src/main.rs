@@ -1,5 +1,10 @@
 //! Environment and arguments in, exit code out; no decision.
 
-fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+use std::process::ExitCode;
+
+use roadstead::{cli, sys};
+
+fn main() -> ExitCode {
+    let variables = sys::environment::variables();
+    ExitCode::from(cli::main(&sys::environment::arguments(), variables))
 }

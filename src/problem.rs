@@ -138,6 +138,20 @@ codes! {
     Internal = "internal",
 }
 
+impl Code {
+    /// Whether the user can put it right before trying again: inputs, files, permissions, what was named.
+    pub fn is_users(self) -> bool {
+        use Code::*;
+        matches!(
+            self,
+            InputInvalid | ConfigMissing | ConfigInvalid | NameUnknown | BranchAmbiguous | Unsupported | FileUnreadable
+                | TaskDefinitionInvalid | ContainerUnclear | CredentialsMissing | RoleRefused | AccountMismatch
+                | ClusterMissing | ServiceMissing | ControllerForeign | ImageMissing | PlatformMissing | AlarmRed
+                | AlarmMissing | PercentagesStuck | PermissionMissing | RollbackTargetBroken
+        )
+    }
+}
+
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

@@ -1,1 +1,28 @@
-//! Images: tags and buildx arguments (pure), running buildx, registry login.
+//! Images: tags and buildx arguments (pure), running buildx, registry login, finding and tagging by digest.
+//! What is deployed is always a digest; tags are names for people and for the next run.
+
+pub mod arguments;
+pub mod builder;
+pub mod buildx;
+pub mod distribution;
+pub mod ecr;
+pub mod failure;
+pub mod ignore;
+pub mod login;
+pub mod metadata;
+pub mod registry;
+pub mod settings;
+pub mod tags;
+pub mod tree;
+pub mod web;
+
+pub use builder::{BuildRequest, Builder, Built, Log};
+pub use buildx::Buildx;
+pub use distribution::Distribution;
+pub use ecr::Ecr;
+pub use registry::{Found, Login, Registry};
+pub use settings::Build;
+pub use web::Web;
+
+#[cfg(test)]
+mod real_tests;

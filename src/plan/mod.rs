@@ -1,1 +1,156 @@
-//! Event, configuration and observed state in; steps, and why, out. Pure.
+//! Event, configuration and observed state in; steps, and why, out. Pure: the same plan is printed, put in the
+//! summary and walked.
+
+use serde::Serialize;
+
+use crate::config::Strategy;
+use crate::problem::{Code, Problem};
+use crate::release::{Changes, Health, Observed, Rollout, Traffic, Version};
+use crate::strategy::{self, Step};
+
+/// What will be done for one service, and why.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ServicePlan {
+    /// The service.
+    pub service: String,
+    /// The way it starts.
+    pub start: Start,
+    /// What would change, field by field.
+    pub changes: Changes,
+    /// The steps, in order; empty when nothing is to be done.
+    pub steps: Vec<Step>,
+    /// The reason in one clause.
+    pub why: String,
+    /// Where a rollback would go.
+    pub back_to: Option<Version>,
+    /// Copies asked for when the plan was made.
+    pub desired: u32,
+}
+
+/// How a walk starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Start {
+    /// What is asked for already serves.
+    Unchanged,
+    /// A rollout of the same version is under way, from an earlier try: watch that one.
+    Adopt(Rollout),
+    /// A new rollout. `again` where the same version was asked for before and failed.
+    Fresh {
+        /// Start again although the provider already has this version as its wish.
+        again: bool,
+    },
+}
+
+/// Decides what to do for one service. `traffic` is what its place can do.
+pub fn service(
+    name: &str,
+    strategy: Strategy,
+    traffic: Traffic,
+    changes: Changes,
+    seen: &Observed,
+) -> Result<ServicePlan, Problem> {
+    if strategy::needs(strategy) > traffic {
+        let sentence =
+            format!("`{name}` runs at a place that cannot do the strategy `{}`.", strategy::name(strategy));
+        return Err(Problem::error(Code::Unsupported, sentence).of(name));
+    }
+    let (start, why) = start(&changes, seen);
+    let steps = match start {
+        Start::Unchanged => Vec::new(),
+        Start::Adopt(_) => vec![Step::Verify],
+        Start::Fresh { .. } => strategy::steps(strategy),
+    };
+    let back_to = crate::rollback::target(seen);
+    Ok(ServicePlan { service: name.into(), start, changes, steps, why, back_to, desired: seen.desired })
+}
+
+fn start(changes: &Changes, seen: &Observed) -> (Start, String) {
+    if !changes.is_empty() {
+        let fields = changes.0.iter().map(|change| change.field.as_str()).collect::<Vec<_>>().join(", ");
+        return (Start::Fresh { again: false }, format!("changes: {fields}"));
+    }
+    match (&seen.in_flight, &seen.health) {
+        (Some(flight), _) if !flight.rolling_back => (
+            Start::Adopt(flight.rollout.clone()),
+            "a rollout of this very version is already under way".into(),
+        ),
+        (None, Health::Healthy(_)) => {
+            (Start::Unchanged, "the same definition and image already serve".into())
+        }
+        _ => (Start::Fresh { again: true }, "this version was asked for before and does not serve".into()),
+    }
+}
+
+/// The plan as one line for logs.
+pub fn explain(plan: &ServicePlan) -> String {
+    let steps = plan.steps.iter().map(|step| match step {
+        Step::Stage => "stage the new version".to_owned(),
+        Step::Route(percent) => format!("route {percent} %"),
+        Step::Verify => "verify".to_owned(),
+        Step::Retire => "retire the old version".to_owned(),
+    });
+    let steps = steps.collect::<Vec<_>>().join(" → ");
+    if steps.is_empty() { format!("nothing to do: {}", plan.why) } else { format!("{steps} ({})", plan.why) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::release::{Change, Failure, InFlight, Proof};
+
+    fn version() -> Version {
+        Version { id: "arn:app:1".into(), label: "app:1".into() }
+    }
+
+    fn healthy() -> Health {
+        Health::Healthy(Proof { version: version(), digest: None, evidence: String::new() })
+    }
+
+    fn failing() -> Health {
+        let problem = Problem::error(Code::ContainerExited, "It exits.");
+        Health::Failing(Failure { problem, exit_code: None, logs: Vec::new(), permanent: true })
+    }
+
+    fn seen(health: Health, in_flight: Option<bool>) -> Observed {
+        let rollout =
+            Rollout { version: "arn:app:1".into(), label: "app:1".into(), ids: vec!["ecs-svc/1".into()] };
+        Observed {
+            version: Some(version()),
+            image: None,
+            digest: None,
+            health,
+            previous: Some(version()),
+            in_flight: in_flight.map(|rolling_back| InFlight { rollout, rolling_back }),
+            desired: 2,
+            definition: serde_json::Value::Null,
+            raw: serde_json::Value::Null,
+            url: None,
+        }
+    }
+
+    fn changed() -> Changes {
+        Changes(vec![Change { field: "image".into(), from: Some("a".into()), to: Some("b".into()) }])
+    }
+
+    fn plan(changes: Changes, seen: &Observed) -> String {
+        explain(&service("app", Strategy::Rolling, Traffic::Whole, changes, seen).unwrap())
+    }
+
+    #[test]
+    fn what_is_seen_decides_how_the_walk_starts() {
+        insta::assert_snapshot!([
+            plan(changed(), &seen(healthy(), None)),
+            plan(Changes::default(), &seen(healthy(), None)),
+            plan(Changes::default(), &seen(Health::Unknown("?".into()), Some(false))),
+            plan(Changes::default(), &seen(healthy(), Some(true))),
+            plan(Changes::default(), &seen(failing(), None)),
+        ].join("\n"), @r"
+        stage the new version → route 100 % → verify (changes: image)
+        nothing to do: the same definition and image already serve
+        verify (a rollout of this very version is already under way)
+        stage the new version → route 100 % → verify (this version was asked for before and does not serve)
+        stage the new version → route 100 % → verify (this version was asked for before and does not serve)
+        ");
+    }
+}

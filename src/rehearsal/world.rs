@@ -2,6 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use super::agenda::Agenda;
+use super::chance::Chance;
+use super::ecs;
+use super::faults::Mischief;
+use super::oidc::Workflow;
+use super::policy::Policy;
+use super::scenario::Timings;
+use super::sts::Trust;
+use super::throttle::Buckets;
+
 /// A CloudWatch alarm.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Alarm {
@@ -52,6 +62,31 @@ pub struct Repository {
     pub images: Vec<Image>,
     /// Config blobs and the like, by digest.
     pub blobs: BTreeMap<String, String>,
+    /// What a real registry holds of this repository has been looked up.
+    pub looked_up: bool,
+}
+
+/// Credentials that STS handed out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Session {
+    /// When they were issued, epoch seconds.
+    pub issued: f64,
+    /// When they expire, epoch seconds.
+    pub expires: f64,
+    /// ARN of the assumed role session, as in refusals and in GetCallerIdentity.
+    pub arn: String,
+}
+
+/// A real registry that stands behind ECR.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Registry {
+    /// Host and port, as in image references: ECR's `proxyEndpoint` without the scheme. Loopback only.
+    pub endpoint: String,
+    /// What ECR's token decodes to, before the colon.
+    pub username: String,
+    /// What ECR's token decodes to, after the colon.
+    pub password: String,
 }
 
 /// What the services share.
@@ -61,6 +96,10 @@ pub struct World {
     pub account: String,
     /// Region, such as `eu-west-1`.
     pub region: String,
+    /// The workflow run that the runner's token endpoint vouches for.
+    pub workflow: Workflow,
+    /// Whom the account's roles trust.
+    pub trust: Trust,
     /// Alarms by name.
     pub alarms: BTreeMap<String, Alarm>,
     /// Log lines (epoch milliseconds, text) by group and stream.
@@ -69,4 +108,31 @@ pub struct World {
     pub targets: BTreeMap<String, Vec<TargetState>>,
     /// Repositories by name.
     pub repositories: BTreeMap<String, Repository>,
+    /// A real registry behind ECR; what is in it is known here from the last look.
+    pub registry: Option<Registry>,
+    /// Credentials that STS issued, by access key id. Whoever issues credentials inserts here.
+    pub sessions: BTreeMap<String, Session>,
+    /// Which actions the caller may take.
+    pub policy: Policy,
+    /// ARN of a caller whose access key is in no session.
+    pub caller: String,
+    /// ECS: clusters, services, deployments, tasks.
+    pub ecs: ecs::state::State,
+    /// What will happen later.
+    pub agenda: Agenda,
+    /// The seeded source of every random choice.
+    pub chance: Chance,
+    /// What goes wrong.
+    pub mischief: Mischief,
+    /// How long things take.
+    pub timings: Timings,
+    /// Request-rate buckets.
+    pub buckets: Buckets,
+}
+
+impl World {
+    /// The ARN that stands in refusals for the caller with this access key.
+    pub fn caller_arn(&self, access_key: Option<&str>) -> &str {
+        access_key.and_then(|key| self.sessions.get(key)).map_or(self.caller.as_str(), |s| s.arn.as_str())
+    }
 }

@@ -52,7 +52,8 @@ pub struct Progress {
     pub failed: u32,
     /// The provider's own words for the stage, such as `IN_PROGRESS`.
     pub stage: String,
-    /// New lines of the provider's story since `probe` was first called, oldest first (untrusted text).
+    /// Lines of the provider's story about this rollout that no earlier look showed, oldest first (untrusted text):
+    /// over all looks of one target value, each line comes once.
     pub events: Vec<String>,
 }
 

@@ -35,6 +35,8 @@ pub struct Split {
     pub percent: u8,
     /// Start again even where the version already is the provider's wish (a redeploy after a failure).
     pub force: bool,
+    /// The movement that this takes back, when it does: nothing that is newer is touched then.
+    pub instead_of: Option<Rollout>,
 }
 
 /// A movement of traffic that was started: what `probe` looks at.
@@ -71,7 +73,9 @@ pub struct Observed {
     pub digest: Option<Digest>,
     /// How it fares.
     pub health: Health,
-    /// The last version that completed healthy and is not the one asked for now; where a rollback would go.
+    /// The last version that completed healthy and is not the one asked for now: where a rollback on demand goes,
+    /// whether or not `version` is healthy itself. What an undo of the *next* movement returns to is
+    /// [`Observed::refuge`].
     pub previous: Option<Version>,
     /// Work in flight.
     pub in_flight: Option<InFlight>,
@@ -83,6 +87,17 @@ pub struct Observed {
     pub raw: Value,
     /// Where people reach the service or look at it, for the summary.
     pub url: Option<String>,
+}
+
+impl Observed {
+    /// Where the undo of a movement that starts now leads: the version that serves, if it completed healthy, else
+    /// the last other one that did.
+    pub fn refuge(&self) -> Option<&Version> {
+        match (&self.health, &self.version) {
+            (Health::Healthy(_), Some(version)) => Some(version),
+            _ => self.previous.as_ref(),
+        }
+    }
 }
 
 /// One field that would change; values of secrets are never in here.

@@ -1,1 +1,19 @@
-//! What happened (values) as log, annotations, summary and outputs. Nothing here decides.
+//! What happened (values) as log, annotations, summary and outputs. Nothing here decides, nothing here waits.
+
+pub mod annotations;
+pub mod guide;
+pub mod log;
+pub mod markdown;
+pub mod outputs;
+pub mod redacted;
+#[cfg(test)]
+mod samples;
+pub mod sections;
+pub mod summary;
+pub mod terminal;
+mod values;
+pub mod verdict;
+pub mod words;
+
+pub use log::{Event, Recorded, Reporter, Sink};
+pub use values::{CommitLine, Moment, RunReport, ServiceReport};

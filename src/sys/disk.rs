@@ -63,7 +63,28 @@ pub fn is_executable(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o100 != 0)
 }
 
+/// Opens the file at `path` for reading; `None` where it is no plain file (a pipe would never end).
+pub fn open_regular(path: &Path) -> Result<Option<std::fs::File>> {
+    let meta = std::fs::symlink_metadata(path).with_context(|| format!("reading {}", path.display()))?;
+    if !meta.is_file() {
+        return Ok(None);
+    }
+    std::fs::File::open(path).map(Some).with_context(|| format!("reading {}", path.display()))
+}
+
+/// Writes a file anew that only this user can read.
+pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let context = || format!("writing {}", path.display());
+    let mut options = std::fs::OpenOptions::new();
+    let mut file =
+        options.write(true).create(true).truncate(true).mode(0o600).open(path).with_context(context)?;
+    file.write_all(bytes).with_context(context)
+}
+
 /// A folder that only this user can read and that is gone when the value is dropped.
 pub fn private_folder() -> Result<tempfile::TempDir> {
-    tempfile::Builder::new().prefix("roadstead-").tempdir().context("creating a temporary folder")
+    let owner_only = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    let mut folder = tempfile::Builder::new();
+    folder.prefix("roadstead-").permissions(owner_only).tempdir().context("creating a temporary folder")
 }

@@ -12,7 +12,7 @@ pub fn variables() -> Variables {
         .collect()
 }
 
-/// The arguments of this process, without its name; bytes that are not UTF-8 are replaced.
+/// The arguments of this process, its name first; bytes that are not UTF-8 are replaced.
 pub fn arguments() -> Vec<String> {
-    std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect()
+    std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect()
 }

@@ -1,11 +1,44 @@
 //! The places a release can go: one trait, one list, one folder per place. No target knows another.
 
-use async_trait::async_trait;
+use std::rc::Rc;
 
+use async_trait::async_trait;
+use aws_config::SdkConfig;
+
+use crate::config::{self, Service};
 use crate::problem::Problem;
 use crate::release::{Changes, Health, Observed, Release, Rollout, Split, Traffic, Version};
 
 pub mod ecs;
+
+/// The targets that exist; each is a key of a service in the deploy file. Registering one is a line here and an arm
+/// in [`all`].
+pub const NAMES: &[&str] = &["ecs"];
+
+/// Where the targets of one environment are reached.
+pub struct Place<'s> {
+    /// The AWS session.
+    pub session: &'s SdkConfig,
+    /// Region of the session.
+    pub region: String,
+    /// The account that the environment declares.
+    pub account: Option<String>,
+}
+
+/// The target of each service, in their order. Errors name every block that cannot be read, on its line.
+pub fn all(place: &Place<'_>, file: &str, services: &[Service]) -> Result<Vec<Rc<dyn Target>>, Vec<Problem>> {
+    let shared = ecs::Shared::new(place.session, place.account.clone(), &place.region);
+    let (mut targets, mut problems) = (Vec::<Rc<dyn Target>>::new(), Vec::new());
+    for service in services {
+        let what = format!("`{}` of service `{}`", service.target, service.name);
+        let read = config::read::<ecs::Settings>(file, &what, &service.settings);
+        match read {
+            Ok(settings) => targets.push(Rc::new(ecs::Ecs::new(&shared, settings, service.common.alarms.clone()))),
+            Err(more) => problems.extend(more.into_iter().map(|problem| problem.of(&service.name))),
+        }
+    }
+    if problems.is_empty() { Ok(targets) } else { Err(problems) }
+}
 
 /// One capability: bring a release into service at a place, and take it back.
 ///

@@ -1,1 +1,183 @@
 //! Amazon ECS: order of calls only.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use async_trait::async_trait;
+use aws_config::SdkConfig;
+use serde_json::Value;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::Target;
+use crate::problem::{Code, Problem};
+use crate::release::{Changes, Failure, Health, Observed, Release, Rollout, Split, Traffic, Version};
+
+pub mod act;
+pub mod causes;
+pub mod changes;
+pub mod client;
+pub mod definition;
+pub mod document;
+pub mod image;
+pub mod keys;
+pub mod loader;
+pub mod look;
+pub mod neighbours;
+pub mod observe;
+pub mod raw;
+pub mod read;
+pub mod refusal;
+pub mod settings;
+pub mod size;
+pub mod verdict;
+pub mod watch;
+pub mod write;
+
+#[cfg(test)]
+mod verdict_tests;
+
+pub use settings::{Declared, Settings};
+
+/// What the ECS targets of one account and region share: clients, and reads made together.
+#[derive(Debug, Clone)]
+pub struct Shared {
+    loader: Rc<loader::Loader>,
+    around: neighbours::Neighbours,
+}
+
+impl Shared {
+    /// Clients over a configuration that says credentials, region, retries, time and transport.
+    pub fn new(config: &SdkConfig) -> Self {
+        let loader = Rc::new(loader::Loader::new(client::Client::new(config)));
+        Self { loader, around: neighbours::Neighbours::new(config) }
+    }
+}
+
+/// One ECS service under the rolling strategy.
+#[derive(Debug)]
+pub struct Ecs {
+    eyes: look::Eyes,
+    watches: RefCell<HashMap<Vec<String>, Rc<Mutex<watch::Watch>>>>,
+}
+
+impl Ecs {
+    /// The service that `settings` name.
+    pub fn new(settings: Settings, shared: &Shared) -> Self {
+        let eyes = look::Eyes { loader: shared.loader.clone(), around: shared.around.clone(), settings };
+        Self { eyes, watches: RefCell::default() }
+    }
+
+    fn settings(&self) -> &Settings {
+        &self.eyes.settings
+    }
+
+    /// What registering `release` would send.
+    fn wanted(&self, release: &Release, running: &Value) -> Result<Value, Vec<Problem>> {
+        let container = self.settings().container.as_deref();
+        let base = match &release.definition {
+            Some(file) => {
+                document::Document::read(&file.path, &file.text).map_err(|problem| vec![problem])?.value
+            }
+            None => running.clone(),
+        };
+        let image = match &release.image {
+            Some(image) => Some(image.to_string()),
+            // Only settings change: what runs stays, whatever placeholder the file has.
+            None => definition::container_name(running, container)
+                .and_then(|name| definition::image(running, &name))
+                .map(|image| image.to_string()),
+        };
+        definition::prepare(&base, container, image.as_deref(), &self.settings().environment)
+    }
+
+    fn watch(&self, rollout: &Rollout) -> Rc<Mutex<watch::Watch>> {
+        let key = std::iter::once(rollout.version.clone()).chain(rollout.ids.clone()).collect();
+        let mut watches = self.watches.borrow_mut();
+        let fresh = || Rc::new(Mutex::new(watch::Watch::new(rollout, Instant::now())));
+        watches.entry(key).or_insert_with(fresh).clone()
+    }
+}
+
+/// The console page of a service.
+pub fn url(region: &str, settings: &Settings) -> String {
+    let host = if region.starts_with("cn-") { "console.amazonaws.cn" } else { "console.aws.amazon.com" };
+    let cluster = settings.cluster.rsplit('/').next().unwrap_or_default();
+    let service = settings.service.rsplit('/').next().unwrap_or_default();
+    format!("https://{region}.{host}/ecs/v2/clusters/{cluster}/services/{service}?region={region}")
+}
+
+fn failure_of(health: &mut Health) -> Option<&mut Failure> {
+    match health {
+        Health::Failing(failure)
+        | Health::RollingBack(failure)
+        | Health::RolledBack(failure, _)
+        | Health::RollbackFailed(failure)
+        | Health::Stopped(failure) => Some(failure),
+        _ => None,
+    }
+}
+
+#[async_trait(?Send)]
+impl Target for Ecs {
+    fn traffic(&self) -> Traffic {
+        Traffic::Whole
+    }
+
+    async fn observe(&self) -> Result<Observed, Problem> {
+        observe::observe(&self.eyes).await
+    }
+
+    fn changes(&self, release: &Release, seen: &Observed) -> Result<Changes, Vec<Problem>> {
+        let wanted = self.wanted(release, &seen.definition)?;
+        let container = definition::container_name(&wanted, self.settings().container.as_deref());
+        Ok(changes::changes(&seen.definition, &wanted, &container.unwrap_or_default()))
+    }
+
+    fn lint(&self, _release: &Release) -> Vec<Problem> {
+        Vec::new()
+    }
+
+    async fn check(&self, _release: &Release, _seen: &Observed) -> Vec<Problem> {
+        Vec::new()
+    }
+
+    async fn stage(&self, release: &Release, seen: &Observed) -> Result<Version, Problem> {
+        let wanted = self.wanted(release, &seen.definition).map_err(first)?;
+        act::register(&self.eyes, &wanted, &seen.definition).await
+    }
+
+    async fn route(&self, split: &Split) -> Result<Rollout, Problem> {
+        if split.percent != 100 {
+            let sentence = "A rolling ECS service moves all of its traffic, not a share of it.";
+            return Err(Problem::error(Code::Unsupported, sentence));
+        }
+        act::route(&self.eyes, split).await
+    }
+
+    async fn probe(&self, rollout: &Rollout) -> Result<Health, Problem> {
+        let watch = self.watch(rollout);
+        let mut watch = watch.lock().await;
+        let look = self.eyes.look(rollout, &mut watch).await?;
+        let mut health = verdict::decide(rollout, &look);
+        if let Some(failure) = failure_of(&mut health) {
+            if let (None, Some(cause)) = (&watch.logs, watch.behind(failure)) {
+                let lines = self.eyes.log_tail(cause, rollout).await;
+                watch.logs = Some(lines);
+            }
+            failure.logs = watch.logs.clone().unwrap_or_default();
+        }
+        Ok(health)
+    }
+
+    /// ECS drains and stops what is replaced by itself, and old revisions are what rollbacks go to.
+    async fn retire(&self, _version: &Version) -> Result<(), Problem> {
+        Ok(())
+    }
+}
+
+fn first(problems: Vec<Problem>) -> Problem {
+    let none = || Problem::error(Code::Internal, "A definition was refused without a reason.");
+    problems.into_iter().next().unwrap_or_else(none)
+}

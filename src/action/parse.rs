@@ -1,0 +1,153 @@
+//! Readers for the values of inputs: each says what is wrong with a value and how to write it.
+
+use std::time::Duration;
+
+/// The shortest and the longest time an operation may take.
+const BOUNDS: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(24 * 60 * 60));
+
+/// The parts of a list, separated by commas or lines, without the blanks around them and without empty ones.
+pub(super) fn list(text: &str) -> Vec<&str> {
+    text.split([',', '\n', '\r']).map(str::trim).filter(|part| !part.is_empty()).collect()
+}
+
+/// The lines of a value, without the blanks around them and without empty ones.
+pub(super) fn lines(text: &str) -> Vec<&str> {
+    text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty()).collect()
+}
+
+/// A span of time such as `90s`, `30m` or `1h30m`, from a minute to a day.
+pub(super) fn timeout(text: &str) -> Result<Duration, String> {
+    let span = span(text)?;
+    if span < BOUNDS.0 || span > BOUNDS.1 {
+        return Err(format!("`{text}` is not between 1m and 24h"));
+    }
+    Ok(span)
+}
+
+/// Whole hours, minutes and seconds, each at most once and in this order.
+fn span(text: &str) -> Result<Duration, String> {
+    let units = [('h', 3600), ('m', 60), ('s', 1)];
+    let (mut total, mut rest, mut next) = (Duration::ZERO, text, 0);
+    while !rest.is_empty() {
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let number: u64 = rest[..digits].parse().map_err(|_| no_span(text))?;
+        let Some(unit) = rest[digits..].chars().next() else {
+            return Err(missing_unit(text, units.get(next).map(|(unit, _)| *unit)));
+        };
+        let found = units.iter().position(|(known, _)| *known == unit).filter(|at| *at >= next);
+        let at = found.ok_or_else(|| no_span(text))?;
+        total += Duration::from_secs(number.saturating_mul(units[at].1).min(1 << 40));
+        (rest, next) = (&rest[digits + unit.len_utf8()..], at + 1);
+    }
+    if next == 0 { Err(no_span(text)) } else { Ok(total) }
+}
+
+fn no_span(text: &str) -> String {
+    format!("`{text}` is not a time such as `90s`, `30m` or `1h30m`")
+}
+
+fn missing_unit(text: &str, unit: Option<char>) -> String {
+    match unit {
+        Some('h') => format!("`{text}` has no unit: write `{text}m` or `{text}s`"),
+        Some(unit) => format!("`{text}` has no unit after its last number: write `{text}{unit}`"),
+        None => no_span(text),
+    }
+}
+
+/// `eu-west-1` and its like: lower-case words and a number, joined by dashes.
+pub(super) fn region(text: &str) -> Result<String, String> {
+    let parts: Vec<&str> = text.split('-').collect();
+    let word = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
+    let good = match parts.split_last() {
+        Some((number, words)) if words.len() >= 2 => {
+            words.iter().all(word)
+                && (1..=2).contains(&number.len())
+                && number.bytes().all(|b| b.is_ascii_digit())
+        }
+        _ => false,
+    };
+    good.then(|| text.to_owned()).ok_or_else(|| format!("`{text}` is not a region such as `eu-west-1`"))
+}
+
+/// `arn:aws:iam::111111111111:role/name`, in any partition.
+pub(super) fn role(text: &str) -> Result<String, String> {
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    let good = match parts.as_slice() {
+        ["arn", partition, "iam", "", account, resource] => {
+            partition.starts_with("aws")
+                && account.len() == 12
+                && account.bytes().all(|b| b.is_ascii_digit())
+                && resource.strip_prefix("role/").is_some_and(|name| !name.is_empty())
+                && resource.bytes().all(|b| b.is_ascii_graphic())
+        }
+        _ => false,
+    };
+    good.then(|| text.to_owned())
+        .ok_or_else(|| format!("`{text}` is not a role such as `arn:aws:iam::111111111111:role/deploy`"))
+}
+
+/// A name on one line, without control characters.
+pub(super) fn name(text: &str) -> Result<String, String> {
+    if text.chars().any(char::is_control) {
+        return Err("it has a line break or another control character in it".into());
+    }
+    if text.len() > 512 {
+        return Err(format!("{} bytes are more than a name can have (512)", text.len()));
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_read() {
+        for (text, seconds) in [("90s", 90), ("30m", 1800), ("1h30m", 5400), ("1h0m1s", 3601), ("24h", 86400)]
+        {
+            assert_eq!(timeout(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_spans_are_refused() {
+        let huge = "99999999999999999999h";
+        for text in
+            ["", "30", "m", "-5m", "1.5h", "30 m", "30min", "1m1h", "1m1m", "٣m", "1d", "59s", "25h", huge]
+        {
+            assert!(timeout(text).is_err(), "{text}");
+        }
+        assert!(timeout("18446744073709551615h59m").is_err(), "no overflow");
+    }
+
+    #[test]
+    fn a_forgotten_unit_is_named() {
+        assert_eq!(timeout("2h30").unwrap_err(), "`2h30` has no unit after its last number: write `2h30m`");
+        assert_eq!(timeout("30").unwrap_err(), "`30` has no unit: write `30m` or `30s`");
+    }
+
+    #[test]
+    fn lists_split_on_commas_and_lines_and_forget_blanks() {
+        assert_eq!(list(" a, b\r\n c ,,\n"), ["a", "b", "c"]);
+        assert_eq!(lines("a=1,2\r\n\n b "), ["a=1,2", "b"]);
+    }
+
+    #[test]
+    fn regions_and_roles_have_a_form() {
+        for good in ["eu-west-1", "us-gov-east-1", "ap-southeast-12"] {
+            assert!(region(good).is_ok(), "{good}");
+        }
+        for bad in ["eu-west", "EU-WEST-1", "eu_west_1", "1", "eu--1", "eu-west-1\n"] {
+            assert!(region(bad).is_err(), "{bad}");
+        }
+        assert!(role("arn:aws-cn:iam::111111111111:role/a/b").is_ok());
+        for bad in [
+            "deploy",
+            "arn:aws:iam::1:role/x",
+            "arn:aws:iam::111111111111:user/x",
+            "arn:aws:iam::111111111111:role/",
+        ] {
+            assert!(role(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The runner's OIDC endpoint: one GET for a short-lived token that proves which job this is.
+//! <https://docs.github.com/actions/reference/security/oidc>
+
+use std::time::Duration;
+
+use aws_smithy_runtime::client::orchestrator::operation::Operation;
+use aws_smithy_runtime::client::retries::classifiers::{HttpStatusCodeClassifier, TransientErrorClassifier};
+use aws_smithy_runtime_api::client::interceptors::context::Error;
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, OrchestratorError};
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+
+use super::session::Doors;
+use crate::sys::environment::Variables;
+
+/// Where the token is fetched, and the bearer token that allows it.
+#[derive(Clone)]
+pub struct TokenEndpoint {
+    url: String,
+    bearer: String,
+}
+
+impl std::fmt::Debug for TokenEndpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TokenEndpoint").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+impl TokenEndpoint {
+    /// The endpoint that the runner names; `None` without `permissions: id-token: write`.
+    pub fn from_variables(variables: &Variables) -> Option<Self> {
+        let get = |name: &str| variables.get(name).filter(|value| !value.is_empty()).cloned();
+        Some(Self {
+            url: get("ACTIONS_ID_TOKEN_REQUEST_URL")?,
+            bearer: get("ACTIONS_ID_TOKEN_REQUEST_TOKEN")?,
+        })
+    }
+
+    /// A token for `audience`. Tokens live about five minutes, so one is fetched for each use.
+    pub(super) async fn token(&self, doors: &Doors, audience: &str) -> Result<String, String> {
+        let separator = if self.url.contains('?') { '&' } else { '?' };
+        let url = format!("{}{separator}audience={audience}", self.url);
+        let bearer = self.bearer.clone();
+        let operation = Operation::builder()
+            .service_name("GitHubOIDC")
+            .operation_name("GetIdToken")
+            .http_client(doors.http.clone())
+            .endpoint_url(&url)
+            .no_auth()
+            .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
+            .standard_retry(&RetryConfig::standard().with_max_attempts(5))
+            .retry_classifier(TransientErrorClassifier::<Error>::new())
+            .retry_classifier(HttpStatusCodeClassifier::default())
+            .timeout_config(
+                TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(5)).build(),
+            )
+            .serializer(move |url: String| request(&url, &bearer))
+            .deserializer(|response| {
+                let body = response.body().bytes().unwrap_or_default();
+                read(response.status().as_u16(), body).map_err(OrchestratorError::<std::io::Error>::other)
+            })
+            .build();
+        operation
+            .invoke(url)
+            .await
+            .map_err(|error| aws_smithy_types::error::display::DisplayErrorContext(&error).to_string())
+    }
+}
+
+fn request(url: &str, bearer: &str) -> Result<HttpRequest, aws_smithy_runtime_api::box_error::BoxError> {
+    let request = http::Request::builder()
+        .uri(url)
+        .header("authorization", format!("Bearer {bearer}"))
+        .header("accept", "application/json; api-version=2.0")
+        .header("user-agent", "actions/oidc-client")
+        .body(SdkBody::empty())?;
+    Ok(HttpRequest::try_from(request)?)
+}
+
+fn read(status: u16, body: &[u8]) -> Result<String, String> {
+    let value: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    let token = value.get("value").and_then(serde_json::Value::as_str).map(str::to_owned);
+    token
+        .filter(|_| status == 200)
+        .ok_or_else(|| format!("the runner's token endpoint answered {status} without a token"))
+}

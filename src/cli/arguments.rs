@@ -1,0 +1,93 @@
+//! The words of the command line. Doc comments are the help text.
+
+use clap::{Args, Parser, Subcommand};
+
+/// Takes a commit to a verified, running service, and takes it back.
+#[derive(Debug, Parser)]
+#[command(name = "roadstead", version, about)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Build, push, release and watch until the outcome is proven; undo what goes bad.
+    Deploy(Box<ReleaseOptions>),
+    /// Say what a deploy would change. Reads only.
+    Plan(Box<ReleaseOptions>),
+    /// Run a deploy on the embedded cloud, in virtual time, with the faults of a scenario.
+    Rehearse(RehearseOptions),
+    /// Serve the embedded cloud over HTTP on loopback, for any AWS client.
+    Cloud(CloudOptions),
+    /// Print the JSON Schema of the deploy file.
+    Schema,
+}
+
+/// The inputs of the action, as options.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ReleaseOptions {
+    /// Path of the deploy file [default: .github/roadstead.yml].
+    #[arg(long)]
+    pub config: Option<String>,
+    /// Environment of the deploy file; needed where no branch says it.
+    #[arg(long)]
+    pub environment: Option<String>,
+    /// Names of services, separated by commas [default: all].
+    #[arg(long)]
+    pub services: Option<String>,
+    /// Deploy this image instead of building: a reference, or lines of service=reference.
+    #[arg(long)]
+    pub image: Option<String>,
+    /// AWS region, instead of the environment's.
+    #[arg(long)]
+    pub aws_region: Option<String>,
+    /// What becomes of a rollout on Ctrl-C: rollback or leave [default: rollback].
+    #[arg(long)]
+    pub on_cancel: Option<String>,
+    /// Upper bound of the whole operation, such as 30m [default: 60m].
+    #[arg(long)]
+    pub timeout: Option<String>,
+}
+
+/// What to rehearse.
+#[derive(Debug, Clone, Args)]
+pub struct RehearseOptions {
+    /// A scenario file, or the name of a built-in scenario.
+    #[arg(default_value = "happy")]
+    pub scenario: String,
+    /// Deploy file to rehearse [default: .github/roadstead.yml, or a built-in example where there is none].
+    #[arg(long)]
+    pub config: Option<String>,
+    /// Environment of the deploy file [default: the first].
+    #[arg(long)]
+    pub environment: Option<String>,
+    /// The same seed gives the same run.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Write the job summary, in Markdown, to this file.
+    #[arg(long)]
+    pub summary: Option<String>,
+    /// List the built-in scenarios.
+    #[arg(long)]
+    pub list: bool,
+}
+
+/// How to serve the embedded cloud.
+#[derive(Debug, Clone, Args)]
+pub struct CloudOptions {
+    /// Address on loopback, such as 127.0.0.1:4566; port 0 takes a free one.
+    #[arg(long)]
+    pub listen: std::net::SocketAddr,
+    /// How much faster than real time the cloud's clock runs.
+    #[arg(long, default_value_t = 1.0)]
+    pub speed: f64,
+    /// The same seed and calls give the same answers.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// A scenario file, or the name of a built-in scenario.
+    #[arg(default_value = "happy")]
+    pub scenario: String,
+}

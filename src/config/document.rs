@@ -1,0 +1,331 @@
+//! A deploy file as a whole: its environments, and each service as it stands in one of them.
+
+use std::collections::BTreeMap;
+
+use super::file::{COMMON, LATER};
+use super::placeholder::fill;
+use super::tree::{self, Kind, Node};
+use super::{Common, Environment, Placeholders, read};
+use crate::problem::{Code, Problem, suggest};
+
+/// A deploy file that is YAML; its parts are read on demand.
+#[derive(Debug, Clone)]
+pub struct Document {
+    /// Its name, for problems.
+    pub file: String,
+    root: Node,
+}
+
+/// A service of the deploy file, merged for one environment, with its placeholders filled.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    /// What all services have.
+    pub common: Common,
+    /// The `build` block, for the image adapter.
+    pub build: Option<Node>,
+    /// The target's key, such as `ecs`.
+    pub target: String,
+    /// The target's block, for the target.
+    pub settings: Node,
+}
+
+type Found<T> = Result<T, Vec<Problem>>;
+
+impl Document {
+    /// Reads the text of a deploy file; `file` names it in problems.
+    pub fn parse(file: &str, text: &str) -> Found<Self> {
+        let root = tree::parse(file, text).map_err(|problem| vec![problem])?;
+        let document = Self { file: file.to_owned(), root };
+        let problems = document.top_level();
+        if problems.is_empty() { Ok(document) } else { Err(problems) }
+    }
+
+    fn top_level(&self) -> Vec<Problem> {
+        let known = ["environments", "services"];
+        let mut problems: Vec<Problem> = self
+            .root
+            .entries()
+            .iter()
+            .filter(|entry| !known.contains(&entry.key.as_str()))
+            .map(|entry| {
+                self.stranger(&entry.key, "the deploy file", &known).at(&self.file, entry.line, entry.column)
+            })
+            .collect();
+        for key in known {
+            let filled = self.root.get(key).is_some_and(|node| !node.entries().is_empty());
+            if !filled {
+                let at = self.root.get(key).unwrap_or(&self.root);
+                let sentence = format!("The deploy file has no `{key}`.");
+                problems
+                    .push(Problem::error(Code::ConfigInvalid, sentence).at(&self.file, at.line, at.column));
+            }
+        }
+        problems
+    }
+
+    fn stranger(&self, key: &str, place: &str, known: &[&str]) -> Problem {
+        if LATER.contains(&key) {
+            return Problem::error(Code::Unsupported, format!("This version cannot do `{key}` yet."))
+                .help("Take it out: a check or message that is silently not made would be worse than none.");
+        }
+        let list = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let near = suggest(key, known.iter().copied())
+            .map(|near| format!("Did you mean `{near}`? "))
+            .unwrap_or_default();
+        Problem::error(Code::ConfigInvalid, format!("`{key}` is not a key of {place}."))
+            .help(format!("{near}Known: {list}."))
+    }
+
+    /// The environments, by name.
+    pub fn environments(&self) -> Found<BTreeMap<String, Environment>> {
+        let (mut environments, mut problems) = (BTreeMap::new(), Vec::new());
+        for entry in self.root.get("environments").map(Node::entries).unwrap_or_default() {
+            // `staging:` with nothing below it is an environment without branches.
+            let node = if entry.value.kind == Kind::Scalar(serde_json::Value::Null) {
+                Node::empty()
+            } else {
+                entry.value.clone()
+            };
+            match read(&self.file, &format!("environment `{}`", entry.key), &node) {
+                Ok(environment) => drop(environments.insert(entry.key.clone(), environment)),
+                Err(more) => problems.extend(more),
+            }
+        }
+        if problems.is_empty() { Ok(environments) } else { Err(problems) }
+    }
+
+    /// The names of the services, in the order of the file.
+    pub fn service_names(&self) -> Vec<String> {
+        self.root
+            .get("services")
+            .map(Node::entries)
+            .unwrap_or_default()
+            .iter()
+            .map(|e| e.key.clone())
+            .collect()
+    }
+
+    /// The services `wanted` (all where that is empty) as they stand in `environment`. `targets` are the targets
+    /// that exist, `known` the placeholders besides `${service}`.
+    pub fn services(
+        &self,
+        environment: &str,
+        wanted: &[String],
+        targets: &[&str],
+        known: &Placeholders,
+    ) -> Found<Vec<Service>> {
+        let (mut services, mut problems) = (Vec::new(), self.unknown_services(wanted));
+        for entry in self.root.get("services").map(Node::entries).unwrap_or_default() {
+            if wanted.is_empty() || wanted.contains(&entry.key) {
+                match self.service(&entry.key, entry.value.clone(), environment, targets, known) {
+                    Ok(service) => services.push(service),
+                    Err(more) => problems.extend(more.into_iter().map(|problem| problem.of(&entry.key))),
+                }
+            }
+        }
+        if problems.is_empty() { Ok(services) } else { Err(problems) }
+    }
+
+    fn unknown_services(&self, wanted: &[String]) -> Vec<Problem> {
+        let names = self.service_names();
+        let known = names.iter().map(String::as_str).collect::<Vec<_>>();
+        let list = names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
+        let unknown = wanted.iter().filter(|name| !names.contains(name)).map(|name| {
+            let near = suggest(name, known.iter().copied())
+                .map(|n| format!("Did you mean `{n}`? "))
+                .unwrap_or_default();
+            Problem::error(Code::NameUnknown, format!("There is no service `{name}` in the deploy file."))
+                .help(format!("{near}Known: {list}."))
+        });
+        unknown.collect()
+    }
+
+    fn service(
+        &self,
+        name: &str,
+        node: Node,
+        environment: &str,
+        targets: &[&str],
+        known: &Placeholders,
+    ) -> Found<Service> {
+        let (node, overrides) = node.without("environments");
+        let over = overrides.as_ref().and_then(|all| all.get(environment)).cloned();
+        let mut merged = match over {
+            Some(over) => node.overlaid(over),
+            None => node,
+        };
+        let mut problems = self.unknown_overrides(overrides.as_ref());
+        let placeholders = known.clone().into_iter().chain([("service", name.to_owned())]).collect();
+        problems.extend(fill(&self.file, &mut merged, &placeholders));
+        let (merged, build) = merged.without("build");
+        let target = self.target(name, &merged, targets);
+        let common = self.common(name, &merged, targets);
+        match (target, common) {
+            (Ok((target, settings)), Ok(common)) if problems.is_empty() => {
+                Ok(Service { name: name.to_owned(), common, build, target, settings })
+            }
+            (target, common) => {
+                problems.extend(target.err());
+                problems.extend(common.err().unwrap_or_default());
+                Err(problems)
+            }
+        }
+    }
+
+    fn unknown_overrides(&self, overrides: Option<&Node>) -> Vec<Problem> {
+        let names: Vec<&str> = self
+            .root
+            .get("environments")
+            .map(Node::entries)
+            .unwrap_or_default()
+            .iter()
+            .map(|e| e.key.as_str())
+            .collect();
+        let entries = overrides.map(Node::entries).unwrap_or_default().iter();
+        let unknown = entries.filter(|entry| !names.contains(&entry.key.as_str())).map(|entry| {
+            let near = suggest(&entry.key, names.iter().copied())
+                .map(|n| format!("Did you mean `{n}`?"))
+                .unwrap_or_default();
+            Problem::error(
+                Code::NameUnknown,
+                format!("There is no environment `{}` in the deploy file.", entry.key),
+            )
+            .help(near)
+            .at(&self.file, entry.line, entry.column)
+        });
+        unknown.collect()
+    }
+
+    fn common(&self, name: &str, node: &Node, targets: &[&str]) -> Found<Common> {
+        let mut problems = Vec::new();
+        let mut common = Node { kind: Kind::Mapping(Vec::new()), ..*node };
+        for entry in node.entries() {
+            if COMMON.contains(&entry.key.as_str()) {
+                common = common.overlaid(Node { kind: Kind::Mapping(vec![entry.clone()]), ..*node });
+            } else if !targets.contains(&entry.key.as_str()) && !ALL_TARGETS.contains(&entry.key.as_str()) {
+                let known = [&COMMON[..], &["build", "environments"], targets].concat();
+                let place = format!("service `{name}`");
+                problems.push(self.stranger(&entry.key, &place, &known).at(
+                    &self.file,
+                    entry.line,
+                    entry.column,
+                ));
+            }
+        }
+        problems.extend(self.strategy(&common).err());
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        read(&self.file, &format!("service `{name}`"), &common)
+    }
+
+    /// Strategies of the contract that this version cannot walk are refused by name.
+    fn strategy(&self, common: &Node) -> Result<(), Problem> {
+        let Some(node) = common.get("strategy") else { return Ok(()) };
+        let named = match &node.kind {
+            Kind::Scalar(serde_json::Value::String(name)) => Some(name.as_str()),
+            Kind::Mapping(entries) => entries.first().map(|entry| entry.key.as_str()),
+            _ => None,
+        };
+        match named {
+            Some(name) if ["blue-green", "linear", "canary"].contains(&name) => Err(Problem::error(
+                Code::Unsupported,
+                format!("This version cannot do the strategy `{name}` yet."),
+            )
+            .help("It can do: `rolling`.")
+            .at(&self.file, node.line, node.column)),
+            _ => Ok(()),
+        }
+    }
+
+    fn target(&self, name: &str, node: &Node, targets: &[&str]) -> Result<(String, Node), Problem> {
+        let given: Vec<_> =
+            node.entries().iter().filter(|entry| ALL_TARGETS.contains(&entry.key.as_str())).collect();
+        let exist = targets.iter().map(|t| format!("`{t}`")).collect::<Vec<_>>().join(", ");
+        match given.as_slice() {
+            [one] if targets.contains(&one.key.as_str()) => Ok((one.key.clone(), one.value.clone())),
+            [one] => Err(Problem::error(
+                Code::Unsupported,
+                format!("This version cannot release to `{}` yet.", one.key),
+            )
+            .help(format!("It can release to: {exist}."))
+            .at(&self.file, one.line, one.column)),
+            [] => Err(Problem::error(
+                Code::ConfigInvalid,
+                format!("Service `{name}` does not say where it goes."),
+            )
+            .help(format!("Give it exactly one target: {exist}."))
+            .at(&self.file, node.line, node.column)),
+            [first, second, ..] => Err(Problem::error(
+                Code::ConfigInvalid,
+                format!("Service `{name}` has two targets, `{}` and `{}`.", first.key, second.key),
+            )
+            .help("Make two services of it.")
+            .at(&self.file, second.line, second.column)),
+        }
+    }
+}
+
+/// Every target key of the contract, whether this version knows it or not.
+const ALL_TARGETS: [&str; 7] =
+    ["ecs", "argocd", "kubernetes", "compose", "lambda", "app-runner", "beanstalk"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "environments:\n  staging: { branches: [develop] }\n  production: { branches: [main] }\nservices:\n  backend:\n    repository: acme/backend\n    ecs: { cluster: \"acme-${environment}\", service: backend }\n    environments:\n      staging: { ecs: { service: backend-next } }\n";
+
+    fn known() -> Placeholders {
+        [("environment", "staging".to_owned())].into()
+    }
+
+    #[test]
+    fn a_service_is_merged_for_its_environment() {
+        let document = Document::parse("f.yml", FILE).unwrap();
+        let services = document.services("staging", &[], &["ecs"], &known()).unwrap();
+        assert_eq!(
+            services[0].settings.to_value(),
+            serde_json::json!({"cluster": "acme-staging", "service": "backend-next"})
+        );
+        assert_eq!(services[0].common.repository.as_deref(), Some("acme/backend"));
+    }
+
+    fn problems(text: &str) -> String {
+        let all = Document::parse("f.yml", text).and_then(|d| {
+            d.environments()?;
+            d.services("staging", &[], &["ecs"], &known()).map(|_| ())
+        });
+        let lines = all.unwrap_err().into_iter().map(|p| {
+            let at = p.at.clone().map(|at| format!("{}:{}", at.line, at.column)).unwrap_or_default();
+            format!("{at} {p}")
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn every_slip_is_named_on_its_line() {
+        insta::assert_snapshot!(problems("environments: { staging: {} }\nservices:\n  a: { esc: {} }\n  b: { ecs: {}, lambda: {} }\n  c: { argocd: {} }\n  d: { ecs: {}, strategy: canary, verify: [] }\n  e: { ecs: { cluster: \"${env}\" }, environments: { stagin: {} } }\n"), @r"
+        3:6 Service `a` does not say where it goes. Give it exactly one target: `ecs`.
+        3:8 `esc` is not a key of service `a`. Did you mean `ecs`? Known: `paths`, `repository`, `strategy`, `alarms`, `build`, `environments`, `ecs`.
+        4:17 Service `b` has two targets, `ecs` and `lambda`. Make two services of it.
+        5:8 This version cannot release to `argocd` yet. It can release to: `ecs`.
+        6:35 This version cannot do `verify` yet. Take it out: a check or message that is silently not made would be worse than none.
+        6:27 This version cannot do the strategy `canary` yet. It can do: `rolling`.
+        7:52 There is no environment `stagin` in the deploy file. Did you mean `staging`?
+        7:24 `${env}` is not a placeholder that has a value in this run. Known: `${environment}`, `${service}`; `$${` writes `${`.
+        ");
+    }
+
+    #[test]
+    fn a_file_without_the_two_blocks_says_so() {
+        insta::assert_snapshot!(problems("enviroments: {}\nnotify: {}\n"), @r"
+        1:1 `enviroments` is not a key of the deploy file. Did you mean `environments`? Known: `environments`, `services`.
+        2:1 This version cannot do `notify` yet. Take it out: a check or message that is silently not made would be worse than none.
+        1:1 The deploy file has no `environments`.
+        1:1 The deploy file has no `services`.
+        ");
+    }
+}

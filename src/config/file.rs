@@ -1,0 +1,68 @@
+//! The deploy file's own types: environments and what all services share. Blocks that belong to an adapter
+//! (a target, the build) are kept as trees and read by the adapter.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// A place to deploy to, chosen by branch or by name.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Environment {
+    /// Branches that deploy here; `*` stands for anything but a slash, `**` for anything.
+    #[serde(default)]
+    pub branches: Vec<String>,
+    /// The AWS account and region.
+    pub aws: Option<Aws>,
+    /// Only versions proven in this environment may come here (promotion).
+    pub promote_from: Option<String>,
+}
+
+/// An AWS account and region.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Aws {
+    /// Region such as `eu-west-1`.
+    pub region: Option<String>,
+    /// The account that must be the one the credentials belong to; 12 digits, in quotes.
+    pub account: Option<String>,
+    /// ARN of the role to assume with the job's OIDC token.
+    pub role: Option<String>,
+}
+
+/// What every service has, whatever its target.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Common {
+    /// Paths whose changes concern this service, for `services: changed`.
+    #[serde(default)]
+    pub paths: Vec<String>,
+    /// Repository of the image in the environment's registry, such as `acme/backend`.
+    pub repository: Option<String>,
+    /// How the new version reaches traffic.
+    #[serde(default)]
+    pub strategy: Strategy,
+    /// CloudWatch alarms that must be green before, and stay green during, the deployment.
+    #[serde(default)]
+    pub alarms: Vec<String>,
+}
+
+/// How a new version reaches traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// The provider replaces old copies by new ones, a few at a time.
+    #[default]
+    Rolling,
+}
+
+/// The keys of a service that belong to [`Common`]; the others are a target, `build` or `environments`.
+pub(super) const COMMON: [&str; 4] = ["paths", "repository", "strategy", "alarms"];
+
+/// Keys of the contract that this version cannot honour yet. They are refused: a check that is silently not made
+/// would be worse than none.
+pub(super) const LATER: [&str; 2] = ["verify", "notify"];
+
+/// Values that stand for `${name}`.
+pub type Placeholders = BTreeMap<&'static str, String>;

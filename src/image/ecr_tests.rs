@@ -1,0 +1,167 @@
+//! ECR's answers by hand: what each call sends, and what each answer means.
+
+use std::sync::{Arc, Mutex};
+
+use aws_credential_types::Credentials;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use serde_json::{Value, json};
+
+use super::*;
+
+/// Answers in order, and the calls that asked for them.
+#[derive(Debug, Clone, Default)]
+struct Wire {
+    answers: Arc<Mutex<Vec<(u16, Value)>>>,
+    calls: Arc<Mutex<Vec<(String, Value)>>>,
+}
+
+impl HttpConnector for Wire {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let action = request.headers().get("x-amz-target").unwrap().rsplit('.').next().unwrap().to_owned();
+        let body = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
+        self.calls.lock().unwrap().push((action, body));
+        let (status, answer) = self.answers.lock().unwrap().remove(0);
+        let body = SdkBody::from(answer.to_string());
+        HttpConnectorFuture::ready(Ok(HttpResponse::new(status.try_into().unwrap(), body)))
+    }
+}
+
+impl HttpClient for Wire {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl Wire {
+    fn ecr(answers: Vec<(u16, Value)>) -> (Ecr, Self) {
+        let wire = Self { answers: Arc::new(Mutex::new(answers)), ..Self::default() };
+        let credentials = Credentials::new("AKIA", "secret", None, None, "test");
+        let config = aws_config::SdkConfig::builder()
+            .behavior_version(aws_config::BehaviorVersion::latest())
+            .region(aws_config::Region::new("eu-west-1"))
+            .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(credentials))
+            .http_client(wire.clone())
+            .build();
+        (Ecr::new(&config, None), wire)
+    }
+
+    fn calls(&self) -> Vec<(String, Value)> {
+        self.calls.lock().unwrap().clone()
+    }
+}
+
+fn hex(byte: &str) -> String {
+    format!("sha256:{}", byte.repeat(32))
+}
+
+fn image() -> ImageRef {
+    let name: ImageRef = "111111111111.dkr.ecr.eu-west-1.amazonaws.com/acme/app".parse().unwrap();
+    name.pinned(hex("ab").parse().unwrap())
+}
+
+fn held(digest: &str) -> (u16, Value) {
+    let manifest = json!({"manifests": [{"platform": {"os": "linux", "architecture": "arm64"}}]}).to_string();
+    let id = json!({"imageDigest": digest, "imageTag": "x"});
+    let kind = metadata::TYPES[0];
+    (
+        200,
+        json!({"images": [{"imageId": id, "imageManifest": manifest, "imageManifestMediaType": kind}], "failures": []}),
+    )
+}
+
+fn refusal(code: &str) -> (u16, Value) {
+    (400, json!({"__type": code, "message": "because"}))
+}
+
+#[tokio::test]
+async fn a_token_is_read_into_a_login() {
+    let endpoint = "https://111111111111.dkr.ecr.eu-west-1.amazonaws.com";
+    let data = json!({"authorizationToken": "QVdTOmh1bnRlcjI=", "expiresAt": 1_700_000_000, "proxyEndpoint": endpoint});
+    let (ecr, _) = Wire::ecr(vec![(200, json!({"authorizationData": [data]}))]);
+    let login = ecr.login().await.unwrap();
+    assert_eq!(login.server, "111111111111.dkr.ecr.eu-west-1.amazonaws.com");
+    assert_eq!((login.username.as_str(), login.password.as_str()), ("AWS", "hunter2"));
+    assert_eq!(login.expires.unwrap().as_second(), 1_700_000_000);
+}
+
+#[tokio::test]
+async fn an_image_is_found_with_its_platforms_in_the_account_of_its_host() {
+    let (ecr, wire) = Wire::ecr(vec![held(&hex("ab"))]);
+    let found = ecr.find(&image()).await.unwrap().unwrap();
+    assert_eq!((found.digest.to_string(), found.platforms), (hex("ab"), vec!["linux/arm64".to_owned()]));
+    let (action, body) = wire.calls().remove(0);
+    assert_eq!((action.as_str(), &body["registryId"]), ("BatchGetImage", &json!("111111111111")));
+    assert_eq!(body["imageIds"], json!([{"imageDigest": hex("ab")}]));
+    assert_eq!(body["acceptedMediaTypes"], json!(metadata::TYPES));
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_told_from_what_cannot_be_seen() {
+    let failure = |code: &str| {
+        (200, json!({"images": [], "failures": [{"failureCode": code, "failureReason": "because"}]}))
+    };
+    let (ecr, _) = Wire::ecr(vec![failure("ImageNotFound")]);
+    assert_eq!(ecr.find(&image()).await, Ok(None));
+    for (answer, code) in [
+        (failure("ImageInaccessible"), Code::ProviderError),
+        (refusal("RepositoryNotFoundException"), Code::ImageMissing),
+        (refusal("AccessDeniedException"), Code::PermissionMissing),
+        (refusal("UnrecognizedClientException"), Code::CredentialsMissing),
+    ] {
+        let (ecr, _) = Wire::ecr(vec![answer.clone()]);
+        assert_eq!(ecr.find(&image()).await.map_err(|p| p.code), Err(code), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_tag_is_put_with_the_same_bytes_and_digest() {
+    let (ecr, wire) = Wire::ecr(vec![held(&hex("ab")), (200, json!({}))]);
+    ecr.tag(&image(), "main").await.unwrap();
+    let (action, body) = wire.calls().remove(1);
+    assert_eq!(
+        (action.as_str(), &body["imageTag"], &body["imageDigest"]),
+        ("PutImage", &json!("main"), &json!(hex("ab")))
+    );
+    assert_eq!(body["imageManifestMediaType"], metadata::TYPES[0]);
+    assert_eq!(body["imageManifest"], held("").1["images"][0]["imageManifest"]);
+}
+
+#[tokio::test]
+async fn an_immutable_tag_is_fine_by_the_same_image_and_a_problem_by_another() {
+    let (ecr, _) = Wire::ecr(vec![held(&hex("ab")), refusal("ImageAlreadyExistsException")]);
+    assert_eq!(ecr.tag(&image(), "main").await, Ok(()));
+    let taken = || refusal("ImageTagAlreadyExistsException");
+    let (ecr, _) = Wire::ecr(vec![held(&hex("ab")), taken(), held(&hex("ab"))]);
+    assert_eq!(ecr.tag(&image(), "main").await, Ok(()));
+    let (ecr, wire) = Wire::ecr(vec![held(&hex("ab")), taken(), held(&hex("cd"))]);
+    let problem = ecr.tag(&image(), "main").await.unwrap_err();
+    assert_eq!((problem.code, problem.sentence.contains(&hex("cd"))), (Code::TagImmutable, true));
+    let actions: Vec<_> = wire.calls().into_iter().map(|(action, _)| action).collect();
+    assert_eq!(actions, ["BatchGetImage", "PutImage", "BatchGetImage"], "something else was changed");
+}
+
+#[tokio::test]
+async fn no_login_says_which_permission_is_missing() {
+    let (ecr, _) = Wire::ecr(vec![refusal("AccessDeniedException")]);
+    let problem = ecr.login().await.unwrap_err();
+    assert_eq!(problem.code, Code::RegistryLoginFailed);
+    assert!(problem.help.contains("ecr:GetAuthorizationToken"), "{problem}");
+}
+
+#[test]
+fn the_account_of_a_host_is_read_only_from_ecr() {
+    for (host, expected) in [
+        ("111111111111.dkr.ecr.eu-west-1.amazonaws.com", Some("111111111111")),
+        ("111111111111.dkr.ecr-fips.us-east-1.amazonaws.com", Some("111111111111")),
+        ("127.0.0.1:5077", None),
+        ("111111111111.example.com", None),
+        ("public.ecr.aws", None),
+    ] {
+        assert_eq!(account(host).as_deref(), expected, "{host}");
+    }
+}

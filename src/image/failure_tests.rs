@@ -1,0 +1,180 @@
+//! Output of buildx 0.13.1 on Docker Engine 20.10 (recorded), and the forms that newer ones and ECR use.
+
+use super::*;
+
+fn request() -> BuildRequest {
+    BuildRequest {
+        service: "app".into(),
+        repository: "r.example/acme/app".parse().unwrap(),
+        workspace: "/w".into(),
+        settings: serde_saphyr::from_str("context: app").unwrap(),
+        commit: "c0ffee0".into(),
+        branch: None,
+        source: None,
+    }
+}
+
+const EXIT_1: Ended = Ended { code: Some(1), signal: None };
+
+fn failure(output: &str) -> Failure {
+    let lines: Vec<String> = output.lines().map(str::to_owned).collect();
+    let dockerfile =
+        "FROM debian\n# comment\nCOPY nope /a\nRUN echo out; echo err >&2; \\\n  false\nRUN a\nRUN a\n";
+    read(&request(), &lines, EXIT_1, dockerfile)
+}
+
+fn line(problem: &Problem) -> Option<(&str, usize)> {
+    problem.at.as_ref().map(|at| (at.file.as_str(), at.line))
+}
+
+#[test]
+fn a_failing_run_names_its_step_and_its_line_and_quotes_its_output() {
+    let problem = failure(
+        "#7 [3/3] RUN echo out; echo err >&2;   false\n#7 0.232 out\n\
+         #7 ERROR: executor failed running [/bin/sh -c echo out; echo err >&2;   false]: exit code: 1\n------\n \
+         > [3/3] RUN echo out; echo err >&2;   false:\n0.232 out\n0.233 err\n------\n\
+         ERROR: failed to solve: executor failed running [/bin/sh -c echo out; echo err >&2;   false]: exit code: 1",
+    )
+    .problem();
+    assert_eq!(problem.code, Code::BuildFailed);
+    assert_eq!(
+        problem.sentence,
+        "The image could not be built: the step `[3/3] RUN echo out; echo err >&2;   false` failed."
+    );
+    assert_eq!(line(&problem), Some(("app/Dockerfile", 4)));
+    assert!(problem.cause.unwrap().contains("0.233 err"));
+}
+
+#[test]
+fn the_line_that_buildx_names_wins() {
+    let problem = failure(
+        "#7 ERROR: process \"/bin/sh -c a\" did not complete successfully: exit code: 137\n------\n > [3/3] RUN a:\n\
+         ------\nDockerfile:7\n--------------------\n   7 | >>> RUN a\n--------------------\n\
+         ERROR: failed to solve: process \"/bin/sh -c a\" did not complete successfully: exit code: 137",
+    )
+    .problem();
+    assert_eq!(line(&problem), Some(("app/Dockerfile", 7)));
+    assert!(problem.help.contains("memory"), "{problem}");
+}
+
+#[test]
+fn an_instruction_that_stands_twice_has_no_line() {
+    let output =
+        "#7 ERROR: exit code: 1\n------\n > [3/3] RUN a:\n------\nERROR: failed to solve: exit code: 1";
+    assert_eq!(line(&failure(output).problem()), None);
+}
+
+#[test]
+fn a_syntax_error_has_its_line() {
+    for text in
+        ["dockerfile parse error line 2: unknown instruction: COPYX", "dockerfile parse error on line 2: x"]
+    {
+        let problem = failure(&format!("#2 DONE 0.0s\nERROR: failed to solve: {text}")).problem();
+        assert_eq!(
+            (problem.code, line(&problem)),
+            (Code::BuildFailed, Some(("app/Dockerfile", 2))),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn no_engine_is_told_from_a_broken_build() {
+    for text in [
+        "ERROR: Cannot connect to the Docker daemon at unix:///nosock. Is the docker daemon running?",
+        "ERROR: permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock",
+        "ERROR: failed to connect to the docker API at unix:///var/run/docker.sock; check if the path is correct",
+        "#1 ERROR: Get \"https://x/v2/\"\n------\n > [internal] booting buildkit:\n------\nERROR: Get \"https://x/v2/\"",
+    ] {
+        assert_eq!(failure(text).problem().code, Code::BuilderMissing, "{text}");
+    }
+}
+
+/// A failure of the push with this text, as the daemon's own builder reports it.
+fn pushed(text: &str) -> Failure {
+    failure(&format!(
+        "#9 pushing r.example/acme/app:1 with docker\n#9 ERROR: {text}\n------\n \
+         > pushing r.example/acme/app:1 with docker:\n------\nERROR: {text}"
+    ))
+}
+
+#[test]
+fn a_busy_registry_passes() {
+    for text in [
+        "received unexpected HTTP status: 429 Too Many Requests",
+        "toomanyrequests: Rate exceeded",
+        "received unexpected HTTP status: 503 Service Unavailable",
+        "failed to push: unexpected status from PUT request to https://r.example/v2/: 502 Bad Gateway",
+        "write tcp 10.0.0.1:1->10.0.0.2:443: connection reset by peer",
+        "Get \"http://127.0.0.1:5999/v2/\": dial tcp 127.0.0.1:5999: connect: connection refused",
+        "unexpected EOF",
+    ] {
+        assert!(matches!(pushed(text), Failure::Transient(_)), "{text}");
+    }
+}
+
+#[test]
+fn a_refused_login_can_be_renewed_and_a_denied_push_cannot() {
+    for text in [
+        "denied: Your authorization token has expired. Reauthenticate and try again.",
+        "no basic auth credentials",
+        "unauthorized: authentication required",
+        "unexpected status from POST request: 401 Unauthorized",
+    ] {
+        assert!(matches!(pushed(text), Failure::LoginRefused(_)), "{text}");
+    }
+    for (text, code) in [
+        ("denied: User: arn:aws:sts::1:x is not authorized to perform: ecr:PutImage", Code::PushFailed),
+        ("unexpected status: 403 Forbidden", Code::PushFailed),
+        (
+            "name unknown: The repository with name 'acme/app' does not exist in the registry",
+            Code::PushFailed,
+        ),
+        (
+            "tag invalid: The image tag 'sha-1' already exists in the 'acme/app' repository and cannot be \
+             overwritten because the tag is immutable.",
+            Code::TagImmutable,
+        ),
+        ("write /var/lib/docker/x: no space left on device", Code::PushFailed),
+        ("blob sha256:5000429 has a wrong size", Code::PushFailed),
+    ] {
+        assert!(matches!(pushed(text), Failure::Final(problem) if problem.code == code), "{text}");
+    }
+}
+
+#[test]
+fn a_base_image_that_cannot_be_looked_up_is_named() {
+    let output = |text: &str| {
+        format!(
+            "#3 ERROR: {text}\n------\n > [internal] load metadata for nosuch.invalid/x:1:\n------\n\
+             ERROR: failed to solve: {text}"
+        )
+    };
+    let problem = failure(&output("lookup nosuch.invalid: no such host"));
+    assert!(
+        matches!(&problem, Failure::Final(p) if p.sentence.contains("`nosuch.invalid/x:1`")),
+        "{problem:?}"
+    );
+    assert!(matches!(failure(&output("503 Service Unavailable")), Failure::Transient(_)));
+}
+
+#[test]
+fn a_cache_that_is_not_there_is_not_the_failing_step() {
+    let text =
+        "------\n > importing cache manifest from r.example/acme/app:main:\n------\nERROR: something else";
+    assert_eq!(failure(text).problem().sentence, "The image could not be built.");
+}
+
+#[test]
+fn being_killed_is_said() {
+    let ended = Ended { code: None, signal: Some(9) };
+    let problem = read(&request(), &[], ended, "").problem();
+    assert!(problem.sentence.contains("signal 9") && problem.help.contains("memory"), "{problem}");
+}
+
+#[test]
+fn progress_is_not_quoted() {
+    let lines = ["#9 pushing layer 5ac4 0.1s done", "", "#9 0.1 pushing layer by hand", "ERROR: x"]
+        .map(str::to_owned);
+    assert_eq!(quote(&lines), "#9 0.1 pushing layer by hand\nERROR: x");
+}

@@ -1,0 +1,122 @@
+//! With a real engine, a real buildx and a real registry. Ignored unless asked for, since it needs all three:
+//! `ROADSTEAD_REAL_REGISTRY=127.0.0.1:5077 ROADSTEAD_REAL_PASSWORD=… cargo test real_ -- --ignored`.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use async_trait::async_trait;
+
+use super::*;
+use crate::problem::{Code, Problem};
+use crate::release::ImageRef;
+use crate::sys::environment::{Variables, variables};
+
+struct Fixed {
+    server: String,
+    password: String,
+}
+
+#[async_trait(?Send)]
+impl Registry for Fixed {
+    async fn login(&self) -> Result<Login, Problem> {
+        let (server, password) = (self.server.clone(), self.password.clone());
+        Ok(Login { server, username: "AWS".into(), password, expires: None })
+    }
+
+    async fn find(&self, _: &ImageRef) -> Result<Option<Found>, Problem> {
+        unreachable!("the registry itself is asked")
+    }
+
+    async fn tag(&self, _: &ImageRef, _: &str) -> Result<(), Problem> {
+        unreachable!("the registry itself is asked")
+    }
+}
+
+/// The registry to use, a builder with `password` for it, and where its log goes.
+fn real(password: Option<&str>, more: &[(&str, &str)]) -> (ImageRef, Rc<Distribution>, Buildx) {
+    let mut variables: Variables = variables();
+    variables.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    let server = variables["ROADSTEAD_REAL_REGISTRY"].clone();
+    let password = password.map_or_else(|| variables["ROADSTEAD_REAL_PASSWORD"].clone(), str::to_owned);
+    let image = format!("{server}/acme/hello-{:x}", fastrand::u32(..)).parse().unwrap();
+    let registry = Rc::new(Distribution::new(Rc::new(Fixed { server, password }), Web::new()));
+    let buildx = Buildx::new(variables, Rc::clone(&registry) as Rc<dyn Registry>, Rc::new(|_: &str| ()));
+    (image, registry, buildx)
+}
+
+fn request(repository: &ImageRef, settings: &str) -> BuildRequest {
+    BuildRequest {
+        service: "hello".into(),
+        repository: repository.clone(),
+        workspace: env!("CARGO_MANIFEST_DIR").into(),
+        settings: serde_saphyr::from_str(settings).unwrap(),
+        commit: "0123456789abcdef0123456789abcdef01234567".into(),
+        branch: Some("feature/x".into()),
+        source: Some("https://github.com/acme/hello".into()),
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs an engine, buildx and a registry"]
+async fn real_hello_is_built_pushed_found_and_not_built_again() {
+    let (repository, registry, buildx) = real(None, &[]);
+    let request = request(&repository, "{ context: examples/hello, args: { VERSION: one }, cache: inline }");
+    let log = RefCell::new(Vec::new());
+    let built = buildx.build(&request, &mut |line| log.borrow_mut().push(line.to_owned())).await.unwrap();
+    assert!(!built.reused, "{:?}", log.borrow());
+    for tag in ["sha-0123456", "feature-x"] {
+        let found = registry.find(&repository.tagged(tag)).await.unwrap().unwrap();
+        assert_eq!(
+            (Some(found.digest), found.platforms),
+            (built.image.digest.clone(), vec!["linux/amd64".into()])
+        );
+    }
+    let again = buildx.build(&request, &mut |_| ()).await.unwrap();
+    assert_eq!((again.reused, again.image), (true, built.image));
+}
+
+#[tokio::test]
+#[ignore = "needs an engine, buildx and a registry"]
+async fn real_secrets_reach_the_build_and_nothing_else() {
+    let folder = crate::sys::disk::private_folder().unwrap();
+    let dockerfile =
+        b"FROM debian:trixie-slim\nRUN --mount=type=secret,id=npm,required=true wc -c /run/secrets/npm\n";
+    crate::sys::disk::write(&folder.path().join("Dockerfile"), dockerfile).unwrap();
+    let (repository, _, buildx) = real(None, &[("NPM", "s3cret-of-the-build")]);
+    let settings = format!("{{ context: {}, secrets: ['id=npm,env=NPM'] }}", folder.path().display());
+    let log = RefCell::new(String::new());
+    buildx
+        .build(&request(&repository, &settings), &mut |line| log.borrow_mut().push_str(line))
+        .await
+        .unwrap();
+    assert!(
+        log.borrow().contains("19 /run/secrets/npm") || log.borrow().contains("CACHED"),
+        "{}",
+        log.borrow()
+    );
+    assert!(!log.borrow().contains("s3cret-of-the-build"), "{}", log.borrow());
+}
+
+#[tokio::test]
+#[ignore = "needs an engine, buildx and a registry"]
+async fn real_failures_are_named() {
+    let folder = crate::sys::disk::private_folder().unwrap();
+    let context = folder.path().display().to_string();
+    let failing = async |dockerfile: &str, more: &[(&str, &str)], password: Option<&str>| {
+        crate::sys::disk::write(&folder.path().join("Dockerfile"), dockerfile.as_bytes()).unwrap();
+        let (repository, _, buildx) = real(password, more);
+        let request = request(&repository, &format!("context: {context}"));
+        let problem = buildx.build(&request, &mut |_| ()).await.unwrap_err();
+        (problem.code, problem.at.map(|at| at.line))
+    };
+    let base = "FROM debian:trixie-slim\n";
+    assert_eq!(
+        failing(&format!("{base}\nRUN echo a && \\\n  false\n"), &[], None).await,
+        (Code::BuildFailed, Some(3))
+    );
+    assert_eq!(failing(&format!("{base}COPYX a b\n"), &[], None).await, (Code::BuildFailed, Some(2)));
+    assert_eq!(failing(&format!("{base}COPY no /no\n"), &[], None).await, (Code::BuildFailed, Some(2)));
+    let nowhere = ("DOCKER_HOST", "unix:///nowhere.sock");
+    assert_eq!(failing(base, &[nowhere], None).await, (Code::BuilderMissing, None));
+    assert_eq!(failing(base, &[], Some("wrong")).await, (Code::RegistryLoginFailed, None));
+}

@@ -1,0 +1,59 @@
+//! The tags of an image. Pure. What is deployed is the digest; tags are names for people and for the next run.
+
+use crate::release::Digest;
+
+/// Where the layers of `cache: registry` are kept.
+pub const CACHE: &str = "build-cache";
+
+/// The tag of a commit: `sha-` and its first seven digits.
+pub fn of_commit(commit: &str) -> String {
+    format!("sha-{}", commit.get(..7).unwrap_or(commit))
+}
+
+/// The tag of a source tree: `tree-` and the first twenty hex digits of its digest.
+pub fn of_tree(tree: &Digest) -> String {
+    let hex = tree.as_str().trim_start_matches("sha256:");
+    format!("tree-{}", hex.get(..20).unwrap_or(hex))
+}
+
+/// The tag of a branch: its name with everything a tag may not hold replaced by `-` (distribution
+/// specification: `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}`). A branch cannot take a name that means something else here.
+pub fn of_branch(branch: &str) -> Option<String> {
+    let allowed = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
+    let name: String = branch.chars().map(allowed).collect();
+    let name = name.trim_start_matches(['.', '-']);
+    let reserved = name == CACHE || name.starts_with("sha-") || name.starts_with("tree-");
+    let name = if reserved { format!("branch-{name}") } else { name.to_owned() };
+    let short = name.get(..128).unwrap_or(&name);
+    (!short.is_empty()).then(|| short.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_branch_becomes_a_tag() {
+        for (branch, expected) in [
+            ("main", Some("main")),
+            ("feature/Login page#2", Some("feature-Login-page-2")),
+            ("-x", Some("x")),
+            ("../../etc", Some("etc")),
+            ("sha-1234567", Some("branch-sha-1234567")),
+            ("tree-a", Some("branch-tree-a")),
+            ("build-cache", Some("branch-build-cache")),
+            ("größe", Some("gr--e")),
+            ("///", None),
+        ] {
+            assert_eq!(of_branch(branch).as_deref(), expected, "{branch}");
+        }
+        assert_eq!(of_branch(&"x".repeat(300)).map(|tag| tag.len()), Some(128));
+    }
+
+    #[test]
+    fn commits_and_trees_have_short_tags() {
+        assert_eq!(of_commit("0123456789abcdef0123456789abcdef01234567"), "sha-0123456");
+        let tree = format!("sha256:{}", "ab".repeat(32)).parse().unwrap();
+        assert_eq!(of_tree(&tree), "tree-abababababababababab");
+    }
+}

@@ -1,0 +1,53 @@
+//! Which service answers a call. One line a service; no behaviour.
+
+use super::call::{Answer, Call, Refusal};
+use super::world::World;
+use super::{cloudwatch, ecr, ecs, elbv2, iam, logs, oidc, sts};
+
+type Service = fn(&mut World, &Call, f64) -> Answer;
+
+/// The services of this cloud, by signing name.
+const SERVICES: &[(&str, Service)] = &[
+    ("ecs", ecs::answer),
+    ("ecr", ecr::answer),
+    ("sts", sts::answer),
+    ("oidc", |world, call, now| oidc::answer(world, call, now)),
+    ("iam", |world, call, _| iam::answer(world, call)),
+    ("elasticloadbalancing", |world, call, _| elbv2::answer(world, call)),
+    ("monitoring", |world, call, _| cloudwatch::answer(world, call)),
+    ("logs", |world, call, _| logs::answer(world, call)),
+];
+
+/// Have the service that a call is for answer it.
+pub fn dispatch(world: &mut World, call: &Call, now: f64) -> Answer {
+    match SERVICES.iter().find(|(name, _)| *name == call.service) {
+        Some((_, answer)) => answer(world, call, now),
+        None => Err(not_modelled(call)),
+    }
+}
+
+/// The refusal of a call that this cloud does not model: never an empty success.
+pub fn not_modelled(call: &Call) -> Refusal {
+    Refusal {
+        status: 501,
+        code: "NotModelled".into(),
+        message: format!("the embedded cloud does not model {} of {}", call.operation, call.service),
+    }
+}
+
+/// Whether an operation changes anything.
+pub fn mutates(operation: &str) -> bool {
+    let reads = [
+        "Describe",
+        "List",
+        "Get",
+        "BatchGet",
+        "BatchCheck",
+        "Simulate",
+        "Assume",
+        "Lookup",
+        "Filter",
+        "Test",
+    ];
+    !reads.iter().any(|start| operation.starts_with(start))
+}

@@ -1,0 +1,506 @@
+//! The state machine of a service deployment: begin, fail, roll back, stop, be superseded, complete.
+//! Transitions and statuses as AWS documents them; where tasks are started and stopped is `scheduler`.
+
+use serde_json::Value;
+
+use super::super::agenda::Event;
+use super::super::chance::span;
+use super::super::world::World;
+use super::events::note;
+use super::state::{Alarms, Breaker, Deployment, Revision, Rollback, Rollout, State, Status};
+use super::{Happening, images, scheduler};
+
+/// A step of a service deployment that was planned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// PENDING is over.
+    Start,
+    /// A requested stop takes effect.
+    Stop,
+    /// A requested rollback begins.
+    RollBack,
+    /// Complete if it still looks so.
+    Finish,
+    /// Look at the alarms.
+    Watch,
+}
+
+/// Begin a deployment of what the service is now; whatever was in progress is superseded.
+pub(super) fn begin(world: &mut World, service: usize, now: f64) -> usize {
+    let superseded = supersede(world, service, now);
+    let sources = sources(&world.ecs, service);
+    let target = revise(world, service, now);
+    let rollout = enter(world, service, target, sources, now);
+    let deployment = promote(world, service, target, rollout, now);
+    world.ecs.rollouts[rollout].deployment = deployment;
+    let wait = if superseded { span(3.0, 5.0) } else { span(1.0, 2.0) };
+    let wait = world.chance.seconds(wait);
+    plan(world, rollout, Step::Start, now + wait);
+    rollout
+}
+
+/// Revisions that run now, with their task counts.
+fn sources(ecs: &State, service: usize) -> Vec<(usize, u32)> {
+    let mut sources: Vec<(usize, u32)> = Vec::new();
+    for task in ecs.services[service].tasks.iter().map(|&task| &ecs.tasks[task]).filter(|task| task.serves())
+    {
+        let revision = ecs.deployments[task.deployment].revision;
+        match sources.iter_mut().find(|(known, _)| *known == revision) {
+            Some((_, count)) => *count += 1,
+            None => sources.push((revision, 1)),
+        }
+    }
+    sources
+}
+
+/// End what is in progress because a newer deployment begins.
+fn supersede(world: &mut World, service: usize, now: f64) -> bool {
+    let Some(&last) = world.ecs.services[service].rollouts.last() else { return false };
+    match world.ecs.rollouts[last].status {
+        Status::Pending | Status::InProgress => {
+            set(world, last, Status::StopRequested, "A new service deployment was started.", now);
+            plan(world, last, Step::Stop, now + 2.0);
+            true
+        }
+        Status::RollbackRequested => {
+            plan(world, last, Step::Stop, now + 2.0);
+            true
+        }
+        Status::RollbackInProgress => {
+            set(world, last, Status::RollbackFailed, "A new service deployment was started.", now);
+            true
+        }
+        _ => false,
+    }
+}
+
+/// Freeze what the service is into a revision.
+pub(super) fn revise(world: &mut World, service: usize, now: f64) -> usize {
+    let number = world.chance.digits(19);
+    let it = &world.ecs.services[service];
+    let definition = &world.ecs.definitions[it.definition];
+    let cluster = &world.ecs.clusters[it.cluster];
+    let found = |image: &str| match images::resolve(world, image) {
+        images::Found::Digest(digest) => Some(digest),
+        images::Found::Missing => None,
+    };
+    let images =
+        definition.containers.iter().map(|c| (c.name.clone(), c.image.clone(), found(&c.image))).collect();
+    let arn = format!(
+        "arn:aws:ecs:{}:{}:service-revision/{cluster}/{}/{number}",
+        world.region, world.account, it.name
+    );
+    let (definition, members) = (it.definition, it.members.clone());
+    world.ecs.revisions.push(Revision { arn, service, definition, created_at: now, images, members });
+    world.ecs.revisions.len() - 1
+}
+
+/// Enter a service deployment, PENDING.
+pub(super) fn enter(
+    world: &mut World,
+    service: usize,
+    target: usize,
+    sources: Vec<(usize, u32)>,
+    now: f64,
+) -> usize {
+    let token = world.chance.token(21);
+    let it = &world.ecs.services[service];
+    let cluster = &world.ecs.clusters[it.cluster];
+    let configuration = it.members.get("deploymentConfiguration").cloned().unwrap_or(Value::Null);
+    let rollout = Rollout {
+        arn: format!(
+            "arn:aws:ecs:{}:{}:service-deployment/{cluster}/{}/{token}",
+            world.region, world.account, it.name
+        ),
+        service,
+        target,
+        sources,
+        deployment: 0,
+        back: None,
+        status: Status::Pending,
+        status_reason: String::new(),
+        created_at: now,
+        started_at: None,
+        finished_at: None,
+        stopped_at: None,
+        updated_at: now,
+        breaker: breaker(&configuration, it.desired),
+        alarms: alarms(&configuration),
+        configuration,
+        rollback: None,
+    };
+    world.ecs.rollouts.push(rollout);
+    let index = world.ecs.rollouts.len() - 1;
+    world.ecs.services[service].rollouts.push(index);
+    index
+}
+
+/// Make a new `ecs-svc/…` the service's PRIMARY one.
+pub(super) fn promote(world: &mut World, service: usize, revision: usize, rollout: usize, now: f64) -> usize {
+    let id = format!("ecs-svc/{}", world.chance.digits(19));
+    for &older in &world.ecs.services[service].deployments {
+        world.ecs.deployments[older].status = "ACTIVE";
+    }
+    let index = world.ecs.deployments.len();
+    world.ecs.deployments.push(Deployment {
+        reason: format!("ECS deployment {id} in progress."),
+        id,
+        service,
+        status: "PRIMARY",
+        revision,
+        rollout,
+        created_at: now,
+        updated_at: now,
+        state: "IN_PROGRESS",
+        failed_tasks: 0,
+        launch_after: now,
+        stalled: false,
+        finishing: false,
+        impaired: false,
+    });
+    world.ecs.services[service].deployments.insert(0, index);
+    world.ecs.services[service].steady = false;
+    world.ecs.services[service].definition = world.ecs.revisions[revision].definition;
+    index
+}
+
+fn breaker(configuration: &Value, desired: u32) -> Breaker {
+    let given = &configuration["deploymentCircuitBreaker"];
+    let threshold = &given["thresholdConfiguration"];
+    let value = threshold["value"].as_u64().unwrap_or(50) as u32;
+    let share = (desired * value).div_ceil(100);
+    Breaker {
+        enable: given["enable"].as_bool().unwrap_or(false),
+        rollback: given["rollback"].as_bool().unwrap_or(false),
+        status: "DISABLED",
+        count: 0,
+        threshold: match threshold["type"].as_str() {
+            Some("COUNT") => value.max(1),
+            Some("UNBOUNDED_PERCENT") => share.max(1),
+            _ => share.clamp(3, 200),
+        },
+        resets: given["resetOnHealthyTask"].as_bool().unwrap_or(true),
+    }
+}
+
+fn alarms(configuration: &Value) -> Alarms {
+    let given = &configuration["alarms"];
+    let names = super::texts(given, "alarmNames").into_iter().map(String::from).collect();
+    Alarms {
+        enable: given["enable"].as_bool().unwrap_or(false),
+        rollback: given["rollback"].as_bool().unwrap_or(false),
+        status: "DISABLED",
+        names,
+        ignored: Vec::new(),
+        triggered: Vec::new(),
+    }
+}
+
+/// Take a planned step, unless the deployment has gone another way.
+pub(super) fn step(world: &mut World, rollout: usize, step: Step, now: f64) {
+    let status = world.ecs.rollouts[rollout].status;
+    match (step, status) {
+        (Step::Start, Status::Pending) => start(world, rollout, now),
+        (Step::Stop, Status::StopRequested | Status::RollbackRequested) => {
+            let reason = world.ecs.rollouts[rollout].status_reason.clone();
+            set(world, rollout, Status::Stopped, &reason, now);
+        }
+        (Step::RollBack, Status::RollbackRequested) => begin_requested(world, rollout, now),
+        (Step::Finish, Status::InProgress | Status::RollbackInProgress) => finish(world, rollout, now),
+        (Step::Watch, Status::InProgress) => watch(world, rollout, now),
+        _ => {}
+    }
+}
+
+fn start(world: &mut World, rollout: usize, now: f64) {
+    set(world, rollout, Status::InProgress, "", now);
+    let red = |name: &String| world.alarms.get(name).is_some_and(|alarm| alarm.state == "ALARM");
+    let it = &mut world.ecs.rollouts[rollout];
+    it.started_at = Some(now);
+    it.breaker.status = if it.breaker.enable { "MONITORING" } else { "DISABLED" };
+    it.alarms.status = if it.alarms.enable { "MONITORING" } else { "DISABLED" };
+    it.alarms.ignored = it.alarms.names.iter().filter(|name| red(name)).cloned().collect();
+    let (service, watched) = (it.service, it.alarms.enable);
+    if watched {
+        let wait = world.chance.seconds(world.timings.alarm_poll);
+        plan(world, rollout, Step::Watch, now + wait);
+    }
+    scheduler::stir(world, service, now);
+}
+
+/// A task became healthy: consecutive failures start again from zero.
+pub(super) fn task_became_healthy(world: &mut World, task: usize) {
+    let deployment = &mut world.ecs.deployments[world.ecs.tasks[task].deployment];
+    deployment.failed_tasks = 0;
+    let breaker = &mut world.ecs.rollouts[deployment.rollout].breaker;
+    if breaker.resets && breaker.status == "MONITORING" {
+        breaker.count = 0;
+    }
+}
+
+/// A task of a deployment ended by itself or by its health check.
+pub(super) fn task_failed(world: &mut World, task: usize, now: f64) {
+    let index = world.ecs.tasks[task].deployment;
+    let service = world.ecs.tasks[task].service;
+    if world.ecs.services[service].deployments.first() != Some(&index) {
+        return;
+    }
+    let deployment = &mut world.ecs.deployments[index];
+    deployment.failed_tasks += 1;
+    deployment.updated_at = now;
+    deployment.launch_after = now + back_off(deployment.failed_tasks);
+    let (failed, rollout) = (deployment.failed_tasks, deployment.rollout);
+    if deployment.state != "IN_PROGRESS" {
+        return;
+    }
+    if failed >= 5 && !deployment.impaired {
+        deployment.impaired = true;
+        note(
+            world,
+            service,
+            "is unable to consistently start tasks successfully. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.",
+            now,
+        );
+    }
+    let it = &mut world.ecs.rollouts[rollout];
+    match it.status {
+        Status::InProgress if it.breaker.enable => {
+            it.breaker.count += 1;
+            it.updated_at = now;
+            if it.breaker.count >= it.breaker.threshold {
+                it.breaker.status = "TRIGGERED";
+                trip(world, rollout, Cause::Breaker, now);
+            }
+        }
+        Status::RollbackInProgress if failed >= it.breaker.threshold => {
+            rollback_failed(world, rollout, index, now)
+        }
+        _ => {}
+    }
+}
+
+/// Seconds until the scheduler tries again after so many failures in a row.
+fn back_off(failed: u32) -> f64 {
+    if failed < 4 { 3.0 } else { f64::from(2_u32.pow((failed - 3).min(5))) * 10.0 }
+}
+
+fn rollback_failed(world: &mut World, rollout: usize, deployment: usize, now: f64) {
+    let reason = "The rollback failed because its tasks failed to start.";
+    set(world, rollout, Status::RollbackFailed, reason, now);
+    let service = world.ecs.rollouts[rollout].service;
+    fail(
+        world,
+        deployment,
+        "tasks failed to start",
+        "ECS deployment circuit breaker: tasks failed to start.",
+        now,
+    );
+    world.ecs.deployments[deployment].stalled = true;
+    scheduler::stir(world, service, now);
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Cause {
+    Breaker,
+    Alarm,
+}
+
+/// Failure detection fired.
+fn trip(world: &mut World, rollout: usize, cause: Cause, now: f64) {
+    let it = &world.ecs.rollouts[rollout];
+    let (event, state, reason, wanted) = match cause {
+        Cause::Breaker => (
+            "tasks failed to start",
+            "ECS deployment circuit breaker: tasks failed to start.",
+            "Service deployment rolled back because the circuit breaker threshold was exceeded.",
+            it.breaker.rollback,
+        ),
+        Cause::Alarm => (
+            "alarm detected",
+            "ECS deployment alarm detected.",
+            "Service deployment rolled back because one or more CloudWatch alarms were triggered.",
+            it.alarms.rollback,
+        ),
+    };
+    fail(world, world.ecs.rollouts[rollout].deployment, event, state, now);
+    match world.ecs.services[world.ecs.rollouts[rollout].service].completed {
+        Some(earlier) if wanted => roll_back(world, rollout, earlier, reason, now),
+        _ => stall(
+            world,
+            rollout,
+            "Service deployment failed, and no rollback was possible or configured.",
+            now,
+        ),
+    }
+}
+
+/// Mark an `ecs-svc/…` as failed.
+fn fail(world: &mut World, deployment: usize, event: &str, reason: &str, now: f64) {
+    let it = &mut world.ecs.deployments[deployment];
+    (it.state, it.reason, it.updated_at) = ("FAILED", reason.into(), now);
+    let message = format!("(deployment {}) deployment failed: {event}.", it.id);
+    let service = it.service;
+    note(world, service, &message, now);
+}
+
+/// Launch nothing more, and stop.
+fn stall(world: &mut World, rollout: usize, reason: &str, now: f64) {
+    let deployment = world.ecs.rollouts[rollout].deployment;
+    world.ecs.deployments[deployment].stalled = true;
+    set(world, rollout, Status::StopRequested, reason, now);
+    plan(world, rollout, Step::Stop, now + 2.0);
+}
+
+/// Return to the deployment that completed last: a new `ecs-svc/…` with its revision.
+fn roll_back(world: &mut World, rollout: usize, earlier: usize, reason: &str, now: f64) {
+    let revision = world.ecs.deployments[earlier].revision;
+    let name = world.ecs.deployments[earlier].id.clone();
+    let service = world.ecs.rollouts[rollout].service;
+    set(world, rollout, Status::RollbackInProgress, reason, now);
+    world.ecs.rollouts[rollout].rollback = Some(Rollback { reason: reason.into(), at: now, revision });
+    let failed = world.ecs.rollouts[rollout].deployment;
+    if world.ecs.deployments[failed].state == "IN_PROGRESS" {
+        world.ecs.deployments[failed].state = "FAILED";
+        world.ecs.deployments[failed].reason = "ECS deployment was rolled back.".into();
+    }
+    let back = promote(world, service, revision, rollout, now);
+    world.ecs.deployments[back].reason =
+        format!("ECS deployment circuit breaker: rolling back to deploymentId {name}.");
+    world.ecs.rollouts[rollout].back = Some(back);
+    note(world, service, &format!("rolling back to deployment {name}."), now);
+    scheduler::stir(world, service, now);
+}
+
+/// Somebody asks for a stop; `true` for a rollback, `false` for an abort. The status allows it.
+pub(super) fn request_stop(world: &mut World, rollout: usize, back: bool, now: f64) {
+    let status = world.ecs.rollouts[rollout].status;
+    if matches!(status, Status::StopRequested | Status::RollbackRequested | Status::RollbackInProgress) {
+        return;
+    }
+    let deployment = world.ecs.rollouts[rollout].deployment;
+    world.ecs.deployments[deployment].stalled = true;
+    if back {
+        set(world, rollout, Status::RollbackRequested, "A rollback was requested by the user.", now);
+        let wait = 1.0 + f64::from(world.chance.below(2));
+        plan(world, rollout, Step::RollBack, now + wait);
+    } else {
+        set(world, rollout, Status::StopRequested, "A stop was requested by the user.", now);
+        plan(world, rollout, Step::Stop, now + 2.0);
+    }
+}
+
+/// A requested rollback takes effect; a deployment that is complete by now has succeeded instead.
+fn begin_requested(world: &mut World, rollout: usize, now: f64) {
+    let service = world.ecs.rollouts[rollout].service;
+    let deployment = world.ecs.rollouts[rollout].deployment;
+    if scheduler::complete(&world.ecs, service, deployment) {
+        world.ecs.deployments[deployment].stalled = false;
+        return succeed(world, rollout, deployment, Status::Successful, now);
+    }
+    match world.ecs.services[service].completed {
+        Some(earlier) => {
+            roll_back(
+                world,
+                rollout,
+                earlier,
+                "Service deployment rolled back because a rollback was requested.",
+                now,
+            );
+        }
+        None => set(
+            world,
+            rollout,
+            Status::Stopped,
+            "There is no earlier service deployment to roll back to.",
+            now,
+        ),
+    }
+}
+
+/// Everything looks complete: look again when the time has come.
+pub(super) fn nearly_done(world: &mut World, deployment: usize, now: f64) {
+    let it = &mut world.ecs.deployments[deployment];
+    if it.finishing {
+        return;
+    }
+    it.finishing = true;
+    let rollout = it.rollout;
+    let bake = world.ecs.rollouts[rollout].alarms.enable && world.ecs.rollouts[rollout].back.is_none();
+    let mut wait = world.chance.seconds(world.timings.complete);
+    if bake {
+        wait += world.chance.seconds(world.timings.alarm_bake);
+    }
+    plan(world, rollout, Step::Finish, now + wait);
+}
+
+fn finish(world: &mut World, rollout: usize, now: f64) {
+    let it = &world.ecs.rollouts[rollout];
+    let (deployment, service) = (it.back.unwrap_or(it.deployment), it.service);
+    world.ecs.deployments[deployment].finishing = false;
+    if !scheduler::complete(&world.ecs, service, deployment) {
+        return scheduler::stir(world, service, now);
+    }
+    let back = world.ecs.rollouts[rollout].back.is_some();
+    let status = if back { Status::RollbackSuccessful } else { Status::Successful };
+    succeed(world, rollout, deployment, status, now);
+}
+
+fn succeed(world: &mut World, rollout: usize, deployment: usize, status: Status, now: f64) {
+    let reason = world.ecs.rollouts[rollout].status_reason.clone();
+    set(world, rollout, status, if status == Status::Successful { "" } else { &reason }, now);
+    let service = world.ecs.rollouts[rollout].service;
+    let it = &mut world.ecs.deployments[deployment];
+    (it.state, it.updated_at) = ("COMPLETED", now);
+    it.reason = format!("ECS deployment {} completed.", it.id);
+    let message = format!("(deployment {}) deployment completed.", it.id);
+    world.ecs.services[service].completed = Some(deployment);
+    note(world, service, "has reached a steady state.", now);
+    note(world, service, &message, now);
+    world.ecs.services[service].steady = true;
+    // Older deployments have no tasks left; they are no longer shown.
+    scheduler::stir(world, service, now);
+}
+
+/// Look at the alarms of a deployment in progress; those that were red when it started do not count.
+fn watch(world: &mut World, rollout: usize, now: f64) {
+    let red = |name: &&String| world.alarms.get(*name).is_some_and(|alarm| alarm.state == "ALARM");
+    let it = &world.ecs.rollouts[rollout];
+    let triggered: Vec<String> = it
+        .alarms
+        .names
+        .iter()
+        .filter(|name| !it.alarms.ignored.contains(name))
+        .filter(red)
+        .cloned()
+        .collect();
+    if triggered.is_empty() {
+        let wait = world.chance.seconds(world.timings.alarm_poll);
+        return plan(world, rollout, Step::Watch, now + wait);
+    }
+    let alarms = &mut world.ecs.rollouts[rollout].alarms;
+    (alarms.status, alarms.triggered) = ("TRIGGERED", triggered);
+    trip(world, rollout, Cause::Alarm, now);
+}
+
+/// Enter a status, with its times and the end of monitoring.
+fn set(world: &mut World, rollout: usize, status: Status, reason: &str, now: f64) {
+    let it = &mut world.ecs.rollouts[rollout];
+    (it.status, it.status_reason, it.updated_at) = (status, reason.into(), now);
+    if status != Status::Pending && status != Status::InProgress {
+        for monitor in [&mut it.breaker.status, &mut it.alarms.status] {
+            if *monitor == "MONITORING" {
+                *monitor = "MONITORING_COMPLETE";
+            }
+        }
+    }
+    if status == Status::Stopped {
+        it.stopped_at = Some(now);
+    }
+    if status.ended() {
+        it.finished_at = Some(now);
+    }
+}
+
+fn plan(world: &mut World, rollout: usize, step: Step, at: f64) {
+    world.agenda.plan(at, Event::Ecs(Happening::Rollout(rollout, step)));
+}

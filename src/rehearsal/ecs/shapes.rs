@@ -1,0 +1,222 @@
+//! The shapes of a service, its deployments and its revisions in answers. Reads only; no decision.
+
+use serde_json::{Map, Value, json};
+
+use super::super::world::World;
+use super::state::{Deployment, Revision, Rollout, State};
+use super::{clusters, put, stamp};
+
+/// Desired, running and pending tasks.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counts {
+    pub(super) running: u32,
+    pub(super) pending: u32,
+}
+
+fn counts(ecs: &State, service: usize, belongs: impl Fn(usize) -> bool) -> Counts {
+    let mut counts = Counts::default();
+    for task in ecs.services[service].tasks.iter().map(|&task| &ecs.tasks[task]) {
+        if belongs(task.deployment) {
+            counts.running += u32::from(task.last == "RUNNING");
+            counts.pending += u32::from(matches!(task.last, "PROVISIONING" | "PENDING" | "ACTIVATING"));
+        }
+    }
+    counts
+}
+
+/// How many tasks a deployment shall have: all for the newest, what is left for the others.
+fn requested(ecs: &State, deployment: usize) -> u32 {
+    let it = &ecs.deployments[deployment];
+    let service = &ecs.services[it.service];
+    if service.deployments.first() == Some(&deployment) && service.status == "ACTIVE" {
+        return service.desired;
+    }
+    let wanted = |task: &&usize| ecs.tasks[**task].deployment == deployment && ecs.tasks[**task].wanted;
+    service.tasks.iter().filter(wanted).count() as u32
+}
+
+/// `Service`.
+pub(super) fn service(world: &World, index: usize, tags: bool) -> Value {
+    let ecs = &world.ecs;
+    let it = &ecs.services[index];
+    let all = counts(ecs, index, |_| true);
+    let mut shape = it.members.clone();
+    shape.insert("serviceArn".into(), it.arn.clone().into());
+    shape.insert("serviceName".into(), it.name.clone().into());
+    shape.insert("clusterArn".into(), clusters::arn(world, it.cluster).into());
+    shape.insert("status".into(), it.status.into());
+    shape.insert("desiredCount".into(), it.desired.into());
+    shape.insert("runningCount".into(), all.running.into());
+    shape.insert("pendingCount".into(), all.pending.into());
+    shape.insert("taskDefinition".into(), ecs.definitions[it.definition].arn.clone().into());
+    shape.insert("createdAt".into(), stamp(it.created_at));
+    shape.insert(
+        "events".into(),
+        it.events
+            .iter()
+            .map(|n| json!({"id": n.id, "createdAt": stamp(n.at), "message": n.message}))
+            .collect(),
+    );
+    shape.insert("deployments".into(), it.deployments.iter().map(|&d| deployment(world, d)).collect());
+    shape.insert("schedulingStrategy".into(), "REPLICA".into());
+    for unshown in ["serviceConnectConfiguration", "volumeConfigurations", "vpcLatticeConfigurations"] {
+        shape.remove(unshown);
+    }
+    // The default controller is left out, as AWS does.
+    put(&mut shape, "deploymentController", (it.controller != "ECS").then(|| json!({"type": it.controller})));
+    put(
+        &mut shape,
+        "currentServiceDeployment",
+        it.rollouts.last().map(|&r| ecs.rollouts[r].arn.clone().into()),
+    );
+    shape.insert("currentServiceRevisions".into(), current_revisions(ecs, index));
+    put(&mut shape, "tags", tags.then(|| ecs.tags.get(&it.arn).cloned().unwrap_or_default().into()));
+    Value::Object(shape)
+}
+
+fn current_revisions(ecs: &State, service: usize) -> Value {
+    let mut seen: Vec<usize> = Vec::new();
+    for &deployment in &ecs.services[service].deployments {
+        let revision = ecs.deployments[deployment].revision;
+        if !seen.contains(&revision) {
+            seen.push(revision);
+        }
+    }
+    seen.into_iter().map(|revision| revision_summary(ecs, service, revision)).collect()
+}
+
+fn revision_summary(ecs: &State, service: usize, revision: usize) -> Value {
+    let counts = counts(ecs, service, |deployment| ecs.deployments[deployment].revision == revision);
+    let asked =
+        ecs.services[service].deployments.iter().filter(|&&d| ecs.deployments[d].revision == revision);
+    json!({
+        "arn": ecs.revisions[revision].arn,
+        "requestedTaskCount": asked.map(|&d| requested(ecs, d)).sum::<u32>(),
+        "runningTaskCount": counts.running,
+        "pendingTaskCount": counts.pending,
+    })
+}
+
+fn deployment(world: &World, index: usize) -> Value {
+    let ecs = &world.ecs;
+    let it: &Deployment = &ecs.deployments[index];
+    let revision = &ecs.revisions[it.revision];
+    let counts = counts(ecs, it.service, |deployment| deployment == index);
+    let mut shape = Map::new();
+    shape.insert("id".into(), it.id.clone().into());
+    shape.insert("status".into(), it.status.into());
+    shape.insert("taskDefinition".into(), ecs.definitions[revision.definition].arn.clone().into());
+    shape.insert("desiredCount".into(), requested(ecs, index).into());
+    shape.insert("pendingCount".into(), counts.pending.into());
+    shape.insert("runningCount".into(), counts.running.into());
+    shape.insert("failedTasks".into(), it.failed_tasks.into());
+    shape.insert("createdAt".into(), stamp(it.created_at));
+    shape.insert("updatedAt".into(), stamp(it.updated_at));
+    for member in [
+        "capacityProviderStrategy",
+        "launchType",
+        "platformVersion",
+        "platformFamily",
+        "networkConfiguration",
+        "serviceConnectConfiguration",
+        "volumeConfigurations",
+        "vpcLatticeConfigurations",
+    ] {
+        put(&mut shape, member, revision.members.get(member).cloned());
+    }
+    // Only rolling deployments by ECS itself have a rollout state.
+    if ecs.services[it.service].controller == "ECS" {
+        shape.insert("rolloutState".into(), it.state.into());
+        shape.insert("rolloutStateReason".into(), it.reason.clone().into());
+    }
+    Value::Object(shape)
+}
+
+/// `ServiceDeployment`.
+pub(super) fn rollout(world: &World, index: usize) -> Value {
+    let it = &world.ecs.rollouts[index];
+    let Value::Object(mut shape) = brief(world, index) else { return Value::Null };
+    shape.remove("targetServiceRevisionArn");
+    put(&mut shape, "stoppedAt", it.stopped_at.map(stamp));
+    shape.insert("updatedAt".into(), stamp(it.updated_at));
+    shape.insert("sourceServiceRevisions".into(), sources(&world.ecs, it));
+    shape.insert("targetServiceRevision".into(), revision_summary(&world.ecs, it.service, it.target));
+    put(
+        &mut shape,
+        "deploymentConfiguration",
+        it.configuration.is_object().then(|| it.configuration.clone()),
+    );
+    let rollback = it.rollback.as_ref().map(|back| {
+        let revision = &world.ecs.revisions[back.revision].arn;
+        json!({"reason": back.reason, "startedAt": stamp(back.at), "serviceRevisionArn": revision})
+    });
+    put(&mut shape, "rollback", rollback);
+    let breaker = &it.breaker;
+    let breaker =
+        json!({"status": breaker.status, "failureCount": breaker.count, "threshold": breaker.threshold});
+    shape.insert("deploymentCircuitBreaker".into(), breaker);
+    let alarms = &it.alarms;
+    if !alarms.names.is_empty() {
+        let names = (&alarms.names, &alarms.triggered);
+        let alarms = json!({"status": alarms.status, "alarmNames": names.0, "triggeredAlarmNames": names.1});
+        shape.insert("alarms".into(), alarms);
+    }
+    Value::Object(shape)
+}
+
+fn sources(ecs: &State, it: &Rollout) -> Value {
+    it.sources.iter().map(|(revision, _)| revision_summary(ecs, it.service, *revision)).collect()
+}
+
+/// `ServiceDeploymentBrief`.
+pub(super) fn brief(world: &World, index: usize) -> Value {
+    let it = &world.ecs.rollouts[index];
+    let service = &world.ecs.services[it.service];
+    let mut shape = Map::new();
+    shape.insert("serviceDeploymentArn".into(), it.arn.clone().into());
+    shape.insert("serviceArn".into(), service.arn.clone().into());
+    shape.insert("clusterArn".into(), clusters::arn(world, service.cluster).into());
+    put(&mut shape, "startedAt", it.started_at.map(stamp));
+    shape.insert("createdAt".into(), stamp(it.created_at));
+    put(&mut shape, "finishedAt", it.finished_at.map(stamp));
+    shape.insert("targetServiceRevisionArn".into(), world.ecs.revisions[it.target].arn.clone().into());
+    shape.insert("status".into(), it.status.name().into());
+    put(&mut shape, "statusReason", (!it.status_reason.is_empty()).then(|| it.status_reason.clone().into()));
+    Value::Object(shape)
+}
+
+/// `ServiceRevision`.
+pub(super) fn revision(world: &World, index: usize) -> Value {
+    let it: &Revision = &world.ecs.revisions[index];
+    let service = &world.ecs.services[it.service];
+    let mut shape = Map::new();
+    shape.insert("serviceRevisionArn".into(), it.arn.clone().into());
+    shape.insert("serviceArn".into(), service.arn.clone().into());
+    shape.insert("clusterArn".into(), clusters::arn(world, service.cluster).into());
+    shape.insert("taskDefinition".into(), world.ecs.definitions[it.definition].arn.clone().into());
+    for member in [
+        "capacityProviderStrategy",
+        "launchType",
+        "platformVersion",
+        "platformFamily",
+        "loadBalancers",
+        "serviceRegistries",
+        "networkConfiguration",
+        "serviceConnectConfiguration",
+        "volumeConfigurations",
+        "vpcLatticeConfigurations",
+    ] {
+        put(&mut shape, member, it.members.get(member).cloned());
+    }
+    let images = it.images.iter().map(|(name, image, digest)| {
+        let mut shape = Map::new();
+        shape.insert("containerName".into(), name.clone().into());
+        shape.insert("image".into(), image.clone().into());
+        put(&mut shape, "imageDigest", digest.clone().map(Value::from));
+        Value::Object(shape)
+    });
+    shape.insert("containerImages".into(), images.collect());
+    shape.insert("guardDutyEnabled".into(), false.into());
+    shape.insert("createdAt".into(), stamp(it.created_at));
+    Value::Object(shape)
+}

@@ -1,0 +1,264 @@
+//! What ECS knows, as plain data. Indices never change: nothing is removed from these lists, only marked as ended.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde_json::{Map, Value};
+
+use super::super::faults::Fate;
+
+/// All of ECS.
+#[derive(Debug, Clone, Default)]
+pub struct State {
+    pub(super) clusters: Vec<String>,
+    pub(super) definitions: Vec<Definition>,
+    pub(super) families: BTreeMap<String, Vec<usize>>,
+    pub(super) services: Vec<Service>,
+    pub(super) deployments: Vec<Deployment>,
+    pub(super) rollouts: Vec<Rollout>,
+    pub(super) revisions: Vec<Revision>,
+    pub(super) tasks: Vec<Task>,
+    pub(super) task_ids: BTreeMap<String, usize>,
+    pub(super) tags: BTreeMap<String, Vec<Value>>,
+}
+
+/// A registered task definition.
+#[derive(Debug, Clone)]
+pub(super) struct Definition {
+    pub(super) arn: String,
+    pub(super) family: String,
+    pub(super) revision: u32,
+    /// What Describe shows: all that was given, and what AWS adds.
+    pub(super) shown: Value,
+    pub(super) containers: Vec<Container>,
+    pub(super) active: bool,
+}
+
+/// What the scheduler needs to know of a container.
+#[derive(Debug, Clone)]
+pub(super) struct Container {
+    pub(super) name: String,
+    pub(super) image: String,
+    pub(super) essential: bool,
+    pub(super) health_check: bool,
+    /// Group and prefix of its awslogs driver.
+    pub(super) logs: Option<(String, String)>,
+    /// First secret it needs.
+    pub(super) secret: Option<String>,
+}
+
+/// A service.
+#[derive(Debug, Clone)]
+pub(super) struct Service {
+    pub(super) arn: String,
+    pub(super) name: String,
+    pub(super) cluster: usize,
+    pub(super) status: &'static str,
+    pub(super) desired: u32,
+    pub(super) definition: usize,
+    /// The definition it ran when the world began.
+    pub(super) founding: Option<usize>,
+    pub(super) controller: String,
+    pub(super) created_at: f64,
+    /// Members that Create and Update take and Describe shows as they are.
+    pub(super) members: Map<String, Value>,
+    /// `ecs-svc/…`, newest first; ended ones are removed.
+    pub(super) deployments: Vec<usize>,
+    /// Service deployments, oldest first.
+    pub(super) rollouts: Vec<usize>,
+    /// The deployment that completed last: where a rollback leads.
+    pub(super) completed: Option<usize>,
+    /// Tasks that live or stopped less than an hour ago.
+    pub(super) tasks: Vec<usize>,
+    pub(super) events: VecDeque<Note>,
+    /// A reconciliation is planned.
+    pub(super) stirred: bool,
+    /// Time of the last "steady state" event, and whether it holds.
+    pub(super) steady: bool,
+}
+
+/// A service event.
+#[derive(Debug, Clone)]
+pub(super) struct Note {
+    pub(super) id: String,
+    pub(super) at: f64,
+    pub(super) message: String,
+}
+
+/// What DescribeServices calls a deployment: `ecs-svc/…`.
+#[derive(Debug, Clone)]
+pub(super) struct Deployment {
+    pub(super) id: String,
+    pub(super) service: usize,
+    pub(super) status: &'static str,
+    pub(super) revision: usize,
+    pub(super) rollout: usize,
+    pub(super) created_at: f64,
+    pub(super) updated_at: f64,
+    pub(super) state: &'static str,
+    pub(super) reason: String,
+    pub(super) failed_tasks: u32,
+    /// No launch before this time: back-off after failures.
+    pub(super) launch_after: f64,
+    /// Nothing is launched any more: it failed and nobody rolled it back.
+    pub(super) stalled: bool,
+    /// The condition for completion holds; checked again when the time has come.
+    pub(super) finishing: bool,
+    /// Whether the event about inconsistent starts was written.
+    pub(super) impaired: bool,
+}
+
+/// A service deployment.
+#[derive(Debug, Clone)]
+pub(super) struct Rollout {
+    pub(super) arn: String,
+    pub(super) service: usize,
+    pub(super) target: usize,
+    pub(super) sources: Vec<(usize, u32)>,
+    /// The `ecs-svc/…` that carries it, then the one that rolls it back.
+    pub(super) deployment: usize,
+    pub(super) back: Option<usize>,
+    pub(super) status: Status,
+    pub(super) status_reason: String,
+    pub(super) created_at: f64,
+    pub(super) started_at: Option<f64>,
+    pub(super) finished_at: Option<f64>,
+    pub(super) stopped_at: Option<f64>,
+    pub(super) updated_at: f64,
+    pub(super) configuration: Value,
+    pub(super) rollback: Option<Rollback>,
+    pub(super) breaker: Breaker,
+    pub(super) alarms: Alarms,
+}
+
+/// Where a service deployment returned to, and why.
+#[derive(Debug, Clone)]
+pub(super) struct Rollback {
+    pub(super) reason: String,
+    pub(super) at: f64,
+    pub(super) revision: usize,
+}
+
+/// The circuit breaker of one service deployment.
+#[derive(Debug, Clone)]
+pub(super) struct Breaker {
+    pub(super) enable: bool,
+    pub(super) rollback: bool,
+    pub(super) status: &'static str,
+    pub(super) count: u32,
+    pub(super) threshold: u32,
+    pub(super) resets: bool,
+}
+
+/// The alarms of one service deployment.
+#[derive(Debug, Clone)]
+pub(super) struct Alarms {
+    pub(super) enable: bool,
+    pub(super) rollback: bool,
+    pub(super) status: &'static str,
+    pub(super) names: Vec<String>,
+    /// Red when the deployment started: ignored for all of it.
+    pub(super) ignored: Vec<String>,
+    pub(super) triggered: Vec<String>,
+}
+
+/// Status of a service deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Status {
+    Pending,
+    InProgress,
+    Successful,
+    StopRequested,
+    Stopped,
+    RollbackRequested,
+    RollbackInProgress,
+    RollbackSuccessful,
+    RollbackFailed,
+}
+
+impl Status {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "PENDING",
+            Self::InProgress => "IN_PROGRESS",
+            Self::Successful => "SUCCESSFUL",
+            Self::StopRequested => "STOP_REQUESTED",
+            Self::Stopped => "STOPPED",
+            Self::RollbackRequested => "ROLLBACK_REQUESTED",
+            Self::RollbackInProgress => "ROLLBACK_IN_PROGRESS",
+            Self::RollbackSuccessful => "ROLLBACK_SUCCESSFUL",
+            Self::RollbackFailed => "ROLLBACK_FAILED",
+        }
+    }
+
+    pub(super) fn ended(self) -> bool {
+        matches!(self, Self::Successful | Self::Stopped | Self::RollbackSuccessful | Self::RollbackFailed)
+    }
+}
+
+/// A service revision: what a deployment runs.
+#[derive(Debug, Clone)]
+pub(super) struct Revision {
+    pub(super) arn: String,
+    pub(super) service: usize,
+    pub(super) definition: usize,
+    pub(super) created_at: f64,
+    /// Container name, image reference, digest (absent when it cannot be resolved).
+    pub(super) images: Vec<(String, String, Option<String>)>,
+    /// Launch type, network, load balancers as they were.
+    pub(super) members: Map<String, Value>,
+}
+
+/// A task.
+#[derive(Debug, Clone)]
+pub(super) struct Task {
+    pub(super) id: String,
+    pub(super) arn: String,
+    pub(super) service: usize,
+    pub(super) deployment: usize,
+    pub(super) definition: usize,
+    pub(super) last: &'static str,
+    /// It shall run; false once anything stopped it.
+    pub(super) wanted: bool,
+    /// It counts as healthy for the scheduler.
+    pub(super) healthy: bool,
+    pub(super) health: &'static str,
+    pub(super) ip: String,
+    pub(super) attachment: String,
+    pub(super) fate: Fate,
+    pub(super) changes: u32,
+    pub(super) times: Times,
+    pub(super) stop_code: Option<&'static str>,
+    pub(super) stopped_reason: Option<String>,
+    pub(super) containers: Vec<Running>,
+}
+
+/// When what happened to a task, epoch seconds.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Times {
+    pub(super) created: f64,
+    pub(super) pull_started: Option<f64>,
+    pub(super) pull_stopped: Option<f64>,
+    pub(super) started: Option<f64>,
+    pub(super) stopping: Option<f64>,
+    pub(super) execution_stopped: Option<f64>,
+    pub(super) stopped: Option<f64>,
+}
+
+/// A container of a task.
+#[derive(Debug, Clone)]
+pub(super) struct Running {
+    pub(super) digest: Option<String>,
+    pub(super) exit_code: Option<i64>,
+    pub(super) reason: Option<String>,
+}
+
+impl Task {
+    /// It is RUNNING and shall run.
+    pub(super) fn serves(&self) -> bool {
+        self.wanted && self.last == "RUNNING"
+    }
+
+    pub(super) fn stopped(&self) -> bool {
+        self.last == "STOPPED"
+    }
+}

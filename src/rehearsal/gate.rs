@@ -1,0 +1,167 @@
+//! What stands between a call and the service it is for: credentials, permissions, request rates, and faults of calls.
+
+use super::call::{Call, Refusal};
+use super::faults::Fault;
+use super::policy::{Denial, action};
+use super::world::World;
+
+/// What becomes of a call before any service sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// It goes on.
+    Pass,
+    /// It goes on, and its answer is lost.
+    Lose,
+    /// It is never answered.
+    Silence,
+    /// It is refused.
+    Refuse(Refusal),
+}
+
+/// Judge a call.
+pub fn judge(world: &mut World, call: &Call, throttling: bool, now: f64) -> Verdict {
+    if let Some(refusal) =
+        unknown(world, call).or_else(|| expired(world, call, now)).or_else(|| denied(world, call))
+    {
+        return Verdict::Refuse(refusal);
+    }
+    let operation = call.operation.as_str();
+    let struck = |world: &mut World, kind: fn(&Fault) -> Option<&super::faults::Calls>| {
+        world.mischief.strike(|fault, spent| kind(fault).is_some_and(|calls| calls.strikes(operation, spent)))
+    };
+    let throttled = struck(world, |fault| match fault {
+        Fault::Throttle(calls) => Some(calls),
+        _ => None,
+    });
+    if throttled || throttling && !world.buckets.take(&call.service, operation, now) {
+        return Verdict::Refuse(Refusal::new(throttle_code(&call.service), "Rate exceeded"));
+    }
+    if let Some(refusal) = failing(world, call, now) {
+        return Verdict::Refuse(refusal);
+    }
+    let silent = struck(world, |fault| match fault {
+        Fault::NoAnswer(calls) => Some(calls),
+        _ => None,
+    });
+    if silent {
+        return Verdict::Silence;
+    }
+    let lost = struck(world, |fault| match fault {
+        Fault::ResponseLost(calls) => Some(calls),
+        _ => None,
+    });
+    if lost { Verdict::Lose } else { Verdict::Pass }
+}
+
+/// Services of the query protocol have their own names for common errors.
+fn speaks_query(service: &str) -> bool {
+    matches!(service, "sts" | "iam" | "elasticloadbalancing" | "monitoring")
+}
+
+fn throttle_code(service: &str) -> &'static str {
+    if speaks_query(service) { "Throttling" } else { "ThrottlingException" }
+}
+
+/// Temporary keys that STS never issued. Any other key is taken for a user's, and no signature is verified:
+/// the cloud holds no secret keys.
+fn unknown(world: &World, call: &Call) -> Option<Refusal> {
+    let key = call.access_key.as_deref().filter(|key| key.starts_with("ASIA"))?;
+    if world.sessions.contains_key(key) {
+        return None;
+    }
+    let (status, code) = match speaks_query(&call.service) {
+        true => (403, "InvalidClientTokenId"),
+        false => (400, "UnrecognizedClientException"),
+    };
+    let message = "The security token included in the request is invalid".into();
+    Some(Refusal { status, code: code.into(), message })
+}
+
+fn expired(world: &World, call: &Call, now: f64) -> Option<Refusal> {
+    let key = call.access_key.as_deref()?;
+    let session = world.sessions.get(key);
+    let cut = world.mischief.faults.iter().find_map(|fault| match fault {
+        Fault::ExpiredCredentials(expiry) => Some(world.mischief.began + expiry.after),
+        _ => None,
+    });
+    let by_fault = cut.is_some_and(|at| now >= at && session.is_none_or(|session| session.issued < at));
+    let by_time = session.is_some_and(|session| now >= session.expires);
+    (by_fault || by_time).then(|| {
+        let (status, code) =
+            if speaks_query(&call.service) { (403, "ExpiredToken") } else { (400, "ExpiredTokenException") };
+        Refusal {
+            status,
+            code: code.into(),
+            message: "The security token included in the request is expired".into(),
+        }
+    })
+}
+
+/// Operations that need no permission, or whose permission is not the caller's.
+const FREE: [&str; 4] = ["AssumeRoleWithWebIdentity", "GetCallerIdentity", "GetIdToken", "GetLayer"];
+
+fn denied(world: &World, call: &Call) -> Option<Refusal> {
+    let operation = call.operation.as_str();
+    if call.service == "oidc" || FREE.contains(&operation) {
+        return None;
+    }
+    let wanted = action(&call.service, operation);
+    let passes = operation == "RegisterTaskDefinition"
+        && ["executionRoleArn", "taskRoleArn"].iter().any(|member| call.input[*member].is_string());
+    let roles = passes.then(|| "iam:PassRole".to_string());
+    [Some(wanted), roles].into_iter().flatten().find_map(|action| {
+        let denial = denial(world, &action)?;
+        Some(refuse(world, call, &action, denial))
+    })
+}
+
+fn denial(world: &World, action: &str) -> Option<Denial> {
+    let fault = world.mischief.faults.iter().any(|fault| match fault {
+        Fault::Deny(deny) => super::policy::matches(&deny.action, action),
+        _ => false,
+    });
+    if fault { Some(Denial::Implicit) } else { world.policy.denies(action) }
+}
+
+/// Whether the caller may take an action, with the faults of the scenario. For SimulatePrincipalPolicy.
+pub fn permits(world: &World, action: &str) -> Option<Denial> {
+    denial(world, action)
+}
+
+fn refuse(world: &World, call: &Call, action: &str, denial: Denial) -> Refusal {
+    let who = world.caller_arn(call.access_key.as_deref());
+    let resource = if action == "iam:PassRole" {
+        call.input["executionRoleArn"].as_str().or(call.input["taskRoleArn"].as_str()).unwrap_or("*")
+    } else {
+        "*"
+    };
+    let why = match denial {
+        Denial::Implicit => format!("because no identity-based policy allows the {action} action"),
+        Denial::Explicit => "with an explicit deny in an identity-based policy".into(),
+    };
+    let (status, code) =
+        if speaks_query(&call.service) { (403, "AccessDenied") } else { (400, "AccessDeniedException") };
+    let message = format!("User: {who} is not authorized to perform: {action} on resource: {resource} {why}");
+    Refusal { status, code: code.into(), message }
+}
+
+fn failing(world: &World, call: &Call, now: f64) -> Option<Refusal> {
+    let (deployed, _) = world.mischief.deployed?;
+    let burst = world.mischief.faults.iter().any(|fault| match fault {
+        Fault::ServerErrors(burst) => {
+            let from = deployed + burst.from;
+            (from..from + burst.lasts).contains(&now)
+                && burst.operation.as_ref().is_none_or(|only| *only == call.operation)
+        }
+        _ => false,
+    });
+    burst.then(|| {
+        let code = match call.service.as_str() {
+            "ecs" | "ecr" => "ServerException",
+            "logs" => "ServiceUnavailableException",
+            _ => "InternalFailure",
+        };
+        let status = if code == "ServiceUnavailableException" { 503 } else { 500 };
+        Refusal { status, code: code.into(), message: "Service Unavailable. Please try again later.".into() }
+    })
+}

@@ -1,0 +1,62 @@
+//! From a scenario to a world that has just begun; and images that look like real ones.
+
+use super::chance::Chance;
+use super::faults::Mischief;
+use super::scenario::Scenario;
+use super::world::{Alarm, Repository, World};
+use super::{ecr, ecs, mishaps};
+
+/// The world of a scenario at its beginning.
+pub fn world(scenario: &Scenario, seed: u64) -> World {
+    let began = scenario.began().unwrap_or(0.0);
+    let mut world = World {
+        account: scenario.account.clone(),
+        region: scenario.region.clone(),
+        caller: format!("arn:aws:sts::{}:assumed-role/deploy/roadstead", scenario.account),
+        registry: scenario.registry.clone(),
+        trust: scenario.trust.clone(),
+        workflow: scenario.workflow.clone(),
+        policy: scenario.policy.clone(),
+        timings: scenario.timings.clone(),
+        chance: Chance::seeded(seed),
+        mischief: Mischief::new(scenario.faults.clone(), began),
+        ..World::default()
+    };
+    for alarm in &scenario.alarms {
+        let it = Alarm { state: alarm.state.clone(), since: began - 86_400.0, composite: alarm.composite };
+        world.alarms.insert(alarm.name.clone(), it);
+    }
+    for (name, setting) in &scenario.repositories {
+        world
+            .repositories
+            .insert(name.clone(), Repository { immutable: setting.immutable, ..Repository::default() });
+        for image in &setting.images {
+            push(&mut world, name, &image.tags, &image.platform, &image.tags.join(" "), began - 90_000.0);
+        }
+    }
+    for name in &scenario.clusters {
+        ecs::founding::cluster(&mut world, name);
+    }
+    for service in &scenario.services {
+        ecs::founding::service(&mut world, service, began);
+    }
+    mishaps::at_start(&mut world, began);
+    world
+}
+
+/// Put an image into a repository, made from `content`: the same content has the same digest, which is returned.
+/// Tags move to it. Several platforms, with commas between them, make an index.
+pub fn push(
+    world: &mut World,
+    repository: &str,
+    tags: &[String],
+    platform: &str,
+    content: &str,
+    now: f64,
+) -> String {
+    let platforms: Vec<&str> = platform.split(',').map(str::trim).collect();
+    let made = ecr::make_image(&platforms, &format!("{repository}: {content}"));
+    let digest = made.digest().to_owned();
+    ecr::store::push(world.repositories.entry(repository.into()).or_default(), made, tags, now);
+    digest
+}

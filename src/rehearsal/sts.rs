@@ -1,0 +1,305 @@
+//! STS: roles for the tokens of a workflow run, and who a caller is.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::call::{Answer, Call, Refusal};
+use super::dispatch::not_modelled;
+use super::members::text;
+use super::oidc::ISSUER;
+use super::time::iso8601;
+use super::world::{Session, World};
+
+const AUDIENCE: &str = "sts.amazonaws.com";
+
+/// Whom the account's roles trust.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Trust {
+    /// Whether the account knows GitHub as an identity provider.
+    pub provider: bool,
+    /// Subjects that may assume the roles; a `*` at the end stands for any rest. Everyone when empty.
+    pub subjects: Vec<String>,
+    /// The roles that exist, by ARN; every role when empty.
+    pub roles: Vec<String>,
+    /// The roles' MaxSessionDuration, seconds.
+    pub max_session_duration: u32,
+}
+
+impl Default for Trust {
+    fn default() -> Self {
+        Self { provider: true, subjects: Vec::new(), roles: Vec::new(), max_session_duration: 3600 }
+    }
+}
+
+impl Trust {
+    fn lets(&self, role: &str, subject: &str) -> bool {
+        let trusted = |pattern: &String| match pattern.strip_suffix('*') {
+            Some(head) => subject.starts_with(head),
+            None => pattern == subject,
+        };
+        (self.roles.is_empty() || self.roles.iter().any(|known| known == role))
+            && (self.subjects.is_empty() || self.subjects.iter().any(trusted))
+    }
+}
+
+/// Answers a call to STS at `now`, epoch seconds.
+pub fn answer(world: &mut World, call: &Call, now: f64) -> Answer {
+    match call.operation.as_str() {
+        "AssumeRoleWithWebIdentity" => assume(world, &call.input, now),
+        "GetCallerIdentity" => Ok(identity(world, call.access_key.as_deref())),
+        _ => Err(not_modelled(call)),
+    }
+}
+
+fn assume(world: &mut World, input: &Value, now: f64) -> Answer {
+    let role = Role::read(text(input, "RoleArn"))?;
+    let name = session_name(text(input, "RoleSessionName"))?;
+    let duration = duration(&world.trust, input)?;
+    let claims = claims(text(input, "WebIdentityToken"))?;
+    vouch(&world.trust, &claims, now)?;
+    let subject = text(&claims, "sub");
+    if !world.trust.lets(role.arn, subject) {
+        let message = "Not authorized to perform sts:AssumeRoleWithWebIdentity".into();
+        return Err(Refusal { status: 403, code: "AccessDenied".into(), message });
+    }
+    let keys = Keys::new(role.arn, name, world.sessions.len(), now);
+    let arn = format!("arn:aws:sts::{}:assumed-role/{}/{name}", role.account, role.name);
+    let expires = now.floor() + duration;
+    world.sessions.insert(keys.id.clone(), Session { issued: now, expires, arn: arn.clone() });
+    Ok(json!({
+        "Credentials": {
+            "AccessKeyId": keys.id, "SecretAccessKey": keys.secret, "SessionToken": keys.token, "Expiration": expires,
+        },
+        "SubjectFromWebIdentityToken": subject,
+        "AssumedRoleUser": { "AssumedRoleId": format!("{}:{name}", unique_id("AROA", &arn)), "Arn": arn },
+        "Provider": format!("arn:aws:iam::{}:oidc-provider/token.actions.githubusercontent.com", role.account),
+        "Audience": AUDIENCE,
+    }))
+}
+
+struct Role<'a> {
+    arn: &'a str,
+    account: &'a str,
+    /// Without its path, which the ARN of a session leaves out.
+    name: &'a str,
+}
+
+impl<'a> Role<'a> {
+    fn read(arn: &'a str) -> Result<Self, Refusal> {
+        let invalid = || Refusal::new("ValidationError", "Request ARN is invalid");
+        let rest = arn.strip_prefix("arn:aws:iam::").ok_or_else(invalid)?;
+        let (account, role) = rest.split_once(":role/").ok_or_else(invalid)?;
+        let name = role.rsplit('/').next().unwrap_or_default();
+        let sound = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit()) && !name.is_empty();
+        if sound { Ok(Self { arn, account, name }) } else { Err(invalid()) }
+    }
+}
+
+fn session_name(name: &str) -> Result<&str, Refusal> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
+    if (2..=64).contains(&name.len()) && name.chars().all(fits) {
+        return Ok(name);
+    }
+    Err(constraint(name, "roleSessionName", "Member must satisfy regular expression pattern: [\\w+=,.@-]*"))
+}
+
+fn duration(trust: &Trust, input: &Value) -> Result<f64, Refusal> {
+    let seconds = input.get("DurationSeconds").and_then(Value::as_i64).unwrap_or(3600);
+    if seconds < 900 {
+        let words = "Member must have value greater than or equal to 900";
+        return Err(constraint(&seconds.to_string(), "durationSeconds", words));
+    }
+    if seconds > i64::from(trust.max_session_duration) {
+        let words = "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.";
+        return Err(Refusal::new("ValidationError", words));
+    }
+    Ok(seconds as f64)
+}
+
+fn constraint(value: &str, member: &str, words: &str) -> Refusal {
+    Refusal::new(
+        "ValidationError",
+        format!(
+            "1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: {words}"
+        ),
+    )
+}
+
+/// The claims of a token that has the shape of one.
+fn claims(token: &str) -> Result<Value, Refusal> {
+    let parts: Vec<&str> = token.split('.').collect();
+    let read = |part: &str| -> Option<Value> {
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok().filter(Value::is_object)
+    };
+    let [header, claims, signature] = parts.as_slice() else { return Err(not_a_token()) };
+    match (read(header), read(claims)) {
+        (Some(header), Some(claims)) if header.get("alg").is_some() && !signature.is_empty() => Ok(claims),
+        _ => Err(not_a_token()),
+    }
+}
+
+fn not_a_token() -> Refusal {
+    let words =
+        "The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)";
+    Refusal::new("InvalidIdentityToken", words)
+}
+
+/// Issuer, audience and time of a token.
+fn vouch(trust: &Trust, claims: &Value, now: f64) -> Result<(), Refusal> {
+    let invalid = |words: String| Err(Refusal::new("InvalidIdentityToken", words));
+    let issuer = text(claims, "iss");
+    if issuer != ISSUER || !trust.provider {
+        return invalid(format!("No OpenIDConnect provider found in your account for {issuer}"));
+    }
+    if text(claims, "aud") != AUDIENCE {
+        return invalid("Incorrect token audience".into());
+    }
+    let Some(expires) = claims.get("exp").and_then(Value::as_f64) else {
+        return invalid("Missing a required claim: exp".into());
+    };
+    if expires <= now {
+        let words = format!(
+            "Token expired: current date/time {} must be before the expiration date/time {}",
+            iso8601(now.floor()),
+            iso8601(expires)
+        );
+        return Err(Refusal::new("ExpiredTokenException", words));
+    }
+    Ok(())
+}
+
+/// Temporary credentials: different for every session, and the same in every run.
+struct Keys {
+    id: String,
+    secret: String,
+    token: String,
+}
+
+impl Keys {
+    fn new(role: &str, name: &str, nth: usize, now: f64) -> Self {
+        let seed = format!("{role} {name} {nth} {now}");
+        let part = |what: &str| Sha256::digest(format!("{what} {seed}"));
+        let token = [part("token 1"), part("token 2"), part("token 3")].concat();
+        Self {
+            id: unique_id("ASIA", &seed),
+            secret: STANDARD.encode(&part("secret")[..30]),
+            token: STANDARD.encode(token),
+        }
+    }
+}
+
+/// An IAM unique id: a prefix that says of what, and sixteen more letters and digits.
+fn unique_id(prefix: &str, seed: &str) -> String {
+    const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let hash = Sha256::digest(seed);
+    let rest = hash.iter().take(16).map(|byte| char::from(LETTERS[usize::from(byte % 32)]));
+    prefix.chars().chain(rest).collect()
+}
+
+fn identity(world: &World, access_key: Option<&str>) -> Value {
+    let session = access_key.and_then(|key| world.sessions.get(key));
+    let user = format!("arn:aws:iam::{}:user/deployer", world.account);
+    let arn = session.map_or(if world.caller.is_empty() { &user } else { &world.caller }, |known| &known.arn);
+    let account = arn.split(':').nth(4).unwrap_or_default();
+    let id = match session {
+        Some(_) => format!("{}:{}", unique_id("AROA", arn), arn.rsplit('/').next().unwrap_or_default()),
+        None => unique_id("AIDA", arn),
+    };
+    json!({ "UserId": id, "Account": account, "Arn": arn })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rehearsal::oidc::{Workflow, token};
+
+    const ROLE: &str = "arn:aws:iam::111111111111:role/ci/deploy";
+
+    fn assume_at(world: &mut World, now: f64, change: impl FnOnce(&mut Value)) -> Answer {
+        let mut input = json!({
+            "RoleArn": ROLE, "RoleSessionName": "GitHubActions",
+            "WebIdentityToken": token(&Workflow::default(), AUDIENCE, 1000.0),
+        });
+        change(&mut input);
+        assume(world, &input, now)
+    }
+
+    fn code(answer: Answer) -> (u16, String, String) {
+        let refusal = answer.unwrap_err();
+        (refusal.status, refusal.code, refusal.message)
+    }
+
+    #[test]
+    fn a_session_has_keys_an_end_and_an_identity() {
+        let mut world = World { account: "222222222222".into(), ..World::default() };
+        let answer = assume_at(&mut world, 1000.0, |input| input["DurationSeconds"] = json!(900)).unwrap();
+        let key = text(&answer["Credentials"], "AccessKeyId").to_owned();
+        assert!(key.starts_with("ASIA") && key.len() == 20, "{key}");
+        assert_eq!(text(&answer["Credentials"], "SecretAccessKey").len(), 40);
+        assert_eq!(answer["Credentials"]["Expiration"], json!(1900.0));
+        assert_eq!(world.sessions[&key].expires, 1900.0);
+        let who = identity(&world, Some(&key));
+        assert_eq!(who["Arn"], "arn:aws:sts::111111111111:assumed-role/deploy/GitHubActions");
+        assert_eq!(who["Account"], "111111111111");
+        assert_eq!(who["UserId"], answer["AssumedRoleUser"]["AssumedRoleId"]);
+        assert_eq!(identity(&world, Some("AKIA"))["Account"], "222222222222");
+        let again = assume_at(&mut world, 1000.0, |_| {}).unwrap();
+        assert_ne!(again["Credentials"]["AccessKeyId"], json!(key));
+    }
+
+    #[test]
+    fn tokens_that_are_wrong_or_late_are_refused_in_awss_words() {
+        let mut world = World::default();
+        let mut refused =
+            |token: String, now| code(assume_at(&mut world, now, |i| i["WebIdentityToken"] = json!(token)));
+        let workflow = Workflow::default();
+        assert_eq!(refused("abc".into(), 0.0).1, "InvalidIdentityToken");
+        assert_eq!(
+            refused(token(&workflow, "https://github.com/acme", 0.0), 0.0),
+            (400, "InvalidIdentityToken".into(), "Incorrect token audience".into())
+        );
+        let late = refused(token(&workflow, AUDIENCE, 0.0), 300.0);
+        assert_eq!((late.0, late.1.as_str()), (400, "ExpiredTokenException"));
+        assert_eq!(
+            late.2,
+            "Token expired: current date/time 1970-01-01T00:05:00Z must be before the expiration date/time 1970-01-01T00:05:00Z"
+        );
+    }
+
+    #[test]
+    fn a_role_that_does_not_trust_the_subject_is_not_authorized() {
+        let denied =
+            (403, "AccessDenied".into(), "Not authorized to perform sts:AssumeRoleWithWebIdentity".into());
+        let mut world = World::default();
+        world.trust.subjects = vec!["repo:acme/shop:environment:*".into()];
+        assert_eq!(code(assume_at(&mut world, 1000.0, |_| {})), denied);
+        world.trust.subjects = vec!["repo:acme/shop:ref:refs/heads/*".into()];
+        assert!(assume_at(&mut world, 1000.0, |_| {}).is_ok());
+        world.trust.roles = vec!["arn:aws:iam::111111111111:role/other".into()];
+        assert_eq!(code(assume_at(&mut world, 1000.0, |_| {})), denied);
+        world.trust.provider = false;
+        assert_eq!(
+            code(assume_at(&mut world, 1000.0, |_| {})).2,
+            "No OpenIDConnect provider found in your account for https://token.actions.githubusercontent.com"
+        );
+    }
+
+    #[test]
+    fn members_out_of_range_are_validation_errors() {
+        let mut world = World::default();
+        for (member, value) in [
+            ("RoleArn", json!("deploy")),
+            ("RoleSessionName", json!("a b")),
+            ("DurationSeconds", json!(60)),
+            ("DurationSeconds", json!(7200)),
+        ] {
+            let refused = code(assume_at(&mut world, 1000.0, |input| input[member] = value.clone()));
+            assert_eq!(refused.1, "ValidationError", "{member}");
+        }
+        assert!(world.sessions.is_empty());
+    }
+}

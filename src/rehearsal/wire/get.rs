@@ -1,0 +1,69 @@
+//! The two plain GETs: the runner's OIDC token endpoint, and the download link of an ECR layer.
+
+use bytes::Bytes;
+use http::Request;
+use serde_json::{Value, json};
+
+use super::{Named, header};
+use crate::rehearsal::call::Refusal;
+
+/// Path of the runner's token endpoint: `ACTIONS_ID_TOKEN_REQUEST_URL` is this with a query string.
+pub const OIDC_PATH: &str = "/oidc/token";
+/// Links from GetDownloadUrlForLayer begin so; repository and digest follow.
+pub const LAYER_PATH: &str = "/ecr-layer/";
+
+/// Reads a GET.
+pub(super) fn read(request: &Request<Bytes>) -> Result<Named, Refusal> {
+    let path = request.uri().path();
+    if path == OIDC_PATH {
+        return Ok(Named { service: "oidc".into(), operation: "GetIdToken".into(), input: token(request) });
+    }
+    let layer = path.strip_prefix(LAYER_PATH).and_then(|rest| rest.rsplit_once('/'));
+    let Some((repository, digest)) = layer else {
+        return Err(Refusal { status: 404, code: "NotFound".into(), message: format!("Nothing at {path}") });
+    };
+    let input = json!({ "repositoryName": repository, "layerDigest": digest });
+    Ok(Named { service: "ecr".into(), operation: "GetLayer".into(), input })
+}
+
+fn token(request: &Request<Bytes>) -> Value {
+    let query = request.uri().query().unwrap_or_default();
+    let audience = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "audience").last();
+    let bearer = header(request.headers(), "authorization").strip_prefix("Bearer ").unwrap_or_default();
+    json!({ "audience": audience.map(|(_, value)| value), "bearer": bearer })
+}
+
+/// An object as JSON; a string as its own bytes.
+pub(super) fn write(value: &Value) -> Vec<u8> {
+    match value {
+        Value::String(text) => text.clone().into_bytes(),
+        other => other.to_string().into_bytes(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn get(uri: &str) -> Result<Named, Refusal> {
+        read(&Request::builder().uri(uri).header("authorization", "Bearer abc").body(Bytes::new()).unwrap())
+    }
+
+    #[test]
+    fn the_token_endpoint_takes_audience_and_bearer() {
+        let named = get("http://x/oidc/token?api-version=2&audience=sts.amazonaws.com").unwrap();
+        assert_eq!(named.service, "oidc");
+        assert_eq!(named.input, json!({ "audience": "sts.amazonaws.com", "bearer": "abc" }));
+    }
+
+    #[test]
+    fn a_layer_link_names_a_repository_with_slashes_and_a_digest() {
+        let named = get("http://x/ecr-layer/acme/backend/sha256:00?X-Amz-Expires=3600").unwrap();
+        assert_eq!(named.input, json!({ "repositoryName": "acme/backend", "layerDigest": "sha256:00" }));
+    }
+
+    #[test]
+    fn anything_else_is_not_found() {
+        assert_eq!(get("http://x/latest/meta-data").unwrap_err().status, 404);
+    }
+}

@@ -1,0 +1,238 @@
+//! The one sentence at the top: how it ended and what serves now. The same words in every place.
+
+use super::values::{RunReport, ServiceReport};
+use super::words::{Dress, and, count, span};
+use crate::problem::Severity;
+use crate::release::Outcome;
+
+/// The sentence, with its sign in front.
+pub fn verdict(report: &RunReport, dress: Dress) -> String {
+    let place = match &report.environment {
+        Some(environment) => format!("{}: ", dress.prose(environment)),
+        None => String::new(),
+    };
+    let sentence = match (report.outcome, report.services.as_slice()) {
+        (Outcome::Skipped, services) => skipped(report, services, dress),
+        (Outcome::Invalid, services) if services.iter().all(untouched) => invalid(report, services, dress),
+        (Outcome::Planned, services) => planned(services, dress),
+        (outcome, []) => nothing_known(report, outcome, dress),
+        (_, [service]) => {
+            format!("{} {}", dress.name(&service.name), one(service, &report.operation, dress))
+        }
+        (outcome, services) => several(outcome, services, &report.operation, dress),
+    };
+    format!("{} {place}{sentence}", sign(report.outcome))
+}
+
+/// One sign per kind of ending; the words say the same.
+pub fn sign(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Deployed | Outcome::Unchanged | Outcome::Verified | Outcome::RolledBack => "✅",
+        Outcome::Planned => "📋",
+        Outcome::Skipped | Outcome::Superseded => "⏩",
+        Outcome::Invalid | Outcome::Failed => "❌",
+        Outcome::Stranded => "🚨",
+        Outcome::Inconclusive => "❔",
+        Outcome::Cancelled => "🛑",
+    }
+}
+
+/// What serves now, in words, and whether that is the old or the new version.
+pub fn serving(service: &ServiceReport, dress: Dress) -> String {
+    let Some(serves) = &service.serves else {
+        return "what serves now is not known".into();
+    };
+    let label = dress.name(&serves.label);
+    if service.previous.as_ref() == Some(serves) {
+        format!("{label} serves, as before")
+    } else if service.version.as_ref() == Some(serves) {
+        format!("{label} serves, the new version")
+    } else {
+        format!("{label} serves")
+    }
+}
+
+/// What comes behind the name of the one service.
+fn one(service: &ServiceReport, operation: &str, dress: Dress) -> String {
+    let serves = serving(service, dress);
+    let label = service.serves.as_ref().map(|version| dress.name(&version.label));
+    match (service.outcome, label) {
+        (Outcome::Deployed, Some(label)) => {
+            format!("{label} serves 100 % — proven after {}", span(service.took))
+        }
+        (Outcome::Unchanged, Some(label)) => format!("is unchanged — {label} already serves"),
+        (Outcome::Verified, Some(label)) => format!("{label} serves and is healthy"),
+        (Outcome::RolledBack, Some(label)) => {
+            format!("is rolled back — {label} serves 100 %, proven after {}", span(service.took))
+        }
+        (outcome, _) => format!("{} — {serves}", happened(service, outcome, operation)),
+    }
+}
+
+/// What happened, without what serves.
+fn happened(service: &ServiceReport, outcome: Outcome, operation: &str) -> &'static str {
+    match outcome {
+        Outcome::Deployed => "is deployed",
+        Outcome::Unchanged => "is unchanged",
+        Outcome::Planned => "is planned",
+        Outcome::Verified => "is verified",
+        Outcome::RolledBack => "is rolled back",
+        Outcome::Skipped => "was left alone",
+        Outcome::Invalid => "was not started",
+        Outcome::Failed if operation == "verify" => "is not healthy",
+        Outcome::Failed if service.version.is_none() => "failed before anything was changed",
+        Outcome::Failed if operation == "rollback" => "could not be rolled back and was returned",
+        Outcome::Failed if service.serves.is_none() => "failed",
+        Outcome::Failed => "failed and was rolled back",
+        Outcome::Stranded => "needs a person now: the new version failed, and so did the rollback",
+        Outcome::Superseded => "was overtaken by a newer deployment, which was left alone",
+        Outcome::Inconclusive => "could not be judged: too little data",
+        Outcome::Cancelled => "was cancelled",
+    }
+}
+
+/// Several services: those that decide the outcome by name, the others by number.
+fn several(outcome: Outcome, services: &[ServiceReport], operation: &str, dress: Dress) -> String {
+    let (decisive, others): (Vec<_>, Vec<_>) =
+        services.iter().partition(|service| service.outcome == outcome);
+    if outcome.exit_code() == 0 {
+        return all_well(services);
+    }
+    let lead = match decisive.as_slice() {
+        [] => format!("{} ended as {outcome}", count(services.len(), "service")),
+        few if few.len() <= 3 => {
+            let told = |service: &&ServiceReport| {
+                let what = happened(service, outcome, operation);
+                format!("{} {what} ({})", dress.name(&service.name), serving(service, dress))
+            };
+            and(&few.iter().map(told).collect::<Vec<_>>())
+        }
+        many => format!("{} of {} services: {outcome}", many.len(), services.len()),
+    };
+    let rest = tally(others);
+    if rest.is_empty() { lead } else { format!("{lead} — {rest}") }
+}
+
+/// A skipped service was left alone, so no more than the numbers can be said of all.
+fn all_well(services: &[ServiceReport]) -> String {
+    let serves = |service: &ServiceReport| {
+        matches!(
+            service.outcome,
+            Outcome::Deployed | Outcome::Unchanged | Outcome::Verified | Outcome::RolledBack
+        )
+    };
+    let numbers = tally(services);
+    if services.iter().all(serves) {
+        format!("all {} services serve what was asked for — {numbers}", services.len())
+    } else {
+        numbers
+    }
+}
+
+/// Whether nothing can have changed there.
+fn untouched(service: &ServiceReport) -> bool {
+    matches!(service.outcome, Outcome::Invalid | Outcome::Skipped | Outcome::Unchanged | Outcome::Planned)
+}
+
+/// `2 deployed, 1 unchanged`, in the order of the documentation.
+fn tally<'a>(services: impl IntoIterator<Item = &'a ServiceReport>) -> String {
+    let outcomes: Vec<Outcome> = services.into_iter().map(|service| service.outcome).collect();
+    let number = |outcome: &Outcome| outcomes.iter().filter(|other| *other == outcome).count();
+    let told =
+        Outcome::ALL.iter().map(|outcome| (number(outcome), outcome)).filter(|(number, _)| *number > 0);
+    told.map(|(number, outcome)| format!("{number} {outcome}")).collect::<Vec<_>>().join(", ")
+}
+
+fn skipped(report: &RunReport, services: &[ServiceReport], dress: Dress) -> String {
+    match (&report.reason, services) {
+        (Some(reason), _) => format!("nothing to do — {}", dress.prose(reason)),
+        (None, [service]) => format!("nothing to do — {}", serving(service, dress)),
+        (None, _) => "nothing to do".into(),
+    }
+}
+
+fn invalid(report: &RunReport, services: &[ServiceReport], dress: Dress) -> String {
+    let errors = report.problems_of(Severity::Error).len();
+    let todo = match errors {
+        0 => String::new(),
+        1 => " — 1 problem to fix first".into(),
+        n => format!(" — {n} problems to fix first"),
+    };
+    let serves = match services {
+        [service] if service.serves.is_some() => format!("; {}", serving(service, dress)),
+        _ => String::new(),
+    };
+    format!("nothing was changed{todo}{serves}")
+}
+
+fn planned(services: &[ServiceReport], dress: Dress) -> String {
+    let changing: Vec<&ServiceReport> =
+        services.iter().filter(|service| !service.changes.is_empty()).collect();
+    let would = match (changing.as_slice(), services.len()) {
+        ([], _) => "nothing would change".into(),
+        ([one], 1) => format!("{} would change in {}", dress.name(&one.name), places(one)),
+        (some, all) => format!("{} of {} would change", some.len(), count(all, "service")),
+    };
+    format!("{would} — this is a plan, nothing was touched")
+}
+
+fn places(service: &ServiceReport) -> String {
+    count(service.changes.0.len(), "place")
+}
+
+fn nothing_known(report: &RunReport, outcome: Outcome, dress: Dress) -> String {
+    let reason = report.reason.as_ref().map(|reason| format!(" — {}", dress.prose(reason)));
+    let word = match outcome {
+        Outcome::Cancelled => "cancelled before anything was changed",
+        Outcome::Failed => "failed before anything was changed",
+        Outcome::Stranded => "a person is needed now",
+        _ => outcome.word(),
+    };
+    format!("{word}{}", reason.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::samples;
+
+    /// Every outcome, for one service and for that one between two others.
+    #[test]
+    fn every_ending_says_what_serves() {
+        let mut said = Vec::new();
+        for outcome in Outcome::ALL {
+            let mut report = samples::ended(outcome);
+            said.push(verdict(&report, Dress::Plain));
+            report.services.insert(0, samples::service("worker", Outcome::Deployed));
+            report.services.push(samples::service("mailer", Outcome::Unchanged));
+            report.outcome = Outcome::worst(report.services.iter().map(|s| s.outcome)).unwrap();
+            said.push(verdict(&report, Dress::Plain));
+        }
+        insta::assert_snapshot!(said.join("\n"), @r#"
+        ✅ production: backend backend:42 serves 100 % — proven after 1 min 12 s
+        ✅ production: all 3 services serve what was asked for — 2 deployed, 1 unchanged
+        ✅ production: backend is unchanged — backend:41 already serves
+        ✅ production: all 3 services serve what was asked for — 1 deployed, 2 unchanged
+        📋 production: backend would change in 1 place — this is a plan, nothing was touched
+        ✅ production: 1 deployed, 1 unchanged, 1 planned
+        ✅ production: backend backend:41 serves and is healthy
+        ✅ production: all 3 services serve what was asked for — 1 deployed, 1 unchanged, 1 verified
+        ✅ production: backend is rolled back — backend:41 serves 100 %, proven after 1 min 12 s
+        ✅ production: all 3 services serve what was asked for — 1 deployed, 1 unchanged, 1 rolled-back
+        ⏩ production: nothing to do — no environment has a branch `docs`
+        ✅ production: 1 deployed, 1 unchanged, 1 skipped
+        ❌ production: nothing was changed — 2 problems to fix first; backend:41 serves, as before
+        ❌ production: backend was not started (backend:41 serves, as before) — 1 deployed, 1 unchanged
+        ❌ production: backend failed and was rolled back — backend:41 serves, as before
+        ❌ production: backend failed and was rolled back (backend:41 serves, as before) — 1 deployed, 1 unchanged
+        🚨 production: backend needs a person now: the new version failed, and so did the rollback — what serves now is not known
+        🚨 production: backend needs a person now: the new version failed, and so did the rollback (what serves now is not known) — 1 deployed, 1 unchanged
+        ⏩ production: backend was overtaken by a newer deployment, which was left alone — backend:43 serves
+        ⏩ production: backend was overtaken by a newer deployment, which was left alone (backend:43 serves) — 1 deployed, 1 unchanged
+        ❔ production: backend could not be judged: too little data — backend:41 serves, as before
+        ❔ production: backend could not be judged: too little data (backend:41 serves, as before) — 1 deployed, 1 unchanged
+        🛑 production: backend was cancelled — backend:41 serves, as before
+        🛑 production: backend was cancelled (backend:41 serves, as before) — 1 deployed, 1 unchanged
+        "#);
+    }
+}

@@ -1,1 +1,0 @@
-//! The shell: read, plan, walk, report; walks the undo; handles cancel.

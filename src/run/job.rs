@@ -1,0 +1,69 @@
+//! Everything a run is given. A rehearsal gives other doors and another builder, and nothing else differs.
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::action::files::RunnerFiles;
+use crate::action::{Context, Inputs};
+use crate::aws;
+use crate::image::Builder;
+use crate::report::RunReport;
+use crate::release::Outcome;
+use crate::sys::signal::Cancel;
+
+use super::Teller;
+
+/// What a run is given.
+pub struct Job {
+    /// What was asked for.
+    pub inputs: Inputs,
+    /// Where this runs.
+    pub context: Context,
+    /// HTTP, clock and environment.
+    pub doors: aws::Doors,
+    /// The wish to end early.
+    pub cancel: Cancel,
+    /// Who hears of what happens.
+    pub teller: Teller,
+    /// Who builds images; `None` means buildx.
+    pub builder: Option<Rc<dyn Builder>>,
+    /// The checked-out files.
+    pub workspace: PathBuf,
+    /// The runner's files for outputs, state and summary.
+    pub files: RunnerFiles,
+    /// Whether this happens on the embedded cloud.
+    pub rehearsal: bool,
+    /// The state as it was last written for the post step, so that it is written only when it changed.
+    pub saved: RefCell<Option<String>>,
+}
+
+impl Job {
+    /// A report of this run with nothing known yet.
+    pub(super) fn blank_report(&self) -> RunReport {
+        let mut report = RunReport::new(Outcome::Skipped, self.inputs.operation.word(), self.doors.clock.now());
+        report.run_url = self.context.run_url();
+        report.commit = self.context.commit().map(str::to_owned);
+        report.server_url = self.context.server_url.clone();
+        report.repository = self.context.repository.clone();
+        report.rehearsal = self.rehearsal;
+        report
+    }
+
+    /// The report with its end time.
+    pub(super) fn closed(&self, mut report: RunReport) -> RunReport {
+        report.finished = self.doors.clock.now();
+        report
+    }
+
+    /// How much of the time given is kept for the way back: a quarter, at most ten minutes (invariant I12).
+    pub(super) fn reserve(&self) -> Duration {
+        (self.inputs.timeout / 4).min(Duration::from_secs(600))
+    }
+
+    /// Whether a version that is not proven yet may be waited for.
+    pub(super) fn time_left(&self) -> bool {
+        self.doors.clock.elapsed() + self.reserve() < self.inputs.timeout
+    }
+}

@@ -1,0 +1,70 @@
+//! The shell: read, plan, walk, report; walks the undo; handles cancel. The order of things, and nothing else:
+//! what is decided is decided by the core, what is done is done by adapters.
+
+mod build;
+mod job;
+mod post;
+mod prepare;
+mod state;
+mod teller;
+mod undo;
+mod unit;
+mod walk;
+mod watch;
+
+use crate::action::Operation;
+use crate::problem::{Code, Problem};
+use crate::release::Outcome;
+use crate::report::RunReport;
+
+pub use job::Job;
+pub use post::post;
+pub use teller::{Teller, Tone};
+pub use unit::Unit;
+
+/// Runs the operation that `job` asks for, to its end, whatever that is.
+pub async fn run(job: &Job) -> RunReport {
+    let mut report = job.blank_report();
+    if let Some(reason) = withheld(job) {
+        report.outcome = Outcome::Skipped;
+        report.reason = Some(reason);
+        return job.closed(report);
+    }
+    let prepared = match prepare::prepare(job).await {
+        Ok(prepared) => prepared,
+        Err(stop) => return job.closed(stop.into_report(report)),
+    };
+    report.environment = Some(prepared.environment.clone());
+    report.problems.extend(prepared.problems);
+    let units = prepared.units;
+    let units = match operation(job) {
+        Operation::Plan => walk::plan_only(job, units),
+        _ => walk::deploy(job, &prepared.environment, units).await,
+    };
+    report.services = units.into_iter().map(Unit::into_report).collect();
+    report.outcome = Outcome::worst(report.services.iter().map(|s| s.outcome)).unwrap_or(Outcome::Skipped);
+    job.closed(report)
+}
+
+/// A pull request gets a plan, whatever the workflow asked for: what is not merged is not released.
+fn operation(job: &Job) -> Operation {
+    if job.context.is_pull_request() { Operation::Plan } else { job.inputs.operation }
+}
+
+fn withheld(job: &Job) -> Option<String> {
+    job.context.secrets_withheld().then(|| {
+        "GitHub gives no secrets and no OIDC token to this run (a fork or Dependabot), so nothing could be read or changed"
+            .to_owned()
+    })
+}
+
+/// Operations of the contract that this version cannot do are refused by name.
+fn refuse(operation: Operation) -> Option<Problem> {
+    match operation {
+        Operation::Deploy | Operation::Plan => None,
+        other => Some(
+            Problem::error(Code::Unsupported, format!("This version cannot do the operation `{}` yet.", other.word()))
+                .help("It can do: `deploy`, `plan`."),
+        ),
+    }
+}

@@ -1,0 +1,133 @@
+//! The post step: after a cancelled or crashed main step it makes sure that the way back was taken, and says what
+//! serves. After a main step that ended by itself it does nothing.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::action::OnCancel;
+use crate::problem::Problem;
+use crate::release::{Health, Observed, Outcome, Release, Rollout, Split, Version};
+use crate::report::RunReport;
+use crate::targets::{self, Target};
+
+use super::state::{self, Moved, State};
+use super::{Job, Unit, prepare};
+
+/// How long the confirmation may take: the runner gives post steps of a cancelled job about 45 s.
+const PATIENCE: Duration = Duration::from_secs(38);
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Confirms what serves after a main step that did not end by itself; `None` where there is nothing to confirm.
+pub async fn post(job: &Job) -> Option<RunReport> {
+    let state = state::load(&job.doors.variables)?;
+    if state.services.iter().all(|moved| moved.ended) {
+        return None;
+    }
+    let mut report = job.blank_report();
+    report.environment = Some(state.environment.clone());
+    match confirm_all(job, &state).await {
+        Ok(services) => report.services = services.into_iter().map(Unit::into_report).collect(),
+        Err(problems) => report.problems = problems,
+    }
+    report.outcome = Outcome::worst(report.services.iter().map(|s| s.outcome)).unwrap_or(Outcome::Stranded);
+    Some(job.closed(report))
+}
+
+async fn confirm_all(job: &Job, state: &State) -> Result<Vec<Unit>, Vec<Problem>> {
+    let declared = prepare::declared_for(job, &state.environment)?;
+    let (session, _) = prepare::session(job, &declared.environment).await.map_err(|problem| vec![problem])?;
+    let place = prepare::place(&session, &declared);
+    let targets = targets::all(&place, &declared.document.file, &declared.services)?;
+    let mut units = Vec::new();
+    for (service, target) in declared.services.iter().zip(targets) {
+        let open = state.services.iter().find(|moved| moved.service == service.name && !moved.ended);
+        if let Some(moved) = open {
+            let seen = target.observe().await.map_err(|problem| vec![problem.of(&service.name)])?;
+            let release = Release {
+                service: service.name.clone(),
+                environment: state.environment.clone(),
+                image: None,
+                definition: None,
+                commit: job.context.commit().map(str::to_owned),
+            };
+            let mut unit = Unit::new(service.clone(), target.clone(), release, seen);
+            confirm(job, &mut unit, target, moved).await;
+            units.push(unit);
+        }
+    }
+    Ok(units)
+}
+
+async fn confirm(job: &Job, unit: &mut Unit, target: Rc<dyn Target>, moved: &Moved) {
+    let rollout = moved.rollout.clone().or_else(|| in_flight(&unit.seen, moved));
+    let health = match &rollout {
+        Some(rollout) => target.probe(rollout).await.unwrap_or_else(|problem| Health::Unknown(problem.to_string())),
+        None => unit.seen.health.clone(),
+    };
+    let wanted_back = job.inputs.on_cancel == OnCancel::Rollback;
+    let watched = match (&health, back(unit, moved)) {
+        (Health::Progressing(_) | Health::Failing(_) | Health::Stopped(_) | Health::Unknown(_), Some(split)) if wanted_back => {
+            job.teller.line(Some(unit.name()), &format!("making sure that {} comes back", split.version.label));
+            target.route(&split).await.ok().or(rollout)
+        }
+        _ => rollout,
+    };
+    let health = match watched {
+        Some(watched) => settle(target.as_ref(), &watched, health).await,
+        None => health,
+    };
+    conclude(job, unit, &health);
+}
+
+fn in_flight(seen: &Observed, moved: &Moved) -> Option<Rollout> {
+    let flight = seen.in_flight.as_ref()?;
+    (Some(&flight.rollout.version) == moved.asked_for.as_ref()).then(|| flight.rollout.clone())
+}
+
+fn back(unit: &Unit, moved: &Moved) -> Option<Split> {
+    let id = moved.back_to.clone()?;
+    let seen = unit.seen.refuge().cloned().filter(|version| version.id == id);
+    let label = id.rsplit('/').next().unwrap_or(&id).to_owned();
+    let version = seen.unwrap_or(Version { id, label });
+    Some(Split { version, percent: 100, force: false, instead_of: moved.rollout.clone() })
+}
+
+async fn settle(target: &dyn Target, rollout: &Rollout, mut health: Health) -> Health {
+    let until = tokio::time::Instant::now() + PATIENCE;
+    while tokio::time::Instant::now() < until {
+        health = target.probe(rollout).await.unwrap_or_else(|problem| Health::Unknown(problem.to_string()));
+        if !matches!(health, Health::Progressing(_) | Health::RollingBack(_) | Health::Unknown(_)) {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    health
+}
+
+fn conclude(job: &Job, unit: &mut Unit, health: &Health) {
+    let now = job.doors.clock.now();
+    match health {
+        Health::Healthy(proof) => unit.succeeded(now, Outcome::Cancelled, proof),
+        Health::RolledBack(failure, to) => {
+            unit.returned(now, failure, to.clone());
+            unit.report.failure = None;
+            unit.report.outcome = Outcome::Cancelled;
+        }
+        Health::Superseded(by) => unit.end(now, Outcome::Superseded, &format!("a newer deployment took over: {by}")),
+        Health::RollingBack(_) | Health::Progressing(_) => {
+            let words = "still moving when the time of the post step was over; the provider goes on by itself";
+            unit.report.serves = None;
+            unit.report.evidence = words.into();
+            unit.end(now, Outcome::Cancelled, words);
+        }
+        Health::Failing(failure) | Health::Stopped(failure) | Health::RollbackFailed(failure) => {
+            unit.stranded(now, failure, "the way back did not succeed");
+        }
+        Health::Unknown(why) => {
+            unit.report.serves = None;
+            unit.report.evidence = format!("could not be read: {why}");
+            unit.end(now, Outcome::Cancelled, "what serves could not be read");
+        }
+    }
+    job.teller.line(Some(unit.name()), &unit.report.evidence.clone());
+}

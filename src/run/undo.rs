@@ -1,0 +1,149 @@
+//! The way back: after a failure, and after a cancel. Traffic first, then confirmation.
+
+use std::future::Future;
+use std::time::Duration;
+
+use futures::future::join_all;
+
+use crate::action::OnCancel;
+use crate::problem::{Code, Problem};
+use crate::release::{Failure, Outcome, Rollout, Split};
+use crate::rollback::{Undo, undo};
+use crate::strategy::Watching;
+use crate::sys::signal::Urgency;
+
+use super::unit::{Phase, Unit};
+use super::{Job, Tone, state};
+
+/// How long a request that is already on its way may take to answer after a cancel.
+const LAST_ANSWER: Duration = Duration::from_millis(1500);
+/// How long the requests of a cancelled run may take: the runner kills after 10 s.
+const LAST_WORDS: Duration = Duration::from_millis(4500);
+
+/// Does `work`, or drops it as soon as the run is cancelled: for reads.
+pub(super) async fn or_cancel<T>(job: &Job, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        done = work => Some(done),
+        () = job.cancel.reached(Urgency::Cancel) => None,
+    }
+}
+
+/// Does `work`; after a cancel its answer is still waited for, but not for long: for changes.
+pub(super) async fn unless_cancelled<T>(job: &Job, work: impl Future<Output = T>) -> Option<T> {
+    let patience = async {
+        job.cancel.reached(Urgency::Cancel).await;
+        tokio::time::sleep(LAST_ANSWER).await;
+    };
+    tokio::select! {
+        done = work => Some(done),
+        () = patience => None,
+    }
+}
+
+/// Takes one service back after `failure` and keeps watching until that is confirmed.
+pub(super) async fn back(job: &Job, unit: &mut Unit, failure: Failure) {
+    match undo(&unit.seen, unit.moving()) {
+        Undo::Nowhere => strand(job, unit, failure),
+        Undo::Route(split) => {
+            job.moment(unit, Tone::Bad, &format!("rolling back to {}", split.version.label));
+            match request(job, unit, &split).await {
+                Ok(rollout) => unit.move_to(job, rollout, Watching::Back(failure)),
+                Err(problem) => {
+                    unit.report.problems.push(problem);
+                    strand(job, unit, failure);
+                }
+            }
+        }
+    }
+}
+
+/// A rollback is asked for again and again while there is time: an error of the network is no reason to give up.
+async fn request(job: &Job, unit: &Unit, split: &Split) -> Result<Rollout, Problem> {
+    let (mut pause, started) = (Duration::from_secs(1), job.doors.clock.elapsed());
+    loop {
+        match unit.target.route(split).await {
+            Ok(rollout) => return Ok(rollout),
+            Err(problem) => {
+                let over = job.doors.clock.elapsed() > started + job.reserve() / 2;
+                if over || problem.code == Code::PermissionMissing || job.cancel.urgency() > Urgency::None {
+                    return Err(problem.of(unit.name()));
+                }
+                job.teller.tell(Some(unit.name()), Tone::Bad, &format!("the rollback was not accepted, asking again: {problem}"));
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(10));
+            }
+        }
+    }
+}
+
+/// Ends a service for which nobody can say that something healthy serves.
+pub(super) fn strand(job: &Job, unit: &mut Unit, failure: Failure) {
+    let (sentence, help) = match unit.seen.refuge() {
+        Some(version) => (
+            format!("The rollback of `{}` to {} did not succeed.", unit.name(), version.label),
+            "Look at the service now: its tasks and events say what is missing. Nothing more is done by this run.",
+        ),
+        None => (
+            format!("`{}` has no earlier version that completed, so there is nothing to roll back to.", unit.name()),
+            "This was its first deployment, or none ever completed. Fix the cause and deploy again.",
+        ),
+    };
+    job.teller.tell(Some(unit.name()), Tone::Bad, &sentence);
+    unit.report.problems.push(Problem::error(Code::RollbackFailed, sentence.clone()).help(help).of(unit.name()));
+    unit.stranded(job.doors.clock.now(), &failure, &sentence);
+}
+
+/// Ends a cancelled run: every rollout under way is taken back, or left to itself where that was wished.
+pub(super) async fn cancelled(job: &Job, environment: &str, units: &mut [Unit]) {
+    let leave = job.inputs.on_cancel == OnCancel::Leave;
+    let moved = units.iter().filter_map(state::moved).collect();
+    let mut open: Vec<&mut Unit> = units.iter_mut().filter(|unit| unit.phase != Phase::Done).collect();
+    job.teller.line(None, if leave { "cancelled: rollouts go on by themselves" } else { "cancelled: asking for rollbacks" });
+    let asks = join_all(open.iter().map(|unit| ask(unit, leave)));
+    let answers = tokio::time::timeout(LAST_WORDS, abandonable(job, asks)).await.ok().flatten();
+    for (index, unit) in open.iter_mut().enumerate() {
+        let answer = answers.as_ref().and_then(|answers| answers.get(index));
+        close(job, unit, leave, answer);
+    }
+    job.tell_all(&state::save_open(job, moved, environment));
+}
+
+async fn abandonable<T>(job: &Job, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        done = work => Some(done),
+        () = job.cancel.reached(Urgency::Abandon) => None,
+    }
+}
+
+async fn ask(unit: &Unit, leave: bool) -> Option<Result<Rollout, Problem>> {
+    let moved = matches!(unit.phase, Phase::Asked | Phase::Moving(_, Watching::Forward));
+    match undo(&unit.seen, unit.moving()) {
+        Undo::Route(split) if moved && !leave => Some(unit.target.route(&split).await),
+        _ => None,
+    }
+}
+
+fn close(job: &Job, unit: &mut Unit, leave: bool, answer: Option<&Option<Result<Rollout, Problem>>>) {
+    let before = super::walk::before(&unit.seen).to_owned();
+    let words = match (&unit.phase, answer) {
+        (Phase::Ready, _) => format!("cancelled before any change: {before} serves"),
+        (Phase::Moving(_, Watching::Back(_)), _) => format!("cancelled while {before} was coming back; the provider goes on with that"),
+        _ if leave => "cancelled; the rollout goes on by itself".to_owned(),
+        (_, Some(Some(Ok(_)))) => format!("cancelled; the rollback to {before} was requested and goes on by itself"),
+        (_, Some(Some(Err(problem)))) => format!("cancelled; the rollback to {before} was refused: {problem}"),
+        (_, Some(None)) => "cancelled; there is no earlier version to return to".to_owned(),
+        (_, None) => format!("cancelled; the rollback to {before} was sent, but no answer came in time"),
+    };
+    let unmoved = unit.phase == Phase::Ready;
+    unit.report.serves = unit.report.serves.take().filter(|_| unmoved);
+    unit.report.evidence = words.clone();
+    unit.report.problems.push(Problem::error(Code::Cancelled, format!("{}.", capital(&words))).of(unit.name()));
+    job.teller.tell(Some(unit.name()), Tone::Bad, &words);
+    unit.report.took = job.doors.clock.elapsed();
+    unit.end(job.doors.clock.now(), Outcome::Cancelled, &words);
+}
+
+fn capital(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}

@@ -1,0 +1,120 @@
+//! One service on its way through a run: what it is, what was seen, what is planned, how far it is.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::config::Service;
+use crate::plan::ServicePlan;
+use crate::problem::Problem;
+use crate::release::{Failure, Observed, Outcome, Proof, Release, Rollout, Version};
+use crate::report::ServiceReport;
+use crate::strategy::{self, Watching};
+use crate::targets::Target;
+
+/// How far a service is.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Phase {
+    /// Nothing was moved yet.
+    Ready,
+    /// A rollout was asked for and the answer is not in: it may have started or not.
+    Asked,
+    /// A rollout is under way.
+    Moving(Rollout, Watching),
+    /// It ended; the report says how.
+    Done,
+}
+
+/// One service of a run.
+pub struct Unit {
+    pub(super) service: Service,
+    pub(super) target: Rc<dyn Target>,
+    pub(super) release: Release,
+    pub(super) seen: Observed,
+    pub(super) plan: Option<ServicePlan>,
+    pub(super) phase: Phase,
+    /// When the phase began, on the run's clock.
+    pub(super) since: Duration,
+    /// The last words of progress that were told, so that they are told once.
+    pub(super) told: String,
+    pub(super) report: ServiceReport,
+}
+
+impl Unit {
+    pub(super) fn new(service: Service, target: Rc<dyn Target>, release: Release, seen: Observed) -> Self {
+        let mut report = ServiceReport::new(&service.name, Outcome::Skipped);
+        report.target = place(&service);
+        report.strategy = strategy::name(service.common.strategy).to_owned();
+        report.commit = release.commit.clone();
+        report.previous = seen.version.clone();
+        report.serves = seen.version.clone();
+        report.serves_digest = seen.digest.clone();
+        report.url = seen.url.clone();
+        Self { service, target, release, seen, plan: None, phase: Phase::Ready, since: Duration::ZERO, told: String::new(), report }
+    }
+
+    /// The rollout under way.
+    pub(super) fn moving(&self) -> Option<&Rollout> {
+        match &self.phase {
+            Phase::Moving(rollout, _) => Some(rollout),
+            _ => None,
+        }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.service.name
+    }
+
+    /// Ends with an outcome; what serves is what was seen before unless something else is said after.
+    pub(super) fn end(&mut self, at: Timestamp, outcome: Outcome, words: &str) {
+        self.phase = Phase::Done;
+        self.report.outcome = outcome;
+        self.report.moment(at, words);
+    }
+
+    /// The new version serves, proven.
+    pub(super) fn succeeded(&mut self, at: Timestamp, outcome: Outcome, proof: &Proof) {
+        self.report.serves = Some(proof.version.clone());
+        self.report.version = Some(proof.version.clone());
+        self.report.serves_digest = proof.digest.clone();
+        self.report.digest = self.report.digest.take().or_else(|| proof.digest.clone());
+        self.report.evidence = proof.evidence.clone();
+        self.end(at, outcome, &format!("proven: {}", proof.evidence));
+    }
+
+    /// The previous version serves again.
+    pub(super) fn returned(&mut self, at: Timestamp, failure: &Failure, to: Option<Version>) {
+        self.report.failure = Some(failure.clone());
+        self.report.serves = to.or_else(|| self.seen.refuge().cloned());
+        let label = self.report.serves.as_ref().map_or("the previous version", |version| &version.label).to_owned();
+        self.report.evidence = format!("rolled back, confirmed: {label} serves");
+        self.end(at, Outcome::Failed, &format!("rolled back, confirmed: {label} serves"));
+    }
+
+    /// Nobody knows that anything healthy serves: a person is needed.
+    pub(super) fn stranded(&mut self, at: Timestamp, failure: &Failure, why: &str) {
+        self.report.failure = Some(failure.clone());
+        self.report.serves = None;
+        self.report.evidence = why.to_owned();
+        self.end(at, Outcome::Stranded, why);
+    }
+
+    /// It ended before anything was moved.
+    pub(super) fn refused(&mut self, at: Timestamp, outcome: Outcome, problem: Problem) {
+        self.end(at, outcome, "stopped before any change");
+        self.report.problems.push(problem);
+    }
+
+    pub(super) fn into_report(self) -> ServiceReport {
+        self.report
+    }
+}
+
+fn place(service: &Service) -> String {
+    let word = |key: &str| match service.settings.get(key).map(|node| node.to_value()) {
+        Some(serde_json::Value::String(text)) => text,
+        _ => String::new(),
+    };
+    format!("{} {}/{}", service.target, word("cluster"), word("service"))
+}

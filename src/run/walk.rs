@@ -1,0 +1,163 @@
+//! The walk: plans are made, steps are taken, rollouts are watched. All services move together.
+
+use futures::future::join_all;
+
+use crate::plan::{self, Start};
+use crate::problem::Problem;
+use crate::release::{Health, Observed, Outcome, Rollout, Split, Version};
+use crate::strategy::Watching;
+use crate::sys::signal::Urgency;
+
+use super::unit::{Phase, Unit};
+use super::{Job, Tone, state, undo, watch};
+
+/// Makes the plan and stops there.
+pub(super) fn plan_only(job: &Job, mut units: Vec<Unit>) -> Vec<Unit> {
+    make_plans(job, &mut units);
+    let now = job.doors.clock.now();
+    for unit in units.iter_mut().filter(|unit| unit.phase == Phase::Ready) {
+        unit.end(now, Outcome::Planned, "planned; nothing was changed");
+    }
+    units
+}
+
+/// Brings every unit to its end, whatever that is.
+pub(super) async fn deploy(job: &Job, environment: &str, mut units: Vec<Unit>) -> Vec<Unit> {
+    make_plans(job, &mut units);
+    unchanged(job, &mut units);
+    if job.cancel.urgency() == Urgency::None {
+        stage(job, &mut units).await;
+    }
+    start(job, environment, &mut units).await;
+    watch::until_done(job, environment, &mut units).await;
+    job.tell_all(&state::save(job, environment, &units));
+    units
+}
+
+fn make_plans(job: &Job, units: &mut [Unit]) {
+    let now = job.doors.clock.now();
+    for unit in units {
+        let made = unit.target.changes(&unit.release, &unit.seen).and_then(|changes| {
+            plan::service(unit.name(), unit.service.common.strategy, unit.target.traffic(), changes, &unit.seen).map_err(|p| vec![p])
+        });
+        match made {
+            Ok(plan) => {
+                job.teller.line(Some(unit.name()), &plan::explain(&plan));
+                unit.report.changes = plan.changes.clone();
+                unit.plan = Some(plan);
+            }
+            Err(problems) => {
+                unit.end(now, Outcome::Invalid, "stopped before any change");
+                unit.report.problems.extend(problems);
+            }
+        }
+    }
+}
+
+fn unchanged(job: &Job, units: &mut [Unit]) {
+    let now = job.doors.clock.now();
+    for unit in units.iter_mut().filter(|unit| starts(unit, |start| *start == Start::Unchanged)) {
+        if let Health::Healthy(proof) = unit.seen.health.clone() {
+            unit.succeeded(now, Outcome::Unchanged, &proof);
+        }
+    }
+}
+
+fn starts(unit: &Unit, is: impl Fn(&Start) -> bool) -> bool {
+    unit.phase == Phase::Ready && unit.plan.as_ref().is_some_and(|plan| is(&plan.start))
+}
+
+/// Makes the new versions exist. Nobody notices yet, so an error here ends a service with nothing changed.
+async fn stage(job: &Job, units: &mut [Unit]) {
+    let fresh: Vec<&mut Unit> = units.iter_mut().filter(|unit| starts(unit, |start| matches!(start, Start::Fresh { .. }))).collect();
+    let staged = join_all(fresh.iter().map(|unit| unit.target.stage(&unit.release, &unit.seen))).await;
+    for (unit, staged) in fresh.into_iter().zip(staged) {
+        let now = job.doors.clock.now();
+        match staged {
+            Ok(version) => {
+                unit.report.moment(now, format!("version {} is ready", version.label));
+                job.teller.line(Some(unit.name()), &format!("version {} is ready", version.label));
+                unit.report.version = Some(version);
+            }
+            Err(problem) => fail_unmoved(unit, now, problem),
+        }
+    }
+}
+
+/// The service was not touched: what served before serves still.
+fn fail_unmoved(unit: &mut Unit, now: jiff::Timestamp, problem: Problem) {
+    let outcome = if problem.code.is_users() { Outcome::Invalid } else { Outcome::Failed };
+    unit.report.evidence = "nothing was moved".into();
+    unit.refused(now, outcome, problem);
+}
+
+/// Moves traffic, or takes up a rollout that an earlier try began. The state is saved before and after, so that a
+/// run that dies in between leaves a trace for the post step.
+async fn start(job: &Job, environment: &str, units: &mut [Unit]) {
+    for unit in units.iter_mut() {
+        match unit.plan.as_ref().map(|plan| plan.start.clone()) {
+            Some(Start::Adopt(rollout)) if unit.phase == Phase::Ready => adopt(job, unit, rollout),
+            Some(Start::Fresh { .. }) if unit.phase == Phase::Ready && job.cancel.urgency() == Urgency::None => unit.phase = Phase::Asked,
+            _ => {}
+        }
+    }
+    job.tell_all(&state::save(job, environment, units));
+    let mut asked: Vec<&mut Unit> = units.iter_mut().filter(|unit| unit.phase == Phase::Asked).collect();
+    let moves = join_all(asked.iter().map(|unit| async { unit.target.route(&split(unit)).await }));
+    let answers = undo::unless_cancelled(job, moves).await;
+    let Some(answers) = answers else { return };
+    for (unit, answer) in asked.iter_mut().zip(answers) {
+        routed(job, unit, answer);
+    }
+    job.tell_all(&state::save(job, environment, units));
+}
+
+fn adopt(job: &Job, unit: &mut Unit, rollout: Rollout) {
+    let now = job.doors.clock.now();
+    unit.report.version = Some(Version { id: rollout.version.clone(), label: rollout.label.clone() });
+    unit.report.moment(now, "took up the rollout that an earlier run began");
+    unit.move_to(job, rollout, Watching::Forward);
+}
+
+fn split(unit: &Unit) -> Split {
+    let version = unit.report.version.clone().unwrap_or_else(|| Version { id: String::new(), label: String::new() });
+    let force = unit.plan.as_ref().is_some_and(|plan| plan.start == Start::Fresh { again: true });
+    Split { version, percent: 100, force, instead_of: None }
+}
+
+fn routed(job: &Job, unit: &mut Unit, answer: Result<Rollout, Problem>) {
+    let now = job.doors.clock.now();
+    match answer {
+        Ok(rollout) => {
+            let words = format!("rollout of {} started ({})", rollout.label, rollout.ids.first().map_or("no id", String::as_str));
+            job.teller.line(Some(unit.name()), &words);
+            unit.report.moment(now, words);
+            unit.move_to(job, rollout, Watching::Forward);
+        }
+        Err(problem) => fail_unmoved(unit, now, problem),
+    }
+}
+
+impl Unit {
+    pub(super) fn move_to(&mut self, job: &Job, rollout: Rollout, watching: Watching) {
+        self.phase = Phase::Moving(rollout, watching);
+        self.since = job.doors.clock.elapsed();
+    }
+}
+
+impl Job {
+    pub(super) fn tell_all(&self, problems: &[Problem]) {
+        problems.iter().for_each(|problem| self.teller.problem(problem));
+    }
+
+    /// Tells a moment and keeps it for the timeline.
+    pub(super) fn moment(&self, unit: &mut Unit, tone: Tone, words: &str) {
+        self.teller.tell(Some(unit.name()), tone, words);
+        unit.report.moment(self.doors.clock.now(), words);
+    }
+}
+
+/// What was running before, for sentences.
+pub(super) fn before(seen: &Observed) -> &str {
+    seen.refuge().map_or("nothing", |version| &version.label)
+}

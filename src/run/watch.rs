@@ -1,0 +1,130 @@
+//! One poll loop for all services: look, judge, act on the verdict. A read error is neither healthy nor failed.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+
+use crate::problem::{Code, Problem};
+use crate::release::{Failure, Health, Outcome, Progress, Rollout};
+use crate::strategy::{Verdict, Watching, judge};
+use crate::sys::signal::Urgency;
+
+use super::unit::{Phase, Unit};
+use super::{Job, Tone, state, undo};
+
+/// Time between two looks; a tenth of jitter keeps many runs of one account apart.
+const PAUSE: Duration = Duration::from_secs(2);
+/// The longest pause after reads that failed.
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// Looks at all rollouts until every one has ended, or the run is cancelled.
+pub(super) async fn until_done(job: &Job, environment: &str, units: &mut [Unit]) {
+    let mut pause = PAUSE;
+    while units.iter().any(|unit| matches!(unit.phase, Phase::Moving(..) | Phase::Asked)) {
+        let looked = undo::or_cancel(job, look(units)).await;
+        let Some(looks) = looked.filter(|_| job.cancel.urgency() == Urgency::None) else {
+            return undo::cancelled(job, environment, units).await;
+        };
+        let failed = looks.iter().any(|(_, look)| look.is_err());
+        for (index, look) in looks {
+            step(job, &mut units[index], look).await;
+        }
+        job.tell_all(&state::save(job, environment, units));
+        pause = if failed { (pause * 2).min(LONGEST) } else { PAUSE };
+        if units.iter().any(|unit| matches!(unit.phase, Phase::Moving(..))) {
+            let _ = undo::or_cancel(job, tokio::time::sleep(jittered(pause))).await;
+        }
+    }
+}
+
+fn jittered(pause: Duration) -> Duration {
+    pause.mul_f64(0.9 + 0.2 * fastrand::f64())
+}
+
+/// One look at every rollout, all in one breath so that their reads can share requests.
+async fn look(units: &[Unit]) -> Vec<(usize, Result<Health, Problem>)> {
+    let moving = units.iter().enumerate().filter_map(|(index, unit)| match &unit.phase {
+        Phase::Moving(rollout, _) => Some(async move { (index, unit.target.probe(rollout).await) }),
+        _ => None,
+    });
+    join_all(moving).await
+}
+
+async fn step(job: &Job, unit: &mut Unit, look: Result<Health, Problem>) {
+    let Phase::Moving(rollout, watching) = unit.phase.clone() else { return };
+    let health = match look {
+        Ok(health) => health,
+        Err(problem) => {
+            tell_once(job, unit, &format!("could not be read, looking again: {problem}"));
+            Health::Unknown(problem.to_string())
+        }
+    };
+    if let Health::Progressing(progress) = &health {
+        tell_progress(job, unit, progress);
+    }
+    let time_left = match watching {
+        Watching::Forward => job.time_left(),
+        Watching::Back(_) => job.doors.clock.elapsed() < unit.since + job.reserve(),
+    };
+    act(job, unit, &rollout, judge(&watching, &health, time_left)).await;
+}
+
+async fn act(job: &Job, unit: &mut Unit, rollout: &Rollout, verdict: Verdict) {
+    let now = job.doors.clock.now();
+    unit.report.took = job.doors.clock.elapsed();
+    match verdict {
+        Verdict::Wait => {}
+        Verdict::Succeeded(proof) => {
+            job.teller.tell(Some(unit.name()), Tone::Good, &format!("{} serves: {}", proof.version.label, proof.evidence));
+            unit.succeeded(now, Outcome::Deployed, &proof);
+        }
+        Verdict::FollowBack(failure) => {
+            tell_failure(job, unit, &failure);
+            job.moment(unit, Tone::Bad, "the provider is rolling back by itself");
+            unit.move_to(job, rollout.clone(), Watching::Back(failure));
+        }
+        Verdict::Undo(failure) => {
+            tell_failure(job, unit, &failure);
+            undo::back(job, unit, failure).await;
+        }
+        Verdict::Returned(failure, to) => {
+            unit.returned(now, &failure, to);
+            job.teller.tell(Some(unit.name()), Tone::Bad, &unit.report.evidence.clone());
+        }
+        Verdict::Stranded(failure) => undo::strand(job, unit, failure),
+        Verdict::Superseded(by) => superseded(job, unit, &by),
+    }
+}
+
+fn superseded(job: &Job, unit: &mut Unit, by: &str) {
+    let sentence = format!("A newer deployment took over ({by}); it is left alone.");
+    job.teller.tell(Some(unit.name()), Tone::Bad, &sentence);
+    unit.report.serves = None;
+    unit.report.evidence = sentence.clone();
+    unit.report.problems.push(Problem::error(Code::Superseded, sentence).of(unit.name()).help("Look at the run that started it."));
+    unit.end(job.doors.clock.now(), Outcome::Superseded, "superseded by a newer deployment");
+}
+
+fn tell_failure(job: &Job, unit: &mut Unit, failure: &Failure) {
+    job.moment(unit, Tone::Bad, &format!("failed: {}", failure.problem.sentence));
+    for line in &failure.logs {
+        job.teller.outside(unit.name(), &line.text);
+    }
+}
+
+fn tell_progress(job: &Job, unit: &mut Unit, progress: &Progress) {
+    for event in &progress.events {
+        job.teller.outside(unit.name(), event);
+        unit.report.moment(job.doors.clock.now(), event.clone());
+    }
+    let failed = if progress.failed > 0 { format!(", {} failed", progress.failed) } else { String::new() };
+    let words = format!("{}: {} of {} run, {} start{failed}", progress.stage, progress.running, progress.desired, progress.pending);
+    tell_once(job, unit, &words);
+}
+
+fn tell_once(job: &Job, unit: &mut Unit, words: &str) {
+    if unit.told != words {
+        job.teller.tell(Some(unit.name()), Tone::Plain, words);
+        unit.told = words.to_owned();
+    }
+}

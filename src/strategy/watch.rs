@@ -1,0 +1,145 @@
+//! What one look at a rollout means: wait, done, or take it back. Only proof ends in success, and time never does.
+
+use crate::problem::{Code, Problem};
+use crate::release::{Failure, Health, Proof, Version};
+
+/// Which way a service is moving.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Watching {
+    /// Towards the new version.
+    Forward,
+    /// Back to the previous one, because of this.
+    Back(Failure),
+}
+
+/// What to do next.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// Look again.
+    Wait,
+    /// The new version serves, proven.
+    Succeeded(Proof),
+    /// The new version failed and nobody is taking it back: we must.
+    Undo(Failure),
+    /// The provider is taking it back by itself: watch that.
+    FollowBack(Failure),
+    /// The previous version serves again, which is confirmed.
+    Returned(Failure, Option<Version>),
+    /// The way back failed too.
+    Stranded(Failure),
+    /// A newer rollout took over; it is left alone.
+    Superseded(String),
+}
+
+/// Judges one look. `time_left` is false once the deadline of the direction we move in has passed.
+pub fn judge(watching: &Watching, health: &Health, time_left: bool) -> Verdict {
+    match watching {
+        Watching::Forward => forward(health, time_left),
+        Watching::Back(cause) => back(cause, health, time_left),
+    }
+}
+
+fn forward(health: &Health, time_left: bool) -> Verdict {
+    match health {
+        Health::Healthy(proof) => Verdict::Succeeded(proof.clone()),
+        Health::Failing(failure) | Health::Stopped(failure) => Verdict::Undo(failure.clone()),
+        Health::RollingBack(failure) => Verdict::FollowBack(failure.clone()),
+        Health::RolledBack(failure, to) => Verdict::Returned(failure.clone(), to.clone()),
+        Health::RollbackFailed(failure) => Verdict::Stranded(failure.clone()),
+        Health::Superseded(by) => Verdict::Superseded(by.clone()),
+        Health::Progressing(_) | Health::Unknown(_) if time_left => Verdict::Wait,
+        Health::Progressing(progress) => Verdict::Undo(late(&format!(
+            "{} of {} copies ran and {} had failed",
+            progress.running, progress.desired, progress.failed
+        ))),
+        Health::Unknown(why) => Verdict::Undo(late(why)),
+    }
+}
+
+fn back(cause: &Failure, health: &Health, time_left: bool) -> Verdict {
+    match health {
+        Health::Healthy(proof) => Verdict::Returned(cause.clone(), Some(proof.version.clone())),
+        Health::RolledBack(_, to) => Verdict::Returned(cause.clone(), to.clone()),
+        // A rollback that is itself given up, or stopped by a person, leaves nobody in charge.
+        Health::Failing(_) | Health::Stopped(_) | Health::RollbackFailed(_) => {
+            Verdict::Stranded(cause.clone())
+        }
+        Health::Superseded(by) => Verdict::Superseded(by.clone()),
+        Health::RollingBack(_) | Health::Progressing(_) | Health::Unknown(_) if time_left => Verdict::Wait,
+        Health::RollingBack(_) | Health::Progressing(_) | Health::Unknown(_) => {
+            Verdict::Stranded(cause.clone())
+        }
+    }
+}
+
+fn late(state: &str) -> Failure {
+    let problem = Problem::error(Code::TimedOut, "The new version was not healthy within the time given.")
+        .cause(state)
+        .help("If it only needs longer, raise the input `timeout`; else look at its logs and health checks.");
+    Failure { problem, exit_code: None, logs: Vec::new(), permanent: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::release::Progress;
+
+    fn failure() -> Failure {
+        let problem = Problem::error(Code::ContainerExited, "It exits.");
+        Failure { problem, exit_code: Some(3), logs: Vec::new(), permanent: true }
+    }
+
+    fn proof() -> Proof {
+        let version = Version { id: "arn".into(), label: "app:2".into() };
+        Proof { version, digest: None, evidence: "seen".into() }
+    }
+
+    fn all() -> Vec<Health> {
+        vec![
+            Health::Healthy(proof()),
+            Health::Progressing(Progress::default()),
+            Health::Failing(failure()),
+            Health::RollingBack(failure()),
+            Health::RolledBack(failure(), None),
+            Health::RollbackFailed(failure()),
+            Health::Stopped(failure()),
+            Health::Superseded("x".into()),
+            Health::Unknown("?".into()),
+        ]
+    }
+
+    #[test]
+    fn only_proof_succeeds_and_time_never_does() {
+        for health in all() {
+            for time_left in [true, false] {
+                let verdict = judge(&Watching::Forward, &health, time_left);
+                assert_eq!(
+                    matches!(verdict, Verdict::Succeeded(_)),
+                    matches!(health, Health::Healthy(_)),
+                    "{health:?}"
+                );
+                assert!(time_left || verdict != Verdict::Wait, "{health:?} waits for ever");
+            }
+        }
+    }
+
+    #[test]
+    fn the_way_back_ends_confirmed_stranded_or_superseded() {
+        for health in all() {
+            let verdict = judge(&Watching::Back(failure()), &health, false);
+            let fine =
+                matches!(verdict, Verdict::Returned(..) | Verdict::Stranded(_) | Verdict::Superseded(_));
+            assert!(fine, "{health:?} gives {verdict:?}");
+        }
+        let still = judge(&Watching::Back(failure()), &Health::RollingBack(failure()), true);
+        assert_eq!(still, Verdict::Wait);
+    }
+
+    #[test]
+    fn a_newer_rollout_is_left_alone_in_both_directions() {
+        let newer = Health::Superseded("ecs-svc/9".into());
+        for watching in [Watching::Forward, Watching::Back(failure())] {
+            assert_eq!(judge(&watching, &newer, true), Verdict::Superseded("ecs-svc/9".into()));
+        }
+    }
+}

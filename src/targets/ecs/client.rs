@@ -1,0 +1,150 @@
+//! Effects on ECS, one function a call; answers are the raw JSON that AWS wrote. No decision is taken here.
+
+use std::fmt;
+
+use aws_config::SdkConfig;
+use aws_sdk_ecs::types::{
+    DesiredStatus, ServiceField, SortOrder, StopServiceDeploymentStopType, TaskDefinitionField,
+    TaskDefinitionStatus,
+};
+use aws_smithy_types::retry::RetryConfig;
+use serde_json::Value;
+
+use super::raw::{Captured, send_raw};
+use super::refusal::{Refusal, refusal};
+use crate::problem::{Code, Problem};
+
+/// The ECS of one account and region.
+#[derive(Clone)]
+pub struct Client {
+    ecs: aws_sdk_ecs::Client,
+    region: String,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("region", &self.region).finish_non_exhaustive()
+    }
+}
+
+/// Sends a customised call and answers the raw JSON.
+macro_rules! raw {
+    ($operation:literal, $call:expr) => {{
+        let answer = Captured::default();
+        match $call.interceptor(answer.clone()).send().await {
+            Ok(_) => answer.json().ok_or_else(|| not_json($operation)),
+            Err(error) => Err(refusal($operation, &error)),
+        }
+    }};
+}
+
+/// No retry by the SDK: a change is only asked for again after a look at what became of it.
+fn once() -> aws_sdk_ecs::config::Builder {
+    aws_sdk_ecs::Config::builder().retry_config(RetryConfig::disabled())
+}
+
+fn not_json(operation: &str) -> Refusal {
+    let problem = Problem::error(Code::ProviderError, format!("The answer of {operation} is not JSON."));
+    Refusal { aws: String::new(), unsure: true, problem }
+}
+
+type Answer = Result<Value, Refusal>;
+
+impl Client {
+    /// A client from a configuration that says credentials, region, retries and transport.
+    pub fn new(config: &SdkConfig) -> Self {
+        let region = config.region().map(ToString::to_string).unwrap_or_default();
+        Self { ecs: aws_sdk_ecs::Client::new(config), region }
+    }
+
+    /// The region that is asked; empty when none is configured.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// DescribeServices: at most 10 names of one cluster.
+    pub async fn describe_services(&self, cluster: &str, services: Vec<String>) -> Answer {
+        let call = self.ecs.describe_services().cluster(cluster).set_services(Some(services));
+        raw!("ecs:DescribeServices", call.include(ServiceField::Tags).customize())
+    }
+
+    /// DescribeServiceDeployments: at most 20 ARNs.
+    pub async fn describe_service_deployments(&self, arns: Vec<String>) -> Answer {
+        let call = self.ecs.describe_service_deployments().set_service_deployment_arns(Some(arns));
+        raw!("ecs:DescribeServiceDeployments", call.customize())
+    }
+
+    /// DescribeServiceRevisions: at most 20 ARNs.
+    pub async fn describe_service_revisions(&self, arns: Vec<String>) -> Answer {
+        let call = self.ecs.describe_service_revisions().set_service_revision_arns(Some(arns));
+        raw!("ecs:DescribeServiceRevisions", call.customize())
+    }
+
+    /// ListServiceDeployments, the newest page (up to 20).
+    pub async fn list_service_deployments(&self, cluster: &str, service: &str) -> Answer {
+        let call = self.ecs.list_service_deployments().cluster(cluster).service(service).max_results(20);
+        raw!("ecs:ListServiceDeployments", call.customize())
+    }
+
+    /// DescribeTaskDefinition with its tags, by ARN, `family:revision` or family (newest ACTIVE).
+    pub async fn describe_task_definition(&self, id: &str) -> Answer {
+        let call = self.ecs.describe_task_definition().task_definition(id).include(TaskDefinitionField::Tags);
+        raw!("ecs:DescribeTaskDefinition", call.customize())
+    }
+
+    /// ListTaskDefinitions: up to `most` ACTIVE revisions of a family, newest first.
+    pub async fn list_task_definitions(&self, family: &str, most: i32) -> Answer {
+        let call = self
+            .ecs
+            .list_task_definitions()
+            .family_prefix(family)
+            .status(TaskDefinitionStatus::Active)
+            .sort(SortOrder::Desc)
+            .max_results(most);
+        raw!("ecs:ListTaskDefinitions", call.customize())
+    }
+
+    /// RegisterTaskDefinition with `definition` word for word. Never repeated by itself.
+    pub async fn register_task_definition(&self, definition: &Value) -> Answer {
+        let call = self.ecs.register_task_definition().customize().config_override(once());
+        raw!("ecs:RegisterTaskDefinition", call.mutate_request(send_raw(definition)))
+    }
+
+    /// UpdateService with a task definition and nothing else. Never repeated by itself.
+    pub async fn update_service(
+        &self,
+        cluster: &str,
+        service: &str,
+        definition: &str,
+        force: bool,
+    ) -> Answer {
+        let call = self.ecs.update_service().cluster(cluster).service(service).task_definition(definition);
+        let call = if force { call.force_new_deployment(true) } else { call };
+        raw!("ecs:UpdateService", call.customize().config_override(once()))
+    }
+
+    /// StopServiceDeployment with a rollback.
+    pub async fn stop_service_deployment(&self, arn: &str) -> Answer {
+        let call = self.ecs.stop_service_deployment().service_deployment_arn(arn);
+        let call = call.stop_type(StopServiceDeploymentStopType::Rollback);
+        raw!("ecs:StopServiceDeployment", call.customize())
+    }
+
+    /// ListTasks of a service; stopped ones must be asked for (they stay visible for about an hour).
+    pub async fn list_tasks(&self, cluster: &str, service: &str, stopped: bool) -> Answer {
+        let status = if stopped { DesiredStatus::Stopped } else { DesiredStatus::Running };
+        let call = self.ecs.list_tasks().cluster(cluster).service_name(service).desired_status(status);
+        raw!("ecs:ListTasks", call.customize())
+    }
+
+    /// DescribeTasks: at most 100 ARNs of one cluster.
+    pub async fn describe_tasks(&self, cluster: &str, tasks: Vec<String>) -> Answer {
+        let call = self.ecs.describe_tasks().cluster(cluster).set_tasks(Some(tasks));
+        raw!("ecs:DescribeTasks", call.customize())
+    }
+
+    /// DescribeClusters of one cluster.
+    pub async fn describe_cluster(&self, cluster: &str) -> Answer {
+        raw!("ecs:DescribeClusters", self.ecs.describe_clusters().clusters(cluster).customize())
+    }
+}

@@ -1,0 +1,225 @@
+//! Reads of many services in few calls: whoever asks at the same moment shares a call. No caching, no waiting.
+//!
+//! The callers are expected to ask together (all in one `join_all`); the first one lets the others add their
+//! question before it sends. Budget: aws.md §1.7 and the issue's ≤ 3 reads per second for 50 services.
+
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::oneshot;
+use tokio::task::yield_now;
+use tokio::time::Instant;
+
+use super::client::Client;
+use super::read::{self, Revision, Service, ServiceDeployment};
+use super::refusal::Refusal;
+
+/// How often the first caller steps back before it sends.
+const PATIENCE: usize = 3;
+/// Guesses (reads that nothing hints at) are allowed this often, over all services.
+const GUESS_EVERY: Duration = Duration::from_secs(10);
+
+/// What one call answers for one key; `None` when AWS knows nothing of it.
+type Found = Result<Option<Value>, Refusal>;
+type Question = (String, oneshot::Sender<Found>);
+
+/// The shared reads of one account and region.
+#[derive(Debug)]
+pub struct Loader {
+    client: Client,
+    services: RefCell<Vec<Question>>,
+    deployments: RefCell<Vec<Question>>,
+    revisions: RefCell<Vec<Question>>,
+    guess_at: Cell<Option<Instant>>,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Services,
+    Deployments,
+    Revisions,
+}
+
+/// Whoever gives up while others wait for it wakes them, so that one of them asks instead.
+struct Leader<'a>(&'a RefCell<Vec<Question>>);
+
+impl Drop for Leader<'_> {
+    fn drop(&mut self) {
+        self.0.borrow_mut().clear();
+    }
+}
+
+impl Loader {
+    /// Shared reads over `client`.
+    pub fn new(client: Client) -> Self {
+        let (services, deployments, revisions) = Default::default();
+        Self { client, services, deployments, revisions, guess_at: Cell::new(None) }
+    }
+
+    /// The client beneath.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// One service; `None` when AWS does not know it.
+    pub async fn service(&self, cluster: &str, name: &str) -> Result<Option<Service>, Refusal> {
+        let found = self.ask(Kind::Services, format!("{cluster}\n{name}")).await?;
+        Ok(found.as_ref().map(Service::read))
+    }
+
+    /// One service deployment; `None` when AWS does not know it (yet).
+    pub async fn deployment(&self, arn: &str) -> Result<Option<ServiceDeployment>, Refusal> {
+        let found = self.ask(Kind::Deployments, arn.to_owned()).await?;
+        Ok(found.as_ref().map(ServiceDeployment::read))
+    }
+
+    /// One service revision; `None` when AWS does not know it (older than 90 days).
+    pub async fn revision(&self, arn: &str) -> Result<Option<Revision>, Refusal> {
+        let found = self.ask(Kind::Revisions, arn.to_owned()).await?;
+        Ok(found.as_ref().map(Revision::read))
+    }
+
+    /// Whether a read that nothing hints at fits the budget now; taking it uses it up.
+    pub fn may_guess(&self) -> bool {
+        let now = Instant::now();
+        let free = self.guess_at.get().is_none_or(|at| now >= at);
+        if free {
+            self.guess_at.set(Some(now + GUESS_EVERY));
+        }
+        free
+    }
+
+    fn queue(&self, kind: Kind) -> &RefCell<Vec<Question>> {
+        match kind {
+            Kind::Services => &self.services,
+            Kind::Deployments => &self.deployments,
+            Kind::Revisions => &self.revisions,
+        }
+    }
+
+    async fn ask(&self, kind: Kind, key: String) -> Found {
+        let queue = self.queue(kind);
+        loop {
+            let (answer, wait) = oneshot::channel();
+            let first = queue.borrow().is_empty();
+            queue.borrow_mut().push((key.clone(), answer));
+            if first {
+                self.lead(kind).await;
+            }
+            // The one that led was dropped before it sent: ask again.
+            if let Ok(found) = wait.await {
+                return found;
+            }
+        }
+    }
+
+    async fn lead(&self, kind: Kind) {
+        let queue = self.queue(kind);
+        let leader = Leader(queue);
+        for _ in 0..PATIENCE {
+            yield_now().await;
+        }
+        let asked = queue.take();
+        drop(leader);
+        self.send(kind, asked).await;
+    }
+
+    async fn send(&self, kind: Kind, asked: Vec<Question>) {
+        let mut rest = asked;
+        while !rest.is_empty() {
+            let (group, others) = next_group(kind, rest);
+            rest = others;
+            let keys = unique(&group);
+            let answer = match kind {
+                Kind::Services => self.services_of(&keys).await,
+                Kind::Deployments => self.client.describe_service_deployments(keys).await,
+                Kind::Revisions => self.client.describe_service_revisions(keys).await,
+            };
+            for (key, wait) in group {
+                let found = answer.clone().map(|value| pick(kind, &value, &key));
+                // Nobody may be waiting any more; that is its own business.
+                let _ = wait.send(found);
+            }
+        }
+    }
+
+    async fn services_of(&self, keys: &[String]) -> Result<Value, Refusal> {
+        let cluster = keys.first().map_or("", |key| cluster_of(key));
+        let names = keys.iter().filter_map(|key| key.split_once('\n')).map(|(_, name)| name.to_owned());
+        self.client.describe_services(cluster, names.collect()).await
+    }
+}
+
+fn cluster_of(key: &str) -> &str {
+    key.split_once('\n').map_or("", |(cluster, _)| cluster)
+}
+
+/// The questions that fit one call (same cluster; 10 services, 20 of the others), and those that do not.
+fn next_group(kind: Kind, asked: Vec<Question>) -> (Vec<Question>, Vec<Question>) {
+    let most = if matches!(kind, Kind::Services) { 10 } else { 20 };
+    let cluster = asked.first().map(|(key, _)| cluster_of(key).to_owned()).unwrap_or_default();
+    let (mut group, mut rest): (Vec<Question>, Vec<Question>) = (Vec::new(), Vec::new());
+    for question in asked {
+        let known = group.iter().any(|(key, _)| *key == question.0);
+        let fits = known || unique(&group).len() < most;
+        if fits && cluster_of(&question.0) == cluster { &mut group } else { &mut rest }.push(question);
+    }
+    (group, rest)
+}
+
+fn unique(group: &[Question]) -> Vec<String> {
+    let mut keys: Vec<String> = group.iter().map(|(key, _)| key.clone()).collect();
+    keys.sort();
+    keys.dedup();
+    keys
+}
+
+fn pick(kind: Kind, answer: &Value, key: &str) -> Option<Value> {
+    let (members, fields, wanted): (_, &[&str], _) = match kind {
+        Kind::Services => {
+            let name = key.split_once('\n').map_or(key, |(_, name)| name);
+            ("services", &["serviceName", "serviceArn"], name)
+        }
+        Kind::Deployments => ("serviceDeployments", &["serviceDeploymentArn"], key),
+        Kind::Revisions => ("serviceRevisions", &["serviceRevisionArn"], key),
+    };
+    let fits = |member: &&Value| fields.iter().any(|field| member[field] == wanted);
+    read::list(answer, members).iter().find(fits).cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn questions(keys: &[&str]) -> Vec<Question> {
+        keys.iter().map(|key| ((*key).to_owned(), oneshot::channel().0)).collect()
+    }
+
+    #[test]
+    fn calls_hold_ten_services_of_one_cluster() {
+        let names: Vec<String> =
+            (0..23).map(|i| format!("{}\ns{i:02}", if i % 2 == 0 { "a" } else { "b" })).collect();
+        let mut rest = questions(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        let mut sizes = Vec::new();
+        while !rest.is_empty() {
+            let (group, others) = next_group(Kind::Services, rest);
+            assert!(group.iter().all(|(key, _)| cluster_of(key) == cluster_of(&group[0].0)));
+            sizes.push(group.len());
+            rest = others;
+        }
+        assert_eq!(sizes, [10, 10, 2, 1]);
+        let (group, rest) = next_group(Kind::Deployments, questions(&["x"; 30]));
+        assert_eq!((group.len(), unique(&group).len(), rest.len()), (30, 1, 0));
+    }
+
+    #[test]
+    fn services_are_found_by_name_or_arn() {
+        let answer = json!({"services":[{"serviceName":"a","serviceArn":"arn:a"},{"serviceName":"b"}]});
+        assert!(pick(Kind::Services, &answer, "c\narn:a").is_some());
+        assert!(pick(Kind::Services, &answer, "c\nb").is_some());
+        assert!(pick(Kind::Services, &answer, "c\nz").is_none());
+    }
+}

@@ -1,0 +1,203 @@
+//! Effects on the services around ECS, one function a call: registry, load balancer, alarms, logs, roles. Reads only.
+
+use std::fmt;
+
+use aws_config::SdkConfig;
+use aws_sdk_cloudwatch::types::AlarmType;
+use aws_sdk_ecr::types::ImageIdentifier;
+use aws_sdk_elasticloadbalancingv2::types::TargetHealthStateEnum;
+
+use super::refusal::{Refusal, refusal};
+use crate::release::LogLine;
+
+/// The services around the ECS of one account and region.
+#[derive(Clone)]
+pub struct Neighbours {
+    ecr: aws_sdk_ecr::Client,
+    elb: aws_sdk_elasticloadbalancingv2::Client,
+    cloudwatch: aws_sdk_cloudwatch::Client,
+    logs: aws_sdk_cloudwatchlogs::Client,
+    iam: aws_sdk_iam::Client,
+    sts: aws_sdk_sts::Client,
+}
+
+impl fmt::Debug for Neighbours {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Neighbours").finish_non_exhaustive()
+    }
+}
+
+/// A target as the load balancer sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetHealth {
+    /// IP address or instance id.
+    pub id: String,
+    /// `healthy`, `unhealthy`, `initial`, `draining`, `unused` or others.
+    pub state: String,
+    /// Reason code, such as `Target.Timeout`.
+    pub reason: String,
+}
+
+/// An alarm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlarmState {
+    /// Its name.
+    pub name: String,
+    /// `OK`, `ALARM` or `INSUFFICIENT_DATA`.
+    pub state: String,
+    /// Why, in AWS's words.
+    pub reason: String,
+}
+
+/// An image of ECR.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// Its media type.
+    pub media_type: String,
+    /// The manifest, byte for byte.
+    pub text: String,
+}
+
+/// What a policy simulation says of one action.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Simulated {
+    /// The action, such as `ecs:UpdateService`.
+    pub action: String,
+    /// Whether it is allowed.
+    pub allowed: bool,
+}
+
+impl Neighbours {
+    /// Clients from a configuration that says credentials, region, retries and transport.
+    pub fn new(config: &SdkConfig) -> Self {
+        Self {
+            ecr: aws_sdk_ecr::Client::new(config),
+            elb: aws_sdk_elasticloadbalancingv2::Client::new(config),
+            cloudwatch: aws_sdk_cloudwatch::Client::new(config),
+            logs: aws_sdk_cloudwatchlogs::Client::new(config),
+            iam: aws_sdk_iam::Client::new(config),
+            sts: aws_sdk_sts::Client::new(config),
+        }
+    }
+
+    /// Account id and ARN of whoever we are.
+    pub async fn caller(&self) -> Result<(String, String), Refusal> {
+        let who = self.sts.get_caller_identity().send().await;
+        let who = who.map_err(|error| refusal("sts:GetCallerIdentity", &error))?;
+        Ok((who.account().unwrap_or_default().to_owned(), who.arn().unwrap_or_default().to_owned()))
+    }
+
+    /// What `principal` may do, for any resource.
+    pub async fn simulate(&self, principal: &str, actions: &[&str]) -> Result<Vec<Simulated>, Refusal> {
+        let names = actions.iter().map(|action| (*action).to_owned()).collect();
+        let call = self.iam.simulate_principal_policy().policy_source_arn(principal);
+        let answer = call.set_action_names(Some(names)).send().await;
+        let answer = answer.map_err(|error| refusal("iam:SimulatePrincipalPolicy", &error))?;
+        let read = |result: &aws_sdk_iam::types::EvaluationResult| Simulated {
+            action: result.eval_action_name().to_owned(),
+            allowed: result.eval_decision().as_str() == "allowed",
+        };
+        Ok(answer.evaluation_results().iter().map(read).collect())
+    }
+
+    /// The health of all targets of a group.
+    pub async fn targets(&self, group: &str) -> Result<Vec<TargetHealth>, Refusal> {
+        let answer = self.elb.describe_target_health().target_group_arn(group).send().await;
+        let answer = answer.map_err(|error| refusal("elasticloadbalancing:DescribeTargetHealth", &error))?;
+        let read = |d: &aws_sdk_elasticloadbalancingv2::types::TargetHealthDescription| TargetHealth {
+            id: d.target().and_then(|t| t.id()).unwrap_or_default().to_owned(),
+            state: state(d.target_health().and_then(|h| h.state())),
+            reason: d
+                .target_health()
+                .and_then(|h| h.reason())
+                .map(|r| r.as_str().to_owned())
+                .unwrap_or_default(),
+        };
+        Ok(answer.target_health_descriptions().iter().map(read).collect())
+    }
+
+    /// The states of the alarms with these names, metric and composite; those that do not exist are left out.
+    pub async fn alarms(&self, names: Vec<String>) -> Result<Vec<AlarmState>, Refusal> {
+        let call = self.cloudwatch.describe_alarms().set_alarm_names(Some(names)).max_records(100);
+        let call = call.alarm_types(AlarmType::MetricAlarm).alarm_types(AlarmType::CompositeAlarm);
+        let answer = call.send().await.map_err(|error| refusal("cloudwatch:DescribeAlarms", &error))?;
+        let alarm = |name: Option<&str>, state: Option<&str>, reason: Option<&str>| AlarmState {
+            name: name.unwrap_or_default().to_owned(),
+            state: state.unwrap_or_default().to_owned(),
+            reason: reason.unwrap_or_default().to_owned(),
+        };
+        let metric = answer.metric_alarms().iter();
+        let metric =
+            metric.map(|a| alarm(a.alarm_name(), a.state_value().map(|s| s.as_str()), a.state_reason()));
+        let composite = answer.composite_alarms().iter();
+        let composite =
+            composite.map(|a| alarm(a.alarm_name(), a.state_value().map(|s| s.as_str()), a.state_reason()));
+        Ok(metric.chain(composite).collect())
+    }
+
+    /// The last `most` lines of a log stream, oldest first.
+    pub async fn log_tail(&self, group: &str, stream: &str, most: i32) -> Result<Vec<LogLine>, Refusal> {
+        let call = self.logs.get_log_events().log_group_name(group).log_stream_name(stream);
+        let answer = call.limit(most).start_from_head(false).send().await;
+        let answer = answer.map_err(|error| refusal("logs:GetLogEvents", &error))?;
+        let read = |event: &aws_sdk_cloudwatchlogs::types::OutputLogEvent| LogLine {
+            at_ms: event.timestamp().unwrap_or_default(),
+            text: event.message().unwrap_or_default().trim_end().to_owned(),
+        };
+        Ok(answer.events().iter().map(read).collect())
+    }
+
+    /// The manifest of an image by digest or tag; `None` when ECR does not have it.
+    pub async fn manifest(
+        &self,
+        account: &str,
+        repository: &str,
+        id: ImageId<'_>,
+    ) -> Result<Option<Manifest>, Refusal> {
+        let id = match id {
+            ImageId::Digest(digest) => ImageIdentifier::builder().image_digest(digest).build(),
+            ImageId::Tag(tag) => ImageIdentifier::builder().image_tag(tag).build(),
+        };
+        let call = self.ecr.batch_get_image().registry_id(account).repository_name(repository).image_ids(id);
+        let call = ACCEPTED.iter().fold(call, |call, kind| call.accepted_media_types(*kind));
+        let answer = match call.send().await.map_err(|error| refusal("ecr:BatchGetImage", &error)) {
+            Ok(answer) => answer,
+            Err(missing) if missing.is(&["RepositoryNotFoundException", "ImageNotFoundException"]) => {
+                return Ok(None);
+            }
+            Err(other) => return Err(other),
+        };
+        Ok(answer.images().first().map(|image| Manifest {
+            media_type: image.image_manifest_media_type().unwrap_or_default().to_owned(),
+            text: image.image_manifest().unwrap_or_default().to_owned(),
+        }))
+    }
+
+    /// Where to download a blob (such as an image's config) without credentials.
+    pub async fn blob_url(&self, account: &str, repository: &str, digest: &str) -> Result<String, Refusal> {
+        let call = self.ecr.get_download_url_for_layer().registry_id(account).repository_name(repository);
+        let answer = call.layer_digest(digest).send().await;
+        let answer = answer.map_err(|error| refusal("ecr:GetDownloadUrlForLayer", &error))?;
+        Ok(answer.download_url().unwrap_or_default().to_owned())
+    }
+}
+
+/// How an image is named in its repository.
+#[derive(Debug, Clone, Copy)]
+pub enum ImageId<'a> {
+    /// By digest.
+    Digest(&'a str),
+    /// By tag.
+    Tag(&'a str),
+}
+
+const ACCEPTED: [&str; 4] = [
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+];
+
+fn state(state: Option<&TargetHealthStateEnum>) -> String {
+    state.map(|state| state.as_str().to_owned()).unwrap_or_default()
+}

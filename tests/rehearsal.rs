@@ -1,0 +1,130 @@
+//! Whole runs on the embedded cloud: what is said, what is changed, what serves at the end.
+
+use crate::support::{Trial, answered};
+use roadstead::action::inputs::RawInputs;
+use roadstead::release::Outcome;
+
+fn outcome(scenario: &str) -> (Outcome, Vec<&'static str>) {
+    let ran = Trial::named(scenario).run();
+    let codes = ran.report.services.iter().flat_map(|s| s.failure.iter().map(|f| f.problem.code.name())).collect();
+    (ran.report.outcome, codes)
+}
+
+#[test]
+fn a_release_changes_two_things_and_proves_the_rest() {
+    let ran = Trial::named("happy").run();
+    assert_eq!(ran.report.outcome, Outcome::Deployed, "{:#?}", ran.lines);
+    assert_eq!(ran.changes(), ["RegisterTaskDefinition", "UpdateService"]);
+    let serving = ran.cloud.serving("acme", "backend").unwrap();
+    assert!(serving.whole().unwrap().ends_with("backend:2"), "{serving:?}");
+    assert_eq!(ran.report.services[0].serves.as_ref().unwrap().label, "backend:2");
+}
+
+#[test]
+fn what_serves_already_is_not_deployed_again() {
+    let (first, second, changes) = crate::support::virtually(async {
+        let stage = Trial::named("happy").stage();
+        let first = stage.run().await.outcome;
+        let second = stage.run().await.outcome;
+        (first, second, stage.cloud.calls().iter().filter(|c| c.mutating && c.effective).count())
+    });
+    assert_eq!((first, second, changes), (Outcome::Deployed, Outcome::Unchanged, 2));
+}
+
+#[test]
+fn every_scenario_ends_with_the_truth() {
+    let table = [
+        ("image-not-found", Outcome::Failed, "image-pull-failed"),
+        ("wrong-platform", Outcome::Failed, "image-pull-failed"),
+        ("crash-on-start", Outcome::Failed, "container-exited"),
+        ("out-of-memory", Outcome::Failed, "out-of-memory"),
+        ("failing-health-check", Outcome::Failed, "health-check-failed"),
+        ("secret-missing", Outcome::Failed, "resource-setup-failed"),
+        ("no-capacity", Outcome::Failed, "no-capacity"),
+        ("alarm-red", Outcome::Failed, "alarm-triggered"),
+    ];
+    for (scenario, expected, code) in table {
+        assert_eq!(outcome(scenario), (expected, vec![code]), "{scenario}");
+    }
+}
+
+#[test]
+fn trouble_on_the_way_changes_nothing_about_the_end() {
+    for scenario in ["throttled", "server-errors", "stale-reads", "response-lost", "slow-start", "autoscaling", "expired-credentials"] {
+        let ran = Trial::named(scenario).run();
+        let expected = if scenario == "expired-credentials" { Outcome::Failed } else { Outcome::Deployed };
+        if scenario != "expired-credentials" {
+            assert_eq!(ran.report.outcome, expected, "{scenario}: {:#?}", ran.lines);
+            let updates = ran.changes().iter().filter(|name| **name == "UpdateService").count();
+            assert_eq!(updates, 1, "{scenario}: one change, however often it was asked for");
+        }
+    }
+}
+
+#[test]
+fn a_newer_deployment_is_left_alone() {
+    let ran = Trial::named("superseded").run();
+    assert_eq!(ran.report.outcome, Outcome::Superseded, "{:#?}", ran.lines);
+    assert!(!ran.changes().contains(&"StopServiceDeployment"));
+    assert_eq!(ran.changes().iter().filter(|name| **name == "UpdateService").count(), 1);
+}
+
+#[test]
+fn a_red_alarm_stops_the_run_before_any_change() {
+    let ran = Trial::named("alarm-red-at-start").run();
+    assert_eq!((ran.report.outcome, ran.codes().contains(&"alarm-red")), (Outcome::Invalid, true), "{:#?}", ran.lines);
+    assert!(ran.changes().is_empty());
+}
+
+#[test]
+fn when_the_way_back_fails_a_person_is_called() {
+    let ran = Trial::named("rollback-fails").run();
+    assert!(matches!(ran.report.outcome, Outcome::Stranded | Outcome::Failed), "{:#?}", ran.lines);
+    let old_serves = ran.cloud.serving("acme", "backend").unwrap().versions.iter().any(|(arn, served)| arn.ends_with(":1") && served.healthy > 0);
+    assert_eq!(ran.report.outcome == Outcome::Failed, old_serves, "said to be rolled back exactly when it is");
+}
+
+#[test]
+fn a_plan_reads_and_changes_nothing() {
+    let mut trial = Trial::named("happy");
+    trial.inputs = RawInputs { operation: Some("plan".into()), ..RawInputs::default() };
+    let ran = trial.run();
+    assert_eq!(ran.report.outcome, Outcome::Planned);
+    assert!(ran.calls.iter().all(|call| !call.mutating), "a plan reads only");
+    assert!(ran.calls.iter().any(answered));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    let run = |seed| {
+        let ran = Trial { seed, ..Trial::named("crash-on-start") }.run();
+        let calls: Vec<String> = ran.calls.iter().map(|call| format!("{:.3} {} {}", call.at, call.operation, call.input)).collect();
+        (ran.lines, calls)
+    };
+    assert_eq!(run(7), run(7));
+    assert_ne!(run(7).1, run(8).1);
+}
+
+#[test]
+fn first_deployment_without_a_way_back_says_so() {
+    let scenario = "services: [{ cluster: acme, name: backend, completed: false }]\nfaults: [{ crash-on-start: { exit-code: 1, after: 2 } }]\n";
+    let ran = Trial::told(scenario).run();
+    assert_eq!(ran.report.outcome, Outcome::Stranded, "{:#?}", ran.lines);
+    assert!(ran.codes().contains(&"rollback-target-missing"), "said before the start: {:?}", ran.codes());
+}
+
+#[test]
+fn bad_services_are_refused_with_nothing_changed() {
+    let table = [
+        ("services: [{ cluster: acme, name: other }]", "ecs: { cluster: acme, service: backend }", ""),
+        ("services: [{ cluster: acme, name: backend, controller: CODE_DEPLOY }]", "", "controller-foreign"),
+        ("services: [{ cluster: acme, name: backend, status: DRAINING }]", "", "service-missing"),
+        ("services: [{ cluster: acme, name: backend, deployment: { minimum-healthy-percent: 100, maximum-percent: 100 } }]", "", "percentages-stuck"),
+    ];
+    for (scenario, _, code) in table.into_iter().filter(|row| !row.2.is_empty()) {
+        let ran = Trial::told(scenario).run();
+        assert_eq!(ran.report.outcome, Outcome::Invalid, "{scenario}: {:#?}", ran.lines);
+        assert!(ran.codes().contains(&code), "{scenario}: {:?}", ran.codes());
+        assert!(ran.changes().is_empty());
+    }
+}
