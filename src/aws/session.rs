@@ -65,7 +65,9 @@ fn base(doors: &Doors, region: Region, endpoint: Option<String>) -> SdkConfig {
         .time_source(WallClock(doors.clock))
         .region(region)
         .identity_cache(identity_cache())
-        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_max_backoff(Duration::from_secs(4)))
+        .retry_config(
+            RetryConfig::standard().with_max_attempts(ATTEMPTS).with_max_backoff(Duration::from_secs(4)),
+        )
         .timeout_config(timeouts());
     config.set_endpoint_url(endpoint);
     config.build()
