@@ -30,9 +30,11 @@ pub async fn run(job: &Job) -> RunReport {
         report.reason = Some(reason);
         return job.closed(report);
     }
-    let prepared = match prepare::prepare(job).await {
-        Ok(prepared) => prepared,
-        Err(stop) => return job.closed(stop.into_report(report)),
+    // A build that is under way gets the time to remove what it made.
+    let prepared = match undo::unless_cancelled(job, undo::LAST_WORDS, prepare::prepare(job)).await {
+        Some(Ok(prepared)) => prepared,
+        Some(Err(stop)) => return job.closed(stop.into_report(report)),
+        None => return job.closed(cancelled_early(report)),
     };
     report.environment = Some(prepared.environment.clone());
     report.problems.extend(prepared.problems);
@@ -49,6 +51,12 @@ pub async fn run(job: &Job) -> RunReport {
 /// A pull request gets a plan, whatever the workflow asked for: what is not merged is not released.
 fn operation(job: &Job) -> Operation {
     if job.context.is_pull_request() { Operation::Plan } else { job.inputs.operation }
+}
+
+fn cancelled_early(mut report: RunReport) -> RunReport {
+    report.outcome = Outcome::Cancelled;
+    report.reason = Some("the job was cancelled before any change; what served before serves still".into());
+    report
 }
 
 fn withheld(job: &Job) -> Option<String> {

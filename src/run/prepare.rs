@@ -42,7 +42,8 @@ impl Stop {
                 report.reason = Some(reason);
             }
             Self::Wrong(environment, problems) => {
-                report.outcome = Outcome::Invalid;
+                let cancelled = problems.iter().any(|problem| problem.code == Code::Cancelled);
+                report.outcome = if cancelled { Outcome::Cancelled } else { Outcome::Invalid };
                 report.environment = environment;
                 report.problems = problems;
             }

@@ -16,9 +16,9 @@ use super::unit::{Phase, Unit};
 use super::{Job, Tone, state};
 
 /// How long a request that is already on its way may take to answer after a cancel.
-const LAST_ANSWER: Duration = Duration::from_millis(1500);
+pub(super) const LAST_ANSWER: Duration = Duration::from_millis(1500);
 /// How long the requests of a cancelled run may take: the runner kills after 10 s.
-const LAST_WORDS: Duration = Duration::from_millis(4500);
+pub(super) const LAST_WORDS: Duration = Duration::from_millis(4500);
 
 /// Does `work`, or drops it as soon as the run is cancelled: for reads.
 pub(super) async fn or_cancel<T>(job: &Job, work: impl Future<Output = T>) -> Option<T> {
@@ -28,11 +28,15 @@ pub(super) async fn or_cancel<T>(job: &Job, work: impl Future<Output = T>) -> Op
     }
 }
 
-/// Does `work`; after a cancel its answer is still waited for, but not for long: for changes.
-pub(super) async fn unless_cancelled<T>(job: &Job, work: impl Future<Output = T>) -> Option<T> {
+/// Does `work`; after a cancel its answer is still waited for, but not longer than `patience`: for changes.
+pub(super) async fn unless_cancelled<T>(
+    job: &Job,
+    patience: Duration,
+    work: impl Future<Output = T>,
+) -> Option<T> {
     let patience = async {
         job.cancel.reached(Urgency::Cancel).await;
-        tokio::time::sleep(LAST_ANSWER).await;
+        tokio::time::sleep(patience).await;
     };
     tokio::select! {
         done = work => Some(done),

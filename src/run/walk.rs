@@ -116,7 +116,7 @@ async fn start(job: &Job, environment: &str, units: &mut [Unit]) {
     job.tell_all(&state::save(job, environment, units));
     let mut asked: Vec<&mut Unit> = units.iter_mut().filter(|unit| unit.phase == Phase::Asked).collect();
     let moves = join_all(asked.iter().map(|unit| async { unit.target.route(&split(unit)).await }));
-    let answers = undo::unless_cancelled(job, moves).await;
+    let answers = undo::unless_cancelled(job, undo::LAST_ANSWER, moves).await;
     let Some(answers) = answers else { return };
     for (unit, answer) in asked.iter_mut().zip(answers) {
         routed(job, unit, answer);

@@ -19,11 +19,19 @@ const LONGEST: Duration = Duration::from_secs(10);
 
 /// Looks at all rollouts until every one has ended, or the run is cancelled.
 pub(super) async fn until_done(job: &Job, environment: &str, units: &mut [Unit]) {
+    watch(job, environment, units).await;
+    if units.iter().any(|unit| unit.phase != Phase::Done) {
+        undo::cancelled(job, environment, units).await;
+    }
+}
+
+/// Ends when every rollout has, or as soon as the run is cancelled.
+async fn watch(job: &Job, environment: &str, units: &mut [Unit]) {
     let mut pause = PAUSE;
     while units.iter().any(|unit| matches!(unit.phase, Phase::Moving(..) | Phase::Asked)) {
         let looked = undo::or_cancel(job, look(units)).await;
         let Some(looks) = looked.filter(|_| job.cancel.urgency() == Urgency::None) else {
-            return undo::cancelled(job, environment, units).await;
+            return;
         };
         let failed = looks.iter().any(|(_, look)| look.is_err());
         for (index, look) in looks {
