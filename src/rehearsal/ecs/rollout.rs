@@ -8,6 +8,7 @@ use super::super::chance::span;
 use super::super::world::World;
 use super::events::note;
 use super::state::{Deployment, Revision, Rollback, Rollout, State, Status};
+use super::update::DEPLOYING;
 use super::{Happening, detection, images, scheduler};
 
 /// A step of a service deployment that was planned.
@@ -62,8 +63,9 @@ fn supersede(world: &mut World, service: usize, now: f64) -> bool {
             plan(world, last, Step::Stop, now + 2.0);
             true
         }
+        // Stopped at once: a rollback that were still to come would undo the newer deployment.
         Status::RollbackRequested => {
-            plan(world, last, Step::Stop, now + 2.0);
+            set(world, last, Status::Stopped, "A new service deployment was started.", now);
             true
         }
         Status::RollbackInProgress => {
@@ -169,7 +171,7 @@ pub(super) fn step(world: &mut World, rollout: usize, step: Step, now: f64) {
     let status = world.ecs.rollouts[rollout].status;
     match (step, status) {
         (Step::Start, Status::Pending) => start(world, rollout, now),
-        (Step::Stop, Status::StopRequested | Status::RollbackRequested) => {
+        (Step::Stop, Status::StopRequested) => {
             let reason = world.ecs.rollouts[rollout].status_reason.clone();
             set(world, rollout, Status::Stopped, &reason, now);
         }
@@ -216,12 +218,25 @@ pub(super) fn roll_back(world: &mut World, rollout: usize, earlier: usize, reaso
         world.ecs.deployments[failed].state = "FAILED";
         world.ecs.deployments[failed].reason = "ECS deployment was rolled back.".into();
     }
+    restore(world, service, revision);
     let back = promote(world, service, revision, rollout, now);
     world.ecs.deployments[back].reason =
         format!("ECS deployment circuit breaker: rolling back to deploymentId {name}.");
     world.ecs.rollouts[rollout].back = Some(back);
     note(world, service, &format!("rolling back to deployment {name}."), now);
     scheduler::stir(world, service, now);
+}
+
+/// Give a service the network, load balancers and the like that a revision froze.
+fn restore(world: &mut World, service: usize, revision: usize) {
+    let (frozen, members) =
+        (&world.ecs.revisions[revision].members, &mut world.ecs.services[service].members);
+    for member in DEPLOYING {
+        match frozen.get(member) {
+            Some(value) => members.insert(member.into(), value.clone()),
+            None => members.remove(member),
+        };
+    }
 }
 
 /// Somebody asks for a stop; `true` for a rollback, `false` for an abort. The status allows it.

@@ -8,7 +8,7 @@ use super::super::world::World;
 use super::{checks, rollout, scheduler, services, shapes, task_definitions, text};
 
 /// Members whose change starts a deployment (API reference of UpdateService).
-const DEPLOYING: [&str; 7] = [
+pub(super) const DEPLOYING: [&str; 7] = [
     "platformVersion",
     "networkConfiguration",
     "loadBalancers",

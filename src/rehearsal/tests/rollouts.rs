@@ -428,3 +428,42 @@ async fn a_rollback_does_not_wait_for_the_back_off_of_what_it_undoes() {
     assert_eq!(follow(&cloud, &arn, 900).await.last().unwrap(), "ROLLBACK_SUCCESSFUL");
     assert!(cloud.now() - asked < 150.0, "took {} s", cloud.now() - asked);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_deployment_that_begins_while_a_rollback_is_asked_for_is_not_undone_by_it() {
+    for wait in [0, 500, 1000, 1500, 2500, 30_000] {
+        let cloud = Cloud::new(scenario(), 26);
+        let (_, arn) = deploy(&cloud).await;
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        ask(&cloud, "StopServiceDeployment", json!({"serviceDeploymentArn": arn})).await;
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+        let update =
+            json!({"cluster": "acme", "service": "web", "taskDefinition": "web", "forceNewDeployment": true});
+        let updated = ask(&cloud, "UpdateService", update).await;
+        let newest = updated["service"]["currentServiceDeployment"].as_str().unwrap();
+        assert_eq!(follow(&cloud, newest, 900).await.last().unwrap(), "SUCCESSFUL", "after {wait} ms");
+        // A rollback that had not begun is stopped; one that had begun has failed.
+        let ended = rollout(&cloud, &arn).await["status"].clone();
+        let expected: &[&str] = match wait {
+            0 | 500 => &["STOPPED"],
+            30_000 => &["ROLLBACK_FAILED"],
+            _ => &["STOPPED", "ROLLBACK_FAILED"],
+        };
+        assert!(expected.contains(&ended.as_str().unwrap()), "after {wait} ms: {ended}");
+        assert!(cloud.serving("acme", "web").unwrap().whole().unwrap().ends_with("web:2"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_restores_more_than_the_task_definition() {
+    let cloud = Cloud::new(scenario(), 27);
+    let before = service(&cloud).await["networkConfiguration"].clone();
+    let other = json!({"awsvpcConfiguration": {"subnets": ["subnet-other"]}});
+    let update = json!({"cluster": "acme", "service": "web", "networkConfiguration": other});
+    let updated = ask(&cloud, "UpdateService", update).await["service"].clone();
+    assert_eq!(updated["networkConfiguration"], other);
+    let arn = updated["currentServiceDeployment"].as_str().unwrap();
+    ask(&cloud, "StopServiceDeployment", json!({"serviceDeploymentArn": arn})).await;
+    assert_eq!(follow(&cloud, arn, 900).await.last().unwrap(), "ROLLBACK_SUCCESSFUL");
+    assert_eq!(service(&cloud).await["networkConfiguration"], before);
+}
