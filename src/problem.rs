@@ -144,10 +144,28 @@ impl Code {
         use Code::*;
         matches!(
             self,
-            InputInvalid | ConfigMissing | ConfigInvalid | NameUnknown | BranchAmbiguous | Unsupported | FileUnreadable
-                | TaskDefinitionInvalid | ContainerUnclear | CredentialsMissing | RoleRefused | AccountMismatch
-                | ClusterMissing | ServiceMissing | ControllerForeign | ImageMissing | PlatformMissing | AlarmRed
-                | AlarmMissing | PercentagesStuck | PermissionMissing | RollbackTargetBroken
+            InputInvalid
+                | ConfigMissing
+                | ConfigInvalid
+                | NameUnknown
+                | BranchAmbiguous
+                | Unsupported
+                | FileUnreadable
+                | TaskDefinitionInvalid
+                | ContainerUnclear
+                | CredentialsMissing
+                | RoleRefused
+                | AccountMismatch
+                | ClusterMissing
+                | ServiceMissing
+                | ControllerForeign
+                | ImageMissing
+                | PlatformMissing
+                | AlarmRed
+                | AlarmMissing
+                | PercentagesStuck
+                | PermissionMissing
+                | RollbackTargetBroken
         )
     }
 }

@@ -16,7 +16,8 @@ fn file(path: &str) -> String {
 
 /// The first cells of the rows of the Markdown table under `heading`.
 fn cells(text: &str, heading: &str) -> Vec<Vec<String>> {
-    let section = text.split(&format!("\n{heading}\n")).nth(1).unwrap_or_else(|| panic!("no section {heading}"));
+    let section =
+        text.split(&format!("\n{heading}\n")).nth(1).unwrap_or_else(|| panic!("no section {heading}"));
     let section = section.split("\n## ").next().unwrap().split("\n### ").next().unwrap();
     let rows = section.lines().filter(|line| line.starts_with("| `"));
     rows.map(|row| row.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect()).collect()
@@ -28,14 +29,16 @@ fn words(cell: &str) -> Vec<String> {
 
 #[test]
 fn the_readme_lists_the_inputs_of_the_action() {
-    let listed: Vec<String> = cells(&file("README.md"), "### Inputs").iter().flat_map(|row| words(&row[0])).collect();
+    let listed: Vec<String> =
+        cells(&file("README.md"), "### Inputs").iter().flat_map(|row| words(&row[0])).collect();
     let real: Vec<&str> = INPUTS.iter().map(|input| input.name).collect();
     assert_eq!(listed, real);
 }
 
 #[test]
 fn the_readme_lists_the_outputs_of_the_action() {
-    let listed: Vec<String> = cells(&file("README.md"), "### Outputs").iter().flat_map(|row| words(&row[0])).collect();
+    let listed: Vec<String> =
+        cells(&file("README.md"), "### Outputs").iter().flat_map(|row| words(&row[0])).collect();
     let real: Vec<&str> = OUTPUTS.iter().map(|output| output.name).collect();
     assert_eq!(listed, real);
 }
@@ -55,13 +58,18 @@ fn the_readme_lists_every_outcome_with_its_exit_code() {
 
 #[test]
 fn the_schema_in_the_repository_is_the_one_of_the_types() {
-    assert_eq!(file("schema/roadstead.schema.json").trim(), cli::schema().trim(), "write it anew: cargo run -- schema > schema/roadstead.schema.json");
+    assert_eq!(
+        file("schema/roadstead.schema.json").trim(),
+        cli::schema().trim(),
+        "write it anew: cargo run -- schema > schema/roadstead.schema.json"
+    );
 }
 
 #[test]
 fn every_problem_has_its_section_and_no_section_is_orphaned() {
     let text = file("docs/problems.md");
-    let sections: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("### ")).map(|s| s.trim_matches('`')).collect();
+    let sections: Vec<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("### ")).map(|s| s.trim_matches('`')).collect();
     let codes: Vec<&str> = Code::ALL.iter().map(|code| code.name()).collect();
     for code in &codes {
         assert_eq!(sections.iter().filter(|section| *section == code).count(), 1, "{code}");
@@ -84,7 +92,10 @@ fn files_that_documents_name_exist() {
         for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let local = !target.contains("://") && !target.starts_with('#');
             let path = target.split('#').next().unwrap();
-            assert!(!local || Path::new(env!("CARGO_MANIFEST_DIR")).join(path).exists(), "{page} names {target}");
+            assert!(
+                !local || Path::new(env!("CARGO_MANIFEST_DIR")).join(path).exists(),
+                "{page} names {target}"
+            );
         }
     }
 }

@@ -32,7 +32,8 @@ enum Blow {
     Expired,
 }
 
-const BLOWS: [Blow; 6] = [Blow::KillBefore, Blow::KillAfter, Blow::ErrorAfter, Blow::Throttled, Blow::Interrupt, Blow::Expired];
+const BLOWS: [Blow; 6] =
+    [Blow::KillBefore, Blow::KillAfter, Blow::ErrorAfter, Blow::Throttled, Blow::Interrupt, Blow::Expired];
 
 /// What a case is.
 #[derive(Debug, Clone, Copy)]
@@ -125,8 +126,13 @@ fn arm(stage: &Stage, case: Case, dead: Arc<Notify>, cancelled: Cancelled) {
                 Interrupt::Silence
             }
             (Blow::ErrorAfter, Phase::After) => Interrupt::Lose,
-            (Blow::Throttled, Phase::Before) => Interrupt::Refuse(Refusal::new("ThrottlingException", "Rate exceeded")),
-            (Blow::Expired, Phase::Before) => Interrupt::Refuse(Refusal::new("ExpiredTokenException", "The security token included in the request is expired")),
+            (Blow::Throttled, Phase::Before) => {
+                Interrupt::Refuse(Refusal::new("ThrottlingException", "Rate exceeded"))
+            }
+            (Blow::Expired, Phase::Before) => Interrupt::Refuse(Refusal::new(
+                "ExpiredTokenException",
+                "The security token included in the request is expired",
+            )),
             (Blow::Interrupt, Phase::Before) => {
                 *cancelled.lock().unwrap() = Some((moment.at, false));
                 Interrupt::Pass
@@ -159,17 +165,27 @@ fn good(scenario: &str) -> bool {
 
 fn check(case: Case) -> Result<(), String> {
     let struck = strike(case);
-    let version = |serving: &Serving| serving.whole().map(|arn| arn.rsplit(':').next().unwrap_or_default().to_owned());
+    let version =
+        |serving: &Serving| serving.whole().map(|arn| arn.rsplit(':').next().unwrap_or_default().to_owned());
     let new = |serving: &Serving| version(serving).is_some_and(|revision| revision != "1");
     let demand = |true_: bool, what: &str| if true_ { Ok(()) } else { Err(what.to_owned()) };
     demand(struck.below.is_empty(), &format!("I1: below the healthy minimum: {:?}", struck.below.first()))?;
     // A runner that dies while a bad version is going out leaves it to ECS; without a circuit breaker that goes on.
     if good(case.scenario) || struck.outcome.is_some() {
-        demand(version(&struck.settled).is_some(), &format!("I1: not wholly on one version: {:?}", struck.settled))?;
+        demand(
+            version(&struck.settled).is_some(),
+            &format!("I1: not wholly on one version: {:?}", struck.settled),
+        )?;
     }
     if let Some(outcome) = struck.outcome {
-        demand(outcome.exit_code() != 0 || new(&struck.settled), &format!("I2: {outcome} but {:?} serves", struck.settled))?;
-        demand(outcome != Outcome::Failed || !new(&struck.settled), &format!("I2: failed but {:?} serves", struck.settled))?;
+        demand(
+            outcome.exit_code() != 0 || new(&struck.settled),
+            &format!("I2: {outcome} but {:?} serves", struck.settled),
+        )?;
+        demand(
+            outcome != Outcome::Failed || !new(&struck.settled),
+            &format!("I2: failed but {:?} serves", struck.settled),
+        )?;
         let limit = 3600.0 + 60.0;
         demand(struck.ended - start(&struck.calls) <= limit, "I12: longer than the time given")?;
     }
@@ -180,12 +196,18 @@ fn check(case: Case) -> Result<(), String> {
     }
     if good(case.scenario) {
         let fine = matches!(struck.again, Outcome::Deployed | Outcome::Unchanged);
-        demand(fine && new(&struck.finally), &format!("I8: the second try ended {} on {:?}", struck.again, struck.finally))?;
+        demand(
+            fine && new(&struck.finally),
+            &format!("I8: the second try ended {} on {:?}", struck.again, struck.finally),
+        )?;
         demand(struck.registered <= 1, &format!("I8: {} revisions registered", struck.registered))?;
         let rolled_back = struck.calls.iter().any(|call| takes_back(call) && call.effective);
         demand(struck.updated <= 1 || rolled_back, &format!("I8: {} updates", struck.updated))?;
     } else {
-        demand(struck.again == Outcome::Failed || struck.again == Outcome::Stranded, &format!("I2: the second try of a bad version ended {}", struck.again))?;
+        demand(
+            struck.again == Outcome::Failed || struck.again == Outcome::Stranded,
+            &format!("I2: the second try of a bad version ended {}", struck.again),
+        )?;
         demand(!new(&struck.finally), &format!("I1: the bad version serves: {:?}", struck.finally))?;
     }
     Ok(())
@@ -214,7 +236,12 @@ fn check_all(cases: impl IntoIterator<Item = Case>) {
         }
     }
     let broken = broken.borrow();
-    assert!(count > 0 && broken.is_empty(), "{} of {count} cases broke:\n{}", broken.len(), broken.join("\n"));
+    assert!(
+        count > 0 && broken.is_empty(),
+        "{} of {count} cases broke:\n{}",
+        broken.len(),
+        broken.join("\n")
+    );
 }
 
 /// Every call of a release, and every way it can be struck.
@@ -228,15 +255,21 @@ fn every_crash_point_of_a_good_release() {
 #[test]
 fn every_crash_point_of_a_bad_release() {
     let calls = calls_of("crash-on-start", 1);
-    check_all((0..calls).flat_map(|call| BLOWS.map(|blow| Case { scenario: "crash-on-start", seed: 1, call, blow })));
+    check_all(
+        (0..calls)
+            .flat_map(|call| BLOWS.map(|blow| Case { scenario: "crash-on-start", seed: 1, call, blow })),
+    );
 }
 
-const SCENARIOS: [&str; 6] = ["happy", "crash-on-start", "stale-reads", "response-lost", "throttled", "slow-start"];
+const SCENARIOS: [&str; 6] =
+    ["happy", "crash-on-start", "stale-reads", "response-lost", "throttled", "slow-start"];
 
 /// Random cases: the seed says which scenario, which call and which blow.
 #[test]
 fn random_schedules() {
-    let number = |name: &str, default: u64| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
+    let number = |name: &str, default: u64| {
+        std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+    };
     let (from, seeds) = (number("FROM", 0), number("SEEDS", 200));
     check_all((from..from + seeds).map(|seed| {
         let mut chance = fastrand::Rng::with_seed(seed);

@@ -65,11 +65,17 @@ fn base(doors: &Doors, region: Region, endpoint: Option<String>) -> SdkConfig {
         .time_source(WallClock(doors.clock))
         .region(region)
         .identity_cache(identity_cache())
-        .retry_config(RetryConfig::standard().with_max_attempts(5).with_max_backoff(Duration::from_secs(5)))
+        .retry_config(
+            RetryConfig::standard().with_max_attempts(ATTEMPTS).with_max_backoff(Duration::from_secs(4)),
+        )
         .timeout_config(timeouts());
     config.set_endpoint_url(endpoint);
     config.build()
 }
+
+/// With pauses of up to four seconds this rides out half a minute of throttling before anything was changed; while a
+/// rollout is watched, the poll loop goes on after that.
+const ATTEMPTS: u32 = 12;
 
 /// Renews credentials ten minutes before they end: enough to roll back with what is left (invariant I12).
 fn identity_cache() -> SharedIdentityCache {

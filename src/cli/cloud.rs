@@ -28,6 +28,9 @@ async fn try_serve(options: CloudOptions) -> Result<(), String> {
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     let cancel = Cancel::from_signals().map_err(|error| error.to_string())?;
     let cloud = Cloud::served(scenario, options.seed, options.speed);
-    terminal::line(&format!("the embedded cloud listens on http://{address} at {} times real time", options.speed));
+    terminal::line(&format!(
+        "the embedded cloud listens on http://{address} at {} times real time",
+        options.speed
+    ));
     server::serve(cloud, listener, cancel.reached(Urgency::Cancel)).await.map_err(|error| error.to_string())
 }

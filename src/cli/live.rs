@@ -117,5 +117,16 @@ fn job(inputs: Inputs, context: Context, teller: Teller, variables: Variables) -
     let doors = aws::Doors { http: aws::https_client(), clock: Clock::real(), variables };
     let files = RunnerFiles::read(&doors.variables);
     let saved = RefCell::new(None);
-    Ok(Job { inputs, context, doors, cancel, teller, builder: None, workspace, files, rehearsal: false, saved })
+    Ok(Job {
+        inputs,
+        context,
+        doors,
+        cancel,
+        teller,
+        builder: None,
+        workspace,
+        files,
+        rehearsal: false,
+        saved,
+    })
 }

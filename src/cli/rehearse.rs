@@ -64,9 +64,7 @@ pub(super) fn main(options: &RehearseOptions) -> u8 {
         return 0;
     }
     match try_main(options) {
-        Ok(report) => {
-            report.outcome.exit_code()
-        }
+        Ok(report) => report.outcome.exit_code(),
         Err(words) => {
             terminal::line(&format!("error: {words}"));
             2
@@ -97,7 +95,8 @@ fn try_main(options: &RehearseOptions) -> Result<RunReport, String> {
         Ok::<_, String>(report)
     })?;
     if let Some(path) = &options.summary {
-        disk::write(Path::new(path), summary::summary(&report).as_bytes()).map_err(|error| format!("{error:#}"))?;
+        disk::write(Path::new(path), summary::summary(&report).as_bytes())
+            .map_err(|error| format!("{error:#}"))?;
     }
     Ok(report)
 }
@@ -110,7 +109,9 @@ pub fn virtual_runtime() -> std::io::Result<tokio::runtime::Runtime> {
 fn deploy_file(path: Option<&str>) -> Result<(String, String), String> {
     let usual = ".github/roadstead.yml";
     match path {
-        None if !disk::exists(Path::new(usual)) => Ok(("examples/rehearsal/roadstead.yml".into(), EXAMPLE.into())),
+        None if !disk::exists(Path::new(usual)) => {
+            Ok(("examples/rehearsal/roadstead.yml".into(), EXAMPLE.into()))
+        }
         path => {
             let path = path.unwrap_or(usual);
             let text = disk::read_text(Path::new(path)).map_err(|error| format!("{error:#}"))?;
@@ -178,13 +179,23 @@ pub async fn rehearse(rehearsal: Rehearsal) -> Result<(RunReport, Cloud), String
 }
 
 /// Runs the rehearsal's job on a cloud that exists already, as a second try does.
-pub async fn run_on(rehearsal: &Rehearsal, cloud: &Cloud, environment: String, began: Timestamp) -> Result<RunReport, String> {
+pub async fn run_on(
+    rehearsal: &Rehearsal,
+    cloud: &Cloud,
+    environment: String,
+    began: Timestamp,
+) -> Result<RunReport, String> {
     let job = job(rehearsal, cloud, environment, began)?;
     Ok(run::run(&job).await)
 }
 
 /// The job of a rehearsal: real in everything but its doors and its builder.
-pub fn job(rehearsal: &Rehearsal, cloud: &Cloud, environment: String, began: Timestamp) -> Result<Job, String> {
+pub fn job(
+    rehearsal: &Rehearsal,
+    cloud: &Cloud,
+    environment: String,
+    began: Timestamp,
+) -> Result<Job, String> {
     let raw = RawInputs {
         config: Some(format!("{}\n", rehearsal.config.1)),
         environment: Some(environment),
@@ -216,6 +227,7 @@ pub fn job(rehearsal: &Rehearsal, cloud: &Cloud, environment: String, began: Tim
 const CREDENTIALS: &[(&str, &str)] = &[
     ("AWS_ACCESS_KEY_ID", "AKIAREHEARSAL0000001"),
     ("AWS_SECRET_ACCESS_KEY", "rehearsal-secret-key-0000000000000000000"),
+    ("AWS_SESSION_TOKEN", "rehearsal"),
 ];
 
 /// The world of a story before anything happens in it.
@@ -239,10 +251,19 @@ pub fn world(rehearsal: &Rehearsal) -> Result<(String, Scenario), String> {
     let mut scenario = rehearsal.story.begin();
     scenario.region = aws.region.unwrap_or(scenario.region);
     scenario.account = aws.account.unwrap_or(scenario.account);
-    let known: Placeholders = [("environment", name.clone()), ("branch", "main".into()), ("sha", COMMIT.into()), ("short-sha", COMMIT[..7].into())].into();
-    let services = document.services(&name, &[], targets::NAMES, &known).map_err(|problems| words(&problems))?;
+    let known: Placeholders = [
+        ("environment", name.clone()),
+        ("branch", "main".into()),
+        ("sha", COMMIT.into()),
+        ("short-sha", COMMIT[..7].into()),
+    ]
+    .into();
+    let services =
+        document.services(&name, &[], targets::NAMES, &known).map_err(|problems| words(&problems))?;
     for service in &services {
-        let word = |key: &str| service.settings.get(key).and_then(|node| node.to_value().as_str().map(str::to_owned));
+        let word = |key: &str| {
+            service.settings.get(key).and_then(|node| node.to_value().as_str().map(str::to_owned))
+        };
         if let (Some(cluster), Some(service)) = (word("cluster"), word("service")) {
             let there = scenario.services.iter().any(|have| have.cluster == cluster && have.name == service);
             scenario = if there { scenario } else { scenario.with_service(Service::named(cluster, service)) };
@@ -267,11 +288,15 @@ impl Builder for PretendBuilder {
     async fn build(&self, request: &BuildRequest, log: Log<'_>) -> Result<Built, Problem> {
         let branch = request.branch.as_deref().and_then(tags::of_branch);
         let tags: Vec<String> = [tags::of_commit(&request.commit)].into_iter().chain(branch).collect();
-        log("rehearsal: nothing is built; an image with a digest of its own appears in the embedded registry");
+        log(
+            "rehearsal: nothing is built; an image with a digest of its own appears in the embedded registry",
+        );
         let names = tags.iter().map(String::as_str).collect::<Vec<_>>();
         let platform = request.settings.platforms.first().map_or("linux/amd64", String::as_str);
         let digest = self.0.push(&request.repository.repository, &names, platform, &request.commit);
-        let digest = digest.parse().map_err(|why| Problem::error(Code::Internal, format!("The embedded registry gave no digest: {why}.")))?;
+        let digest = digest.parse().map_err(|why| {
+            Problem::error(Code::Internal, format!("The embedded registry gave no digest: {why}."))
+        })?;
         Ok(Built { image: request.repository.pinned(digest), tags, reused: false, notices: Vec::new() })
     }
 

@@ -17,11 +17,14 @@ pub fn schema() -> String {
     if let Some(properties) = service.get_mut("properties").and_then(Value::as_object_mut) {
         properties.insert("build".into(), build);
         properties.insert("ecs".into(), ecs);
-        properties.insert("environments".into(), json!({
-            "type": "object",
-            "description": "Overrides by environment, merged over the rest of the service.",
-            "additionalProperties": { "type": "object" },
-        }));
+        properties.insert(
+            "environments".into(),
+            json!({
+                "type": "object",
+                "description": "Overrides by environment, merged over the rest of the service.",
+                "additionalProperties": { "type": "object" },
+            }),
+        );
     }
     let whole = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -247,9 +247,10 @@ impl Builder for Buildx {
                 self.prove(request, &digest).await?;
                 self.name(request, request.repository.pinned(digest), tree, false).await
             }
-            // Somebody else pushed the same source meanwhile: that image is as good as ours.
-            Err(problem) if problem.code == Code::TagImmutable => {
-                let digest = self.reuse(request, &tree).await?.ok_or(problem)?;
+            // The tag of this source is there all the same: somebody else pushed it meanwhile (and tags may not
+            // move, which BuildKit reports as `400 Bad Request` only), or the answer to our push was lost.
+            Err(problem) if matches!(problem.code, Code::TagImmutable | Code::PushFailed) => {
+                let Ok(Some(digest)) = self.reuse(request, &tree).await else { return Err(problem) };
                 self.name(request, request.repository.pinned(digest), tree, true).await
             }
             Err(problem) => Err(problem),

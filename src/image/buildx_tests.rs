@@ -10,6 +10,8 @@ struct Shelf {
     logins: RefCell<u32>,
     /// A digest that was pushed and is to be found.
     pushed: RefCell<Option<Digest>>,
+    /// A tag that somebody else puts right after it was looked for.
+    late: RefCell<Option<(String, Digest)>>,
     /// Tags that may not move.
     fixed: Vec<String>,
 }
@@ -33,6 +35,7 @@ impl Registry for Shelf {
             (Some(digest), _) => self.pushed.borrow().clone().filter(|pushed| pushed == digest),
             (None, tag) => self.holder(tag.as_deref().unwrap_or_default()),
         };
+        self.tags.borrow_mut().extend(self.late.take());
         Ok(digest.map(|digest| Found { digest, platforms: vec![] }))
     }
 
@@ -150,6 +153,20 @@ async fn a_registry_that_stays_busy_is_given_up() {
     let mut bench = Bench::new(&BUSY.replace("count 3", "count 99"), Shelf::default());
     let problem = bench.build("").await.unwrap_err();
     assert_eq!((problem.code, bench.calls().len()), (Code::PushFailed, 5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_source_pushed_by_somebody_else_meanwhile_is_as_good() {
+    let failing = "echo \"$*\" | sed 's/.*:tree-/tree-/; s/ .*//' > tag; printf '#5 ERROR: x\\n > exporting to image:\\n\
+                   ERROR: failed to push x: 400 Bad Request\\n' >&2; exit 1";
+    let mut bench = Bench::new(failing, Shelf::default());
+    assert_eq!(bench.build("").await.unwrap_err().code, Code::PushFailed);
+    let tag = disk::read_text(&bench.folder.path().join("tag")).unwrap().trim().to_owned();
+    // Found at the second look only: the first is before the build.
+    bench.shelf.late.replace(Some((tag, digest_of("cd"))));
+    let built = bench.build("").await.unwrap();
+    assert_eq!((built.reused, built.image.digest), (true, Some(digest_of("cd"))));
+    assert_eq!(bench.calls().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,8 @@
 //! Amazon ECR as a [`Registry`]: effects, one function a call. Facts of the API: GetAuthorizationToken gives
 //! base64 of `AWS:password` for twelve hours; PutImage keeps the bytes and so the digest.
 
+use std::rc::Rc;
+
 use async_trait::async_trait;
 use aws_sdk_ecr::Client;
 use aws_sdk_ecr::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
@@ -8,11 +10,27 @@ use aws_sdk_ecr::types::{Image, ImageFailureCode, ImageIdentifier};
 use base64::Engine as _;
 use jiff::Timestamp;
 
+use super::distribution::Distribution;
 use super::metadata;
-use super::registry::{Found, Login, Registry, host_of};
+use super::registry::{Found, Login, Registry, host_of, is_loopback};
 use super::web::Web;
 use crate::problem::{Code, Problem};
 use crate::release::{Digest, ImageRef};
+
+/// The registry of an environment, and its host as it stands in image references. Where ECR's endpoint is a
+/// registry on this machine, that one is asked itself what it has; the login stays ECR's. Without `web` (in a
+/// rehearsal) everything is asked of ECR's API.
+pub async fn registry(
+    config: &aws_config::SdkConfig,
+    web: Option<Web>,
+) -> Result<(Rc<dyn Registry>, String), Problem> {
+    let ecr = Rc::new(Ecr::new(config, web.clone()));
+    let host = ecr.login().await?.server;
+    match web {
+        Some(web) if is_loopback(&host) => Ok((Rc::new(Distribution::new(ecr, web)), host)),
+        _ => Ok((ecr, host)),
+    }
+}
 
 /// The registry of one account and region.
 pub struct Ecr {

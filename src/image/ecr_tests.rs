@@ -39,6 +39,11 @@ impl HttpClient for Wire {
 
 impl Wire {
     fn ecr(answers: Vec<(u16, Value)>) -> (Ecr, Self) {
+        let (config, wire) = Self::config(answers);
+        (Ecr::new(&config, None), wire)
+    }
+
+    fn config(answers: Vec<(u16, Value)>) -> (aws_config::SdkConfig, Self) {
         let wire = Self { answers: Arc::new(Mutex::new(answers)), ..Self::default() };
         let credentials = Credentials::new("AKIA", "secret", None, None, "test");
         let config = aws_config::SdkConfig::builder()
@@ -47,7 +52,7 @@ impl Wire {
             .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(credentials))
             .http_client(wire.clone())
             .build();
-        (Ecr::new(&config, None), wire)
+        (config, wire)
     }
 
     fn calls(&self) -> Vec<(String, Value)> {
@@ -87,6 +92,26 @@ async fn a_token_is_read_into_a_login() {
     assert_eq!(login.server, "111111111111.dkr.ecr.eu-west-1.amazonaws.com");
     assert_eq!((login.username.as_str(), login.password.as_str()), ("AWS", "hunter2"));
     assert_eq!(login.expires.unwrap().as_second(), 1_700_000_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registry_on_this_machine_is_asked_itself() {
+    let endpoint = |address: &str| {
+        let data = json!({"authorizationToken": "QVdTOmh1bnRlcjI=", "proxyEndpoint": address});
+        (200, json!({"authorizationData": [data]}))
+    };
+    let (config, wire) = Wire::config(vec![endpoint("http://127.0.0.1:1"), endpoint("http://127.0.0.1:1")]);
+    let (registry, host) = super::registry(&config, Some(Web::new())).await.unwrap();
+    let local: ImageRef = format!("{host}/acme/app:1").parse().unwrap();
+    assert_eq!(registry.find(&local).await.map_err(|problem| problem.code), Err(Code::ProviderError));
+    let actions: Vec<_> = wire.calls().into_iter().map(|(action, _)| action).collect();
+    assert_eq!(actions, ["GetAuthorizationToken", "GetAuthorizationToken"]);
+
+    let address = "https://111111111111.dkr.ecr.eu-west-1.amazonaws.com";
+    let (config, _) = Wire::config(vec![endpoint(address), held(&hex("ab"))]);
+    let (registry, host) = super::registry(&config, Some(Web::new())).await.unwrap();
+    assert_eq!(host, image().registry);
+    assert!(registry.find(&image()).await.unwrap().is_some());
 }
 
 #[tokio::test]

@@ -85,7 +85,7 @@ fn is_push(lines: &[String], text: &str) -> bool {
     let step = failed_step(lines).unwrap_or_default();
     step.starts_with("pushing ")
         || step.starts_with("exporting to ")
-        || any(text, &["failed to push", "tag invalid"])
+        || any(text, &["failed to push", "tag invalid", "manifest unknown"])
 }
 
 fn push(request: &BuildRequest, text: &str, quote: String) -> Failure {
@@ -234,6 +234,10 @@ const PASSING: &[&str] = &[
     "i/o timeout",
     "tls handshake timeout",
     "client.timeout exceeded",
+    // What BuildKit makes of 429.
+    "failed to copy after 5 retries",
+    // What was pushed is not there yet when buildx asks for its digest.
+    "manifest unknown",
 ];
 
 fn any(text: &str, needles: &[&str]) -> bool {

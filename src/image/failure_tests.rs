@@ -108,9 +108,16 @@ fn a_busy_registry_passes() {
         "write tcp 10.0.0.1:1->10.0.0.2:443: connection reset by peer",
         "Get \"http://127.0.0.1:5999/v2/\": dial tcp 127.0.0.1:5999: connect: connection refused",
         "unexpected EOF",
+        "failed to push r.example/acme/app:1: failed to copy after 5 retries",
     ] {
         assert!(matches!(pushed(text), Failure::Transient(_)), "{text}");
     }
+}
+
+#[test]
+fn an_image_that_is_not_there_right_after_its_push_may_come() {
+    let output = "#9 DONE 0.0s\nERROR: Error response from daemon: manifest unknown: manifest unknown";
+    assert!(matches!(failure(output), Failure::Transient(problem) if problem.code == Code::PushFailed));
 }
 
 #[test]

@@ -24,5 +24,5 @@ pub use registry::{Found, Login, Registry};
 pub use settings::Build;
 pub use web::Web;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "real-engine"))]
 mod real_tests;

@@ -1,5 +1,5 @@
-//! With a real engine, a real buildx and a real registry. Ignored unless asked for, since it needs all three:
-//! `ROADSTEAD_REAL_REGISTRY=127.0.0.1:5077 ROADSTEAD_REAL_PASSWORD=… cargo test real_ -- --ignored`.
+//! With a real engine, a real buildx and a real registry, which `scripts/test container` sets up; hence the feature:
+//! `ROADSTEAD_REAL_REGISTRY=127.0.0.1:5077 ROADSTEAD_REAL_PASSWORD=… cargo test --features real-engine --lib real_`.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -57,7 +57,6 @@ fn request(repository: &ImageRef, settings: &str) -> BuildRequest {
 }
 
 #[tokio::test]
-#[ignore = "needs an engine, buildx and a registry"]
 async fn real_hello_is_built_pushed_found_and_not_built_again() {
     let (repository, registry, buildx) = real(None, &[]);
     let request = request(&repository, "{ context: examples/hello, args: { VERSION: one }, cache: inline }");
@@ -76,7 +75,6 @@ async fn real_hello_is_built_pushed_found_and_not_built_again() {
 }
 
 #[tokio::test]
-#[ignore = "needs an engine, buildx and a registry"]
 async fn real_secrets_reach_the_build_and_nothing_else() {
     let folder = crate::sys::disk::private_folder().unwrap();
     let dockerfile =
@@ -98,7 +96,6 @@ async fn real_secrets_reach_the_build_and_nothing_else() {
 }
 
 #[tokio::test]
-#[ignore = "needs an engine, buildx and a registry"]
 async fn real_failures_are_named() {
     let folder = crate::sys::disk::private_folder().unwrap();
     let context = folder.path().display().to_string();
@@ -119,4 +116,26 @@ async fn real_failures_are_named() {
     let nowhere = ("DOCKER_HOST", "unix:///nowhere.sock");
     assert_eq!(failing(base, &[nowhere], None).await, (Code::BuilderMissing, None));
     assert_eq!(failing(base, &[], Some("wrong")).await, (Code::RegistryLoginFailed, None));
+}
+
+/// Needs an engine that has `moby/buildkit:buildx-stable-1` and a base image `base/debian:trixie-slim` in the registry.
+#[tokio::test]
+async fn real_container_builder_exports_a_cache_and_two_platforms_and_is_gone_afterwards() {
+    let folder = crate::sys::disk::private_folder().unwrap();
+    let (repository, registry, buildx) = real(None, &[]);
+    let base = format!("{}/base/debian:trixie-slim", repository.registry);
+    let context = folder.path().display();
+    for (from, settings, platforms) in [
+        (base.as_str(), "cache: registry", vec!["linux/amd64"]),
+        ("scratch", "platforms: [linux/amd64, linux/arm64]", vec!["linux/amd64", "linux/arm64"]),
+    ] {
+        let dockerfile = format!("FROM {from}\nCOPY Dockerfile /\n");
+        crate::sys::disk::write(&folder.path().join("Dockerfile"), dockerfile.as_bytes()).unwrap();
+        let request = request(&repository, &format!("{{ context: {context}, {settings} }}"));
+        let log = RefCell::new(Vec::new());
+        let built = buildx.build(&request, &mut |line| log.borrow_mut().push(line.to_owned())).await;
+        let built = built.unwrap_or_else(|problem| unreachable!("{problem}\n{}", log.borrow().join("\n")));
+        assert_eq!(registry.find(&built.image).await.unwrap().unwrap().platforms, platforms);
+    }
+    assert!(registry.find(&repository.tagged(tags::CACHE)).await.unwrap().is_some());
 }

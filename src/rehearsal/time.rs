@@ -4,7 +4,6 @@
 pub fn iso8601(epoch_seconds: f64) -> String {
     let millis = (epoch_seconds * 1000.0).round();
     // The cast saturates, and what is out of jiff's range is caught below.
-    #[allow(clippy::cast_possible_truncation)]
     jiff::Timestamp::from_millisecond(millis as i64).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_string()
 }
 

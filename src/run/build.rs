@@ -12,16 +12,32 @@ use crate::release::ImageRef;
 
 use super::{Job, Unit, operation};
 
+/// The registry of the environment's account, and its host as image references name it.
+struct Place {
+    registry: Rc<dyn Registry>,
+    host: String,
+}
+
 /// Gives every unit its image; builds where that is what the deploy file says and a plan is not all that was asked.
-pub(super) async fn images(job: &Job, session: &SdkConfig, mut units: Vec<Unit>) -> Result<Vec<Unit>, Vec<Problem>> {
+pub(super) async fn images(
+    job: &Job,
+    session: &SdkConfig,
+    mut units: Vec<Unit>,
+) -> Result<Vec<Unit>, Vec<Problem>> {
     let problems = misnamed(job, &units);
     if !problems.is_empty() {
         return Err(problems);
     }
-    let registry: Rc<dyn Registry> = Rc::new(image::Ecr::new(session, None));
     let builds = blocks(&units)?;
+    if builds.iter().all(Option::is_none) && job.inputs.images.is_empty() {
+        return Ok(units);
+    }
+    let web = (!job.rehearsal).then(image::Web::new);
+    let (registry, host) = image::ecr::registry(session, web).await.map_err(|problem| vec![problem])?;
+    let place = Place { registry, host };
     for (unit, block) in units.iter_mut().zip(builds) {
-        let chosen = chosen(job, unit, block, &registry).await.map_err(|problem| vec![problem.of(unit.name())])?;
+        let chosen =
+            chosen(job, unit, block, &place).await.map_err(|problem| vec![problem.of(unit.name())])?;
         unit.report.image = chosen.clone();
         unit.report.digest = chosen.as_ref().and_then(|image| image.digest.clone());
         unit.release.image = chosen;
@@ -34,15 +50,19 @@ fn misnamed(job: &Job, units: &[Unit]) -> Vec<Problem> {
     let names = units.iter().map(Unit::name).collect::<Vec<_>>();
     let list = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     let wrong = job.inputs.images.iter().filter_map(|choice| match &choice.service {
-        Some(name) if !names.contains(&name.as_str()) => {
-            Some(Problem::error(Code::NameUnknown, format!("The input `image` names `{name}`, which is not released in this run.")))
-        }
-        None if names.len() > 1 => {
-            Some(Problem::error(Code::InputInvalid, "The input `image` does not say which of several services it is for."))
-        }
+        Some(name) if !names.contains(&name.as_str()) => Some(Problem::error(
+            Code::NameUnknown,
+            format!("The input `image` names `{name}`, which is not released in this run."),
+        )),
+        None if names.len() > 1 => Some(Problem::error(
+            Code::InputInvalid,
+            "The input `image` does not say which of several services it is for.",
+        )),
         _ => None,
     });
-    wrong.map(|problem| problem.help(format!("Write lines of `service=image`, with services out of {list}."))).collect()
+    wrong
+        .map(|problem| problem.help(format!("Write lines of `service=image`, with services out of {list}.")))
+        .collect()
 }
 
 /// The build block of each unit: `None` where nothing is built.
@@ -64,7 +84,10 @@ fn block(unit: &Unit) -> Result<Option<Build>, Vec<Problem>> {
         None => Build::default(),
     };
     if unit.service.common.repository.is_none() && unit.service.build.is_some() {
-        return Err(vec![Problem::error(Code::ConfigInvalid, "There is a `build` but no `repository` to push to.")]);
+        return Err(vec![Problem::error(
+            Code::ConfigInvalid,
+            "There is a `build` but no `repository` to push to.",
+        )]);
     }
     let errors: Vec<Problem> = build.problems().into_iter().filter(Problem::is_error).collect();
     if !errors.is_empty() {
@@ -73,27 +96,36 @@ fn block(unit: &Unit) -> Result<Option<Build>, Vec<Problem>> {
     Ok(unit.service.common.repository.as_ref().map(|_| build))
 }
 
-async fn chosen(job: &Job, unit: &mut Unit, block: Option<Build>, registry: &Rc<dyn Registry>) -> Result<Option<ImageRef>, Problem> {
-    let named = job.inputs.images.iter().find(|choice| choice.service.as_deref().is_none_or(|name| name == unit.name()));
+async fn chosen(
+    job: &Job,
+    unit: &mut Unit,
+    block: Option<Build>,
+    place: &Place,
+) -> Result<Option<ImageRef>, Problem> {
+    let named = job
+        .inputs
+        .images
+        .iter()
+        .find(|choice| choice.service.as_deref().is_none_or(|name| name == unit.name()));
     if let Some(choice) = named {
-        return pinned(job, &choice.image, registry).await.map(Some);
+        return pinned(job, &choice.image, place).await.map(Some);
     }
     match (block, unit.service.common.repository.clone()) {
         (Some(_), Some(repository)) if operation(job) == Operation::Plan => {
             unit.report.moment(job.doors.clock.now(), format!("would be built and pushed to {repository}"));
             Ok(None)
         }
-        (Some(settings), Some(repository)) => build(job, unit, settings, &repository, registry).await.map(Some),
+        (Some(settings), Some(repository)) => build(job, unit, settings, &repository, place).await.map(Some),
         _ => Ok(None),
     }
 }
 
 /// A tag can move between the check and the start of a task: what is deployed is the digest it stands for now.
-async fn pinned(job: &Job, image: &ImageRef, registry: &Rc<dyn Registry>) -> Result<ImageRef, Problem> {
-    if image.digest.is_some() || registry.login().await?.server != image.registry {
+async fn pinned(job: &Job, image: &ImageRef, place: &Place) -> Result<ImageRef, Problem> {
+    if image.digest.is_some() || place.host != image.registry {
         return Ok(image.clone());
     }
-    let found = registry.find(image).await?.ok_or_else(|| {
+    let found = place.registry.find(image).await?.ok_or_else(|| {
         Problem::error(Code::ImageMissing, format!("The image `{image}` is not in the registry."))
             .help("Check repository and tag, and that the image was pushed to this account and region.")
     })?;
@@ -101,11 +133,17 @@ async fn pinned(job: &Job, image: &ImageRef, registry: &Rc<dyn Registry>) -> Res
     Ok(image.pinned(found.digest))
 }
 
-async fn build(job: &Job, unit: &mut Unit, settings: Build, repository: &str, registry: &Rc<dyn Registry>) -> Result<ImageRef, Problem> {
-    let login = registry.login().await?;
-    login.secrets().iter().for_each(|secret| job.teller.mask(secret));
-    let name = format!("{}/{repository}", login.server);
-    let target: ImageRef = name.parse().map_err(|why| Problem::error(Code::ConfigInvalid, format!("`repository` cannot be used: {why}.")))?;
+async fn build(
+    job: &Job,
+    unit: &mut Unit,
+    settings: Build,
+    repository: &str,
+    place: &Place,
+) -> Result<ImageRef, Problem> {
+    let name = format!("{}/{repository}", place.host);
+    let target: ImageRef = name
+        .parse()
+        .map_err(|why| Problem::error(Code::ConfigInvalid, format!("`repository` cannot be used: {why}.")))?;
     let request = BuildRequest {
         service: unit.name().to_owned(),
         repository: target,
@@ -113,16 +151,29 @@ async fn build(job: &Job, unit: &mut Unit, settings: Build, repository: &str, re
         settings,
         commit: job.context.commit().unwrap_or_default().to_owned(),
         branch: job.context.branch().map(str::to_owned),
-        source: job.context.repository.as_ref().zip(job.context.server_url.as_ref()).map(|(r, s)| format!("{s}/{r}")),
+        source: job
+            .context
+            .repository
+            .as_ref()
+            .zip(job.context.server_url.as_ref())
+            .map(|(r, s)| format!("{s}/{r}")),
     };
-    let built = run_builder(job, &request, registry).await?;
-    let words = if built.reused { "the same source is in the repository already: nothing was built" } else { "built and pushed" };
+    let built = run_builder(job, &request, &place.registry).await?;
+    let words = if built.reused {
+        "the same source is in the repository already: nothing was built"
+    } else {
+        "built and pushed"
+    };
     unit.report.moment(job.doors.clock.now(), format!("{words}: {}", built.image));
     unit.report.problems.extend(built.notices);
     Ok(built.image)
 }
 
-async fn run_builder(job: &Job, request: &BuildRequest, registry: &Rc<dyn Registry>) -> Result<image::Built, Problem> {
+async fn run_builder(
+    job: &Job,
+    request: &BuildRequest,
+    registry: &Rc<dyn Registry>,
+) -> Result<image::Built, Problem> {
     let builder: Rc<dyn Builder> = match &job.builder {
         Some(builder) => builder.clone(),
         None => job.real_builder(registry.clone()),
@@ -141,7 +192,11 @@ async fn run_builder(job: &Job, request: &BuildRequest, registry: &Rc<dyn Regist
 impl Job {
     fn real_builder(&self, registry: Rc<dyn Registry>) -> Rc<dyn Builder> {
         let teller = self.teller.clone();
-        Rc::new(image::Buildx::new(self.doors.variables.clone(), registry, Rc::new(move |secret| teller.mask(secret))))
+        Rc::new(image::Buildx::new(
+            self.doors.variables.clone(),
+            registry,
+            Rc::new(move |secret| teller.mask(secret)),
+        ))
     }
 }
 

@@ -9,8 +9,8 @@ use crate::action::files::RunnerFiles;
 use crate::action::{Context, Inputs};
 use crate::aws;
 use crate::image::Builder;
-use crate::report::RunReport;
 use crate::release::Outcome;
+use crate::report::RunReport;
 use crate::sys::signal::Cancel;
 
 use super::Teller;
@@ -42,7 +42,8 @@ pub struct Job {
 impl Job {
     /// A report of this run with nothing known yet.
     pub(super) fn blank_report(&self) -> RunReport {
-        let mut report = RunReport::new(Outcome::Skipped, self.inputs.operation.word(), self.doors.clock.now());
+        let mut report =
+            RunReport::new(Outcome::Skipped, self.inputs.operation.word(), self.doors.clock.now());
         report.run_url = self.context.run_url();
         report.commit = self.context.commit().map(str::to_owned);
         report.server_url = self.context.server_url.clone();

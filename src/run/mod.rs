@@ -63,8 +63,11 @@ fn refuse(operation: Operation) -> Option<Problem> {
     match operation {
         Operation::Deploy | Operation::Plan => None,
         other => Some(
-            Problem::error(Code::Unsupported, format!("This version cannot do the operation `{}` yet.", other.word()))
-                .help("It can do: `deploy`, `plan`."),
+            Problem::error(
+                Code::Unsupported,
+                format!("This version cannot do the operation `{}` yet.", other.word()),
+            )
+            .help("It can do: `deploy`, `plan`."),
         ),
     }
 }

@@ -61,13 +61,19 @@ async fn confirm_all(job: &Job, state: &State) -> Result<Vec<Unit>, Vec<Problem>
 async fn confirm(job: &Job, unit: &mut Unit, target: Rc<dyn Target>, moved: &Moved) {
     let rollout = moved.rollout.clone().or_else(|| in_flight(&unit.seen, moved));
     let health = match &rollout {
-        Some(rollout) => target.probe(rollout).await.unwrap_or_else(|problem| Health::Unknown(problem.to_string())),
+        Some(rollout) => {
+            target.probe(rollout).await.unwrap_or_else(|problem| Health::Unknown(problem.to_string()))
+        }
         None => unit.seen.health.clone(),
     };
     let wanted_back = job.inputs.on_cancel == OnCancel::Rollback;
     let watched = match (&health, back(unit, moved)) {
-        (Health::Progressing(_) | Health::Failing(_) | Health::Stopped(_) | Health::Unknown(_), Some(split)) if wanted_back => {
-            job.teller.line(Some(unit.name()), &format!("making sure that {} comes back", split.version.label));
+        (
+            Health::Progressing(_) | Health::Failing(_) | Health::Stopped(_) | Health::Unknown(_),
+            Some(split),
+        ) if wanted_back => {
+            job.teller
+                .line(Some(unit.name()), &format!("making sure that {} comes back", split.version.label));
             target.route(&split).await.ok().or(rollout)
         }
         _ => rollout,
@@ -113,9 +119,12 @@ fn conclude(job: &Job, unit: &mut Unit, health: &Health) {
             unit.report.failure = None;
             unit.report.outcome = Outcome::Cancelled;
         }
-        Health::Superseded(by) => unit.end(now, Outcome::Superseded, &format!("a newer deployment took over: {by}")),
+        Health::Superseded(by) => {
+            unit.end(now, Outcome::Superseded, &format!("a newer deployment took over: {by}"))
+        }
         Health::RollingBack(_) | Health::Progressing(_) => {
-            let words = "still moving when the time of the post step was over; the provider goes on by itself";
+            let words =
+                "still moving when the time of the post step was over; the provider goes on by itself";
             unit.report.serves = None;
             unit.report.evidence = words.into();
             unit.end(now, Outcome::Cancelled, words);

@@ -67,7 +67,11 @@ pub(super) async fn prepare(job: &Job) -> Result<Prepared, Stop> {
     let place = place(&session, &declared);
     let targets = targets::all(&place, &declared.document.file, &declared.services).map_err(wrong)?;
     let releases = releases(job, &declared).map_err(wrong)?;
-    let linted: Vec<Problem> = targets.iter().zip(&releases).flat_map(|(target, release)| named(target.lint(release), release)).collect();
+    let linted: Vec<Problem> = targets
+        .iter()
+        .zip(&releases)
+        .flat_map(|(target, release)| named(target.lint(release), release))
+        .collect();
     if linted.iter().any(Problem::is_error) {
         return Err(wrong(linted));
     }
@@ -138,7 +142,9 @@ fn later(environment: &Environment) -> Option<Problem> {
 fn wanted_changed(job: &Job) -> Option<Problem> {
     (job.inputs.services == Services::Changed).then(|| {
         Problem::error(Code::Unsupported, "This version cannot find the changed services by itself yet.")
-            .help("Name them in the input `services`, or leave it out for all: unchanged ones are not touched.")
+            .help(
+                "Name them in the input `services`, or leave it out for all: unchanged ones are not touched.",
+            )
     })
 }
 
@@ -147,9 +153,13 @@ fn config_text(job: &Job) -> Result<(String, String), Problem> {
         ConfigSource::Text(text) => Ok(("input config".into(), text.clone())),
         ConfigSource::Path(path) => match disk::read_text(&job.workspace.join(path)) {
             Ok(text) => Ok((path.clone(), text)),
-            Err(error) => Err(Problem::error(Code::ConfigMissing, format!("The deploy file `{path}` cannot be read."))
-                .cause(format!("{error:#}"))
-                .help("Check the input `config`, and that the repository was checked out before this step.")),
+            Err(error) => {
+                Err(Problem::error(Code::ConfigMissing, format!("The deploy file `{path}` cannot be read."))
+                    .cause(format!("{error:#}"))
+                    .help(
+                        "Check the input `config`, and that the repository was checked out before this step.",
+                    ))
+            }
         },
     }
 }
@@ -167,7 +177,10 @@ fn placeholders(job: &Job, environment: &str) -> Placeholders {
 }
 
 /// The AWS session of an environment. Inputs win over the file.
-pub(super) async fn session(job: &Job, environment: &Environment) -> Result<(SdkConfig, Vec<Problem>), Problem> {
+pub(super) async fn session(
+    job: &Job,
+    environment: &Environment,
+) -> Result<(SdkConfig, Vec<Problem>), Problem> {
     let aws = environment.aws.clone().unwrap_or_default();
     let run = job.context.run_id.as_deref().unwrap_or("local");
     let wanted = aws::Wanted {
@@ -199,9 +212,12 @@ fn releases(job: &Job, declared: &Declared) -> Result<Vec<Release>, Vec<Problem>
 fn definition(workspace: &Path, service: &Service) -> Result<Option<Definition>, Problem> {
     let Some(node) = service.settings.get("task-definition") else { return Ok(None) };
     let serde_json::Value::String(path) = node.to_value() else { return Ok(None) };
-    let outside = Path::new(&path).components().any(|part| matches!(part, std::path::Component::ParentDir | std::path::Component::RootDir));
+    let outside = Path::new(&path)
+        .components()
+        .any(|part| matches!(part, std::path::Component::ParentDir | std::path::Component::RootDir));
     let problem = |why: String| {
-        Problem::error(Code::FileUnreadable, format!("The task definition `{path}` cannot be read.")).cause(why)
+        Problem::error(Code::FileUnreadable, format!("The task definition `{path}` cannot be read."))
+            .cause(why)
     };
     if outside {
         return Err(problem("the path leaves the workspace".into()));
@@ -210,10 +226,15 @@ fn definition(workspace: &Path, service: &Service) -> Result<Option<Definition>,
     Ok(Some(Definition { path: path.clone(), text }))
 }
 
-async fn observe(declared: &Declared, targets: Vec<Rc<dyn Target>>, releases: Vec<Release>) -> Result<Vec<Unit>, Vec<Problem>> {
+async fn observe(
+    declared: &Declared,
+    targets: Vec<Rc<dyn Target>>,
+    releases: Vec<Release>,
+) -> Result<Vec<Unit>, Vec<Problem>> {
     let seen = futures::future::join_all(targets.iter().map(|target| target.observe())).await;
     let (mut units, mut problems) = (Vec::new(), Vec::new());
-    for (((service, target), release), seen) in declared.services.iter().zip(targets).zip(releases).zip(seen) {
+    for (((service, target), release), seen) in declared.services.iter().zip(targets).zip(releases).zip(seen)
+    {
         match seen {
             Ok(seen) => units.push(Unit::new(service.clone(), target, release, seen)),
             Err(problem) => problems.push(problem.of(&service.name)),
@@ -224,7 +245,9 @@ async fn observe(declared: &Declared, targets: Vec<Rc<dyn Target>>, releases: Ve
 
 async fn check(job: &Job, mut units: Vec<Unit>) -> Result<Vec<Unit>, Vec<Problem>> {
     job.teller.line(None, "pre-flight: looking for what could go wrong, before any change");
-    let found = futures::future::join_all(units.iter().map(|unit| unit.target.check(&unit.release, &unit.seen))).await;
+    let found =
+        futures::future::join_all(units.iter().map(|unit| unit.target.check(&unit.release, &unit.seen)))
+            .await;
     let mut errors = Vec::new();
     for (unit, problems) in units.iter_mut().zip(found) {
         let problems = named(problems, &unit.release);

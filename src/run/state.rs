@@ -38,7 +38,8 @@ pub(super) struct Moved {
 
 /// Writes the state as it is now. A state that cannot be written is a warning: the deployment matters more.
 pub(super) fn save(job: &Job, environment: &str, units: &[Unit]) -> Vec<Problem> {
-    let state = State { environment: environment.to_owned(), services: units.iter().filter_map(moved).collect() };
+    let state =
+        State { environment: environment.to_owned(), services: units.iter().filter_map(moved).collect() };
     write(job, &state)
 }
 

@@ -68,7 +68,11 @@ async fn request(job: &Job, unit: &Unit, split: &Split) -> Result<Rollout, Probl
                 if over || problem.code == Code::PermissionMissing || job.cancel.urgency() > Urgency::None {
                     return Err(problem.of(unit.name()));
                 }
-                job.teller.tell(Some(unit.name()), Tone::Bad, &format!("the rollback was not accepted, asking again: {problem}"));
+                job.teller.tell(
+                    Some(unit.name()),
+                    Tone::Bad,
+                    &format!("the rollback was not accepted, asking again: {problem}"),
+                );
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_secs(10));
             }
@@ -84,12 +88,17 @@ pub(super) fn strand(job: &Job, unit: &mut Unit, failure: Failure) {
             "Look at the service now: its tasks and events say what is missing. Nothing more is done by this run.",
         ),
         None => (
-            format!("`{}` has no earlier version that completed, so there is nothing to roll back to.", unit.name()),
+            format!(
+                "`{}` has no earlier version that completed, so there is nothing to roll back to.",
+                unit.name()
+            ),
             "This was its first deployment, or none ever completed. Fix the cause and deploy again.",
         ),
     };
     job.teller.tell(Some(unit.name()), Tone::Bad, &sentence);
-    unit.report.problems.push(Problem::error(Code::RollbackFailed, sentence.clone()).help(help).of(unit.name()));
+    unit.report
+        .problems
+        .push(Problem::error(Code::RollbackFailed, sentence.clone()).help(help).of(unit.name()));
     unit.stranded(job.doors.clock.now(), &failure, &sentence);
 }
 
@@ -98,7 +107,10 @@ pub(super) async fn cancelled(job: &Job, environment: &str, units: &mut [Unit]) 
     let leave = job.inputs.on_cancel == OnCancel::Leave;
     let moved = units.iter().filter_map(state::moved).collect();
     let mut open: Vec<&mut Unit> = units.iter_mut().filter(|unit| unit.phase != Phase::Done).collect();
-    job.teller.line(None, if leave { "cancelled: rollouts go on by themselves" } else { "cancelled: asking for rollbacks" });
+    job.teller.line(
+        None,
+        if leave { "cancelled: rollouts go on by themselves" } else { "cancelled: asking for rollbacks" },
+    );
     let asks = join_all(open.iter().map(|unit| ask(unit, leave)));
     let answers = tokio::time::timeout(LAST_WORDS, abandonable(job, asks)).await.ok().flatten();
     for (index, unit) in open.iter_mut().enumerate() {
@@ -127,17 +139,25 @@ fn close(job: &Job, unit: &mut Unit, leave: bool, answer: Option<&Option<Result<
     let before = super::walk::before(&unit.seen).to_owned();
     let words = match (&unit.phase, answer) {
         (Phase::Ready, _) => format!("cancelled before any change: {before} serves"),
-        (Phase::Moving(_, Watching::Back(_)), _) => format!("cancelled while {before} was coming back; the provider goes on with that"),
+        (Phase::Moving(_, Watching::Back(_)), _) => {
+            format!("cancelled while {before} was coming back; the provider goes on with that")
+        }
         _ if leave => "cancelled; the rollout goes on by itself".to_owned(),
-        (_, Some(Some(Ok(_)))) => format!("cancelled; the rollback to {before} was requested and goes on by itself"),
-        (_, Some(Some(Err(problem)))) => format!("cancelled; the rollback to {before} was refused: {problem}"),
+        (_, Some(Some(Ok(_)))) => {
+            format!("cancelled; the rollback to {before} was requested and goes on by itself")
+        }
+        (_, Some(Some(Err(problem)))) => {
+            format!("cancelled; the rollback to {before} was refused: {problem}")
+        }
         (_, Some(None)) => "cancelled; there is no earlier version to return to".to_owned(),
         (_, None) => format!("cancelled; the rollback to {before} was sent, but no answer came in time"),
     };
     let unmoved = unit.phase == Phase::Ready;
     unit.report.serves = unit.report.serves.take().filter(|_| unmoved);
     unit.report.evidence = words.clone();
-    unit.report.problems.push(Problem::error(Code::Cancelled, format!("{}.", capital(&words))).of(unit.name()));
+    unit.report
+        .problems
+        .push(Problem::error(Code::Cancelled, format!("{}.", capital(&words))).of(unit.name()));
     job.teller.tell(Some(unit.name()), Tone::Bad, &words);
     unit.report.took = job.doors.clock.elapsed();
     unit.end(job.doors.clock.now(), Outcome::Cancelled, &words);

@@ -51,7 +51,17 @@ impl Unit {
         report.serves = seen.version.clone();
         report.serves_digest = seen.digest.clone();
         report.url = seen.url.clone();
-        Self { service, target, release, seen, plan: None, phase: Phase::Ready, since: Duration::ZERO, told: String::new(), report }
+        Self {
+            service,
+            target,
+            release,
+            seen,
+            plan: None,
+            phase: Phase::Ready,
+            since: Duration::ZERO,
+            told: String::new(),
+            report,
+        }
     }
 
     /// The rollout under way.
@@ -87,7 +97,8 @@ impl Unit {
     pub(super) fn returned(&mut self, at: Timestamp, failure: &Failure, to: Option<Version>) {
         self.report.failure = Some(failure.clone());
         self.report.serves = to.or_else(|| self.seen.refuge().cloned());
-        let label = self.report.serves.as_ref().map_or("the previous version", |version| &version.label).to_owned();
+        let label =
+            self.report.serves.as_ref().map_or("the previous version", |version| &version.label).to_owned();
         self.report.evidence = format!("rolled back, confirmed: {label} serves");
         self.end(at, Outcome::Failed, &format!("rolled back, confirmed: {label} serves"));
     }

@@ -38,7 +38,14 @@ fn make_plans(job: &Job, units: &mut [Unit]) {
     let now = job.doors.clock.now();
     for unit in units {
         let made = unit.target.changes(&unit.release, &unit.seen).and_then(|changes| {
-            plan::service(unit.name(), unit.service.common.strategy, unit.target.traffic(), changes, &unit.seen).map_err(|p| vec![p])
+            plan::service(
+                unit.name(),
+                unit.service.common.strategy,
+                unit.target.traffic(),
+                changes,
+                &unit.seen,
+            )
+            .map_err(|p| vec![p])
         });
         match made {
             Ok(plan) => {
@@ -69,7 +76,8 @@ fn starts(unit: &Unit, is: impl Fn(&Start) -> bool) -> bool {
 
 /// Makes the new versions exist. Nobody notices yet, so an error here ends a service with nothing changed.
 async fn stage(job: &Job, units: &mut [Unit]) {
-    let fresh: Vec<&mut Unit> = units.iter_mut().filter(|unit| starts(unit, |start| matches!(start, Start::Fresh { .. }))).collect();
+    let fresh: Vec<&mut Unit> =
+        units.iter_mut().filter(|unit| starts(unit, |start| matches!(start, Start::Fresh { .. }))).collect();
     let staged = join_all(fresh.iter().map(|unit| unit.target.stage(&unit.release, &unit.seen))).await;
     for (unit, staged) in fresh.into_iter().zip(staged) {
         let now = job.doors.clock.now();
@@ -97,7 +105,11 @@ async fn start(job: &Job, environment: &str, units: &mut [Unit]) {
     for unit in units.iter_mut() {
         match unit.plan.as_ref().map(|plan| plan.start.clone()) {
             Some(Start::Adopt(rollout)) if unit.phase == Phase::Ready => adopt(job, unit, rollout),
-            Some(Start::Fresh { .. }) if unit.phase == Phase::Ready && job.cancel.urgency() == Urgency::None => unit.phase = Phase::Asked,
+            Some(Start::Fresh { .. })
+                if unit.phase == Phase::Ready && job.cancel.urgency() == Urgency::None =>
+            {
+                unit.phase = Phase::Asked
+            }
             _ => {}
         }
     }
@@ -120,7 +132,8 @@ fn adopt(job: &Job, unit: &mut Unit, rollout: Rollout) {
 }
 
 fn split(unit: &Unit) -> Split {
-    let version = unit.report.version.clone().unwrap_or_else(|| Version { id: String::new(), label: String::new() });
+    let version =
+        unit.report.version.clone().unwrap_or_else(|| Version { id: String::new(), label: String::new() });
     let force = unit.plan.as_ref().is_some_and(|plan| plan.start == Start::Fresh { again: true });
     Split { version, percent: 100, force, instead_of: None }
 }
@@ -129,7 +142,11 @@ fn routed(job: &Job, unit: &mut Unit, answer: Result<Rollout, Problem>) {
     let now = job.doors.clock.now();
     match answer {
         Ok(rollout) => {
-            let words = format!("rollout of {} started ({})", rollout.label, rollout.ids.first().map_or("no id", String::as_str));
+            let words = format!(
+                "rollout of {} started ({})",
+                rollout.label,
+                rollout.ids.first().map_or("no id", String::as_str)
+            );
             job.teller.line(Some(unit.name()), &words);
             unit.report.moment(now, words);
             unit.move_to(job, rollout, Watching::Forward);

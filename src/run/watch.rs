@@ -75,7 +75,11 @@ async fn act(job: &Job, unit: &mut Unit, rollout: &Rollout, verdict: Verdict) {
     match verdict {
         Verdict::Wait => {}
         Verdict::Succeeded(proof) => {
-            job.teller.tell(Some(unit.name()), Tone::Good, &format!("{} serves: {}", proof.version.label, proof.evidence));
+            job.teller.tell(
+                Some(unit.name()),
+                Tone::Good,
+                &format!("{} serves: {}", proof.version.label, proof.evidence),
+            );
             unit.succeeded(now, Outcome::Deployed, &proof);
         }
         Verdict::FollowBack(failure) => {
@@ -101,7 +105,9 @@ fn superseded(job: &Job, unit: &mut Unit, by: &str) {
     job.teller.tell(Some(unit.name()), Tone::Bad, &sentence);
     unit.report.serves = None;
     unit.report.evidence = sentence.clone();
-    unit.report.problems.push(Problem::error(Code::Superseded, sentence).of(unit.name()).help("Look at the run that started it."));
+    unit.report.problems.push(
+        Problem::error(Code::Superseded, sentence).of(unit.name()).help("Look at the run that started it."),
+    );
     unit.end(job.doors.clock.now(), Outcome::Superseded, "superseded by a newer deployment");
 }
 
@@ -118,7 +124,10 @@ fn tell_progress(job: &Job, unit: &mut Unit, progress: &Progress) {
         unit.report.moment(job.doors.clock.now(), event.clone());
     }
     let failed = if progress.failed > 0 { format!(", {} failed", progress.failed) } else { String::new() };
-    let words = format!("{}: {} of {} run, {} start{failed}", progress.stage, progress.running, progress.desired, progress.pending);
+    let words = format!(
+        "{}: {} of {} run, {} start{failed}",
+        progress.stage, progress.running, progress.desired, progress.pending
+    );
     tell_once(job, unit, &words);
 }
 

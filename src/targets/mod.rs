@@ -27,13 +27,19 @@ pub struct Place<'s> {
 
 /// The target of each service, in their order. Errors name every block that cannot be read, on its line.
 pub fn all(place: &Place<'_>, file: &str, services: &[Service]) -> Result<Vec<Rc<dyn Target>>, Vec<Problem>> {
-    let shared = ecs::Shared::new(place.session, place.account.clone(), &place.region);
+    let shared = ecs::Shared::new(place.session);
+    let declared = ecs::Declared { account: place.account.clone(), region: Some(place.region.clone()) };
     let (mut targets, mut problems) = (Vec::<Rc<dyn Target>>::new(), Vec::new());
     for service in services {
         let what = format!("`{}` of service `{}`", service.target, service.name);
         let read = config::read::<ecs::Settings>(file, &what, &service.settings);
         match read {
-            Ok(settings) => targets.push(Rc::new(ecs::Ecs::new(&shared, settings, service.common.alarms.clone()))),
+            Ok(settings) => targets.push(Rc::new(ecs::Ecs::new(
+                settings,
+                declared.clone(),
+                service.common.alarms.clone(),
+                &shared,
+            ))),
             Err(more) => problems.extend(more.into_iter().map(|problem| problem.of(&service.name))),
         }
     }

@@ -69,7 +69,9 @@ impl Trial {
             inputs: self.inputs.clone(),
             variables: self.variables.clone(),
             cancel: self.cancel.clone(),
-            teller: Teller::new(in_runner, Clock::starting_at(start), move |line| keep.borrow_mut().push(line.to_owned())),
+            teller: Teller::new(in_runner, Clock::starting_at(start), move |line| {
+                keep.borrow_mut().push(line.to_owned())
+            }),
         }
     }
 
@@ -89,7 +91,12 @@ impl Trial {
         virtually(async {
             let stage = self.stage();
             let report = stage.run().await;
-            let ran = Ran { report, lines: stage.lines.borrow().clone(), calls: stage.cloud.calls(), cloud: stage.cloud.clone() };
+            let ran = Ran {
+                report,
+                lines: stage.lines.borrow().clone(),
+                calls: stage.cloud.calls(),
+                cloud: stage.cloud.clone(),
+            };
             ran
         })
     }
@@ -128,7 +135,11 @@ pub(crate) struct Ran {
 impl Ran {
     /// The calls that changed something.
     pub(crate) fn changes(&self) -> Vec<&str> {
-        self.calls.iter().filter(|call| call.mutating && call.effective).map(|call| call.operation.as_str()).collect()
+        self.calls
+            .iter()
+            .filter(|call| call.mutating && call.effective)
+            .map(|call| call.operation.as_str())
+            .collect()
     }
 
     /// The code of the cause, and of the problems, of the first service.

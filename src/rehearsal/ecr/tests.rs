@@ -1,3 +1,5 @@
+//! ECR as its clients see it, call by call.
+
 use super::*;
 
 const AT: f64 = 1_767_225_600.0;

@@ -39,7 +39,8 @@ pub fn of_task(task: &Task) -> Option<Cause> {
         return None;
     }
     let said = task.containers.iter().map(|c| c.reason.as_str()).chain([task.reason.as_str()]);
-    let words: Vec<&str> = said.filter(|text| !text.is_empty()).collect();
+    let mut words: Vec<&str> = said.filter(|text| !text.is_empty()).collect();
+    words.dedup();
     let all = words.join(" | ");
     start_failure(&all)
         .or_else(|| exit(task, &all))

@@ -1,9 +1,10 @@
-//! Reads of many services in few calls: whoever asks at the same moment shares a call. No caching, no waiting.
+//! Reads of many services in few calls: whoever asks at the same moment shares a call. Nothing waits.
 //!
 //! The callers are expected to ask together (all in one `join_all`); the first one lets the others add their
 //! question before it sends. Budget: aws.md §1.7 and the issue's ≤ 3 reads per second for 50 services.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -20,6 +21,11 @@ const PATIENCE: usize = 3;
 /// Guesses (reads that nothing hints at) are allowed this often, over all services.
 const GUESS_EVERY: Duration = Duration::from_secs(10);
 
+/// From so many services in one flush on, a glance may be answered by the flush before.
+const CROWD: usize = 30;
+/// How old the answer to a glance may be in a crowd: every second look of two seconds is fresh.
+const RECENT: Duration = Duration::from_secs(3);
+
 /// What one call answers for one key; `None` when AWS knows nothing of it.
 type Found = Result<Option<Value>, Refusal>;
 type Question = (String, oneshot::Sender<Found>);
@@ -32,6 +38,14 @@ pub struct Loader {
     deployments: RefCell<Vec<Question>>,
     revisions: RefCell<Vec<Question>>,
     guess_at: Cell<Option<Instant>>,
+    recent: RefCell<Recent>,
+}
+
+/// The last services that were read, how many together.
+#[derive(Debug, Default)]
+struct Recent {
+    together: usize,
+    services: HashMap<String, (Instant, Option<Service>)>,
 }
 
 #[derive(Clone, Copy)]
@@ -54,7 +68,14 @@ impl Loader {
     /// Shared reads over `client`.
     pub fn new(client: Client) -> Self {
         let (services, deployments, revisions) = Default::default();
-        Self { client, services, deployments, revisions, guess_at: Cell::new(None) }
+        Self {
+            client,
+            services,
+            deployments,
+            revisions,
+            guess_at: Cell::new(None),
+            recent: RefCell::default(),
+        }
     }
 
     /// The client beneath.
@@ -64,8 +85,20 @@ impl Loader {
 
     /// One service; `None` when AWS does not know it.
     pub async fn service(&self, cluster: &str, name: &str) -> Result<Option<Service>, Refusal> {
-        let found = self.ask(Kind::Services, format!("{cluster}\n{name}")).await?;
-        Ok(found.as_ref().map(Service::read))
+        let key = format!("{cluster}\n{name}");
+        let found = self.ask(Kind::Services, key.clone()).await?;
+        let service = found.as_ref().map(Service::read);
+        self.recent.borrow_mut().services.insert(key, (Instant::now(), service.clone()));
+        Ok(service)
+    }
+
+    /// One service as the wait sees it: fresh, or at most some seconds old where many wait together.
+    pub async fn glance(&self, cluster: &str, name: &str) -> Result<Option<Service>, Refusal> {
+        let known = self.recent.borrow().known(&format!("{cluster}\n{name}"));
+        match known {
+            Some(service) => Ok(service),
+            None => self.service(cluster, name).await,
+        }
     }
 
     /// One service deployment; `None` when AWS does not know it (yet).
@@ -122,6 +155,9 @@ impl Loader {
         }
         let asked = queue.take();
         drop(leader);
+        if matches!(kind, Kind::Services) {
+            self.recent.borrow_mut().together = asked.len();
+        }
         self.send(kind, asked).await;
     }
 
@@ -148,6 +184,13 @@ impl Loader {
         let cluster = keys.first().map_or("", |key| cluster_of(key));
         let names = keys.iter().filter_map(|key| key.split_once('\n')).map(|(_, name)| name.to_owned());
         self.client.describe_services(cluster, names.collect()).await
+    }
+}
+
+impl Recent {
+    fn known(&self, key: &str) -> Option<Option<Service>> {
+        let (at, service) = self.services.get(key).filter(|_| self.together >= CROWD)?;
+        (at.elapsed() < RECENT).then(|| service.clone())
     }
 }
 

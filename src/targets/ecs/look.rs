@@ -35,12 +35,14 @@ impl Eyes {
     /// The service; a problem when AWS does not show it.
     pub async fn service(&self) -> Result<Service, Problem> {
         let (cluster, name) = (&self.settings.cluster, &self.settings.service);
-        self.loader.service(cluster, name).await?.ok_or_else(|| {
-            let sentence = format!("The cluster `{cluster}` has no service `{name}`.");
-            Problem::error(Code::ServiceMissing, sentence).help(
-                "Check `ecs.service` and `ecs.cluster`; create the service before the first deployment.",
-            )
-        })
+        self.loader.service(cluster, name).await?.ok_or_else(|| self.missing())
+    }
+
+    fn missing(&self) -> Problem {
+        let (cluster, name) = (&self.settings.cluster, &self.settings.service);
+        let sentence = format!("The cluster `{cluster}` has no service `{name}`.");
+        Problem::error(Code::ServiceMissing, sentence)
+            .help("Check `ecs.service` and `ecs.cluster`; create the service before the first deployment.")
     }
 
     /// A revision; where AWS knows none, the bare definition.
@@ -54,7 +56,8 @@ impl Eyes {
 
     /// Everything that a verdict needs, in as few reads as it needs.
     pub async fn look(&self, rollout: &Rollout, watch: &mut Watch) -> Result<Look, Problem> {
-        let service = self.service().await?;
+        let (cluster, name) = (&self.settings.cluster, &self.settings.service);
+        let service = self.loader.glance(cluster, name).await?.ok_or_else(|| self.missing())?;
         let now = Instant::now();
         let events = watch.take_service(&service, rollout, now);
         if watch.wants_deployment(&service, rollout)

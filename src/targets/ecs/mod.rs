@@ -15,6 +15,7 @@ use crate::problem::{Code, Problem};
 use crate::release::{Changes, Failure, Health, Observed, Release, Rollout, Split, Traffic, Version};
 
 pub mod act;
+pub mod blob;
 pub mod causes;
 pub mod changes;
 pub mod client;
@@ -22,10 +23,17 @@ pub mod definition;
 pub mod document;
 pub mod image;
 pub mod keys;
+pub mod lint;
+pub mod lint_container;
+pub mod lint_depends;
+pub mod lint_keys;
 pub mod loader;
 pub mod look;
 pub mod neighbours;
 pub mod observe;
+pub mod permissions;
+pub mod preflight;
+pub mod preflight_rules;
 pub mod raw;
 pub mod read;
 pub mod refusal;
@@ -35,6 +43,10 @@ pub mod verdict;
 pub mod watch;
 pub mod write;
 
+#[cfg(test)]
+mod lint_tests;
+#[cfg(test)]
+mod rehearsals;
 #[cfg(test)]
 mod verdict_tests;
 
@@ -59,14 +71,17 @@ impl Shared {
 #[derive(Debug)]
 pub struct Ecs {
     eyes: look::Eyes,
+    declared: Declared,
+    alarms: Vec<String>,
     watches: RefCell<HashMap<Vec<String>, Rc<Mutex<watch::Watch>>>>,
 }
 
 impl Ecs {
-    /// The service that `settings` name.
-    pub fn new(settings: Settings, shared: &Shared) -> Self {
+    /// The service that `settings` name, in the account and region that are declared; `alarms` are those that the
+    /// deploy file names beside those of the service itself.
+    pub fn new(settings: Settings, declared: Declared, alarms: Vec<String>, shared: &Shared) -> Self {
         let eyes = look::Eyes { loader: shared.loader.clone(), around: shared.around.clone(), settings };
-        Self { eyes, watches: RefCell::default() }
+        Self { eyes, declared, alarms, watches: RefCell::default() }
     }
 
     fn settings(&self) -> &Settings {
@@ -135,12 +150,26 @@ impl Target for Ecs {
         Ok(changes::changes(&seen.definition, &wanted, &container.unwrap_or_default()))
     }
 
-    fn lint(&self, _release: &Release) -> Vec<Problem> {
-        Vec::new()
+    fn lint(&self, release: &Release) -> Vec<Problem> {
+        let Some(file) = &release.definition else { return Vec::new() };
+        let document = match document::Document::read(&file.path, &file.text) {
+            Ok(document) => document,
+            Err(problem) => return vec![problem.of(&release.service)],
+        };
+        let container = definition::find_container(&document.value, self.settings().container.as_deref());
+        let unclear = container.err().map(|problem| document.at("/containerDefinitions", problem));
+        lint::lint(&document).into_iter().chain(unclear).map(|problem| problem.of(&release.service)).collect()
     }
 
-    async fn check(&self, _release: &Release, _seen: &Observed) -> Vec<Problem> {
-        Vec::new()
+    async fn check(&self, release: &Release, seen: &Observed) -> Vec<Problem> {
+        let wanted = match self.wanted(release, &seen.definition) {
+            Ok(wanted) => wanted,
+            Err(problems) => return problems,
+        };
+        let intent =
+            preflight::Intent { declared: &self.declared, alarms: &self.alarms, wanted: &wanted, seen };
+        let found = preflight::check(&self.eyes, &intent).await;
+        found.into_iter().map(|problem| problem.of(&release.service)).collect()
     }
 
     async fn stage(&self, release: &Release, seen: &Observed) -> Result<Version, Problem> {

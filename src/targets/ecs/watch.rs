@@ -206,7 +206,7 @@ fn has_no_deployment(rollout: &Rollout) -> bool {
 }
 
 fn hints_at_tasks(text: &str) -> bool {
-    ["unhealthy", "failed", "unable to", " stopped "].iter().any(|hint| text.contains(hint))
+    ["unhealthy", "failed", "unable to"].iter().any(|hint| text.contains(hint))
 }
 
 fn fingerprint(service: &Service, rollout: &Rollout) -> String {
