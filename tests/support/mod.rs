@@ -78,7 +78,7 @@ impl Trial {
     /// Makes the world of this trial. Inside a runtime.
     pub(crate) fn stage(&self) -> Stage {
         let lines = Rc::default();
-        let start = rehearse::start(&rehearse::begin(&self.story)).unwrap();
+        let start = rehearse::start(&self.story.begin()).unwrap();
         let rehearsal = self.rehearsal(&lines, start);
         let (environment, scenario) = rehearse::world(&rehearsal).unwrap();
         fastrand::seed(self.seed);
@@ -91,13 +91,12 @@ impl Trial {
         virtually(async {
             let stage = self.stage();
             let report = stage.run().await;
-            let ran = Ran {
+            Ran {
                 report,
                 lines: stage.lines.borrow().clone(),
                 calls: stage.cloud.calls(),
                 cloud: stage.cloud.clone(),
-            };
-            ran
+            }
         })
     }
 }
