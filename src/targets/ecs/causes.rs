@@ -166,6 +166,22 @@ pub fn of_event(event: &Event) -> Option<Cause> {
     None
 }
 
+/// What an alarm of the deploy file says; `None` while it is not red. One that is gone counts as red.
+pub fn of_alarm(name: &str, state: Option<&str>) -> Option<Cause> {
+    let help = "Look at what the alarm watches.";
+    match state {
+        Some("ALARM") => {
+            let sentence = format!("The alarm `{name}` went red during the deployment.");
+            Some(cause(Code::AlarmTriggered, &sentence, help, "ALARM", Some(1)))
+        }
+        Some(_) => None,
+        None => {
+            let sentence = format!("The alarm `{name}` is gone, so nobody would notice a bad version.");
+            Some(cause(Code::AlarmMissing, &sentence, "Restore it or take it out of the file.", "", Some(1)))
+        }
+    }
+}
+
 /// The cause that most of them name, and whether waiting is over.
 pub fn weigh(causes: &[Cause], desired: u32) -> Option<Failure> {
     let mut counts: BTreeMap<Code, (u32, &Cause)> = BTreeMap::new();

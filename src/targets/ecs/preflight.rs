@@ -10,7 +10,7 @@ use super::look::Eyes;
 use super::neighbours::Manifest;
 use super::permissions;
 use super::preflight_rules as rules;
-use super::read::{Service, version};
+use super::read::{Service, text, version};
 use super::refusal::Refusal;
 use super::settings::Declared;
 use crate::problem::Problem;
@@ -21,8 +21,6 @@ use crate::release::Observed;
 pub struct Intent<'a> {
     /// Where it is allowed.
     pub declared: &'a Declared,
-    /// Alarms of the deploy file.
-    pub alarms: &'a [String],
     /// The definition that would be registered.
     pub wanted: &'a Value,
     /// What runs now.
@@ -45,10 +43,10 @@ pub async fn check(eyes: &Eyes, intent: &Intent<'_>) -> Vec<Problem> {
     if let Ok((_, arn)) = &caller {
         found.extend(allowed(eyes, arn, intent, &service).await);
     }
-    found.extend(alarms(eyes, &service, intent.alarms).await);
+    found.extend(alarms(eyes, &service, &eyes.alarms).await);
     found.extend(images(eyes, intent.wanted, intent.seen).await);
     found.extend(refuge(eyes, intent.seen).await);
-    found.extend(readable(eyes, &service).await);
+    found.extend(readable(eyes, &service, intent.wanted).await);
     found
 }
 
@@ -146,13 +144,16 @@ async fn refuge(eyes: &Eyes, seen: &Observed) -> Vec<Problem> {
 }
 
 /// The reads that the wait and the proof need are tried once: better to miss a permission now than at the end.
-async fn readable(eyes: &Eyes, service: &Service) -> Vec<Problem> {
+async fn readable(eyes: &Eyes, service: &Service, wanted: &Value) -> Vec<Problem> {
     let denied = |refusal: Refusal| refusal.denied().then_some(refusal.problem);
     let mut found = Vec::new();
     if let Some(group) = service.target_groups.first() {
         found.extend(eyes.around.targets(group).await.err().and_then(denied));
     }
     let (cluster, name) = (&eyes.settings.cluster, &eyes.settings.service);
-    found.extend(eyes.loader.client().list_tasks(cluster, name, true).await.err().and_then(denied));
+    let client = eyes.loader.client();
+    found.extend(client.list_tasks(cluster, name, true).await.err().and_then(denied));
+    let family = text(wanted, "family");
+    found.extend(client.list_task_definitions(&family, 1).await.err().and_then(denied));
     found
 }

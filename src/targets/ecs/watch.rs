@@ -16,6 +16,8 @@ const GRACE: Duration = Duration::from_secs(60);
 const EVERY: u32 = 5;
 /// Nothing moves for so long: guess that tasks fail.
 const STALL: Duration = Duration::from_secs(20);
+/// How often the deploy file's alarms are read.
+const ALARMS_EVERY: Duration = Duration::from_secs(15);
 /// How often to look for the stopped tasks that something hinted at, before the hint counts as spent.
 const TRIES: u32 = 3;
 
@@ -40,6 +42,7 @@ pub struct Watch {
     /// The lines of the failed container, once fetched.
     pub logs: Option<Vec<LogLine>>,
     last_chance: bool,
+    alarms_at: Option<Instant>,
 }
 
 impl Watch {
@@ -61,6 +64,7 @@ impl Watch {
             causes: Vec::new(),
             logs: None,
             last_chance: true,
+            alarms_at: None,
         }
     }
 
@@ -164,6 +168,27 @@ impl Watch {
             return true;
         }
         false
+    }
+
+    /// Whether the deploy file's alarms must be read now; not while a rollback is what is waited for.
+    pub fn wants_alarms(&mut self, rollout: &Rollout, now: Instant) -> bool {
+        let due = self.alarms_at.is_none_or(|at| now.duration_since(at) >= ALARMS_EVERY);
+        let wanted =
+            due && !has_no_deployment(rollout) && self.last.as_ref().is_none_or(ServiceDeployment::in_flight);
+        if wanted {
+            self.alarms_at = Some(now);
+        }
+        wanted
+    }
+
+    /// Takes the state of an alarm in; `None` means that it is gone.
+    pub fn take_alarm(&mut self, name: &str, state: Option<&str>) {
+        self.causes.extend(causes::of_alarm(name, state));
+    }
+
+    /// Whether the service's list of deployments is to be searched for ours: the service itself names none.
+    pub fn may_search(&self, service: &Service, rollout: &Rollout) -> bool {
+        self.looks.is_multiple_of(EVERY) && own(service, rollout).is_some()
     }
 
     /// Those of the listed tasks that were not read yet.
