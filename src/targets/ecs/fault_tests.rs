@@ -154,3 +154,16 @@ async fn success_is_noticed_within_seconds() {
     }
     assert!(worst < Duration::from_secs(5), "{worst:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_that_gives_up_does_not_take_the_others_along() {
+    let rig = Rig::new(scenario(""));
+    let shared = Shared::new(&config(&rig.cloud));
+    let settings = rig.target.settings().clone();
+    let target = || Ecs::new(settings.clone(), Declared::default(), Vec::new(), &shared);
+    let (first, second) = (target(), target());
+    let impatient = tokio::time::timeout(Duration::ZERO, first.eyes.service());
+    let (gave_up, seen) = tokio::join!(impatient, second.eyes.service());
+    assert!(gave_up.is_err());
+    assert_eq!(seen.unwrap().status, "ACTIVE");
+}

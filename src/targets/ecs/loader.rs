@@ -59,6 +59,12 @@ enum Kind {
     Alarms,
 }
 
+/// Questions that stand in line, and whether the first of them has to lead.
+struct Waits {
+    answers: Vec<oneshot::Receiver<Found>>,
+    first: bool,
+}
+
 /// Whoever gives up while others wait for it wakes them, so that one of them asks instead.
 struct Leader<'a>(&'a RefCell<Vec<Question>>);
 
@@ -111,6 +117,12 @@ impl Loader {
         Ok(found.as_ref().map(Revision::read))
     }
 
+    /// Those of several service revisions that AWS knows.
+    pub async fn revisions(&self, arns: &[String]) -> Result<Vec<Revision>, Refusal> {
+        let found: Result<Vec<_>, Refusal> = self.ask_all(Kind::Revisions, arns).await.into_iter().collect();
+        Ok(found?.iter().flatten().map(Revision::read).collect())
+    }
+
     /// The state of an alarm, such as `ALARM`; `None` when there is no such alarm.
     pub async fn alarm(&self, name: &str) -> Result<Option<String>, Refusal> {
         let found = self.ask(Kind::Alarms, name.to_owned()).await?;
@@ -137,19 +149,45 @@ impl Loader {
     }
 
     async fn ask(&self, kind: Kind, key: String) -> Found {
-        let queue = self.queue(kind);
         loop {
-            let (answer, wait) = oneshot::channel();
-            let first = queue.borrow().is_empty();
-            queue.borrow_mut().push((key.clone(), answer));
-            if first {
+            let waits = self.line_up(kind, std::slice::from_ref(&key));
+            if waits.first {
                 self.lead(kind).await;
             }
-            // The one that led was dropped before it sent: ask again.
-            if let Ok(found) = wait.await {
-                return found;
+            for wait in waits.answers {
+                // Nothing comes when the one that led was dropped before it sent: then ask again.
+                if let Ok(found) = wait.await {
+                    return found;
+                }
             }
         }
+    }
+
+    /// Several at once, in as few calls as they fit.
+    async fn ask_all(&self, kind: Kind, keys: &[String]) -> Vec<Found> {
+        let waits = self.line_up(kind, keys);
+        if waits.first {
+            self.lead(kind).await;
+        }
+        let mut all = Vec::with_capacity(keys.len());
+        for (key, wait) in keys.iter().zip(waits.answers) {
+            all.push(match wait.await {
+                Ok(found) => found,
+                Err(_) => self.ask(kind, key.clone()).await,
+            });
+        }
+        all
+    }
+
+    fn line_up(&self, kind: Kind, keys: &[String]) -> Waits {
+        let mut queue = self.queue(kind).borrow_mut();
+        let first = queue.is_empty() && !keys.is_empty();
+        let answers = keys.iter().map(|key| {
+            let (answer, wait) = oneshot::channel();
+            queue.push((key.clone(), answer));
+            wait
+        });
+        Waits { answers: answers.collect(), first }
     }
 
     async fn lead(&self, kind: Kind) {

@@ -61,7 +61,7 @@ impl Eyes {
         let (cluster, name) = (&self.settings.cluster, &self.settings.service);
         let service = self.loader.glance(cluster, name).await?.ok_or_else(|| self.missing())?;
         let now = Instant::now();
-        let events = watch.take_service(&service, rollout, now);
+        watch.take_service(&service, rollout, now);
         if watch.wants_deployment(&service, rollout) {
             let read = match watch.learn(&service, rollout) {
                 Some(arn) => self.deployment(&arn).await?,
@@ -80,6 +80,7 @@ impl Eyes {
         let newer = self.newer(ours.as_ref()).await?;
         let evidence = self.evidence(&service, ours.as_ref(), rollout).await?;
         let cause = watch.cause(&service);
+        let events = watch.story.clone();
         Ok(Look { service, ours, newer, evidence, cause, young: watch.young(now), events })
     }
 

@@ -44,6 +44,8 @@ pub mod watch;
 pub mod write;
 
 #[cfg(test)]
+mod causes_tests;
+#[cfg(test)]
 mod fault_tests;
 #[cfg(test)]
 mod lint_tests;
@@ -193,6 +195,9 @@ impl Target for Ecs {
         let mut watch = watch.lock().await;
         let look = self.eyes.look(rollout, &mut watch).await?;
         let mut health = verdict::decide(rollout, &look);
+        if let Health::Progressing(_) = &health {
+            watch.story.clear();
+        }
         if let Some(failure) = failure_of(&mut health) {
             if let (None, Some(cause)) = (&watch.logs, watch.behind(failure)) {
                 let lines = self.eyes.log_tail(cause, rollout).await;

@@ -35,19 +35,26 @@ pub async fn check(eyes: &Eyes, intent: &Intent<'_>) -> Vec<Problem> {
     found.extend(rules::service(&service, &eyes.settings.service));
     found.extend(rules::percentages(&service));
     found.extend(rules::container(&service, intent.wanted));
-    let caller = eyes.around.caller().await;
-    match &caller {
-        Ok((account, _)) => found.extend(rules::account(intent.declared, account)),
-        Err(refusal) => found.push(refusal.problem.clone()),
-    }
-    if let Ok((_, arn)) = &caller {
-        found.extend(allowed(eyes, arn, intent, &service).await);
-    }
-    found.extend(alarms(eyes, &service, &eyes.alarms).await);
-    found.extend(images(eyes, intent.wanted, intent.seen).await);
-    found.extend(refuge(eyes, intent.seen).await);
-    found.extend(readable(eyes, &service, intent.wanted).await);
+    let (who, alarms, images, refuge, readable) = tokio::join!(
+        caller(eyes, intent, &service),
+        alarms(eyes, &service, &eyes.alarms),
+        images(eyes, intent.wanted, intent.seen),
+        refuge(eyes, intent.seen),
+        readable(eyes, &service, intent.wanted),
+    );
+    found.extend([who, alarms, images, refuge, readable].into_iter().flatten());
     found
+}
+
+/// Who we are, and what we may do.
+async fn caller(eyes: &Eyes, intent: &Intent<'_>, service: &Service) -> Vec<Problem> {
+    match eyes.around.caller().await {
+        Ok((account, arn)) => {
+            let permissions = allowed(eyes, &arn, intent, service).await;
+            rules::account(intent.declared, &account).into_iter().chain(permissions).collect()
+        }
+        Err(refusal) => vec![refusal.problem],
+    }
 }
 
 async fn allowed(eyes: &Eyes, caller: &str, intent: &Intent<'_>, service: &Service) -> Vec<Problem> {

@@ -18,6 +18,9 @@ async fn a_sound_world_passes_the_preflight() {
     let rig = Rig::new(scenario(""));
     assert_eq!(preflight(&rig, &rig.release("v2")).await, []);
     assert!(rig.cloud.calls().iter().all(|call| !call.mutating));
+    let calls = rig.cloud.calls();
+    let names: Vec<&str> = calls.iter().map(|call| call.operation.as_str()).collect();
+    assert!(names.len() <= 14, "{names:?}");
 }
 
 #[tokio::test(start_paused = true)]

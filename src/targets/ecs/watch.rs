@@ -39,6 +39,8 @@ pub struct Watch {
     moved: (u32, u32, Instant),
     known_tasks: HashSet<String>,
     causes: Vec<Cause>,
+    /// Lines of the service's story that nobody was told yet.
+    pub story: Vec<String>,
     /// The lines of the failed container, once fetched.
     pub logs: Option<Vec<LogLine>>,
     last_chance: bool,
@@ -62,6 +64,7 @@ impl Watch {
             moved: (0, 0, now),
             known_tasks: HashSet::new(),
             causes: Vec::new(),
+            story: Vec::new(),
             logs: None,
             last_chance: true,
             alarms_at: None,
@@ -73,8 +76,8 @@ impl Watch {
         now.duration_since(self.begun) < GRACE
     }
 
-    /// Takes a service in; answers the lines of its story that are new.
-    pub fn take_service(&mut self, service: &Service, rollout: &Rollout, now: Instant) -> Vec<String> {
+    /// Takes a service in, and with it the lines of its story that are new.
+    pub fn take_service(&mut self, service: &Service, rollout: &Rollout, now: Instant) {
         self.looks += 1;
         let mine = own(service, rollout);
         self.take_counts(service, mine, now);
@@ -86,7 +89,7 @@ impl Watch {
             self.told.extend(service.events.iter().map(|event| event.id.clone()));
         }
         self.since = self.since.or(started);
-        let Some(since) = self.since else { return Vec::new() };
+        let Some(since) = self.since else { return };
         let fresh = service.events.iter().rev().filter(|event| event.at >= since);
         let fresh: Vec<_> = fresh.filter(|event| self.told.insert(event.id.clone())).collect();
         for event in &fresh {
@@ -95,7 +98,7 @@ impl Watch {
                 self.due = TRIES;
             }
         }
-        fresh.into_iter().map(|event| event.text.clone()).collect()
+        self.story.extend(fresh.into_iter().map(|event| event.text.clone()));
     }
 
     fn take_counts(&mut self, service: &Service, mine: Option<&Deployment>, now: Instant) {
@@ -275,9 +278,13 @@ mod tests {
         let (rollout, now) = (rollout(), Instant::now());
         let mut watch = Watch::new(&rollout, now);
         let story = [("c", 103.0, "third"), ("b", 102.0, "second"), ("a", 50.0, "old")];
-        assert_eq!(watch.take_service(&service(0, &story[1..]), &rollout, now), ["second"]);
-        assert_eq!(watch.take_service(&service(0, &story), &rollout, now), ["third"]);
-        assert!(watch.take_service(&service(0, &story), &rollout, now).is_empty());
+        let mut told = |story: &[(&str, f64, &str)]| {
+            watch.take_service(&service(0, story), &rollout, now);
+            std::mem::take(&mut watch.story)
+        };
+        assert_eq!(told(&story[1..]), ["second"]);
+        assert_eq!(told(&story), ["third"]);
+        assert!(told(&story).is_empty());
     }
 
     #[tokio::test(start_paused = true)]
