@@ -81,7 +81,9 @@ async fn chosen(
     }
     match (block, unit.service.common.repository.clone()) {
         (Some(_), Some(repository)) if operation(job) == Operation::Plan => {
-            unit.report.moment(job.doors.clock.now(), format!("would be built and pushed to {repository}"));
+            let commit =
+                job.context.commit().map_or("the workspace", |commit| commit.get(..7).unwrap_or(commit));
+            unit.would_build = Some(format!("{repository}, built from {commit}"));
             Ok(None)
         }
         (Some(settings), Some(repository)) => build(job, unit, settings, &repository, place).await.map(Some),

@@ -36,6 +36,8 @@ pub struct Unit {
     pub(super) phase: Phase,
     /// When the phase began, on the run's clock.
     pub(super) since: Duration,
+    /// What will be built and from what, in a plan that does not build.
+    pub(super) would_build: Option<String>,
     /// The last words of progress that were told, so that they are told once.
     pub(super) told: String,
     pub(super) report: ServiceReport,
@@ -59,6 +61,7 @@ impl Unit {
             plan: None,
             phase: Phase::Ready,
             since: Duration::ZERO,
+            would_build: None,
             told: String::new(),
             report,
         }
