@@ -61,11 +61,23 @@ impl TokenEndpoint {
                 read(response.status().as_u16(), body).map_err(OrchestratorError::<std::io::Error>::other)
             })
             .build();
-        operation
-            .invoke(url)
-            .await
-            .map_err(|error| aws_smithy_types::error::display::DisplayErrorContext(&error).to_string())
+        let token = operation.invoke(url).await.map_err(|error| said(&error))?;
+        doors.mask.add(&token);
+        Ok(token)
     }
+}
+
+/// What an error and its causes say, each once. The debug form would repeat the answer, which may hold a token.
+pub(super) fn said(error: &(dyn std::error::Error + 'static)) -> String {
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    let mut words: Vec<String> = Vec::new();
+    for error in chain {
+        let text = error.to_string();
+        if !words.iter().any(|known| known.contains(&text)) {
+            words.push(text);
+        }
+    }
+    words.join(": ")
 }
 
 fn request(url: &str, bearer: &str) -> Result<HttpRequest, aws_smithy_runtime_api::box_error::BoxError> {

@@ -8,6 +8,7 @@ use crate::action::OnCancel;
 use crate::problem::Problem;
 use crate::release::{Health, Observed, Outcome, Release, Rollout, Split, Version};
 use crate::report::RunReport;
+use crate::sys::environment::Variables;
 use crate::targets::{self, Target};
 
 use super::state::{self, Moved, State};
@@ -17,12 +18,14 @@ use super::{Job, Unit, prepare};
 const PATIENCE: Duration = Duration::from_secs(38);
 const PAUSE: Duration = Duration::from_secs(2);
 
+/// Whether the main step left something that may still move.
+pub fn unfinished(variables: &Variables) -> bool {
+    state::load(variables).is_some_and(|state| state.services.iter().any(|moved| !moved.ended))
+}
+
 /// Confirms what serves after a main step that did not end by itself; `None` where there is nothing to confirm.
 pub async fn post(job: &Job) -> Option<RunReport> {
-    let state = state::load(&job.doors.variables)?;
-    if state.services.iter().all(|moved| moved.ended) {
-        return None;
-    }
+    let state = state::load(&job.doors.variables).filter(|_| unfinished(&job.doors.variables))?;
     let mut report = job.blank_report();
     report.environment = Some(state.environment.clone());
     match confirm_all(job, &state).await {

@@ -8,6 +8,7 @@ use aws_config::SdkConfig;
 use crate::action::{ConfigSource, Services};
 use crate::aws;
 use crate::config::{self, Choice, Document, Environment, Placeholders, Service};
+use crate::image::Registry;
 use crate::problem::{Code, Problem};
 use crate::release::{Definition, Outcome, Release};
 use crate::report::RunReport;
@@ -24,6 +25,8 @@ pub(super) struct Prepared {
     pub(super) units: Vec<Unit>,
     /// Warnings and notices of the run as a whole.
     pub(super) problems: Vec<Problem>,
+    /// The registry of the images, where one was needed.
+    pub(super) registry: Option<Rc<dyn Registry>>,
 }
 
 /// Why a run ends before it starts.
@@ -78,9 +81,9 @@ pub(super) async fn prepare(job: &Job) -> Result<Prepared, Stop> {
     }
     problems.extend(linted);
     let units = observe(&declared, targets, releases).await.map_err(wrong)?;
-    let units = build::images(job, &session, units).await.map_err(wrong)?;
+    let (units, registry) = build::images(job, &session, units).await.map_err(wrong)?;
     let units = check(job, units).await.map_err(wrong)?;
-    Ok(Prepared { environment: declared.name, units, problems })
+    Ok(Prepared { environment: declared.name, units, problems, registry })
 }
 
 /// Where the targets of an environment are.

@@ -34,6 +34,8 @@ pub struct Unit {
     pub(super) seen: Observed,
     pub(super) plan: Option<ServicePlan>,
     pub(super) phase: Phase,
+    /// Whether its image is of the run's own commit: built by it, and not named by an input.
+    pub(super) built: bool,
     /// When the phase began, on the run's clock.
     pub(super) since: Duration,
     /// The last words of progress that were told, so that they are told once.
@@ -58,6 +60,7 @@ impl Unit {
             seen,
             plan: None,
             phase: Phase::Ready,
+            built: false,
             since: Duration::ZERO,
             told: String::new(),
             report,
