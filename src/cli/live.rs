@@ -63,7 +63,7 @@ fn real(variables: Variables) -> Result<Outside, Box<(Outside, Problem)>> {
         clock: Clock::real(),
         cancel,
         builder: None,
-        commits,
+        commits: Box::new(commits),
         rehearsal: false,
     };
     let unsignalled =

@@ -37,7 +37,7 @@ pub struct Outside {
     /// Who builds images; `None` means buildx.
     pub builder: Option<Rc<dyn Builder>>,
     /// Makes the one who knows commits, for the token of the inputs.
-    pub commits: fn(&Inputs, &Context) -> Option<Rc<dyn Commits>>,
+    pub commits: Box<dyn Fn(&Inputs, &Context) -> Option<Rc<dyn Commits>>>,
     /// Whether nothing of it is real.
     pub rehearsal: bool,
 }

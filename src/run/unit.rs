@@ -100,6 +100,9 @@ impl Unit {
     pub(super) fn returned(&mut self, at: Timestamp, failure: &Failure, to: Option<Version>) {
         self.report.failure = Some(failure.clone());
         self.report.serves = to.or_else(|| self.seen.refuge().cloned());
+        if self.report.serves != self.seen.version {
+            self.report.serves_digest = None;
+        }
         let label =
             self.report.serves.as_ref().map_or("the previous version", |version| &version.label).to_owned();
         self.report.evidence = format!("rolled back, confirmed: {label} serves");
@@ -109,9 +112,15 @@ impl Unit {
     /// Nobody knows that anything healthy serves: a person is needed.
     pub(super) fn stranded(&mut self, at: Timestamp, failure: &Failure, why: &str) {
         self.report.failure = Some(failure.clone());
-        self.report.serves = None;
+        self.lost_sight();
         self.report.evidence = why.to_owned();
         self.end(at, Outcome::Stranded, why);
+    }
+
+    /// It is not known what serves now.
+    pub(super) fn lost_sight(&mut self) {
+        self.report.serves = None;
+        self.report.serves_digest = None;
     }
 
     /// It ended before anything was moved.
