@@ -90,6 +90,7 @@ fn arrows() -> BTreeMap<&'static str, &'static [&'static str]> {
                 "aws",
                 "image",
                 "targets",
+                "github",
                 "report",
                 "sys",
                 "config",

@@ -5,5 +5,7 @@
 mod architecture;
 mod contract;
 mod invariants;
+mod oidc;
 mod rehearsal;
+mod runner;
 mod support;

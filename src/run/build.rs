@@ -18,18 +18,19 @@ struct Place {
 }
 
 /// Gives every unit its image; builds where that is what the deploy file says and a plan is not all that was asked.
+/// The registry comes with it where one was needed.
 pub(super) async fn images(
     job: &Job,
     session: &SdkConfig,
     builds: &[Option<Build>],
     mut units: Vec<Unit>,
-) -> Result<Vec<Unit>, Vec<Problem>> {
+) -> Result<(Vec<Unit>, Option<Rc<dyn Registry>>), Vec<Problem>> {
     let problems = misnamed(job, &units);
     if !problems.is_empty() {
         return Err(problems);
     }
     if builds.iter().all(Option::is_none) && job.inputs.images.is_empty() {
-        return Ok(units);
+        return Ok((units, None));
     }
     let web = (!job.rehearsal).then(image::Web::new);
     let (registry, host) = image::ecr::registry(session, web).await.map_err(|problem| vec![problem])?;
@@ -42,7 +43,7 @@ pub(super) async fn images(
         unit.report.digest = chosen.as_ref().and_then(|image| image.digest.clone());
         unit.release.image = chosen;
     }
-    Ok(units)
+    Ok((units, Some(place.registry)))
 }
 
 /// Images named for services that are not part of this run, or for nobody in particular among several.
@@ -137,6 +138,7 @@ async fn build(
     };
     unit.report.moment(job.doors.clock.now(), format!("{words}: {}", built.image));
     unit.report.problems.extend(built.notices);
+    unit.built = true;
     Ok(built.image)
 }
 

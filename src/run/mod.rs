@@ -3,6 +3,7 @@
 
 mod build;
 mod declare;
+mod history;
 mod job;
 mod post;
 mod prepare;
@@ -19,7 +20,7 @@ use crate::release::Outcome;
 use crate::report::RunReport;
 
 pub use job::Job;
-pub use post::post;
+pub use post::{post, unfinished};
 pub use teller::{Teller, Tone};
 pub use unit::Unit;
 
@@ -39,11 +40,11 @@ pub async fn run(job: &Job) -> RunReport {
     };
     report.environment = Some(prepared.environment.clone());
     report.problems.extend(prepared.problems);
-    let units = prepared.units;
-    let units = match operation(job) {
-        Operation::Plan => walk::plan_only(job, units),
-        _ => walk::deploy(job, &prepared.environment, units).await,
+    let mut units = match operation(job) {
+        Operation::Plan => walk::plan_only(job, prepared.units),
+        _ => walk::deploy(job, &prepared.environment, prepared.units).await,
     };
+    history::learn(job, prepared.registry.as_deref(), &mut units).await;
     report.services = units.into_iter().map(Unit::into_report).collect();
     report.outcome = Outcome::worst(report.services.iter().map(|s| s.outcome)).unwrap_or(Outcome::Skipped);
     job.closed(report)

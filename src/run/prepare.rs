@@ -7,6 +7,7 @@ use aws_config::SdkConfig;
 
 use crate::aws;
 use crate::config::{Environment, Service};
+use crate::image::Registry;
 use crate::problem::{Code, Problem};
 use crate::release::{Definition, Release};
 use crate::sys::disk;
@@ -23,6 +24,8 @@ pub(super) struct Prepared {
     pub(super) units: Vec<Unit>,
     /// Warnings and notices of the run as a whole.
     pub(super) problems: Vec<Problem>,
+    /// The registry of the images, where one was needed.
+    pub(super) registry: Option<Rc<dyn Registry>>,
 }
 
 /// Reads everything that a walk needs.
@@ -43,9 +46,9 @@ pub(super) async fn prepare(job: &Job) -> Result<Prepared, Stop> {
     }
     problems.extend(linted);
     let units = observe(&declared, targets, releases).await.map_err(wrong)?;
-    let units = build::images(job, &session, &declared.builds, units).await.map_err(wrong)?;
+    let (units, registry) = build::images(job, &session, &declared.builds, units).await.map_err(wrong)?;
     let units = check(job, units).await.map_err(wrong)?;
-    Ok(Prepared { environment: declared.name, units, problems })
+    Ok(Prepared { environment: declared.name, units, problems, registry })
 }
 
 /// Where the targets of an environment are.

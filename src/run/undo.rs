@@ -156,8 +156,9 @@ fn close(job: &Job, unit: &mut Unit, leave: bool, answer: Option<&Option<Result<
         (_, Some(None)) => "cancelled; there is no earlier version to return to".to_owned(),
         (_, None) => format!("cancelled; the rollback to {before} was sent, but no answer came in time"),
     };
-    let unmoved = unit.phase == Phase::Ready;
-    unit.report.serves = unit.report.serves.take().filter(|_| unmoved);
+    if unit.phase != Phase::Ready {
+        unit.lost_sight();
+    }
     unit.report.evidence = words.clone();
     unit.report
         .problems

@@ -30,7 +30,6 @@ pub(super) async fn deploy(job: &Job, environment: &str, mut units: Vec<Unit>) -
     }
     start(job, environment, &mut units).await;
     watch::until_done(job, environment, &mut units).await;
-    job.tell_all(&state::save(job, environment, &units));
     units
 }
 

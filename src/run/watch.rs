@@ -17,22 +17,13 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// The longest pause after reads that failed.
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// Looks at all rollouts until every one has ended, or the run is cancelled.
+/// Looks at all rollouts until every one has ended, or the run is cancelled: then what has not ended is closed, also
+/// what was never begun.
 pub(super) async fn until_done(job: &Job, environment: &str, units: &mut [Unit]) {
-    watch(job, environment, units).await;
-    if units.iter().any(|unit| unit.phase != Phase::Done) {
-        undo::cancelled(job, environment, units).await;
-    }
-}
-
-/// Ends when every rollout has, or as soon as the run is cancelled.
-async fn watch(job: &Job, environment: &str, units: &mut [Unit]) {
     let mut pause = PAUSE;
     while units.iter().any(|unit| matches!(unit.phase, Phase::Moving(..) | Phase::Asked)) {
         let looked = undo::or_cancel(job, look(units)).await;
-        let Some(looks) = looked.filter(|_| job.cancel.urgency() == Urgency::None) else {
-            return;
-        };
+        let Some(looks) = looked.filter(|_| job.cancel.urgency() == Urgency::None) else { break };
         let failed = looks.iter().any(|(_, look)| look.is_err());
         for (index, look) in looks {
             step(job, &mut units[index], look).await;
@@ -42,6 +33,9 @@ async fn watch(job: &Job, environment: &str, units: &mut [Unit]) {
         if units.iter().any(|unit| matches!(unit.phase, Phase::Moving(..))) {
             let _ = undo::or_cancel(job, tokio::time::sleep(jittered(pause))).await;
         }
+    }
+    if units.iter().any(|unit| unit.phase != Phase::Done) {
+        undo::cancelled(job, environment, units).await;
     }
 }
 
@@ -111,7 +105,7 @@ async fn act(job: &Job, unit: &mut Unit, rollout: &Rollout, verdict: Verdict) {
 fn superseded(job: &Job, unit: &mut Unit, by: &str) {
     let sentence = format!("A newer deployment took over ({by}); it is left alone.");
     job.teller.tell(Some(unit.name()), Tone::Bad, &sentence);
-    unit.report.serves = None;
+    unit.lost_sight();
     unit.report.evidence = sentence.clone();
     unit.report.problems.push(
         Problem::error(Code::Superseded, sentence).of(unit.name()).help("Look at the run that started it."),

@@ -1,5 +1,7 @@
 //! The hermetic harness: a run on the embedded cloud in virtual time, with nothing of this machine in it.
 
+pub(crate) mod runner;
+
 use std::cell::RefCell;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -106,7 +108,7 @@ pub(crate) struct Stage {
     pub(crate) rehearsal: Rehearsal,
     pub(crate) cloud: Cloud,
     environment: String,
-    start: jiff::Timestamp,
+    pub(crate) start: jiff::Timestamp,
     pub(crate) lines: Rc<RefCell<Vec<String>>>,
 }
 

@@ -9,11 +9,13 @@ use crate::action::files::RunnerFiles;
 use crate::action::inputs::RawInputs;
 use crate::action::{Context, Inputs};
 use crate::aws;
+use crate::image::Builder;
 use crate::rehearsal::client::http_client;
 use crate::rehearsal::cloud::Cloud;
 use crate::report::RunReport;
 use crate::run::{self, Job};
 use crate::sys::clock::Clock;
+use crate::sys::environment::Variables;
 
 use super::Rehearsal;
 use super::builder::PretendBuilder;
@@ -53,11 +55,12 @@ pub fn job(
         ..rehearsal.inputs.clone()
     };
     let inputs = Inputs::parse(raw).map_err(|problems| words(&problems))?;
-    let mut variables = rehearsal.variables.clone();
-    for (name, value) in CREDENTIALS {
-        variables.insert((*name).into(), (*value).into());
-    }
-    let doors = aws::Doors { http: http_client(cloud.clone()), clock: Clock::starting_at(began), variables };
+    let doors = aws::Doors {
+        http: http_client(cloud.clone()),
+        clock: Clock::starting_at(began),
+        variables: with_credentials(rehearsal.variables.clone()),
+        mask: aws::Mask::new(rehearsal.teller.keeper()),
+    };
     let context = Context { sha: Some(COMMIT.into()), ..Context::read(&rehearsal.variables) };
     Ok(Job {
         inputs,
@@ -66,12 +69,38 @@ pub fn job(
         doors,
         cancel: rehearsal.cancel.clone(),
         teller: rehearsal.teller.clone(),
-        builder: Some(Rc::new(PretendBuilder(cloud.clone()))),
+        builder: Some(builder(cloud)),
+        commits: None,
         workspace: rehearsal.workspace.clone(),
         rehearsal: true,
         saved: RefCell::new(None),
     })
 }
+
+/// A builder that pretends: the image appears in the embedded registry, with a digest of its own.
+pub fn builder(cloud: &Cloud) -> Rc<dyn Builder> {
+    Rc::new(PretendBuilder(cloud.clone()))
+}
+
+/// Credentials for the embedded cloud where none are given, be they empty: keys, and for deploy files with a role the
+/// endpoint that gives the runner's tokens.
+fn with_credentials(mut variables: Variables) -> Variables {
+    let missing = |variables: &Variables, names: &[(&str, &str)]| {
+        names.iter().all(|(name, _)| !variables.contains_key(*name))
+    };
+    for group in [CREDENTIALS, TOKENS] {
+        if missing(&variables, group) {
+            variables.extend(group.iter().map(|(name, value)| ((*name).into(), (*value).into())));
+        }
+    }
+    variables
+}
+
+/// Any host leads to the embedded cloud.
+const TOKENS: &[(&str, &str)] = &[
+    ("ACTIONS_ID_TOKEN_REQUEST_URL", "https://runner.invalid/oidc/token?api-version=2.0"),
+    ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "rehearsal-request-token"),
+];
 
 /// Credentials that the embedded cloud knows; they open nothing else. The token keeps them from being taken for
 /// long-lived keys.
