@@ -149,3 +149,35 @@ fn bad_services_are_refused_with_nothing_changed() {
         assert!(ran.changes().is_empty());
     }
 }
+
+#[test]
+fn a_plan_says_what_would_be_built() {
+    let mut trial = Trial::named("happy");
+    trial.inputs = RawInputs { operation: Some("plan".into()), ..RawInputs::default() };
+    let ran = trial.run();
+    let changes = &ran.report.services[0].changes.0;
+    let to = changes.iter().find(|change| change.field == "image").and_then(|change| change.to.clone());
+    assert_eq!(to.as_deref(), Some("acme/backend, built from c0ffee1"), "{changes:?}");
+}
+
+/// Whole output of a failed run, as a person reads it on a laptop.
+#[test]
+fn a_failure_reads_like_this() {
+    let ran = Trial::named("crash-on-start").run();
+    let told = roadstead::report::terminal::terminal(&ran.report);
+    let first = told.split("\n\nChanges").next().unwrap();
+    insta::assert_snapshot!(first, @"
+    ❌ production: backend failed and was rolled back — backend:1 serves, as before
+
+    A rehearsal on the embedded cloud: nothing real was touched.
+
+    Cause: The container `app` exits with code 1. Exit code 1.
+      Essential container in task exited
+      09:00:27 │ starting
+      09:00:27 │ panic: DATABASE_URL is not set
+    What to do: Read the lines that it wrote.
+
+    service  outcome  from       to         serves now  took       how it is known
+    backend  failed   backend:1  backend:2  backend:1   2 min 4 s  rolled back, confirmed: backend:1 serves
+    ");
+}

@@ -2,6 +2,7 @@
 //! what is decided is decided by the core, what is done is done by adapters.
 
 mod build;
+mod declare;
 mod history;
 mod job;
 mod post;

@@ -12,7 +12,7 @@ use crate::sys::environment::Variables;
 use crate::targets::{self, Target};
 
 use super::state::{self, Moved, State};
-use super::{Job, Unit, prepare};
+use super::{Job, Unit, declare, prepare};
 
 /// How long the confirmation may take: the runner gives post steps of a cancelled job about 45 s.
 const PATIENCE: Duration = Duration::from_secs(38);
@@ -37,7 +37,7 @@ pub async fn post(job: &Job) -> Option<RunReport> {
 }
 
 async fn confirm_all(job: &Job, state: &State) -> Result<Vec<Unit>, Vec<Problem>> {
-    let declared = prepare::declared_for(job, &state.environment)?;
+    let declared = declare::declared_for(job, &state.environment)?;
     let (session, _) = prepare::session(job, &declared.environment).await.map_err(|problem| vec![problem])?;
     let place = prepare::place(&session, &declared);
     let targets = targets::all(&place, &declared.document.file, &declared.services)?;

@@ -38,6 +38,8 @@ pub struct Unit {
     pub(super) built: bool,
     /// When the phase began, on the run's clock.
     pub(super) since: Duration,
+    /// What will be built and from what, in a plan that does not build.
+    pub(super) would_build: Option<String>,
     /// The last words of progress that were told, so that they are told once.
     pub(super) told: String,
     pub(super) report: ServiceReport,
@@ -62,6 +64,7 @@ impl Unit {
             phase: Phase::Ready,
             built: false,
             since: Duration::ZERO,
+            would_build: None,
             told: String::new(),
             report,
         }

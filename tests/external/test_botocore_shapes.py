@@ -218,7 +218,7 @@ def test_a_newer_deployment_supersedes(aws):
     assert first != second
     assert cloud.settled(first)["status"] in {"STOPPED", "ROLLBACK_SUCCESSFUL"}
     assert cloud.deployment(second)["status"] in {"PENDING", "IN_PROGRESS", "SUCCESSFUL"}
-    listed = cloud.ecs.list_service_deployments(**HERE, status=["IN_PROGRESS", "SUCCESSFUL", "STOPPED"])
+    listed = cloud.ecs.list_service_deployments(**HERE, status=["PENDING", "IN_PROGRESS", "SUCCESSFUL", "STOPPED"])
     assert {first, second} <= {brief["serviceDeploymentArn"] for brief in listed["serviceDeployments"]}
 
 

@@ -23,7 +23,7 @@ pub fn start(scenario: &Scenario) -> Result<Timestamp, String> {
 pub fn world(rehearsal: &Rehearsal) -> Result<(String, Scenario), String> {
     let (file, text) = &rehearsal.config;
     let document = Document::parse(file, text).map_err(|problems| words(&problems))?;
-    let environments = document.environments().map_err(|problems| words(&problems))?;
+    let (environments, mut problems) = document.environments();
     let first = || environments.keys().next().cloned();
     let name = rehearsal.environment.clone().or_else(first).ok_or("the deploy file has no environment")?;
     let aws = environments.get(&name).and_then(|environment| environment.aws.clone()).unwrap_or_default();
@@ -37,8 +37,11 @@ pub fn world(rehearsal: &Rehearsal) -> Result<(String, Scenario), String> {
         ("short-sha", COMMIT[..7].into()),
     ]
     .into();
-    let services =
-        document.services(&name, &[], targets::NAMES, &known).map_err(|problems| words(&problems))?;
+    let (services, more) = document.services(&name, &[], targets::NAMES, &known);
+    problems.extend(more);
+    if !problems.is_empty() {
+        return Err(words(&problems));
+    }
     for service in &services {
         let Some(running) = running(&rehearsal.workspace, service)? else { continue };
         let there =

@@ -9,6 +9,7 @@ use super::read::{list, text};
 use super::size::{FARGATE_CPU, cpu_units, fargate_memory, memory_mib};
 use super::{lint_container, lint_keys};
 use crate::problem::{Code, Problem};
+use crate::release::Definition;
 
 /// Collects findings with the place of each.
 #[derive(Debug)]
@@ -34,7 +35,19 @@ impl Findings<'_> {
     }
 }
 
-/// Everything that is wrong with a file, in the order of its lines.
+/// Everything that is wrong with a file as text, also that our container cannot be found in it.
+pub fn file(file: &Definition, container: Option<&str>) -> Vec<Problem> {
+    match Document::read(&file.path, &file.text) {
+        Ok(document) => {
+            let unclear = super::definition::find_container(&document.value, container).err();
+            let unclear = unclear.map(|problem| document.at("/containerDefinitions", problem));
+            lint(&document).into_iter().chain(unclear).collect()
+        }
+        Err(problem) => vec![problem],
+    }
+}
+
+/// Everything that is wrong with a document, in the order of its lines.
 pub fn lint(document: &Document) -> Vec<Problem> {
     let mut findings = Findings { document, found: Vec::new() };
     lint_keys::check(&document.value, &mut findings);

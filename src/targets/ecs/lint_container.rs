@@ -130,9 +130,7 @@ fn environment(container: &Value, at: &str, findings: &mut Findings<'_>) {
             findings.error(&pointer, sentence, "Remove one of the two.");
         }
         if looks_secret(&name, variable["value"].as_str().unwrap_or_default()) {
-            let sentence = format!("`{name}` looks like a secret and stands in plain text.");
-            let help = "Move it to `secrets` with a Secrets Manager or Parameter Store ARN.";
-            findings.add(&pointer, Problem::warning(Code::SecretInPlainText, sentence).help(help));
+            findings.add(&pointer, in_plain_text(&name));
         }
     }
     for (index, secret) in secrets.iter().enumerate() {
@@ -143,8 +141,15 @@ fn environment(container: &Value, at: &str, findings: &mut Findings<'_>) {
     }
 }
 
+/// The warning about a secret in plain text.
+pub fn in_plain_text(name: &str) -> Problem {
+    let sentence = format!("`{name}` looks like a secret and stands in plain text.");
+    let help = "Move it to `secrets` with a Secrets Manager or Parameter Store ARN.";
+    Problem::warning(Code::SecretInPlainText, sentence).help(help)
+}
+
 /// A name that says secret with a value that could be one; or a value that is a well-known kind of one.
-fn looks_secret(name: &str, value: &str) -> bool {
+pub fn looks_secret(name: &str, value: &str) -> bool {
     let reference = ["arn:", "http://", "https://", "/"].iter().any(|start| value.starts_with(start));
     let harmless = value.len() < 8 || value.starts_with(['<', '$']) || value == "true" || value == "false";
     let known = ["AKIA", "ASIA", "ghp_", "github_pat_", "xoxb-", "sk_live_", "-----BEGIN"];

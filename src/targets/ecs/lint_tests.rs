@@ -36,80 +36,67 @@ fn a_good_file_is_left_in_peace() {
     assert_eq!(found(GOOD), []);
 }
 
+const ERROR: Severity = Severity::Error;
+const WARNING: Severity = Severity::Warning;
+
+/// What of the good file is replaced by what; then the line, the severity and words of the finding.
+type Rule = (&'static str, &'static str, usize, Severity, &'static str);
+const RULES: [Rule; 38] = [
+    ("family: backend", "family: a b", 1, ERROR, "is not a name"),
+    ("networkMode: awsvpc", "networkMode: bridge", 3, ERROR, "Fargate needs `networkMode: awsvpc`"),
+    ("networkMode: awsvpc", "networkMod: awsvpc", 3, ERROR, "Did you mean `networkMode`?"),
+    ("networkMode: awsvpc", "networkMode: awsvpc\nquantumFlux: 1", 4, WARNING, "`quantumFlux` is not a key"),
+    ("cpu: \"256\"", "cpu: \"300\"", 4, ERROR, "no tasks of 300 CPU units"),
+    ("cpu: \"256\"", "cpu: 256", 4, ERROR, "`cpu` must be a string, not 256. Put it in quotes"),
+    ("cpu: \"256\"", "cpu: lots", 4, ERROR, "is not a size"),
+    ("memory: \"512\"", "memory: \"4096\"", 5, ERROR, "offers 512, 1024, 2048 MiB"),
+    ("cpu: \"256\"\nmemory: \"512\"", "cpu: 32 vCPU\nmemory: 60 GB", 4, WARNING, "32 vCPU"),
+    ("executionRoleArn: arn:aws:iam::1:role/x\n", "", 14, ERROR, "Secrets need `executionRoleArn`"),
+    ("executionRoleArn: arn:aws:iam::1:role/x\n", "", 16, ERROR, "awslogs driver on Fargate needs"),
+    ("name: app\n", "name: a.b\n", 9, ERROR, "is no container name"),
+    ("image: acme/backend:1", "image: acme/backend@sha256:12", 10, ERROR, "not an image reference"),
+    ("essential: true", "essential: \"yes\"", 11, ERROR, "`essential` must be true or false"),
+    ("essential: true", "essential: false", 8, ERROR, "No container is essential"),
+    ("stopTimeout: 60", "stopTimeout: 300", 12, ERROR, "at most 120"),
+    ("stopTimeout: 60", "privileged: true", 12, ERROR, "privileged"),
+    ("containerPort: 8080", "containerPort: 80800", 13, ERROR, "1 to 65535"),
+    ("containerPort: 8080", "containerPort: 8080, hostPort: 80", 13, ERROR, "Leave `hostPort` out"),
+    ("name: http", "name: HTTP", 13, ERROR, "not a port name"),
+    ("value: \"1\"", "value: 1", 14, ERROR, "`value` must be a string, not 1"),
+    ("value: \"1\"", "value: true", 14, ERROR, "`value` must be a string, not true"),
+    ("name: FLAG", "name: DB_PASSWORD", 14, ERROR, "both in `environment` and in `secrets`"),
+    ("name: EMPTY", "name: FLAG", 14, ERROR, "`FLAG` stands twice"),
+    ("{ name: FLAG, value: \"1\" }", "{ name: API_TOKEN, value: abcdefgh12 }", 14, WARNING, "plain text"),
+    ("interval: 10", "interval: 1", 16, ERROR, "5 to 300"),
+    ("[CMD-SHELL, \"true\"]", "[\"true\"]", 16, ERROR, "begins with CMD"),
+    ("logDriver: awslogs", "logDriver: journald", 17, ERROR, "Known here are"),
+    (", awslogs-stream-prefix: p", "", 17, ERROR, "needs `awslogs-stream-prefix`"),
+    ("awslogs-group: g", "awslogs-group: 7", 17, ERROR, "`awslogs-group` must be a string"),
+    ("containerName: init", "containerName: int", 18, ERROR, "no container `int`"),
+    ("condition: SUCCESS", "condition: HEALTHY", 18, ERROR, "no health check to wait for"),
+    ("condition: SUCCESS", "condition: LATER", 18, ERROR, "not a condition"),
+    ("essential: false }", "essential: true }", 18, ERROR, "is essential"),
+    (
+        "essential: false }",
+        "essential: false, dependsOn: [{ containerName: app, condition: START }] }",
+        18,
+        ERROR,
+        "app → init → app",
+    ),
+    ("name: init, image: acme/init", "name: app, image: acme/init", 19, ERROR, "Two containers are named"),
+    ("essential: false }", "essential: false, cpu: 300 }", 4, ERROR, "ask for 300 of cpu"),
+    (
+        "essential: false }",
+        "essential: false, memory: 64, memoryReservation: 64 }",
+        19,
+        ERROR,
+        "must be more than",
+    ),
+];
+
 #[test]
 fn each_rule_is_found_at_its_line() {
-    let error = Severity::Error;
-    let table = [
-        ("family: backend", "family: a b", 1, error, "is not a name"),
-        ("networkMode: awsvpc", "networkMode: bridge", 3, error, "Fargate needs `networkMode: awsvpc`"),
-        ("networkMode: awsvpc", "networkMod: awsvpc", 3, error, "Did you mean `networkMode`?"),
-        (
-            "networkMode: awsvpc",
-            "networkMode: awsvpc\nquantumFlux: 1",
-            4,
-            Severity::Warning,
-            "`quantumFlux` is not a key",
-        ),
-        ("cpu: \"256\"", "cpu: \"300\"", 4, error, "no tasks of 300 CPU units"),
-        ("cpu: \"256\"", "cpu: 256", 4, error, "`cpu` must be a string, not 256. Put it in quotes"),
-        ("cpu: \"256\"", "cpu: lots", 4, error, "is not a size"),
-        ("memory: \"512\"", "memory: \"4096\"", 5, error, "offers 512, 1024, 2048 MiB"),
-        ("cpu: \"256\"\nmemory: \"512\"", "cpu: 32 vCPU\nmemory: 60 GB", 4, Severity::Warning, "32 vCPU"),
-        ("executionRoleArn: arn:aws:iam::1:role/x\n", "", 14, error, "Secrets need `executionRoleArn`"),
-        ("executionRoleArn: arn:aws:iam::1:role/x\n", "", 16, error, "awslogs driver on Fargate needs"),
-        ("name: app\n", "name: a.b\n", 9, error, "is no container name"),
-        ("image: acme/backend:1", "image: acme/backend@sha256:12", 10, error, "not an image reference"),
-        ("essential: true", "essential: \"yes\"", 11, error, "`essential` must be true or false"),
-        ("essential: true", "essential: false", 8, error, "No container is essential"),
-        ("stopTimeout: 60", "stopTimeout: 300", 12, error, "at most 120"),
-        ("stopTimeout: 60", "privileged: true", 12, error, "privileged"),
-        ("containerPort: 8080", "containerPort: 80800", 13, error, "1 to 65535"),
-        ("containerPort: 8080", "containerPort: 8080, hostPort: 80", 13, error, "Leave `hostPort` out"),
-        ("name: http", "name: HTTP", 13, error, "not a port name"),
-        ("value: \"1\"", "value: 1", 14, error, "`value` must be a string, not 1"),
-        ("value: \"1\"", "value: true", 14, error, "`value` must be a string, not true"),
-        ("name: FLAG", "name: DB_PASSWORD", 14, error, "both in `environment` and in `secrets`"),
-        ("name: EMPTY", "name: FLAG", 14, error, "`FLAG` stands twice"),
-        (
-            "{ name: FLAG, value: \"1\" }",
-            "{ name: API_TOKEN, value: abcdefgh12 }",
-            14,
-            Severity::Warning,
-            "plain text",
-        ),
-        ("interval: 10", "interval: 1", 16, error, "5 to 300"),
-        ("[CMD-SHELL, \"true\"]", "[\"true\"]", 16, error, "begins with CMD"),
-        ("logDriver: awslogs", "logDriver: journald", 17, error, "Known here are"),
-        (", awslogs-stream-prefix: p", "", 17, error, "needs `awslogs-stream-prefix`"),
-        ("awslogs-group: g", "awslogs-group: 7", 17, error, "`awslogs-group` must be a string"),
-        ("containerName: init", "containerName: int", 18, error, "no container `int`"),
-        ("condition: SUCCESS", "condition: HEALTHY", 18, error, "no health check to wait for"),
-        ("condition: SUCCESS", "condition: LATER", 18, error, "not a condition"),
-        ("essential: false }", "essential: true }", 18, error, "is essential"),
-        (
-            "essential: false }",
-            "essential: false, dependsOn: [{ containerName: app, condition: START }] }",
-            18,
-            error,
-            "app → init → app",
-        ),
-        (
-            "name: init, image: acme/init",
-            "name: app, image: acme/init",
-            19,
-            error,
-            "Two containers are named",
-        ),
-        ("essential: false }", "essential: false, cpu: 300 }", 4, error, "ask for 300 of cpu"),
-        (
-            "essential: false }",
-            "essential: false, memory: 64, memoryReservation: 64 }",
-            19,
-            error,
-            "must be more than",
-        ),
-    ];
-    for (good, bad, line, severity, words) in table {
+    for (good, bad, line, severity, words) in RULES {
         assert!(GOOD.contains(good), "{good}");
         let all = found(&GOOD.replacen(good, bad, 1));
         let hit = all.iter().any(|(l, s, text)| *l == line && *s == severity && text.contains(words));

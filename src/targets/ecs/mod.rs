@@ -44,7 +44,13 @@ pub mod watch;
 pub mod write;
 
 #[cfg(test)]
+mod causes_tests;
+#[cfg(test)]
+mod fault_tests;
+#[cfg(test)]
 mod lint_tests;
+#[cfg(test)]
+mod preflight_tests;
 #[cfg(test)]
 mod rehearsals;
 #[cfg(test)]
@@ -62,8 +68,9 @@ pub struct Shared {
 impl Shared {
     /// Clients over a configuration that says credentials, region, retries, time and transport.
     pub fn new(config: &SdkConfig) -> Self {
-        let loader = Rc::new(loader::Loader::new(client::Client::new(config)));
-        Self { loader, around: neighbours::Neighbours::new(config) }
+        let around = neighbours::Neighbours::new(config);
+        let loader = loader::Loader::new(client::Client::new(config), around.clone());
+        Self { loader: Rc::new(loader), around }
     }
 }
 
@@ -72,7 +79,6 @@ impl Shared {
 pub struct Ecs {
     eyes: look::Eyes,
     declared: Declared,
-    alarms: Vec<String>,
     watches: RefCell<HashMap<Vec<String>, Rc<Mutex<watch::Watch>>>>,
 }
 
@@ -80,8 +86,9 @@ impl Ecs {
     /// The service that `settings` name, in the account and region that are declared; `alarms` are those that the
     /// deploy file names beside those of the service itself.
     pub fn new(settings: Settings, declared: Declared, alarms: Vec<String>, shared: &Shared) -> Self {
-        let eyes = look::Eyes { loader: shared.loader.clone(), around: shared.around.clone(), settings };
-        Self { eyes, declared, alarms, watches: RefCell::default() }
+        let (loader, around) = (shared.loader.clone(), shared.around.clone());
+        let eyes = look::Eyes { loader, around, settings, alarms };
+        Self { eyes, declared, watches: RefCell::default() }
     }
 
     fn settings(&self) -> &Settings {
@@ -151,14 +158,13 @@ impl Target for Ecs {
     }
 
     fn lint(&self, release: &Release) -> Vec<Problem> {
-        let Some(file) = &release.definition else { return Vec::new() };
-        let document = match document::Document::read(&file.path, &file.text) {
-            Ok(document) => document,
-            Err(problem) => return vec![problem.of(&release.service)],
-        };
-        let container = definition::find_container(&document.value, self.settings().container.as_deref());
-        let unclear = container.err().map(|problem| document.at("/containerDefinitions", problem));
-        lint::lint(&document).into_iter().chain(unclear).map(|problem| problem.of(&release.service)).collect()
+        let declared = self.settings().environment.iter();
+        let plain = declared.filter(|(name, value)| lint_container::looks_secret(name, value));
+        let mut found: Vec<Problem> = plain.map(|(name, _)| lint_container::in_plain_text(name)).collect();
+        if let Some(file) = &release.definition {
+            found.extend(lint::file(file, self.settings().container.as_deref()));
+        }
+        found.into_iter().map(|problem| problem.of(&release.service)).collect()
     }
 
     async fn check(&self, release: &Release, seen: &Observed) -> Vec<Problem> {
@@ -166,8 +172,7 @@ impl Target for Ecs {
             Ok(wanted) => wanted,
             Err(problems) => return problems,
         };
-        let intent =
-            preflight::Intent { declared: &self.declared, alarms: &self.alarms, wanted: &wanted, seen };
+        let intent = preflight::Intent { declared: &self.declared, wanted: &wanted, seen };
         let found = preflight::check(&self.eyes, &intent).await;
         found.into_iter().map(|problem| problem.of(&release.service)).collect()
     }
@@ -190,6 +195,9 @@ impl Target for Ecs {
         let mut watch = watch.lock().await;
         let look = self.eyes.look(rollout, &mut watch).await?;
         let mut health = verdict::decide(rollout, &look);
+        if let Health::Progressing(_) = &health {
+            watch.story.clear();
+        }
         if let Some(failure) = failure_of(&mut health) {
             if let (None, Some(cause)) = (&watch.logs, watch.behind(failure)) {
                 let lines = self.eyes.log_tail(cause, rollout).await;

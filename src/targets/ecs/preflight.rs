@@ -10,7 +10,7 @@ use super::look::Eyes;
 use super::neighbours::Manifest;
 use super::permissions;
 use super::preflight_rules as rules;
-use super::read::{Service, version};
+use super::read::{Service, text, version};
 use super::refusal::Refusal;
 use super::settings::Declared;
 use crate::problem::Problem;
@@ -21,8 +21,6 @@ use crate::release::Observed;
 pub struct Intent<'a> {
     /// Where it is allowed.
     pub declared: &'a Declared,
-    /// Alarms of the deploy file.
-    pub alarms: &'a [String],
     /// The definition that would be registered.
     pub wanted: &'a Value,
     /// What runs now.
@@ -37,19 +35,26 @@ pub async fn check(eyes: &Eyes, intent: &Intent<'_>) -> Vec<Problem> {
     found.extend(rules::service(&service, &eyes.settings.service));
     found.extend(rules::percentages(&service));
     found.extend(rules::container(&service, intent.wanted));
-    let caller = eyes.around.caller().await;
-    match &caller {
-        Ok((account, _)) => found.extend(rules::account(intent.declared, account)),
-        Err(refusal) => found.push(refusal.problem.clone()),
-    }
-    if let Ok((_, arn)) = &caller {
-        found.extend(allowed(eyes, arn, intent, &service).await);
-    }
-    found.extend(alarms(eyes, &service, intent.alarms).await);
-    found.extend(images(eyes, intent.wanted, intent.seen).await);
-    found.extend(refuge(eyes, intent.seen).await);
-    found.extend(readable(eyes, &service).await);
+    let (who, alarms, images, refuge, readable) = tokio::join!(
+        caller(eyes, intent, &service),
+        alarms(eyes, &service, &eyes.alarms),
+        images(eyes, intent.wanted, intent.seen),
+        refuge(eyes, intent.seen),
+        readable(eyes, &service, intent.wanted),
+    );
+    found.extend([who, alarms, images, refuge, readable].into_iter().flatten());
     found
+}
+
+/// Who we are, and what we may do.
+async fn caller(eyes: &Eyes, intent: &Intent<'_>, service: &Service) -> Vec<Problem> {
+    match eyes.around.caller().await {
+        Ok((account, arn)) => {
+            let permissions = allowed(eyes, &arn, intent, service).await;
+            rules::account(intent.declared, &account).into_iter().chain(permissions).collect()
+        }
+        Err(refusal) => vec![refusal.problem],
+    }
 }
 
 async fn allowed(eyes: &Eyes, caller: &str, intent: &Intent<'_>, service: &Service) -> Vec<Problem> {
@@ -146,13 +151,16 @@ async fn refuge(eyes: &Eyes, seen: &Observed) -> Vec<Problem> {
 }
 
 /// The reads that the wait and the proof need are tried once: better to miss a permission now than at the end.
-async fn readable(eyes: &Eyes, service: &Service) -> Vec<Problem> {
+async fn readable(eyes: &Eyes, service: &Service, wanted: &Value) -> Vec<Problem> {
     let denied = |refusal: Refusal| refusal.denied().then_some(refusal.problem);
     let mut found = Vec::new();
     if let Some(group) = service.target_groups.first() {
         found.extend(eyes.around.targets(group).await.err().and_then(denied));
     }
     let (cluster, name) = (&eyes.settings.cluster, &eyes.settings.service);
-    found.extend(eyes.loader.client().list_tasks(cluster, name, true).await.err().and_then(denied));
+    let client = eyes.loader.client();
+    found.extend(client.list_tasks(cluster, name, true).await.err().and_then(denied));
+    let family = text(wanted, "family");
+    found.extend(client.list_task_definitions(&family, 1).await.err().and_then(denied));
     found
 }

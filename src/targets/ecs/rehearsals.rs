@@ -6,6 +6,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
+use aws_smithy_types::timeout::TimeoutConfig;
 use tokio::time::{Instant, sleep};
 
 use super::{Declared, Ecs, Settings, Shared};
@@ -16,16 +17,18 @@ use crate::rehearsal::scenario::Scenario;
 use crate::release::{Health, Observed, Release, Rollout, Split, Version};
 use crate::targets::Target;
 
-const ECR: &str = "111111111111.dkr.ecr.eu-west-1.amazonaws.com";
+pub(super) const ECR: &str = "111111111111.dkr.ecr.eu-west-1.amazonaws.com";
 
 pub(super) fn config(cloud: &Cloud) -> SdkConfig {
     let keys = Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "test");
+    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(10)).build();
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("eu-west-1"))
         .endpoint_url("http://cloud.invalid")
         .credentials_provider(SharedCredentialsProvider::new(keys))
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+        .timeout_config(timeouts)
         .retry_config(aws_smithy_types::retry::RetryConfig::standard().with_max_attempts(5))
         .http_client(http_client(cloud.clone()))
         .build()
@@ -52,8 +55,12 @@ pub(super) struct Rig {
 
 impl Rig {
     pub(super) fn new(scenario: Scenario) -> Self {
-        fastrand::seed(7);
-        let cloud = Cloud::new(scenario, 7);
+        Self::seeded(scenario, 7)
+    }
+
+    pub(super) fn seeded(scenario: Scenario, seed: u64) -> Self {
+        fastrand::seed(seed);
+        let cloud = Cloud::new(scenario, seed);
         let target = Self::another(&cloud);
         Self { cloud, target }
     }
@@ -97,6 +104,11 @@ impl Rig {
             }
             sleep(Duration::from_secs(2)).await;
         }
+    }
+
+    /// How many service deployments there have been, the first one included.
+    pub(super) async fn deployments(&self) -> usize {
+        self.target.eyes.history().await.unwrap().len()
     }
 
     pub(super) fn count(&self, operation: &str) -> usize {
@@ -350,86 +362,4 @@ async fn together<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
     })
     .await;
     all.into_iter().filter_map(|(_, output)| output).collect()
-}
-
-/// Codes and severities that pre-flight finds for a new image.
-async fn preflight(rig: &Rig, release: &Release) -> Vec<(Code, bool)> {
-    let seen = rig.target.observe().await.unwrap();
-    let found = rig.target.check(release, &seen).await;
-    found.iter().map(|problem| (problem.code, problem.is_error())).collect()
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_sound_world_passes_the_preflight() {
-    let rig = Rig::new(scenario(""));
-    assert_eq!(preflight(&rig, &rig.release("v2")).await, []);
-    assert!(rig.cloud.calls().iter().all(|call| !call.mutating));
-}
-
-#[tokio::test(start_paused = true)]
-async fn every_permission_is_missed_before_the_first_change() {
-    for action in [
-        "ecs:RegisterTaskDefinition",
-        "ecs:UpdateService",
-        "ecs:StopServiceDeployment",
-        "ecs:DescribeTasks",
-        "ecs:ListTasks",
-        "elasticloadbalancing:DescribeTargetHealth",
-    ] {
-        let rig = Rig::new(scenario(&format!("deny: {{ action: '{action}' }}")));
-        let found = preflight(&rig, &rig.release("v2")).await;
-        assert_eq!(found, [(Code::PermissionMissing, true)], "{action}");
-    }
-    let rig = Rig::new(scenario("deny: { action: 'iam:SimulatePrincipalPolicy' }"));
-    assert_eq!(preflight(&rig, &rig.release("v2")).await, [(Code::PermissionUnchecked, false)]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn images_are_looked_for_with_their_platform() {
-    let rig = Rig::new(scenario(""));
-    let with = |image: String| Release { image: Some(image.parse().unwrap()), ..rig.release("v2") };
-    let missing = with(format!("{ECR}/web@sha256:{}", "0".repeat(64)));
-    assert_eq!(preflight(&rig, &missing).await, [(Code::ImageMissing, true)]);
-    let elsewhere = with("ghcr.io/acme/web:1".into());
-    assert_eq!(preflight(&rig, &elsewhere).await, [(Code::ImageMissing, false)]);
-    for (platform, expected) in [
-        ("linux/arm64", vec![(Code::PlatformMissing, true)]),
-        ("linux/arm64,linux/amd64", vec![]),
-        ("linux/arm64,linux/s390x", vec![(Code::PlatformMissing, true)]),
-    ] {
-        let digest = rig.cloud.push("web", &[], platform, platform);
-        assert_eq!(preflight(&rig, &with(format!("{ECR}/web@{digest}"))).await, expected, "{platform}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_world_around_is_checked() {
-    let mut red = scenario("alarm-red: {}");
-    red.alarms.push(serde_json::from_str(r#"{"name":"5xx"}"#).unwrap());
-    let rig = Rig::new(red);
-    let settings = rig.target.settings().clone();
-    let declared = Declared { account: Some("999999999999".into()), region: Some("us-east-1".into()) };
-    let alarms = vec!["5xx".to_owned(), "gone".to_owned()];
-    let target = Ecs::new(settings, declared, alarms, &Shared::new(&config(&rig.cloud)));
-    let rig = Rig { target, ..rig };
-    let expected = [Code::AccountMismatch, Code::AccountMismatch, Code::AlarmRed, Code::AlarmMissing];
-    assert_eq!(preflight(&rig, &rig.release("v2")).await, expected.map(|code| (code, true)));
-
-    let mut odd = scenario("");
-    odd.services[0].controller = "CODE_DEPLOY".into();
-    let rig = Rig::new(odd);
-    assert!(preflight(&rig, &rig.release("v2")).await.contains(&(Code::ControllerForeign, true)));
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_one_would_go_back_to_must_be_there() {
-    let rig = Rig::new(scenario(""));
-    rig.cloud.change(|world, _| {
-        world.repositories.get_mut("web").unwrap().images.clear();
-    });
-    assert_eq!(preflight(&rig, &rig.release("v2")).await, [(Code::RollbackTargetBroken, true)]);
-    let mut first = scenario("");
-    first.services[0].completed = false;
-    let rig = Rig::new(first);
-    assert!(preflight(&rig, &rig.release("v2")).await.contains(&(Code::RollbackTargetMissing, false)));
 }
