@@ -34,7 +34,8 @@ pub(super) async fn until_done(job: &Job, environment: &str, units: &mut [Unit])
             let _ = undo::or_cancel(job, tokio::time::sleep(jittered(pause))).await;
         }
     }
-    if units.iter().any(|unit| unit.phase != Phase::Done) {
+    let cancelled = job.cancel.urgency() != Urgency::None;
+    if cancelled && units.iter().any(|unit| unit.phase != Phase::Done) {
         undo::cancelled(job, environment, units).await;
     }
 }
