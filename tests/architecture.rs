@@ -69,15 +69,14 @@ fn arrows() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("action", &["sys", "release", "problem"]),
         ("aws", &["sys", "problem"]),
         ("image", &["sys", "config", "release", "problem"]),
-        ("gates", &["sys", "config", "release", "problem"]),
         ("github", &["sys", "release", "problem"]),
-        ("targets", &["gates", "config", "release", "problem"]),
+        ("targets", &["config", "release", "problem"]),
         ("report", &["action", "release", "problem"]),
         ("rehearsal", &["rehearsal"]),
         (
             "run",
             &[
-                "action", "aws", "image", "targets", "gates", "github", "report", "sys", "plan", "strategy",
+                "action", "aws", "image", "targets", "github", "report", "sys", "plan", "strategy",
                 "rollback", "config", "release", "problem",
             ],
         ),

@@ -24,6 +24,9 @@ use crate::sys::signal::Cancel;
 
 use super::finish;
 
+/// Finds who reads commits, once the inputs are known.
+pub type FindCommits = dyn Fn(&Inputs, &Context) -> Option<Rc<dyn Commits>>;
+
 /// Everything outside of this process that a step touches.
 pub struct Outside {
     /// The environment of the process.
@@ -37,7 +40,7 @@ pub struct Outside {
     /// Who builds images; `None` means buildx.
     pub builder: Option<Rc<dyn Builder>>,
     /// Makes the one who knows commits, for the token of the inputs.
-    pub commits: Box<dyn Fn(&Inputs, &Context) -> Option<Rc<dyn Commits>>>,
+    pub commits: Box<FindCommits>,
     /// Whether nothing of it is real.
     pub rehearsal: bool,
 }

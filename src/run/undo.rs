@@ -13,7 +13,7 @@ use crate::strategy::Watching;
 use crate::sys::signal::Urgency;
 
 use super::unit::{Phase, Unit};
-use super::{Job, Tone, state};
+use super::{Job, Tone, state, watch};
 
 /// How long a request that is already on its way may take to answer after a cancel.
 pub(super) const LAST_ANSWER: Duration = Duration::from_millis(1500);
@@ -52,6 +52,9 @@ pub(super) async fn back(job: &Job, unit: &mut Unit, failure: Failure) {
             job.moment(unit, Tone::Bad, &format!("rolling back to {}", split.version.label));
             match request(job, unit, &split).await {
                 Ok(rollout) => unit.move_to(job, rollout, Watching::Back(failure)),
+                Err(problem) if problem.code == Code::Superseded => {
+                    watch::superseded(job, unit, problem.cause.as_deref().unwrap_or("no name given"));
+                }
                 Err(problem) => {
                     unit.report.problems.push(problem);
                     strand(job, unit, failure);
@@ -61,6 +64,9 @@ pub(super) async fn back(job: &Job, unit: &mut Unit, failure: Failure) {
     }
 }
 
+/// Answers to a rollback that asking again would not change.
+const FINAL: [Code; 2] = [Code::PermissionMissing, Code::Superseded];
+
 /// A rollback is asked for again and again while there is time: an error of the network is no reason to give up.
 async fn request(job: &Job, unit: &Unit, split: &Split) -> Result<Rollout, Problem> {
     let (mut pause, started) = (Duration::from_secs(1), job.doors.clock.elapsed());
@@ -69,7 +75,7 @@ async fn request(job: &Job, unit: &Unit, split: &Split) -> Result<Rollout, Probl
             Ok(rollout) => return Ok(rollout),
             Err(problem) => {
                 let over = job.doors.clock.elapsed() > started + job.reserve() / 2;
-                if over || problem.code == Code::PermissionMissing || job.cancel.urgency() > Urgency::None {
+                if over || FINAL.contains(&problem.code) || job.cancel.urgency() > Urgency::None {
                     return Err(problem.of(unit.name()));
                 }
                 job.teller.tell(

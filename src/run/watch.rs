@@ -103,7 +103,8 @@ async fn act(job: &Job, unit: &mut Unit, rollout: &Rollout, verdict: Verdict) {
     }
 }
 
-fn superseded(job: &Job, unit: &mut Unit, by: &str) {
+/// Ends a service that belongs to somebody newer now.
+pub(super) fn superseded(job: &Job, unit: &mut Unit, by: &str) {
     let sentence = format!("A newer deployment took over ({by}); it is left alone.");
     job.teller.tell(Some(unit.name()), Tone::Bad, &sentence);
     unit.lost_sight();

@@ -1,5 +1,7 @@
 """What the container needs around it: the image, a registry that asks for a password, a repository checked out."""
 
+import hashlib
+import json
 import os
 import pathlib
 import secrets
@@ -42,6 +44,22 @@ auth: {{ htpasswd: {{ realm: test, path: {folder}/htpasswd }} }}
         program = os.environ.get("DOCKER_REGISTRY", "docker-registry")
         processes.start("docker-registry", [program, "serve", config], folder / "registry.log", self.port)
 
+    def seed(self, repository, tag):
+        """Puts an image there that needs no builder: the version that runs before the job."""
+        config = json.dumps({"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": []}})
+        digest = "sha256:" + hashlib.sha256(config.encode()).hexdigest()
+        session = requests.Session()
+        session.auth = (self.username, self.password)
+        base = f"http://{self.host}/v2/{repository}"
+        place = session.post(f"{base}/blobs/uploads/", timeout=10)
+        place.raise_for_status()
+        session.put(place.headers["Location"], params={"digest": digest}, data=config, timeout=10).raise_for_status()
+        kind = "application/vnd.oci.image.manifest.v1+json"
+        manifest = {"schemaVersion": 2, "mediaType": kind, "layers": [], "config": {
+            "mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest, "size": len(config)}}
+        session.put(f"{base}/manifests/{tag}", data=json.dumps(manifest), headers={"Content-Type": kind},
+                    timeout=10).raise_for_status()
+
     def digest(self, repository, tag):
         answer = requests.head(f"http://{self.host}/v2/{repository}/manifests/{tag}", timeout=10,
                                auth=(self.username, self.password), headers={"Accept": ", ".join([
@@ -54,11 +72,19 @@ auth: {{ htpasswd: {{ realm: test, path: {folder}/htpasswd }} }}
                               auth=(self.username, self.password))
         return set(answer.json().get("tags") or []) if answer.ok else set()
 
+    def forget(self):
+        """Takes what was built for this registry out of the daemon."""
+        listed = subprocess.run(["docker", "images", "--format", "{{.Repository}}:{{.Tag}}"],
+                                capture_output=True, text=True, check=True)
+        if names := [name for name in listed.stdout.split() if name.startswith(f"{self.host}/")]:
+            subprocess.run(["docker", "rmi", *names], capture_output=True, check=True)
+
     def scenario(self, *faults, **more):
         """A world whose ECR is this registry."""
         return {
-            "services": [{"cluster": "acme", "name": "hello", "deployment": {"circuit-breaker": {}}}],
-            "repositories": {"acme/hello": {}, "hello": {"images": [{"tags": ["v1"]}]}},
+            "services": [{"cluster": "acme", "name": "hello", "image": f"{self.host}/acme/hello:v1",
+                          "deployment": {"circuit-breaker": {}}}],
+            "repositories": {"acme/hello": {}},
             "registry": {"endpoint": self.host, "username": self.username, "password": self.password},
             "faults": list(faults),
         } | more
@@ -75,7 +101,10 @@ def image():
 @pytest.fixture(scope="session")
 def registry(tmp_path_factory):
     with machine.Processes() as processes:
-        yield Registry(processes, tmp_path_factory.mktemp("registry"))
+        made = Registry(processes, tmp_path_factory.mktemp("registry"))
+        made.seed("acme/hello", "v1")
+        yield made
+        made.forget()
 
 
 @pytest.fixture

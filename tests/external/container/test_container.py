@@ -126,6 +126,7 @@ def test_a_cancelled_job_leaves_nothing_half_done(job, cloud, registry, secrets_
     post = deploy(job, served, post=True, state=result.state)
     assert post.code == 0, "\n".join(post.protocol.raw)
     assert running_image(served) == before
+    assert "hello:1" in post.log, f"the post step says what serves now: {post.log}"
     post.assert_hidden(*secrets_of)
 
 
