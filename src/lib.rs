@@ -10,8 +10,6 @@ pub mod aws;
 pub mod cli;
 /// The deploy file: its types, its checks, and the merge of inputs over file over defaults.
 pub mod config;
-/// Sources of evidence about a release: alarms (and later counts and probes).
-pub mod gates;
 /// GitHub's API, typed: which commits lie between two versions.
 pub mod github;
 /// Building and pushing images: tags and buildx arguments (pure), running buildx, registry login.

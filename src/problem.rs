@@ -130,6 +130,8 @@ codes! {
     TagImmutable = "tag-immutable",
     /// The registry refused the login.
     RegistryLoginFailed = "registry-login-failed",
+    /// Which commits lie between two versions could not be found out.
+    HistoryUnknown = "history-unknown",
     /// A file of the runner (output, summary, state) cannot be written.
     RunnerFileUnwritable = "runner-file-unwritable",
     /// A scenario or a request of the embedded cloud is wrong.

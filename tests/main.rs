@@ -1,7 +1,11 @@
 //! The one integration binary. It needs nothing but Rust; what needs more lives in `tests/external/`.
+// A test may fail loudly and may look at the disk and the environment.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod architecture;
 mod contract;
 mod invariants;
+mod oidc;
 mod rehearsal;
+mod runner;
 mod support;

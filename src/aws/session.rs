@@ -13,6 +13,7 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use std::time::{Duration, SystemTime};
 
+use super::mask::Mask;
 use super::oidc::TokenEndpoint;
 use super::role::RoleProvider;
 use crate::problem::{Code, Problem};
@@ -28,6 +29,8 @@ pub struct Doors {
     pub clock: Clock,
     /// Credentials, region and endpoint are looked up here.
     pub variables: Variables,
+    /// Gets every secret before it is used.
+    pub mask: Mask,
 }
 
 /// What the session is for.
@@ -46,8 +49,9 @@ pub fn https_client() -> SharedHttpClient {
     Builder::new().tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc)).build_https()
 }
 
-/// Opens a session. Notices and warnings about the credentials come with it. No call is made yet, except that the
-/// default chain of a laptop may look at its own files.
+/// Opens a session. Notices and warnings about the credentials come with it. With a role it is assumed here, so that a
+/// refusal is told as one, before any other call; without, no call is made, except that the default chain of a laptop
+/// may look at its own files.
 pub async fn open(doors: &Doors, wanted: &Wanted) -> Result<(SdkConfig, Vec<Problem>), Problem> {
     let get = |name: &str| doors.variables.get(name).filter(|value| !value.is_empty()).cloned();
     let region = wanted.region.clone().or_else(|| get("AWS_REGION")).or_else(|| get("AWS_DEFAULT_REGION"));
@@ -65,7 +69,9 @@ fn base(doors: &Doors, region: Region, endpoint: Option<String>) -> SdkConfig {
         .time_source(WallClock(doors.clock))
         .region(region)
         .identity_cache(identity_cache())
-        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_max_backoff(Duration::from_secs(4)))
+        .retry_config(
+            RetryConfig::standard().with_max_attempts(ATTEMPTS).with_max_backoff(Duration::from_secs(4)),
+        )
         .timeout_config(timeouts());
     config.set_endpoint_url(endpoint);
     config.build()
@@ -75,9 +81,11 @@ fn base(doors: &Doors, region: Region, endpoint: Option<String>) -> SdkConfig {
 /// rollout is watched, the poll loop goes on after that.
 const ATTEMPTS: u32 = 12;
 
-/// Renews credentials ten minutes before they end: enough to roll back with what is left (invariant I12).
+/// Credentials are renewed ten minutes before they end: enough to roll back with what is left (invariant I12).
+pub(super) const RENEWAL: Duration = Duration::from_secs(600);
+
 fn identity_cache() -> SharedIdentityCache {
-    aws_config::identity::IdentityCache::lazy().buffer_time(Duration::from_secs(600)).build()
+    aws_config::identity::IdentityCache::lazy().buffer_time(RENEWAL).build()
 }
 
 fn timeouts() -> TimeoutConfig {
@@ -97,6 +105,7 @@ async fn credentials(
     if let Some(role) = &wanted.role {
         let endpoint = TokenEndpoint::from_variables(&doors.variables).ok_or_else(|| no_token(role))?;
         let provider = RoleProvider::new(bare, doors, endpoint, role, &wanted.session_name);
+        provider.begin().await?;
         return Ok((SharedCredentialsProvider::new(provider), Vec::new()));
     }
     if let Some((keys, problems)) = keys(&doors.variables) {

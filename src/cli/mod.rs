@@ -6,6 +6,7 @@ mod finish;
 mod live;
 pub mod rehearse;
 mod schema;
+pub mod step;
 
 use std::ffi::OsString;
 

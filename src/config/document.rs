@@ -78,22 +78,21 @@ impl Document {
             .help(format!("{near}Known: {list}."))
     }
 
-    /// The environments, by name.
-    pub fn environments(&self) -> Found<BTreeMap<String, Environment>> {
+    /// The environments by name, and what is wrong with them. One that cannot be read is there without its settings.
+    pub fn environments(&self) -> (BTreeMap<String, Environment>, Vec<Problem>) {
         let (mut environments, mut problems) = (BTreeMap::new(), Vec::new());
         for entry in self.root.get("environments").map(Node::entries).unwrap_or_default() {
             // `staging:` with nothing below it is an environment without branches.
-            let node = if entry.value.kind == Kind::Scalar(serde_json::Value::Null) {
-                Node::empty()
-            } else {
-                entry.value.clone()
-            };
-            match read(&self.file, &format!("environment `{}`", entry.key), &node) {
-                Ok(environment) => drop(environments.insert(entry.key.clone(), environment)),
-                Err(more) => problems.extend(more),
-            }
+            let bare = entry.value.kind == Kind::Scalar(serde_json::Value::Null);
+            let node = if bare { Node::empty() } else { entry.value.clone() };
+            let read = read(&self.file, &format!("environment `{}`", entry.key), &node);
+            let environment = read.unwrap_or_else(|more| {
+                problems.extend(more);
+                Environment::default()
+            });
+            environments.insert(entry.key.clone(), environment);
         }
-        if problems.is_empty() { Ok(environments) } else { Err(problems) }
+        (environments, problems)
     }
 
     /// The names of the services, in the order of the file.
@@ -107,25 +106,25 @@ impl Document {
             .collect()
     }
 
-    /// The services `wanted` (all where that is empty) as they stand in `environment`. `targets` are the targets
-    /// that exist, `known` the placeholders besides `${service}`.
+    /// The services `wanted` (all where that is empty) as they stand in `environment`, and what is wrong with them.
+    /// `targets` are the targets that exist, `known` the placeholders besides `${service}`.
     pub fn services(
         &self,
         environment: &str,
         wanted: &[String],
         targets: &[&str],
         known: &Placeholders,
-    ) -> Found<Vec<Service>> {
+    ) -> (Vec<Service>, Vec<Problem>) {
         let (mut services, mut problems) = (Vec::new(), self.unknown_services(wanted));
         for entry in self.root.get("services").map(Node::entries).unwrap_or_default() {
             if wanted.is_empty() || wanted.contains(&entry.key) {
-                match self.service(&entry.key, entry.value.clone(), environment, targets, known) {
-                    Ok(service) => services.push(service),
-                    Err(more) => problems.extend(more.into_iter().map(|problem| problem.of(&entry.key))),
-                }
+                let (service, more) =
+                    self.service(&entry.key, entry.value.clone(), environment, targets, known);
+                services.extend(service);
+                problems.extend(more.into_iter().map(|problem| problem.of(&entry.key)));
             }
         }
-        if problems.is_empty() { Ok(services) } else { Err(problems) }
+        (services, problems)
     }
 
     fn unknown_services(&self, wanted: &[String]) -> Vec<Problem> {
@@ -149,7 +148,7 @@ impl Document {
         environment: &str,
         targets: &[&str],
         known: &Placeholders,
-    ) -> Found<Service> {
+    ) -> (Option<Service>, Vec<Problem>) {
         let (node, overrides) = node.without("environments");
         let over = overrides.as_ref().and_then(|all| all.get(environment)).cloned();
         let mut merged = match over {
@@ -163,13 +162,13 @@ impl Document {
         let target = self.target(name, &merged, targets);
         let common = self.common(name, &merged, targets);
         match (target, common) {
-            (Ok((target, settings)), Ok(common)) if problems.is_empty() => {
-                Ok(Service { name: name.to_owned(), common, build, target, settings })
+            (Ok((target, settings)), Ok(common)) => {
+                (Some(Service { name: name.to_owned(), common, build, target, settings }), problems)
             }
             (target, common) => {
                 problems.extend(target.err());
                 problems.extend(common.err().unwrap_or_default());
-                Err(problems)
+                (None, problems)
             }
         }
     }
@@ -285,7 +284,7 @@ mod tests {
     #[test]
     fn a_service_is_merged_for_its_environment() {
         let document = Document::parse("f.yml", FILE).unwrap();
-        let services = document.services("staging", &[], &["ecs"], &known()).unwrap();
+        let services = document.services("staging", &[], &["ecs"], &known()).0;
         assert_eq!(
             services[0].settings.to_value(),
             serde_json::json!({"cluster": "acme-staging", "service": "backend-next"})
@@ -294,11 +293,15 @@ mod tests {
     }
 
     fn problems(text: &str) -> String {
-        let all = Document::parse("f.yml", text).and_then(|d| {
-            d.environments()?;
-            d.services("staging", &[], &["ecs"], &known()).map(|_| ())
-        });
-        let lines = all.unwrap_err().into_iter().map(|p| {
+        let all = Document::parse("f.yml", text).map_or_else(
+            |problems| problems,
+            |document| {
+                let (_, mut problems) = document.environments();
+                problems.extend(document.services("staging", &[], &["ecs"], &known()).1);
+                problems
+            },
+        );
+        let lines = all.into_iter().map(|p| {
             let at = p.at.clone().map(|at| format!("{}:{}", at.line, at.column)).unwrap_or_default();
             format!("{at} {p}")
         });

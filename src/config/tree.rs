@@ -114,17 +114,38 @@ impl Node {
     }
 }
 
-/// Reads the first document of `text`; an empty one is an empty mapping. `file` names it in problems.
+/// Why a text is no tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column, from 1.
+    pub column: usize,
+    /// What is wrong, in words.
+    pub why: String,
+    /// It can be read, but a key stands twice in the same mapping.
+    pub twice: bool,
+}
+
+/// As [`read`]; `file` names the text in the problem.
 pub fn parse(file: &str, text: &str) -> Result<Node, Problem> {
-    let mut builder = Builder { parser: Parser::new_from_str(text), anchors: Vec::new(), nodes: 0 };
-    let read = builder.document().and_then(|node| builder.end().map(|()| node));
-    read.map_err(|(line, column, why)| {
-        Problem::error(Code::ConfigInvalid, format!("{file} is not YAML that can be read: {why}."))
-            .at(file, line, column)
+    read(text).map_err(|fault| {
+        let sentence = format!("{file} is not YAML that can be read: {}.", fault.why);
+        Problem::error(Code::ConfigInvalid, sentence).at(file, fault.line, fault.column)
     })
 }
 
-type Fault = (usize, usize, String);
+/// Reads the only document of `text`; an empty one is an empty mapping.
+pub fn read(text: &str) -> Result<Node, Fault> {
+    let mut builder = Builder { parser: Parser::new_from_str(text), anchors: Vec::new(), nodes: 0 };
+    let node = builder.document()?;
+    builder.end()?;
+    Ok(node)
+}
+
+fn fault(line: usize, column: usize, why: impl Into<String>) -> Fault {
+    Fault { line, column, why: why.into(), twice: false }
+}
 
 struct Builder<'t> {
     parser: Parser<'t, granit_parser::StrInput<'t>>,
@@ -139,7 +160,7 @@ impl<'t> Builder<'t> {
                 Some(Ok((Event::Comment(..), _))) => {}
                 Some(Ok(event)) => return Ok(event),
                 Some(Err(error)) => {
-                    return Err((error.marker().line(), error.marker().col() + 1, error.info()));
+                    return Err(fault(error.marker().line(), error.marker().col() + 1, error.info()));
                 }
                 None => return Ok((Event::StreamEnd, Span::default())),
             }
@@ -161,7 +182,7 @@ impl<'t> Builder<'t> {
             match self.next()? {
                 (Event::StreamEnd, _) => return Ok(()),
                 (Event::DocumentStart(..), span) => {
-                    return Err((span.start.line(), 1, "it holds more than one document".into()));
+                    return Err(fault(span.start.line(), 1, "it holds more than one document"));
                 }
                 _ => {}
             }
@@ -172,7 +193,7 @@ impl<'t> Builder<'t> {
         let (line, column) = (span.start.line(), span.start.col() + 1);
         self.nodes += 1;
         if depth > MAX_DEPTH || self.nodes > MAX_NODES {
-            return Err((line, column, "it is too deep or too large".into()));
+            return Err(fault(line, column, "it is too deep or too large"));
         }
         let (anchor, kind) = match event {
             Event::Scalar(text, style, anchor, tag) => {
@@ -182,7 +203,7 @@ impl<'t> Builder<'t> {
             Event::SequenceStart(_, anchor, _) => (anchor, Kind::Sequence(self.sequence(depth)?)),
             Event::MappingStart(_, anchor, _) => (anchor, Kind::Mapping(self.mapping(depth)?)),
             Event::Alias(id) => return self.alias(id, line, column),
-            _ => return Err((line, column, "a value is missing".into())),
+            _ => return Err(fault(line, column, "a value is missing")),
         };
         let node = Node { line, column, kind };
         if anchor > 0 {
@@ -193,10 +214,10 @@ impl<'t> Builder<'t> {
 
     fn alias(&mut self, id: usize, line: usize, column: usize) -> Result<Node, Fault> {
         let found = self.anchors.iter().find(|(anchor, _)| *anchor == id).map(|(_, node)| node.clone());
-        let node = found.ok_or_else(|| (line, column, "an alias refers to itself".to_owned()))?;
+        let node = found.ok_or_else(|| fault(line, column, "an alias refers to itself"))?;
         self.nodes += size(&node);
         if self.nodes > MAX_NODES {
-            return Err((line, column, "its aliases expand to too much".into()));
+            return Err(fault(line, column, "its aliases make it too large"));
         }
         Ok(node)
     }
@@ -219,14 +240,15 @@ impl<'t> Builder<'t> {
             let key = match event {
                 Event::MappingEnd => break,
                 Event::Scalar(text, ..) => text.into_owned(),
-                _ => return Err((line, column, "a key is not plain text".into())),
+                _ => return Err(fault(line, column, "a key is not plain text")),
             };
             let (event, span) = self.next()?;
             let value = self.node(event, span, depth + 1)?;
             if key == "<<" {
                 merged.push(value);
             } else if entries.iter().any(|entry| entry.key == key) {
-                return Err((line, column, format!("the key `{key}` stands twice in the same mapping")));
+                let why = format!("the key `{key}` stands twice in the same mapping");
+                return Err(Fault { twice: true, ..fault(line, column, why) });
             } else {
                 entries.push(Entry { key, line, column, value });
             }

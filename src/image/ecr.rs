@@ -6,7 +6,7 @@ use std::rc::Rc;
 use async_trait::async_trait;
 use aws_sdk_ecr::Client;
 use aws_sdk_ecr::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
-use aws_sdk_ecr::types::{Image, ImageFailureCode, ImageIdentifier};
+use aws_sdk_ecr::types::{Image, ImageDetail, ImageFailureCode, ImageIdentifier};
 use base64::Engine as _;
 use jiff::Timestamp;
 
@@ -118,6 +118,20 @@ impl Registry for Ecr {
                 self.immutable(image, tag, &error).await
             }
             Err(error) => Err(explain(&error, "ecr:PutImage", image)),
+        }
+    }
+
+    async fn tags(&self, image: &ImageRef) -> Result<Vec<String>, Problem> {
+        let Some(digest) = &image.digest else { return Ok(Vec::new()) };
+        let id = ImageIdentifier::builder().image_digest(digest.as_str()).build();
+        let call = self.client.describe_images().repository_name(&image.repository).image_ids(id);
+        match call.set_registry_id(account(&image.registry)).send().await {
+            Ok(answer) => {
+                Ok(answer.image_details().iter().flat_map(ImageDetail::image_tags).cloned().collect())
+            }
+            // An image that was deleted has no tags any more.
+            Err(error) if error.code() == Some("ImageNotFoundException") => Ok(Vec::new()),
+            Err(error) => Err(explain(&error, "ecr:DescribeImages", image)),
         }
     }
 }

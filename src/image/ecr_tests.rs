@@ -190,3 +190,22 @@ fn the_account_of_a_host_is_read_only_from_ecr() {
         assert_eq!(account(host).as_deref(), expected, "{host}");
     }
 }
+
+#[tokio::test]
+async fn the_tags_of_a_digest_are_asked_for_by_the_digest() {
+    let detail = json!({"imageDetails": [{"imageDigest": hex("ab"), "imageTags": ["main", "sha-0123456"]}]});
+    let gone = json!({"__type": "ImageNotFoundException", "message": "gone"});
+    let denied = json!({"__type": "AccessDeniedException", "message": "no"});
+    let (ecr, wire) = Wire::ecr(vec![(200, detail), (400, gone), (400, denied)]);
+    assert_eq!(ecr.tags(&image()).await.unwrap(), ["main", "sha-0123456"]);
+    assert_eq!(ecr.tags(&image()).await.unwrap(), Vec::<String>::new());
+    assert_eq!(ecr.tags(&image()).await.unwrap_err().code, Code::PermissionMissing);
+    let (action, body) = wire.calls().remove(0);
+    assert_eq!(
+        (action.as_str(), &body["imageIds"]),
+        ("DescribeImages", &json!([{"imageDigest": hex("ab")}]))
+    );
+    assert_eq!(body["registryId"], json!("111111111111"));
+    assert_eq!(ecr.tags(&image().tagged("main")).await.unwrap(), Vec::<String>::new());
+    assert_eq!(wire.calls().len(), 3, "without a digest nothing is asked");
+}

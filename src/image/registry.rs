@@ -60,6 +60,13 @@ pub trait Registry {
     /// Lets `tag` name the image `image`, which is pinned by digest. Succeeds when it already does;
     /// [`TagImmutable`](crate::problem::Code::TagImmutable) when the tag names another digest and may not move.
     async fn tag(&self, image: &ImageRef, tag: &str) -> Result<(), Problem>;
+
+    /// The tags that name `image`, which is pinned by digest, in no order. None where the registry cannot tell: the
+    /// distribution specification lists the tags of a repository, and to learn which of them name one digest every
+    /// single one would have to be asked for.
+    async fn tags(&self, _image: &ImageRef) -> Result<Vec<String>, Problem> {
+        Ok(Vec::new())
+    }
 }
 
 /// The host part of a registry's address, and whether it is reached without TLS.

@@ -10,6 +10,12 @@ pub fn of_commit(commit: &str) -> String {
     format!("sha-{}", commit.get(..7).unwrap_or(commit))
 }
 
+/// The commit that a tag is of: the first digits of its name.
+pub fn commit_of(tag: &str) -> Option<&str> {
+    let digits = tag.strip_prefix("sha-")?;
+    (digits.len() >= 7 && digits.bytes().all(|b| b.is_ascii_hexdigit())).then_some(digits)
+}
+
 /// The tag of a source tree: `tree-` and the first twenty hex digits of its digest.
 pub fn of_tree(tree: &Digest) -> String {
     let hex = tree.as_str().trim_start_matches("sha256:");
@@ -53,6 +59,10 @@ mod tests {
     #[test]
     fn commits_and_trees_have_short_tags() {
         assert_eq!(of_commit("0123456789abcdef0123456789abcdef01234567"), "sha-0123456");
+        assert_eq!(commit_of("sha-0123456"), Some("0123456"));
+        for other in ["sha-main", "sha-", "0123456", "sha-012345", "branch-sha-0123456"] {
+            assert_eq!(commit_of(other), None, "{other}");
+        }
         let tree = format!("sha256:{}", "ab".repeat(32)).parse().unwrap();
         assert_eq!(of_tree(&tree), "tree-abababababababababab");
     }

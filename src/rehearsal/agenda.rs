@@ -16,7 +16,7 @@ pub enum Event {
 /// Events by time, then by the order they were planned in: the same plan always runs the same way.
 #[derive(Debug, Clone, Default)]
 pub struct Agenda {
-    queue: BTreeMap<(u64, u64), Event>,
+    queue: BTreeMap<(u64, u64), (f64, Event)>,
     planned: u64,
 }
 
@@ -24,7 +24,7 @@ impl Agenda {
     /// Plan an event for `at`, epoch seconds.
     pub fn plan(&mut self, at: f64, event: Event) {
         self.planned += 1;
-        self.queue.insert((micros(at), self.planned), event);
+        self.queue.insert((micros(at), self.planned), (at, event));
     }
 
     /// Take the next event due at or before `now`, with its own time.
@@ -33,13 +33,12 @@ impl Agenda {
         if entry.key().0 > micros(now) {
             return None;
         }
-        let ((at, _), event) = entry.remove_entry();
-        Some((at as f64 / 1e6, event))
+        Some(entry.remove())
     }
 
     /// When the next event is due, epoch seconds.
     pub fn next(&self) -> Option<f64> {
-        self.queue.keys().next().map(|(at, _)| *at as f64 / 1e6)
+        self.queue.values().next().map(|(at, _)| *at)
     }
 }
 

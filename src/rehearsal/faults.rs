@@ -120,6 +120,9 @@ pub struct Stale {
     /// Seconds after an UpdateService during which service reads show the time before it.
     #[serde(rename = "for")]
     pub lasts: f64,
+    /// The answer of the update, too, does not know the new service deployment yet.
+    #[serde(default)]
+    pub in_answer: bool,
 }
 
 /// A denied action.

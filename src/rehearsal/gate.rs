@@ -130,11 +130,7 @@ pub fn permits(world: &World, action: &str) -> Option<Denial> {
 
 fn refuse(world: &World, call: &Call, action: &str, denial: Denial) -> Refusal {
     let who = world.caller_arn(call.access_key.as_deref());
-    let resource = if action == "iam:PassRole" {
-        call.input["executionRoleArn"].as_str().or(call.input["taskRoleArn"].as_str()).unwrap_or("*")
-    } else {
-        "*"
-    };
+    let resource = resource(world, call, action);
     let why = match denial {
         Denial::Implicit => format!("because no identity-based policy allows the {action} action"),
         Denial::Explicit => "with an explicit deny in an identity-based policy".into(),
@@ -143,6 +139,20 @@ fn refuse(world: &World, call: &Call, action: &str, denial: Denial) -> Refusal {
         if speaks_query(&call.service) { (403, "AccessDenied") } else { (400, "AccessDeniedException") };
     let message = format!("User: {who} is not authorized to perform: {action} on resource: {resource} {why}");
     Refusal { status, code: code.into(), message }
+}
+
+/// What the caller wanted to act on, as far as the input says.
+fn resource(world: &World, call: &Call, action: &str) -> String {
+    let member = |name: &str| call.input[name].as_str();
+    let named = match (action, member("service"), member("serviceDeploymentArn")) {
+        ("iam:PassRole", ..) => member("executionRoleArn").or(member("taskRoleArn")).map(String::from),
+        (_, Some(service), _) if !service.starts_with("arn:") => {
+            let cluster = member("cluster").unwrap_or("default");
+            Some(format!("arn:aws:ecs:{}:{}:service/{cluster}/{service}", world.region, world.account))
+        }
+        (_, service, deployment) => deployment.or(service).map(String::from),
+    };
+    named.unwrap_or_else(|| "*".into())
 }
 
 fn failing(world: &World, call: &Call, now: f64) -> Option<Refusal> {

@@ -38,6 +38,11 @@ pub fn before_deployment(world: &mut World, service: usize, now: f64) {
     }
 }
 
+/// Whether the answer of an update does not know its service deployment yet.
+pub fn answer_lags(world: &World) -> bool {
+    world.mischief.faults.iter().any(|fault| matches!(fault, Fault::StaleReads(stale) if stale.in_answer))
+}
+
 fn timed(mischief: &Mischief) -> Vec<(usize, f64)> {
     let at = |fault: &Fault| match fault {
         Fault::SupersedingDeployment(other) => Some(other.at),

@@ -100,9 +100,9 @@ pub struct TargetGroup {
     /// Container that listens; the service's container when absent.
     #[serde(default)]
     pub container: Option<String>,
-    /// Port it listens on.
-    #[serde(default = "http_port")]
-    pub port: u16,
+    /// Port it listens on; the first one of that container in the task definition when absent, or 8080.
+    #[serde(default)]
+    pub port: Option<u16>,
 }
 
 /// `deploymentConfiguration` of a service; what is absent keeps AWS's default.
@@ -349,7 +349,7 @@ impl Service {
             completed: true,
             deployment: DeploymentSetting { circuit_breaker: Some(breaker), ..DeploymentSetting::default() },
             health_check_grace: None,
-            target_groups: vec![TargetGroup { arn: name.clone(), container: None, port: 8080 }],
+            target_groups: vec![TargetGroup { arn: name.clone(), container: None, port: None }],
             container: app(),
             image: None,
             task_definition: None,
@@ -389,9 +389,6 @@ fn ok() -> String {
 }
 fn yes() -> bool {
     true
-}
-fn http_port() -> u16 {
-    8080
 }
 fn platform() -> String {
     "linux/amd64".into()

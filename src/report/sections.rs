@@ -226,15 +226,16 @@ fn commit_list(report: &RunReport, service: &ServiceReport) -> String {
     let line = |commit: &super::CommitLine| {
         format!("- {} {} — {}", commit_link(report, &commit.sha), text(&commit.subject), text(&commit.author))
     };
+    let total = service.commits.len().max(service.commits_total);
     let mut items: Vec<String> = service.commits.iter().take(50).map(line).collect();
-    if service.commits.len() > 50 {
-        items.push(format!("- … and {} more", service.commits.len() - 50));
+    if total > items.len() {
+        items.push(format!("- … and {} more", total - items.len()));
     }
     if let Some(address) = compare_address(report, service) {
         items.push(format!("- {}", link("all changes", &address)));
     }
     let since = service.previous_commit.as_deref().map(|sha| format!(" since {}", short_commit(sha)));
-    let number = count(service.commits.len(), "commit");
+    let number = count(total, "commit");
     let title = format!("{}: {number}{}", service.name, since.unwrap_or_default());
     details(&title, &items.join("\n"))
 }

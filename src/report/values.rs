@@ -118,8 +118,10 @@ pub struct ServiceReport {
     pub commit: Option<String>,
     /// The commit that served before the run, where it is known.
     pub previous_commit: Option<String>,
-    /// What lies between the two commits, newest first (untrusted text).
+    /// What lies between the two commits, newest first and perhaps not all of it (untrusted text).
     pub commits: Vec<CommitLine>,
+    /// How many lie between them, where that is more than `commits` has.
+    pub commits_total: usize,
     /// How it is known what serves now, in words; empty where it is not.
     pub evidence: String,
     /// How long it took.
@@ -154,6 +156,7 @@ impl ServiceReport {
             commit: None,
             previous_commit: None,
             commits: Vec::new(),
+            commits_total: 0,
             evidence: String::new(),
             took: Duration::ZERO,
             failure: None,

@@ -5,7 +5,6 @@ use std::rc::Rc;
 use aws_config::SdkConfig;
 
 use crate::action::Operation;
-use crate::config;
 use crate::image::{self, Build, BuildRequest, Builder, Registry};
 use crate::problem::{Code, Problem};
 use crate::release::ImageRef;
@@ -19,30 +18,32 @@ struct Place {
 }
 
 /// Gives every unit its image; builds where that is what the deploy file says and a plan is not all that was asked.
+/// The registry comes with it where one was needed.
 pub(super) async fn images(
     job: &Job,
     session: &SdkConfig,
+    builds: &[Option<Build>],
     mut units: Vec<Unit>,
-) -> Result<Vec<Unit>, Vec<Problem>> {
+) -> Result<(Vec<Unit>, Option<Rc<dyn Registry>>), Vec<Problem>> {
     let problems = misnamed(job, &units);
     if !problems.is_empty() {
         return Err(problems);
     }
-    let builds = blocks(&units)?;
     if builds.iter().all(Option::is_none) && job.inputs.images.is_empty() {
-        return Ok(units);
+        return Ok((units, None));
     }
     let web = (!job.rehearsal).then(image::Web::new);
     let (registry, host) = image::ecr::registry(session, web).await.map_err(|problem| vec![problem])?;
     let place = Place { registry, host };
     for (unit, block) in units.iter_mut().zip(builds) {
-        let chosen =
-            chosen(job, unit, block, &place).await.map_err(|problem| vec![problem.of(unit.name())])?;
+        let chosen = chosen(job, unit, block.clone(), &place)
+            .await
+            .map_err(|problem| vec![problem.of(unit.name())])?;
         unit.report.image = chosen.clone();
         unit.report.digest = chosen.as_ref().and_then(|image| image.digest.clone());
         unit.release.image = chosen;
     }
-    Ok(units)
+    Ok((units, Some(place.registry)))
 }
 
 /// Images named for services that are not part of this run, or for nobody in particular among several.
@@ -65,37 +66,6 @@ fn misnamed(job: &Job, units: &[Unit]) -> Vec<Problem> {
         .collect()
 }
 
-/// The build block of each unit: `None` where nothing is built.
-fn blocks(units: &[Unit]) -> Result<Vec<Option<Build>>, Vec<Problem>> {
-    let (mut blocks, mut problems) = (Vec::new(), Vec::new());
-    for unit in units {
-        match block(unit) {
-            Ok(block) => blocks.push(block),
-            Err(more) => problems.extend(more.into_iter().map(|problem| problem.of(unit.name()))),
-        }
-    }
-    if problems.is_empty() { Ok(blocks) } else { Err(problems) }
-}
-
-fn block(unit: &Unit) -> Result<Option<Build>, Vec<Problem>> {
-    let file = "the deploy file";
-    let build = match &unit.service.build {
-        Some(node) => config::read::<Build>(file, &format!("`build` of service `{}`", unit.name()), node)?,
-        None => Build::default(),
-    };
-    if unit.service.common.repository.is_none() && unit.service.build.is_some() {
-        return Err(vec![Problem::error(
-            Code::ConfigInvalid,
-            "There is a `build` but no `repository` to push to.",
-        )]);
-    }
-    let errors: Vec<Problem> = build.problems().into_iter().filter(Problem::is_error).collect();
-    if !errors.is_empty() {
-        return Err(errors);
-    }
-    Ok(unit.service.common.repository.as_ref().map(|_| build))
-}
-
 async fn chosen(
     job: &Job,
     unit: &mut Unit,
@@ -112,7 +82,9 @@ async fn chosen(
     }
     match (block, unit.service.common.repository.clone()) {
         (Some(_), Some(repository)) if operation(job) == Operation::Plan => {
-            unit.report.moment(job.doors.clock.now(), format!("would be built and pushed to {repository}"));
+            let commit =
+                job.context.commit().map_or("the workspace", |commit| commit.get(..7).unwrap_or(commit));
+            unit.would_build = Some(format!("{repository}, built from {commit}"));
             Ok(None)
         }
         (Some(settings), Some(repository)) => build(job, unit, settings, &repository, place).await.map(Some),
@@ -166,6 +138,7 @@ async fn build(
     };
     unit.report.moment(job.doors.clock.now(), format!("{words}: {}", built.image));
     unit.report.problems.extend(built.notices);
+    unit.built = true;
     Ok(built.image)
 }
 

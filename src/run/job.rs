@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::action::files::RunnerFiles;
 use crate::action::{Context, Inputs};
 use crate::aws;
+use crate::github::Commits;
 use crate::image::Builder;
 use crate::release::Outcome;
 use crate::report::RunReport;
@@ -29,6 +30,8 @@ pub struct Job {
     pub teller: Teller,
     /// Who builds images; `None` means buildx.
     pub builder: Option<Rc<dyn Builder>>,
+    /// Who knows the commits between two versions; `None` where nobody is asked.
+    pub commits: Option<Rc<dyn Commits>>,
     /// The checked-out files.
     pub workspace: PathBuf,
     /// The runner's files for outputs, state and summary.

@@ -2,6 +2,8 @@
 //! what is decided is decided by the core, what is done is done by adapters.
 
 mod build;
+mod declare;
+mod history;
 mod job;
 mod post;
 mod prepare;
@@ -18,7 +20,7 @@ use crate::release::Outcome;
 use crate::report::RunReport;
 
 pub use job::Job;
-pub use post::post;
+pub use post::{post, unfinished};
 pub use teller::{Teller, Tone};
 pub use unit::Unit;
 
@@ -30,17 +32,19 @@ pub async fn run(job: &Job) -> RunReport {
         report.reason = Some(reason);
         return job.closed(report);
     }
-    let prepared = match prepare::prepare(job).await {
-        Ok(prepared) => prepared,
-        Err(stop) => return job.closed(stop.into_report(report)),
+    // A build that is under way gets the time to remove what it made.
+    let prepared = match undo::unless_cancelled(job, undo::LAST_WORDS, prepare::prepare(job)).await {
+        Some(Ok(prepared)) => prepared,
+        Some(Err(stop)) => return job.closed(stop.into_report(report)),
+        None => return job.closed(cancelled_early(report)),
     };
     report.environment = Some(prepared.environment.clone());
     report.problems.extend(prepared.problems);
-    let units = prepared.units;
-    let units = match operation(job) {
-        Operation::Plan => walk::plan_only(job, units),
-        _ => walk::deploy(job, &prepared.environment, units).await,
+    let mut units = match operation(job) {
+        Operation::Plan => walk::plan_only(job, prepared.units),
+        _ => walk::deploy(job, &prepared.environment, prepared.units).await,
     };
+    history::learn(job, prepared.registry.as_deref(), &mut units).await;
     report.services = units.into_iter().map(Unit::into_report).collect();
     report.outcome = Outcome::worst(report.services.iter().map(|s| s.outcome)).unwrap_or(Outcome::Skipped);
     job.closed(report)
@@ -49,6 +53,12 @@ pub async fn run(job: &Job) -> RunReport {
 /// A pull request gets a plan, whatever the workflow asked for: what is not merged is not released.
 fn operation(job: &Job) -> Operation {
     if job.context.is_pull_request() { Operation::Plan } else { job.inputs.operation }
+}
+
+fn cancelled_early(mut report: RunReport) -> RunReport {
+    report.outcome = Outcome::Cancelled;
+    report.reason = Some("the job was cancelled before any change; what served before serves still".into());
+    report
 }
 
 fn withheld(job: &Job) -> Option<String> {

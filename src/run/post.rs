@@ -8,21 +8,24 @@ use crate::action::OnCancel;
 use crate::problem::Problem;
 use crate::release::{Health, Observed, Outcome, Release, Rollout, Split, Version};
 use crate::report::RunReport;
+use crate::sys::environment::Variables;
 use crate::targets::{self, Target};
 
 use super::state::{self, Moved, State};
-use super::{Job, Unit, prepare};
+use super::{Job, Unit, declare, prepare};
 
 /// How long the confirmation may take: the runner gives post steps of a cancelled job about 45 s.
 const PATIENCE: Duration = Duration::from_secs(38);
 const PAUSE: Duration = Duration::from_secs(2);
 
+/// Whether the main step left something that may still move.
+pub fn unfinished(variables: &Variables) -> bool {
+    state::load(variables).is_some_and(|state| state.services.iter().any(|moved| !moved.ended))
+}
+
 /// Confirms what serves after a main step that did not end by itself; `None` where there is nothing to confirm.
 pub async fn post(job: &Job) -> Option<RunReport> {
-    let state = state::load(&job.doors.variables)?;
-    if state.services.iter().all(|moved| moved.ended) {
-        return None;
-    }
+    let state = state::load(&job.doors.variables).filter(|_| unfinished(&job.doors.variables))?;
     let mut report = job.blank_report();
     report.environment = Some(state.environment.clone());
     match confirm_all(job, &state).await {
@@ -34,7 +37,7 @@ pub async fn post(job: &Job) -> Option<RunReport> {
 }
 
 async fn confirm_all(job: &Job, state: &State) -> Result<Vec<Unit>, Vec<Problem>> {
-    let declared = prepare::declared_for(job, &state.environment)?;
+    let declared = declare::declared_for(job, &state.environment)?;
     let (session, _) = prepare::session(job, &declared.environment).await.map_err(|problem| vec![problem])?;
     let place = prepare::place(&session, &declared);
     let targets = targets::all(&place, &declared.document.file, &declared.services)?;
@@ -51,6 +54,8 @@ async fn confirm_all(job: &Job, state: &State) -> Result<Vec<Unit>, Vec<Problem>
                 commit: job.context.commit().map(str::to_owned),
             };
             let mut unit = Unit::new(service.clone(), target.clone(), release, seen);
+            unit.report.previous = moved.back_to.clone().map(version);
+            unit.report.version = moved.asked_for.clone().map(version);
             confirm(job, &mut unit, target, moved).await;
             units.push(unit);
         }
@@ -93,9 +98,14 @@ fn in_flight(seen: &Observed, moved: &Moved) -> Option<Rollout> {
 fn back(unit: &Unit, moved: &Moved) -> Option<Split> {
     let id = moved.back_to.clone()?;
     let seen = unit.seen.refuge().cloned().filter(|version| version.id == id);
-    let label = id.rsplit('/').next().unwrap_or(&id).to_owned();
-    let version = seen.unwrap_or(Version { id, label });
+    let version = seen.unwrap_or_else(|| version(id));
     Some(Split { version, percent: 100, force: false, instead_of: moved.rollout.clone() })
+}
+
+/// A version of which only the identifier was kept.
+fn version(id: String) -> Version {
+    let label = id.rsplit('/').next().unwrap_or(&id).to_owned();
+    Version { id, label }
 }
 
 async fn settle(target: &dyn Target, rollout: &Rollout, mut health: Health) -> Health {
@@ -122,21 +132,27 @@ fn conclude(job: &Job, unit: &mut Unit, health: &Health) {
         Health::Superseded(by) => {
             unit.end(now, Outcome::Superseded, &format!("a newer deployment took over: {by}"))
         }
-        Health::RollingBack(_) | Health::Progressing(_) => {
+        Health::RollingBack(_) => {
+            let label = unit.report.previous.as_ref().map_or("the earlier version", |back| &back.label);
+            let words = format!("{label} is coming back; the provider goes on with that by itself");
+            open(unit, now, words);
+        }
+        Health::Progressing(_) => {
             let words =
                 "still moving when the time of the post step was over; the provider goes on by itself";
-            unit.report.serves = None;
-            unit.report.evidence = words.into();
-            unit.end(now, Outcome::Cancelled, words);
+            open(unit, now, words.into());
         }
         Health::Failing(failure) | Health::Stopped(failure) | Health::RollbackFailed(failure) => {
             unit.stranded(now, failure, "the way back did not succeed");
         }
-        Health::Unknown(why) => {
-            unit.report.serves = None;
-            unit.report.evidence = format!("could not be read: {why}");
-            unit.end(now, Outcome::Cancelled, "what serves could not be read");
-        }
+        Health::Unknown(why) => open(unit, now, format!("what serves could not be read: {why}")),
     }
     job.teller.line(Some(unit.name()), &unit.report.evidence.clone());
+}
+
+/// Nothing is proven when the time of the post step is over.
+fn open(unit: &mut Unit, now: jiff::Timestamp, words: String) {
+    unit.lost_sight();
+    unit.report.evidence = words.clone();
+    unit.end(now, Outcome::Cancelled, &words);
 }

@@ -1,20 +1,20 @@
-//! Reading: deploy file, environment, services, session, and what runs now. Every error at once, before any change.
+//! Reading: session, targets, and what runs now. Every error at once, before any change.
 
 use std::path::Path;
 use std::rc::Rc;
 
 use aws_config::SdkConfig;
 
-use crate::action::{ConfigSource, Services};
 use crate::aws;
-use crate::config::{self, Choice, Document, Environment, Placeholders, Service};
+use crate::config::{Environment, Service};
+use crate::image::Registry;
 use crate::problem::{Code, Problem};
-use crate::release::{Definition, Outcome, Release};
-use crate::report::RunReport;
+use crate::release::{Definition, Release};
 use crate::sys::disk;
 use crate::targets::{self, Target};
 
-use super::{Job, Unit, build, refuse};
+use super::declare::{Declared, Stop, declared};
+use super::{Job, Unit, build};
 
 /// Everything that was read.
 pub(super) struct Prepared {
@@ -24,39 +24,8 @@ pub(super) struct Prepared {
     pub(super) units: Vec<Unit>,
     /// Warnings and notices of the run as a whole.
     pub(super) problems: Vec<Problem>,
-}
-
-/// Why a run ends before it starts.
-pub(super) enum Stop {
-    /// Nothing is to be done, for this reason.
-    Skip(String),
-    /// Something is wrong; nothing was changed.
-    Wrong(Option<String>, Vec<Problem>),
-}
-
-impl Stop {
-    pub(super) fn into_report(self, mut report: RunReport) -> RunReport {
-        match self {
-            Self::Skip(reason) => {
-                report.outcome = Outcome::Skipped;
-                report.reason = Some(reason);
-            }
-            Self::Wrong(environment, problems) => {
-                report.outcome = Outcome::Invalid;
-                report.environment = environment;
-                report.problems = problems;
-            }
-        }
-        report
-    }
-}
-
-/// What the deploy file says about this run.
-pub(super) struct Declared {
-    pub(super) document: Document,
-    pub(super) name: String,
-    pub(super) environment: Environment,
-    pub(super) services: Vec<Service>,
+    /// The registry of the images, where one was needed.
+    pub(super) registry: Option<Rc<dyn Registry>>,
 }
 
 /// Reads everything that a walk needs.
@@ -77,9 +46,9 @@ pub(super) async fn prepare(job: &Job) -> Result<Prepared, Stop> {
     }
     problems.extend(linted);
     let units = observe(&declared, targets, releases).await.map_err(wrong)?;
-    let units = build::images(job, &session, units).await.map_err(wrong)?;
+    let (units, registry) = build::images(job, &session, &declared.builds, units).await.map_err(wrong)?;
     let units = check(job, units).await.map_err(wrong)?;
-    Ok(Prepared { environment: declared.name, units, problems })
+    Ok(Prepared { environment: declared.name, units, problems, registry })
 }
 
 /// Where the targets of an environment are.
@@ -89,91 +58,6 @@ pub(super) fn place<'s>(session: &'s SdkConfig, declared: &Declared) -> targets:
         region: session.region().map(ToString::to_string).unwrap_or_default(),
         account: declared.environment.aws.as_ref().and_then(|aws| aws.account.clone()),
     }
-}
-
-/// As [`declared`], for an environment that the main step chose already.
-pub(super) fn declared_for(job: &Job, environment: &str) -> Result<Declared, Vec<Problem>> {
-    declared_in(job, Some(environment)).map_err(|stop| match stop {
-        Stop::Wrong(_, problems) => problems,
-        Stop::Skip(reason) => vec![Problem::error(Code::ConfigInvalid, reason)],
-    })
-}
-
-/// The deploy file, the environment and its services; no call is made.
-pub(super) fn declared(job: &Job) -> Result<Declared, Stop> {
-    declared_in(job, job.inputs.environment.as_deref())
-}
-
-fn declared_in(job: &Job, environment: Option<&str>) -> Result<Declared, Stop> {
-    let refused: Vec<Problem> = refuse(job.inputs.operation).into_iter().collect();
-    if !refused.is_empty() {
-        return Err(Stop::Wrong(None, refused));
-    }
-    let (file, text) = config_text(job).map_err(|problem| Stop::Wrong(None, vec![problem]))?;
-    let document = Document::parse(&file, &text).map_err(|problems| Stop::Wrong(None, problems))?;
-    let environments = document.environments().map_err(|problems| Stop::Wrong(None, problems))?;
-    let branch = job.context.base_branch().or_else(|| job.context.branch());
-    let choice = config::choose(&environments, environment, branch);
-    let name = match choice.map_err(|problem| Stop::Wrong(None, vec![problem]))? {
-        Choice::Environment(name) => name,
-        Choice::None(reason) => return Err(Stop::Skip(reason)),
-    };
-    let environment = environments.get(&name).cloned().unwrap_or_default();
-    let problems: Vec<Problem> = later(&environment).into_iter().chain(wanted_changed(job)).collect();
-    if !problems.is_empty() {
-        return Err(Stop::Wrong(Some(name), problems));
-    }
-    let wanted = match &job.inputs.services {
-        Services::Named(names) => names.clone(),
-        Services::All | Services::Changed => Vec::new(),
-    };
-    let services = document.services(&name, &wanted, targets::NAMES, &placeholders(job, &name));
-    let services = services.map_err(|problems| Stop::Wrong(Some(name.clone()), problems))?;
-    Ok(Declared { document, name, environment, services })
-}
-
-fn later(environment: &Environment) -> Option<Problem> {
-    environment.promote_from.as_ref().map(|_| {
-        Problem::error(Code::Unsupported, "This version cannot do `promote-from` yet.")
-            .help("Take it out: without it, this environment would silently take unproven versions.")
-    })
-}
-
-fn wanted_changed(job: &Job) -> Option<Problem> {
-    (job.inputs.services == Services::Changed).then(|| {
-        Problem::error(Code::Unsupported, "This version cannot find the changed services by itself yet.")
-            .help(
-                "Name them in the input `services`, or leave it out for all: unchanged ones are not touched.",
-            )
-    })
-}
-
-fn config_text(job: &Job) -> Result<(String, String), Problem> {
-    match &job.inputs.config {
-        ConfigSource::Text(text) => Ok(("input config".into(), text.clone())),
-        ConfigSource::Path(path) => match disk::read_text(&job.workspace.join(path)) {
-            Ok(text) => Ok((path.clone(), text)),
-            Err(error) => {
-                Err(Problem::error(Code::ConfigMissing, format!("The deploy file `{path}` cannot be read."))
-                    .cause(format!("{error:#}"))
-                    .help(
-                        "Check the input `config`, and that the repository was checked out before this step.",
-                    ))
-            }
-        },
-    }
-}
-
-fn placeholders(job: &Job, environment: &str) -> Placeholders {
-    let mut known: Placeholders = [("environment", environment.to_owned())].into();
-    if let Some(branch) = job.context.branch() {
-        known.insert("branch", branch.to_owned());
-    }
-    if let Some(sha) = job.context.commit() {
-        known.insert("sha", sha.to_owned());
-        known.insert("short-sha", sha.chars().take(7).collect());
-    }
-    known
 }
 
 /// The AWS session of an environment. Inputs win over the file.

@@ -13,12 +13,12 @@ use crate::strategy::Watching;
 use crate::sys::signal::Urgency;
 
 use super::unit::{Phase, Unit};
-use super::{Job, Tone, state};
+use super::{Job, Tone, state, watch};
 
 /// How long a request that is already on its way may take to answer after a cancel.
-const LAST_ANSWER: Duration = Duration::from_millis(1500);
+pub(super) const LAST_ANSWER: Duration = Duration::from_millis(1500);
 /// How long the requests of a cancelled run may take: the runner kills after 10 s.
-const LAST_WORDS: Duration = Duration::from_millis(4500);
+pub(super) const LAST_WORDS: Duration = Duration::from_millis(4500);
 
 /// Does `work`, or drops it as soon as the run is cancelled: for reads.
 pub(super) async fn or_cancel<T>(job: &Job, work: impl Future<Output = T>) -> Option<T> {
@@ -28,11 +28,15 @@ pub(super) async fn or_cancel<T>(job: &Job, work: impl Future<Output = T>) -> Op
     }
 }
 
-/// Does `work`; after a cancel its answer is still waited for, but not for long: for changes.
-pub(super) async fn unless_cancelled<T>(job: &Job, work: impl Future<Output = T>) -> Option<T> {
+/// Does `work`; after a cancel its answer is still waited for, but not longer than `patience`: for changes.
+pub(super) async fn unless_cancelled<T>(
+    job: &Job,
+    patience: Duration,
+    work: impl Future<Output = T>,
+) -> Option<T> {
     let patience = async {
         job.cancel.reached(Urgency::Cancel).await;
-        tokio::time::sleep(LAST_ANSWER).await;
+        tokio::time::sleep(patience).await;
     };
     tokio::select! {
         done = work => Some(done),
@@ -48,6 +52,9 @@ pub(super) async fn back(job: &Job, unit: &mut Unit, failure: Failure) {
             job.moment(unit, Tone::Bad, &format!("rolling back to {}", split.version.label));
             match request(job, unit, &split).await {
                 Ok(rollout) => unit.move_to(job, rollout, Watching::Back(failure)),
+                Err(problem) if problem.code == Code::Superseded => {
+                    watch::superseded(job, unit, problem.cause.as_deref().unwrap_or("no name given"));
+                }
                 Err(problem) => {
                     unit.report.problems.push(problem);
                     strand(job, unit, failure);
@@ -57,6 +64,9 @@ pub(super) async fn back(job: &Job, unit: &mut Unit, failure: Failure) {
     }
 }
 
+/// Answers to a rollback that asking again would not change.
+const FINAL: [Code; 2] = [Code::PermissionMissing, Code::Superseded];
+
 /// A rollback is asked for again and again while there is time: an error of the network is no reason to give up.
 async fn request(job: &Job, unit: &Unit, split: &Split) -> Result<Rollout, Problem> {
     let (mut pause, started) = (Duration::from_secs(1), job.doors.clock.elapsed());
@@ -65,7 +75,7 @@ async fn request(job: &Job, unit: &Unit, split: &Split) -> Result<Rollout, Probl
             Ok(rollout) => return Ok(rollout),
             Err(problem) => {
                 let over = job.doors.clock.elapsed() > started + job.reserve() / 2;
-                if over || problem.code == Code::PermissionMissing || job.cancel.urgency() > Urgency::None {
+                if over || FINAL.contains(&problem.code) || job.cancel.urgency() > Urgency::None {
                     return Err(problem.of(unit.name()));
                 }
                 job.teller.tell(
@@ -152,8 +162,9 @@ fn close(job: &Job, unit: &mut Unit, leave: bool, answer: Option<&Option<Result<
         (_, Some(None)) => "cancelled; there is no earlier version to return to".to_owned(),
         (_, None) => format!("cancelled; the rollback to {before} was sent, but no answer came in time"),
     };
-    let unmoved = unit.phase == Phase::Ready;
-    unit.report.serves = unit.report.serves.take().filter(|_| unmoved);
+    if unit.phase != Phase::Ready {
+        unit.lost_sight();
+    }
     unit.report.evidence = words.clone();
     unit.report
         .problems

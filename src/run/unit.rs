@@ -34,8 +34,12 @@ pub struct Unit {
     pub(super) seen: Observed,
     pub(super) plan: Option<ServicePlan>,
     pub(super) phase: Phase,
+    /// Whether its image is of the run's own commit: built by it, and not named by an input.
+    pub(super) built: bool,
     /// When the phase began, on the run's clock.
     pub(super) since: Duration,
+    /// What will be built and from what, in a plan that does not build.
+    pub(super) would_build: Option<String>,
     /// The last words of progress that were told, so that they are told once.
     pub(super) told: String,
     pub(super) report: ServiceReport,
@@ -58,7 +62,9 @@ impl Unit {
             seen,
             plan: None,
             phase: Phase::Ready,
+            built: false,
             since: Duration::ZERO,
+            would_build: None,
             told: String::new(),
             report,
         }
@@ -97,6 +103,9 @@ impl Unit {
     pub(super) fn returned(&mut self, at: Timestamp, failure: &Failure, to: Option<Version>) {
         self.report.failure = Some(failure.clone());
         self.report.serves = to.or_else(|| self.seen.refuge().cloned());
+        if self.report.serves != self.seen.version {
+            self.report.serves_digest = None;
+        }
         let label =
             self.report.serves.as_ref().map_or("the previous version", |version| &version.label).to_owned();
         self.report.evidence = format!("rolled back, confirmed: {label} serves");
@@ -106,9 +115,15 @@ impl Unit {
     /// Nobody knows that anything healthy serves: a person is needed.
     pub(super) fn stranded(&mut self, at: Timestamp, failure: &Failure, why: &str) {
         self.report.failure = Some(failure.clone());
-        self.report.serves = None;
+        self.lost_sight();
         self.report.evidence = why.to_owned();
         self.end(at, Outcome::Stranded, why);
+    }
+
+    /// It is not known what serves now.
+    pub(super) fn lost_sight(&mut self) {
+        self.report.serves = None;
+        self.report.serves_digest = None;
     }
 
     /// It ended before anything was moved.

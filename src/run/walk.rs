@@ -4,7 +4,7 @@ use futures::future::join_all;
 
 use crate::plan::{self, Start};
 use crate::problem::Problem;
-use crate::release::{Health, Observed, Outcome, Rollout, Split, Version};
+use crate::release::{Change, Health, Observed, Outcome, Rollout, Split, Version};
 use crate::strategy::Watching;
 use crate::sys::signal::Urgency;
 
@@ -30,14 +30,14 @@ pub(super) async fn deploy(job: &Job, environment: &str, mut units: Vec<Unit>) -
     }
     start(job, environment, &mut units).await;
     watch::until_done(job, environment, &mut units).await;
-    job.tell_all(&state::save(job, environment, &units));
     units
 }
 
 fn make_plans(job: &Job, units: &mut [Unit]) {
     let now = job.doors.clock.now();
     for unit in units {
-        let made = unit.target.changes(&unit.release, &unit.seen).and_then(|changes| {
+        let made = unit.target.changes(&unit.release, &unit.seen).and_then(|mut changes| {
+            changes.0.extend(would_build(unit));
             plan::service(
                 unit.name(),
                 unit.service.common.strategy,
@@ -59,6 +59,13 @@ fn make_plans(job: &Job, units: &mut [Unit]) {
             }
         }
     }
+}
+
+/// In a plan nothing is built, so the image that would be is told in words.
+fn would_build(unit: &Unit) -> Option<Change> {
+    let to = unit.would_build.clone()?;
+    let from = unit.seen.image.as_ref().map(ToString::to_string);
+    Some(Change { field: "image".into(), from, to: Some(to) })
 }
 
 fn unchanged(job: &Job, units: &mut [Unit]) {
@@ -116,7 +123,7 @@ async fn start(job: &Job, environment: &str, units: &mut [Unit]) {
     job.tell_all(&state::save(job, environment, units));
     let mut asked: Vec<&mut Unit> = units.iter_mut().filter(|unit| unit.phase == Phase::Asked).collect();
     let moves = join_all(asked.iter().map(|unit| async { unit.target.route(&split(unit)).await }));
-    let answers = undo::unless_cancelled(job, moves).await;
+    let answers = undo::unless_cancelled(job, undo::LAST_ANSWER, moves).await;
     let Some(answers) = answers else { return };
     for (unit, answer) in asked.iter_mut().zip(answers) {
         routed(job, unit, answer);
@@ -157,8 +164,12 @@ fn routed(job: &Job, unit: &mut Unit, answer: Result<Rollout, Problem>) {
 
 impl Unit {
     pub(super) fn move_to(&mut self, job: &Job, rollout: Rollout, watching: Watching) {
+        // The time for the way back counts from its first request, however often that is made.
+        let goes_on = matches!(self.phase, Phase::Moving(_, Watching::Back(_)));
+        if !goes_on {
+            self.since = job.doors.clock.elapsed();
+        }
         self.phase = Phase::Moving(rollout, watching);
-        self.since = job.doors.clock.elapsed();
     }
 }
 

@@ -17,14 +17,13 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// The longest pause after reads that failed.
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// Looks at all rollouts until every one has ended, or the run is cancelled.
+/// Looks at all rollouts until every one has ended, or the run is cancelled: then what has not ended is closed, also
+/// what was never begun.
 pub(super) async fn until_done(job: &Job, environment: &str, units: &mut [Unit]) {
     let mut pause = PAUSE;
     while units.iter().any(|unit| matches!(unit.phase, Phase::Moving(..) | Phase::Asked)) {
         let looked = undo::or_cancel(job, look(units)).await;
-        let Some(looks) = looked.filter(|_| job.cancel.urgency() == Urgency::None) else {
-            return undo::cancelled(job, environment, units).await;
-        };
+        let Some(looks) = looked.filter(|_| job.cancel.urgency() == Urgency::None) else { break };
         let failed = looks.iter().any(|(_, look)| look.is_err());
         for (index, look) in looks {
             step(job, &mut units[index], look).await;
@@ -34,6 +33,10 @@ pub(super) async fn until_done(job: &Job, environment: &str, units: &mut [Unit])
         if units.iter().any(|unit| matches!(unit.phase, Phase::Moving(..))) {
             let _ = undo::or_cancel(job, tokio::time::sleep(jittered(pause))).await;
         }
+    }
+    let cancelled = job.cancel.urgency() != Urgency::None;
+    if cancelled && units.iter().any(|unit| unit.phase != Phase::Done) {
+        undo::cancelled(job, environment, units).await;
     }
 }
 
@@ -100,10 +103,11 @@ async fn act(job: &Job, unit: &mut Unit, rollout: &Rollout, verdict: Verdict) {
     }
 }
 
-fn superseded(job: &Job, unit: &mut Unit, by: &str) {
+/// Ends a service that belongs to somebody newer now.
+pub(super) fn superseded(job: &Job, unit: &mut Unit, by: &str) {
     let sentence = format!("A newer deployment took over ({by}); it is left alone.");
     job.teller.tell(Some(unit.name()), Tone::Bad, &sentence);
-    unit.report.serves = None;
+    unit.lost_sight();
     unit.report.evidence = sentence.clone();
     unit.report.problems.push(
         Problem::error(Code::Superseded, sentence).of(unit.name()).help("Look at the run that started it."),

@@ -60,7 +60,8 @@ fn back(cause: &Failure, health: &Health, time_left: bool) -> Verdict {
     match health {
         Health::Healthy(proof) => Verdict::Returned(cause.clone(), Some(proof.version.clone())),
         Health::RolledBack(_, to) => Verdict::Returned(cause.clone(), to.clone()),
-        // A rollback that is itself given up, or stopped by a person, leaves nobody in charge.
+        // The request came too late for the movement that it was to take back: ask again, as things are now.
+        Health::Stopped(_) if time_left => Verdict::Undo(cause.clone()),
         Health::Failing(_) | Health::Stopped(_) | Health::RollbackFailed(_) => {
             Verdict::Stranded(cause.clone())
         }

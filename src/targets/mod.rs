@@ -25,19 +25,27 @@ pub struct Place<'s> {
     pub account: Option<String>,
 }
 
-/// The target of each service, in their order. Errors name every block that cannot be read, on its line.
+/// What is wrong with the blocks of services, each on its line; no call is made.
+pub fn problems(file: &str, services: &[Service]) -> Vec<Problem> {
+    let blocks = services.iter().map(|service| settings(file, service).err().unwrap_or_default());
+    blocks.flatten().collect()
+}
+
+/// The target of each service, in their order. Errors as of [`problems`].
 pub fn all(place: &Place<'_>, file: &str, services: &[Service]) -> Result<Vec<Rc<dyn Target>>, Vec<Problem>> {
     let shared = ecs::Shared::new(place.session);
-    let (mut targets, mut problems) = (Vec::<Rc<dyn Target>>::new(), Vec::new());
-    for service in services {
-        let what = format!("`{}` of service `{}`", service.target, service.name);
-        let read = config::read::<ecs::Settings>(file, &what, &service.settings);
-        match read {
-            Ok(settings) => targets.push(Rc::new(ecs::Ecs::new(settings, &shared))),
-            Err(more) => problems.extend(more.into_iter().map(|problem| problem.of(&service.name))),
-        }
-    }
-    if problems.is_empty() { Ok(targets) } else { Err(problems) }
+    let declared = ecs::Declared { account: place.account.clone(), region: Some(place.region.clone()) };
+    let open = |service: &Service| {
+        let (settings, alarms) = (settings(file, service)?, service.common.alarms.clone());
+        Ok(Rc::new(ecs::Ecs::new(settings, declared.clone(), alarms, &shared)) as Rc<dyn Target>)
+    };
+    services.iter().map(open).collect()
+}
+
+fn settings(file: &str, service: &Service) -> Result<ecs::Settings, Vec<Problem>> {
+    let what = format!("`{}` of service `{}`", service.target, service.name);
+    let read = config::read(file, &what, &service.settings);
+    read.map_err(|problems| problems.into_iter().map(|problem: Problem| problem.of(&service.name)).collect())
 }
 
 /// One capability: bring a release into service at a place, and take it back.

@@ -126,16 +126,32 @@ def _query(service, fields):
     model = MODELS[service]
     operation = model.operation_model(fields.pop("Action"))
     wrong = [] if fields.pop("Version") == model.api_version else ["another Version than the model's"]
-    members = operation.input_shape.members
     top = {key.split(".")[0] for key in fields}
-    wrong += [f"{name} is no member" for name in top - members.keys()]
     wrong += [f"{name} is required" for name in set(operation.input_shape.required_members) - top]
-    for key, value in fields.items():
-        name, *rest = key.split(".")
-        member = members.get(name)
-        if member is not None and member.type_name == "list" and value and (len(rest) != 2 or rest[0] != "member"):
-            wrong.append(f"{key} is no item of a list")
+    wrong += [line for key, value in fields.items() for line in _field(operation.input_shape, key.split("."), value, key)]
     return Seen(service, operation.name, fields, wrong)
+
+
+def _field(shape, path, value, key):
+    """Follows one key such as `Filters.member.1.Values.member.2` down the model."""
+    if not path:
+        if shape.type_name in {"list", "map", "structure"} and value:
+            yield f"{key} is {value!r}, not a {shape.type_name}"
+        elif shape.type_name not in {"list", "map", "structure"}:
+            yield from shapes.text(shape, value, key)
+    elif shape.type_name == "structure":
+        if path[0] not in shape.members:
+            yield f"{key}: {path[0]} is no member of {shape.name}"
+        else:
+            yield from _field(shape.members[path[0]], path[1:], value, key)
+    elif shape.type_name == "list":
+        item = shape.member.serialization.get("name", "member")
+        if len(path) < 2 or path[0] != item or not path[1].isdigit():
+            yield f"{key} is no item of a list"
+        else:
+            yield from _field(shape.member, path[2:], value, key)
+    else:
+        yield f"{key} goes on below a {shape.type_name}"
 
 
 def agree(mine, theirs, where="", ignoring=()):

@@ -209,7 +209,7 @@ def _element(shape, node, where):
             if [child.tag for child in entry] != ["key", "value"]:
                 yield f"{where} has an entry that is not key and value"
     else:
-        yield from _text(shape, node.text or "", where)
+        yield from text(shape, node.text or "", where)
 
 
 TEXTS = {
@@ -223,8 +223,8 @@ TEXTS = {
 }
 
 
-def _text(shape, text, where):
-    if not re.match(TEXTS.get(shape.type_name, r"$."), text):
-        yield f"{where} is {text!r}, not a {shape.type_name}"
-    elif getattr(shape, "enum", None) and text not in shape.enum:
-        yield f"{where} is {text!r}, not one of {shape.enum}"
+def text(shape, given, where):
+    if not re.match(TEXTS.get(shape.type_name, r"$."), given):
+        yield f"{where} is {given!r}, not a {shape.type_name}"
+    elif getattr(shape, "enum", None) and given not in shape.enum:
+        yield f"{where} is {given!r}, not one of {shape.enum}"

@@ -126,7 +126,7 @@ def test_task_definitions(aws):
 
 
 def test_a_rolling_deployment_completes_and_the_waiter_agrees(aws):
-    cloud = aws()
+    cloud = aws(speed=120)
     before = cloud.service()
     arn = cloud.deploy()
     during = cloud.service()
@@ -194,7 +194,7 @@ def test_a_task_that_crashed_left_log_lines(aws):
 
 
 def test_a_deployment_is_stopped_and_rolled_back(aws):
-    cloud = aws(CALM | {"faults": [{"slow-start": {"seconds": 600}}]})
+    cloud = aws(CALM | {"faults": [{"slow-start": {"seconds": 3600}}]})
     before = cloud.service()["taskDefinition"]
     arn = cloud.deploy()
     cloud.ecs.stop_service_deployment(serviceDeploymentArn=arn, stopType="ROLLBACK")
@@ -205,20 +205,20 @@ def test_a_deployment_is_stopped_and_rolled_back(aws):
 
 
 def test_an_alarm_rolls_a_deployment_back(aws):
-    cloud = aws(CALM | {"faults": [{"alarm-red": {"alarm": "backend-5xx", "at": 60}}, {"slow-start": {"seconds": 300}}]})
+    cloud = aws(CALM | {"faults": [{"alarm-red": {"alarm": "backend-5xx", "at": 60}}, {"slow-start": {"seconds": 900}}]})
     done = cloud.settled(cloud.deploy())
     assert done["status"] == "ROLLBACK_SUCCESSFUL"
     assert done["alarms"]["triggeredAlarmNames"] == ["backend-5xx"]
 
 
 def test_a_newer_deployment_supersedes(aws):
-    cloud = aws(CALM | {"faults": [{"slow-start": {"seconds": 600}}]})
+    cloud = aws(CALM | {"faults": [{"slow-start": {"seconds": 3600}}]})
     first = cloud.deploy()
     second = cloud.deploy()
     assert first != second
     assert cloud.settled(first)["status"] in {"STOPPED", "ROLLBACK_SUCCESSFUL"}
     assert cloud.deployment(second)["status"] in {"PENDING", "IN_PROGRESS", "SUCCESSFUL"}
-    listed = cloud.ecs.list_service_deployments(**HERE, status=["IN_PROGRESS", "SUCCESSFUL", "STOPPED"])
+    listed = cloud.ecs.list_service_deployments(**HERE, status=["PENDING", "IN_PROGRESS", "SUCCESSFUL", "STOPPED"])
     assert {first, second} <= {brief["serviceDeploymentArn"] for brief in listed["serviceDeployments"]}
 
 

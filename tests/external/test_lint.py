@@ -58,7 +58,8 @@ def test_workflows_in_documents_are_safe_and_fit_their_schema(tmp_path):
     found = [(path, text) for path in DOCUMENTS for text in snippets(path)]
     assert "README.md" in {name(path) for path, _ in found}, "the README shows no whole workflow"
     for number, (path, text) in enumerate(found):
-        (folder / f"{path.stem}-{number}.yml").write_text(text)
+        # Documents leave the commit to the reader.
+        (folder / f"{path.stem}-{number}.yml").write_text(text.replace("@<commit>", "@" + "0" * 40))
     clean("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *folder.iterdir())
     clean("zizmor", "--offline", "--no-progress", "--quiet", tmp_path)
 

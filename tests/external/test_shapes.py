@@ -4,6 +4,7 @@ import json
 
 import botocore.model
 import botocore.session
+import mirror
 import pytest
 import shapes
 
@@ -73,3 +74,25 @@ def test_cbor(monkeypatch):
     assert alarms(bytes.fromhex("a16c4d6574726963416c61726d7381a16a537461746556616c7565624f4b")) == []
     assert "not one of" in alarms(bytes.fromhex("a16c4d6574726963416c61726d7381a16a537461746556616c7565624f4f"))[0]
     assert "no member" in alarms(bytes.fromhex("a16c4d6574726963416c61726d7381a16a537461746556616c7566624f4b"))[0]
+
+
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [
+        ("ContextEntries.member.1.ContextKeyName=a", None),
+        ("ContextEntries.member.1.ContextKeyValues.member.2=a", None),
+        ("ContextEntries.member.1.ContextKeyType=string", None),
+        ("ContextEntries.member.1.ContextKeyType=text", "not one of"),
+        ("ContextEntries.1.ContextKeyName=a", "no item of a list"),
+        ("ContextEntries.member.1.Key=a", "no member"),
+        ("MaxItems=ten", "not a integer"),
+        ("MaxItems.a=1", "goes on below"),
+        ("Version=2011-06-15", "another Version"),
+    ],
+)
+def test_query_requests(field, words):
+    body = "Action=SimulatePrincipalPolicy&Version=2010-05-08&PolicySourceArn=arn&ActionNames.member.1=ecs:UpdateService"
+    headers = {"Authorization": "AWS4-HMAC-SHA256 Credential=AKIA/20260302/us-east-1/iam/aws4_request, …"}
+    seen = mirror.read("/", headers, f"{body}&{field}".encode())
+    assert seen.name == "iam.SimulatePrincipalPolicy"
+    assert (seen.wrong == []) if words is None else (len(seen.wrong) == 1 and words in seen.wrong[0])

@@ -1,5 +1,7 @@
 //! The hermetic harness: a run on the embedded cloud in virtual time, with nothing of this machine in it.
 
+pub(crate) mod runner;
+
 use std::cell::RefCell;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -78,7 +80,7 @@ impl Trial {
     /// Makes the world of this trial. Inside a runtime.
     pub(crate) fn stage(&self) -> Stage {
         let lines = Rc::default();
-        let start = rehearse::start(&rehearse::begin(&self.story)).unwrap();
+        let start = rehearse::start(&self.story.begin()).unwrap();
         let rehearsal = self.rehearsal(&lines, start);
         let (environment, scenario) = rehearse::world(&rehearsal).unwrap();
         fastrand::seed(self.seed);
@@ -91,13 +93,12 @@ impl Trial {
         virtually(async {
             let stage = self.stage();
             let report = stage.run().await;
-            let ran = Ran {
+            Ran {
                 report,
                 lines: stage.lines.borrow().clone(),
                 calls: stage.cloud.calls(),
                 cloud: stage.cloud.clone(),
-            };
-            ran
+            }
         })
     }
 }
@@ -107,7 +108,7 @@ pub(crate) struct Stage {
     pub(crate) rehearsal: Rehearsal,
     pub(crate) cloud: Cloud,
     environment: String,
-    start: jiff::Timestamp,
+    pub(crate) start: jiff::Timestamp,
     pub(crate) lines: Rc<RefCell<Vec<String>>>,
 }
 

@@ -17,8 +17,11 @@ pub fn definition(setting: &scenario::Service, account: &str, region: &str) -> V
     }
     let name = &setting.name;
     let image = format!("{account}.dkr.ecr.{region}.amazonaws.com/{name}:v1");
-    let ports: Vec<Value> =
-        setting.target_groups.iter().map(|group| json!({"containerPort": group.port})).collect();
+    let ports: Vec<Value> = setting
+        .target_groups
+        .iter()
+        .map(|group| json!({"containerPort": group.port.unwrap_or(8080)}))
+        .collect();
     json!({
         "family": name,
         "requiresCompatibilities": ["FARGATE"],
@@ -101,11 +104,22 @@ fn members(world: &World, setting: &scenario::Service) -> Map<String, Value> {
         members.insert("healthCheckGracePeriodSeconds".into(), grace.into());
     }
     let balancers = setting.target_groups.iter().map(|group| {
-        let container = group.container.as_ref().unwrap_or(&setting.container);
-        json!({"targetGroupArn": target_group(world, &group.arn), "containerName": container, "containerPort": group.port})
+        let (container, port) = listener(setting, group);
+        json!({"targetGroupArn": target_group(world, &group.arn), "containerName": container, "containerPort": port})
     });
     members.insert("loadBalancers".into(), balancers.collect());
     members
+}
+
+/// Container and port behind a target group: as set, else the first container with a port that the definition has.
+fn listener(setting: &scenario::Service, group: &scenario::TargetGroup) -> (String, u64) {
+    let containers = setting.task_definition.as_ref().and_then(|it| it["containerDefinitions"].as_array());
+    let port_of = |it: &Value| it["portMappings"][0]["containerPort"].as_u64();
+    let named = |it: &&Value| group.container.as_ref().is_none_or(|name| it["name"] == *name);
+    let found = containers.into_iter().flatten().filter(named).find(|it| port_of(it).is_some());
+    let name = found.and_then(|it| it["name"].as_str()).unwrap_or(&setting.container);
+    let container = group.container.clone().unwrap_or_else(|| name.into());
+    (container, group.port.map(u64::from).or(found.and_then(port_of)).unwrap_or(8080))
 }
 
 /// The ARN given, or one made from a name.

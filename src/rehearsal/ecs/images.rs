@@ -1,8 +1,10 @@
 //! Which digest an image reference means: the one it carries, the one its repository knows for the tag, else one of its own.
 
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::super::{ecr, world::World};
+use super::super::ecr;
+use super::super::world::{Image, Repository, World};
 
 /// What ECS finds when it looks up an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,28 +18,55 @@ pub enum Found {
 /// Resolve a reference. A repository of the world knows all its images, one in a real registry from the first look at it on;
 /// any other reference is taken to exist, with a digest derived from its text.
 pub fn resolve(world: &World, reference: &str) -> Found {
-    let (name, digest) = match reference.split_once('@') {
-        Some((name, digest)) => (name, Some(digest)),
-        None => (reference, None),
-    };
-    let (path, tag) = split_tag(name);
-    let known = path
-        .strip_prefix(&ecr::host(world))
-        .and_then(|rest| world.repositories.get(rest.strip_prefix('/')?))
-        .filter(|repository| world.registry.is_none() || repository.looked_up);
-    match (known, digest) {
-        (Some(repository), Some(digest)) => {
-            match repository.images.iter().any(|image| image.digest == digest) {
-                true => Found::Digest(digest.into()),
-                false => Found::Missing,
-            }
-        }
-        (Some(repository), None) => {
-            let found = repository.images.iter().find(|image| image.tags.iter().any(|t| t == tag));
-            found.map_or(Found::Missing, |image| Found::Digest(image.digest.clone()))
+    let it = Reference::read(reference);
+    match (it.repository(world), it.digest) {
+        (Some(repository), _) => {
+            it.image(repository).map_or(Found::Missing, |image| Found::Digest(image.digest.clone()))
         }
         (None, Some(digest)) => Found::Digest(digest.into()),
         (None, None) => Found::Digest(format!("sha256:{}", hex::encode(Sha256::digest(reference)))),
+    }
+}
+
+/// Architectures that the image of a reference is for, such as `arm64`; empty where they are not known.
+pub fn architectures(world: &World, reference: &str) -> Vec<String> {
+    let it = Reference::read(reference);
+    let found = it.repository(world).and_then(|repository| Some((repository, it.image(repository)?)));
+    let Some((repository, image)) = found else { return Vec::new() };
+    let manifest: Value = serde_json::from_str(&image.manifest).unwrap_or_default();
+    let of_index =
+        manifest["manifests"].as_array().into_iter().flatten().map(|it| &it["platform"]["architecture"]);
+    let config = manifest["config"]["digest"].as_str().and_then(|digest| repository.blobs.get(digest));
+    let config: Value = config.and_then(|blob| serde_json::from_str(blob).ok()).unwrap_or_default();
+    let all = of_index.chain([&config["architecture"]]);
+    all.filter_map(Value::as_str).map(String::from).collect()
+}
+
+struct Reference<'a> {
+    path: &'a str,
+    tag: &'a str,
+    digest: Option<&'a str>,
+}
+
+impl<'a> Reference<'a> {
+    fn read(reference: &'a str) -> Self {
+        let (name, digest) =
+            reference.split_once('@').map_or((reference, None), |(name, digest)| (name, Some(digest)));
+        let (path, tag) = split_tag(name);
+        Self { path, tag, digest }
+    }
+
+    fn repository<'w>(&self, world: &'w World) -> Option<&'w Repository> {
+        let name = self.path.strip_prefix(&ecr::host(world))?.strip_prefix('/')?;
+        world.repositories.get(name).filter(|repository| world.registry.is_none() || repository.looked_up)
+    }
+
+    fn image<'w>(&self, repository: &'w Repository) -> Option<&'w Image> {
+        let means = |image: &&Image| match self.digest {
+            Some(digest) => image.digest == digest,
+            None => image.tags.iter().any(|tag| tag == self.tag),
+        };
+        repository.images.iter().find(means)
     }
 }
 

@@ -1,9 +1,13 @@
 //! Amazon ECS in the embedded cloud: which operation goes where, and what happens by itself as time passes.
 
+/// Whether a service and a task definition fit each other.
+pub mod checks;
 /// Clusters, tags and the lists of what exists.
 pub mod clusters;
 /// Service deployments as the API shows, lists and stops them.
 pub mod deployments;
+/// The circuit breaker and the alarms of a deployment.
+pub mod detection;
 /// The words of service events, and writing them down.
 pub mod events;
 /// Services and tasks that exist when the world begins.

@@ -7,8 +7,9 @@ use super::super::agenda::Event;
 use super::super::chance::span;
 use super::super::world::World;
 use super::events::note;
-use super::state::{Alarms, Breaker, Deployment, Revision, Rollback, Rollout, State, Status};
-use super::{Happening, images, scheduler};
+use super::state::{Deployment, Revision, Rollback, Rollout, State, Status};
+use super::update::DEPLOYING;
+use super::{Happening, detection, images, scheduler};
 
 /// A step of a service deployment that was planned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,8 +63,9 @@ fn supersede(world: &mut World, service: usize, now: f64) -> bool {
             plan(world, last, Step::Stop, now + 2.0);
             true
         }
+        // Stopped at once: a rollback that were still to come would undo the newer deployment.
         Status::RollbackRequested => {
-            plan(world, last, Step::Stop, now + 2.0);
+            set(world, last, Status::Stopped, "A new service deployment was started.", now);
             true
         }
         Status::RollbackInProgress => {
@@ -124,8 +126,8 @@ pub(super) fn enter(
         finished_at: None,
         stopped_at: None,
         updated_at: now,
-        breaker: breaker(&configuration, it.desired),
-        alarms: alarms(&configuration),
+        breaker: detection::breaker(&configuration, it.desired),
+        alarms: detection::alarms(&configuration),
         configuration,
         rollback: None,
     };
@@ -164,50 +166,18 @@ pub(super) fn promote(world: &mut World, service: usize, revision: usize, rollou
     index
 }
 
-fn breaker(configuration: &Value, desired: u32) -> Breaker {
-    let given = &configuration["deploymentCircuitBreaker"];
-    let threshold = &given["thresholdConfiguration"];
-    let value = threshold["value"].as_u64().unwrap_or(50) as u32;
-    let share = (desired * value).div_ceil(100);
-    Breaker {
-        enable: given["enable"].as_bool().unwrap_or(false),
-        rollback: given["rollback"].as_bool().unwrap_or(false),
-        status: "DISABLED",
-        count: 0,
-        threshold: match threshold["type"].as_str() {
-            Some("COUNT") => value.max(1),
-            Some("UNBOUNDED_PERCENT") => share.max(1),
-            _ => share.clamp(3, 200),
-        },
-        resets: given["resetOnHealthyTask"].as_bool().unwrap_or(true),
-    }
-}
-
-fn alarms(configuration: &Value) -> Alarms {
-    let given = &configuration["alarms"];
-    let names = super::texts(given, "alarmNames").into_iter().map(String::from).collect();
-    Alarms {
-        enable: given["enable"].as_bool().unwrap_or(false),
-        rollback: given["rollback"].as_bool().unwrap_or(false),
-        status: "DISABLED",
-        names,
-        ignored: Vec::new(),
-        triggered: Vec::new(),
-    }
-}
-
 /// Take a planned step, unless the deployment has gone another way.
 pub(super) fn step(world: &mut World, rollout: usize, step: Step, now: f64) {
     let status = world.ecs.rollouts[rollout].status;
     match (step, status) {
         (Step::Start, Status::Pending) => start(world, rollout, now),
-        (Step::Stop, Status::StopRequested | Status::RollbackRequested) => {
+        (Step::Stop, Status::StopRequested) => {
             let reason = world.ecs.rollouts[rollout].status_reason.clone();
             set(world, rollout, Status::Stopped, &reason, now);
         }
         (Step::RollBack, Status::RollbackRequested) => begin_requested(world, rollout, now),
         (Step::Finish, Status::InProgress | Status::RollbackInProgress) => finish(world, rollout, now),
-        (Step::Watch, Status::InProgress) => watch(world, rollout, now),
+        (Step::Watch, Status::InProgress) => detection::watch(world, rollout, now),
         _ => {}
     }
 }
@@ -228,123 +198,8 @@ fn start(world: &mut World, rollout: usize, now: f64) {
     scheduler::stir(world, service, now);
 }
 
-/// A task became healthy: consecutive failures start again from zero.
-pub(super) fn task_became_healthy(world: &mut World, task: usize) {
-    let deployment = &mut world.ecs.deployments[world.ecs.tasks[task].deployment];
-    deployment.failed_tasks = 0;
-    let breaker = &mut world.ecs.rollouts[deployment.rollout].breaker;
-    if breaker.resets && breaker.status == "MONITORING" {
-        breaker.count = 0;
-    }
-}
-
-/// A task of a deployment ended by itself or by its health check.
-pub(super) fn task_failed(world: &mut World, task: usize, now: f64) {
-    let index = world.ecs.tasks[task].deployment;
-    let service = world.ecs.tasks[task].service;
-    if world.ecs.services[service].deployments.first() != Some(&index) {
-        return;
-    }
-    let deployment = &mut world.ecs.deployments[index];
-    deployment.failed_tasks += 1;
-    deployment.updated_at = now;
-    deployment.launch_after = now + back_off(deployment.failed_tasks);
-    let (failed, rollout) = (deployment.failed_tasks, deployment.rollout);
-    if deployment.state != "IN_PROGRESS" {
-        return;
-    }
-    if failed >= 5 && !deployment.impaired {
-        deployment.impaired = true;
-        note(
-            world,
-            service,
-            "is unable to consistently start tasks successfully. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.",
-            now,
-        );
-    }
-    let it = &mut world.ecs.rollouts[rollout];
-    match it.status {
-        Status::InProgress if it.breaker.enable => {
-            it.breaker.count += 1;
-            it.updated_at = now;
-            if it.breaker.count >= it.breaker.threshold {
-                it.breaker.status = "TRIGGERED";
-                trip(world, rollout, Cause::Breaker, now);
-            }
-        }
-        Status::RollbackInProgress if failed >= it.breaker.threshold => {
-            rollback_failed(world, rollout, index, now)
-        }
-        _ => {}
-    }
-}
-
-/// Seconds until the scheduler tries again after so many failures in a row.
-fn back_off(failed: u32) -> f64 {
-    if failed < 4 { 3.0 } else { f64::from(2_u32.pow((failed - 3).min(5))) * 10.0 }
-}
-
-fn rollback_failed(world: &mut World, rollout: usize, deployment: usize, now: f64) {
-    let reason = "The rollback failed because its tasks failed to start.";
-    set(world, rollout, Status::RollbackFailed, reason, now);
-    let service = world.ecs.rollouts[rollout].service;
-    fail(
-        world,
-        deployment,
-        "tasks failed to start",
-        "ECS deployment circuit breaker: tasks failed to start.",
-        now,
-    );
-    world.ecs.deployments[deployment].stalled = true;
-    scheduler::stir(world, service, now);
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Cause {
-    Breaker,
-    Alarm,
-}
-
-/// Failure detection fired.
-fn trip(world: &mut World, rollout: usize, cause: Cause, now: f64) {
-    let it = &world.ecs.rollouts[rollout];
-    let (event, state, reason, wanted) = match cause {
-        Cause::Breaker => (
-            "tasks failed to start",
-            "ECS deployment circuit breaker: tasks failed to start.",
-            "Service deployment rolled back because the circuit breaker threshold was exceeded.",
-            it.breaker.rollback,
-        ),
-        Cause::Alarm => (
-            "alarm detected",
-            "ECS deployment alarm detected.",
-            "Service deployment rolled back because one or more CloudWatch alarms were triggered.",
-            it.alarms.rollback,
-        ),
-    };
-    fail(world, world.ecs.rollouts[rollout].deployment, event, state, now);
-    match world.ecs.services[world.ecs.rollouts[rollout].service].completed {
-        Some(earlier) if wanted => roll_back(world, rollout, earlier, reason, now),
-        _ => stall(
-            world,
-            rollout,
-            "Service deployment failed, and no rollback was possible or configured.",
-            now,
-        ),
-    }
-}
-
-/// Mark an `ecs-svc/…` as failed.
-fn fail(world: &mut World, deployment: usize, event: &str, reason: &str, now: f64) {
-    let it = &mut world.ecs.deployments[deployment];
-    (it.state, it.reason, it.updated_at) = ("FAILED", reason.into(), now);
-    let message = format!("(deployment {}) deployment failed: {event}.", it.id);
-    let service = it.service;
-    note(world, service, &message, now);
-}
-
 /// Launch nothing more, and stop.
-fn stall(world: &mut World, rollout: usize, reason: &str, now: f64) {
+pub(super) fn stall(world: &mut World, rollout: usize, reason: &str, now: f64) {
     let deployment = world.ecs.rollouts[rollout].deployment;
     world.ecs.deployments[deployment].stalled = true;
     set(world, rollout, Status::StopRequested, reason, now);
@@ -352,7 +207,7 @@ fn stall(world: &mut World, rollout: usize, reason: &str, now: f64) {
 }
 
 /// Return to the deployment that completed last: a new `ecs-svc/…` with its revision.
-fn roll_back(world: &mut World, rollout: usize, earlier: usize, reason: &str, now: f64) {
+pub(super) fn roll_back(world: &mut World, rollout: usize, earlier: usize, reason: &str, now: f64) {
     let revision = world.ecs.deployments[earlier].revision;
     let name = world.ecs.deployments[earlier].id.clone();
     let service = world.ecs.rollouts[rollout].service;
@@ -363,12 +218,25 @@ fn roll_back(world: &mut World, rollout: usize, earlier: usize, reason: &str, no
         world.ecs.deployments[failed].state = "FAILED";
         world.ecs.deployments[failed].reason = "ECS deployment was rolled back.".into();
     }
+    restore(world, service, revision);
     let back = promote(world, service, revision, rollout, now);
     world.ecs.deployments[back].reason =
         format!("ECS deployment circuit breaker: rolling back to deploymentId {name}.");
     world.ecs.rollouts[rollout].back = Some(back);
     note(world, service, &format!("rolling back to deployment {name}."), now);
     scheduler::stir(world, service, now);
+}
+
+/// Give a service the network, load balancers and the like that a revision froze.
+fn restore(world: &mut World, service: usize, revision: usize) {
+    let (frozen, members) =
+        (&world.ecs.revisions[revision].members, &mut world.ecs.services[service].members);
+    for member in DEPLOYING {
+        match frozen.get(member) {
+            Some(value) => members.insert(member.into(), value.clone()),
+            None => members.remove(member),
+        };
+    }
 }
 
 /// Somebody asks for a stop; `true` for a rollback, `false` for an abort. The status allows it.
@@ -461,29 +329,8 @@ fn succeed(world: &mut World, rollout: usize, deployment: usize, status: Status,
     scheduler::stir(world, service, now);
 }
 
-/// Look at the alarms of a deployment in progress; those that were red when it started do not count.
-fn watch(world: &mut World, rollout: usize, now: f64) {
-    let red = |name: &&String| world.alarms.get(*name).is_some_and(|alarm| alarm.state == "ALARM");
-    let it = &world.ecs.rollouts[rollout];
-    let triggered: Vec<String> = it
-        .alarms
-        .names
-        .iter()
-        .filter(|name| !it.alarms.ignored.contains(name))
-        .filter(red)
-        .cloned()
-        .collect();
-    if triggered.is_empty() {
-        let wait = world.chance.seconds(world.timings.alarm_poll);
-        return plan(world, rollout, Step::Watch, now + wait);
-    }
-    let alarms = &mut world.ecs.rollouts[rollout].alarms;
-    (alarms.status, alarms.triggered) = ("TRIGGERED", triggered);
-    trip(world, rollout, Cause::Alarm, now);
-}
-
 /// Enter a status, with its times and the end of monitoring.
-fn set(world: &mut World, rollout: usize, status: Status, reason: &str, now: f64) {
+pub(super) fn set(world: &mut World, rollout: usize, status: Status, reason: &str, now: f64) {
     let it = &mut world.ecs.rollouts[rollout];
     (it.status, it.status_reason, it.updated_at) = (status, reason.into(), now);
     if status != Status::Pending && status != Status::InProgress {
@@ -501,6 +348,6 @@ fn set(world: &mut World, rollout: usize, status: Status, reason: &str, now: f64
     }
 }
 
-fn plan(world: &mut World, rollout: usize, step: Step, at: f64) {
+pub(super) fn plan(world: &mut World, rollout: usize, step: Step, at: f64) {
     world.agenda.plan(at, Event::Ecs(Happening::Rollout(rollout, step)));
 }

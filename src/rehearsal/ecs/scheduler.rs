@@ -24,9 +24,17 @@ pub(super) fn limits(service: &Service) -> (usize, usize) {
 
 /// Have the scheduler look at a service soon.
 pub(super) fn stir(world: &mut World, service: usize, now: f64) {
-    if !world.ecs.services[service].stirred {
-        world.ecs.services[service].stirred = true;
+    if world.ecs.services[service].next_look.is_none_or(|at| at > now + world.timings.schedule.most) {
         let at = now + world.chance.seconds(world.timings.schedule);
+        look_at(world, service, at);
+    }
+}
+
+/// Have the scheduler look at a service at that time, unless it looks earlier anyway.
+fn look_at(world: &mut World, service: usize, at: f64) {
+    let next = &mut world.ecs.services[service].next_look;
+    if next.is_none_or(|planned| planned > at) {
+        *next = Some(at);
         world.agenda.plan(at, Event::Ecs(Happening::Reconcile(service)));
     }
 }
@@ -55,7 +63,7 @@ fn census(ecs: &State, service: usize, primary: usize) -> Census {
 
 /// One look at a service: stop what may go, start what is missing, note what is complete.
 pub(super) fn reconcile(world: &mut World, service: usize, now: f64) {
-    world.ecs.services[service].stirred = false;
+    world.ecs.services[service].next_look.take_if(|at| *at <= now);
     forget(&mut world.ecs, service, now);
     let Some(&primary) = world.ecs.services[service].deployments.first() else { return };
     if world.ecs.services[service].status != "ACTIVE" {
@@ -116,7 +124,8 @@ fn grow(world: &mut World, service: usize, primary: usize, now: f64) -> bool {
     }
     let wait = world.ecs.deployments[primary].launch_after;
     if now < wait {
-        return look_again(world, service, wait);
+        look_at(world, service, wait);
+        return true;
     }
     let room = missing.min(most.saturating_sub(living));
     if room == 0 {
@@ -126,18 +135,13 @@ fn grow(world: &mut World, service: usize, primary: usize, now: f64) -> bool {
     let starved = world.mischief.starved(&tasks::subject(&world.ecs, service, definition));
     if starved {
         note(world, service, no_capacity(&world.ecs.services[service]), now);
-        return look_again(world, service, now + 30.0);
+        look_at(world, service, now + 30.0);
+        return true;
     }
     let started: Vec<usize> = (0..room).map(|_| tasks::launch(world, primary, now)).collect();
     let ids = listed(started.iter().map(|&task| world.ecs.tasks[task].id.as_str()));
     note(world, service, &format!("has started {} tasks: {ids}.", started.len()), now);
     world.ecs.services[service].steady = false;
-    true
-}
-
-fn look_again(world: &mut World, service: usize, at: f64) -> bool {
-    world.ecs.services[service].stirred = true;
-    world.agenda.plan(at, Event::Ecs(Happening::Reconcile(service)));
     true
 }
 

@@ -57,19 +57,20 @@ pub(super) fn service(world: &World, index: usize, tags: bool) -> Value {
             .map(|n| json!({"id": n.id, "createdAt": stamp(n.at), "message": n.message}))
             .collect(),
     );
-    shape.insert("deployments".into(), it.deployments.iter().map(|&d| deployment(world, d)).collect());
     shape.insert("schedulingStrategy".into(), "REPLICA".into());
     for unshown in ["serviceConnectConfiguration", "volumeConfigurations", "vpcLatticeConfigurations"] {
         shape.remove(unshown);
     }
     // The default controller is left out, as AWS does.
     put(&mut shape, "deploymentController", (it.controller != "ECS").then(|| json!({"type": it.controller})));
-    put(
-        &mut shape,
-        "currentServiceDeployment",
-        it.rollouts.last().map(|&r| ecs.rollouts[r].arn.clone().into()),
-    );
-    shape.insert("currentServiceRevisions".into(), current_revisions(ecs, index));
+    let own = it.controller == "ECS";
+    let deployments = it.deployments.iter().filter(|_| own).map(|&d| deployment(world, d));
+    shape.insert("deployments".into(), deployments.collect());
+    if own {
+        let current = it.rollouts.last().map(|&r| ecs.rollouts[r].arn.clone().into());
+        put(&mut shape, "currentServiceDeployment", current);
+        shape.insert("currentServiceRevisions".into(), current_revisions(ecs, index));
+    }
     put(&mut shape, "tags", tags.then(|| ecs.tags.get(&it.arn).cloned().unwrap_or_default().into()));
     Value::Object(shape)
 }
@@ -124,11 +125,8 @@ fn deployment(world: &World, index: usize) -> Value {
     ] {
         put(&mut shape, member, revision.members.get(member).cloned());
     }
-    // Only rolling deployments by ECS itself have a rollout state.
-    if ecs.services[it.service].controller == "ECS" {
-        shape.insert("rolloutState".into(), it.state.into());
-        shape.insert("rolloutStateReason".into(), it.reason.clone().into());
-    }
+    shape.insert("rolloutState".into(), it.state.into());
+    shape.insert("rolloutStateReason".into(), it.reason.clone().into());
     Value::Object(shape)
 }
 

@@ -70,9 +70,9 @@ pub(super) struct Service {
     /// Tasks that live or stopped less than an hour ago.
     pub(super) tasks: Vec<usize>,
     pub(super) events: VecDeque<Note>,
-    /// A reconciliation is planned.
-    pub(super) stirred: bool,
-    /// Time of the last "steady state" event, and whether it holds.
+    /// When the scheduler looks next, if a look is planned.
+    pub(super) next_look: Option<f64>,
+    /// The last "steady state" event still holds.
     pub(super) steady: bool,
 }
 

@@ -74,8 +74,10 @@ fn shown(input: &Value) -> Map<String, Value> {
     for list in ["volumes", "placementConstraints"] {
         shown.entry(list).or_insert_with(|| json!([]));
     }
-    let fargate =
-        texts(input, "requiresCompatibilities").contains(&"FARGATE") || network.as_deref() == Some("awsvpc");
+    let fargate = texts(input, "requiresCompatibilities").contains(&"FARGATE")
+        || network.as_deref() == Some("awsvpc")
+            && text(input, "cpu").is_some()
+            && text(input, "memory").is_some();
     let compatible = if fargate { json!(["EC2", "FARGATE"]) } else { json!(["EC2"]) };
     shown.insert("compatibilities".into(), compatible);
     let attributes = json!([{"name": "com.amazonaws.ecs.capability.docker-remote-api.1.18"}]);

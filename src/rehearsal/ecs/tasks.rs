@@ -5,8 +5,8 @@ use super::super::agenda::Event;
 use super::super::chance::Span;
 use super::super::faults::{Fate, Subject};
 use super::super::world::World;
-use super::state::{Running, Service, Task, Times};
-use super::{Happening, images, rollout, scheduler, surroundings};
+use super::state::{Definition, Running, Service, Task, Times};
+use super::{Happening, detection, images, scheduler, surroundings};
 
 /// A step in the life of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,6 +134,7 @@ fn run(world: &mut World, task: usize, now: f64) {
     turn(world, task, "RUNNING");
     world.ecs.tasks[task].times.started = Some(now);
     surroundings::register(world, task);
+    about_targets(world, task, "registered 1 targets in", now);
     let checked = checks(world, task) != Checks::None;
     let service = world.ecs.tasks[task].service;
     let timings = world.timings.clone();
@@ -162,7 +163,7 @@ fn healthy(world: &mut World, task: usize, now: f64) {
         it.health = "HEALTHY";
     }
     surroundings::turn(world, task, "healthy", "", "");
-    rollout::task_became_healthy(world, task);
+    detection::task_became_healthy(world, task);
     if let Fate::Flapping(seconds) = world.ecs.tasks[task].fate
         && checks(world, task) != Checks::None
     {
@@ -208,7 +209,7 @@ fn condemn(world: &mut World, task: usize, now: f64) {
         }
     };
     stop(world, task, "ServiceSchedulerInitiated", &reason, now);
-    rollout::task_failed(world, task, now);
+    detection::task_failed(world, task, now);
 }
 
 fn give_up(world: &mut World, task: usize, now: f64) {
@@ -219,7 +220,8 @@ fn give_up(world: &mut World, task: usize, now: f64) {
     let pulling = "CannotPullContainerError: pull image manifest has been retried 1 time(s):";
     let reason = match it.fate {
         Fate::WrongPlatform => {
-            format!("{pulling} image Manifest does not contain descriptor matching platform 'linux/amd64'")
+            let wanted = architecture(definition);
+            format!("{pulling} image Manifest does not contain descriptor matching platform 'linux/{wanted}'")
         }
         Fate::NoSecret => no_secret(definition.containers.iter().find_map(|c| c.secret.as_deref())),
         _ => format!("{pulling} failed to resolve ref {image}: {image}: not found"),
@@ -228,7 +230,7 @@ fn give_up(world: &mut World, task: usize, now: f64) {
         container.reason = reason.starts_with("CannotPull").then(|| reason.clone());
     }
     stop(world, task, "TaskFailedToStart", &reason, now);
-    rollout::task_failed(world, task, now);
+    detection::task_failed(world, task, now);
 }
 
 fn no_secret(secret: Option<&str>) -> String {
@@ -252,7 +254,7 @@ fn crash(world: &mut World, task: usize, now: f64) {
         container.reason = reason.clone().filter(|_| place == main);
     }
     stop(world, task, "EssentialContainerExited", "Essential container in task exited", now);
-    rollout::task_failed(world, task, now);
+    detection::task_failed(world, task, now);
 }
 
 /// Begin the end of a task: drain its targets if it has any, then stop its containers, then take down its network.
@@ -283,7 +285,19 @@ pub(super) fn stop(world: &mut World, task: usize, code: &'static str, reason: &
     };
     turn(world, task, last);
     plan(world, task, next, wait, now);
+    if running && balanced {
+        about_targets(world, task, "deregistered 1 targets in", now);
+        super::events::note(world, service, "has begun draining connections on 1 tasks.", now);
+    }
     scheduler::stir(world, service, now);
+}
+
+/// An event for each target group of a task.
+fn about_targets(world: &mut World, task: usize, what: &str, now: f64) {
+    let service = world.ecs.tasks[task].service;
+    for (group, _) in surroundings::target_groups(&world.ecs.services[service]) {
+        super::events::note(world, service, &format!("{what} (target-group {group})"), now);
+    }
 }
 
 fn drained(world: &mut World, task: usize, now: f64) {
@@ -331,13 +345,25 @@ fn grace(service: &Service) -> f64 {
     service.members.get("healthCheckGracePeriodSeconds").and_then(serde_json::Value::as_f64).unwrap_or(0.0)
 }
 
+/// What becomes of a new task: what the scenario says, else what its image makes of it.
 fn fate(world: &mut World, deployment: usize) -> (Fate, f64) {
     let deployment = &world.ecs.deployments[deployment];
     let revision = &world.ecs.revisions[deployment.revision];
-    let missing =
-        revision.images.iter().any(|(_, image, _)| images::resolve(world, image) == images::Found::Missing);
+    let wanted = architecture(&world.ecs.definitions[revision.definition]);
+    let by_image = revision.images.iter().find_map(|(_, image, _)| match images::resolve(world, image) {
+        images::Found::Missing => Some(Fate::NoImage),
+        images::Found::Digest(_) => {
+            let known = images::architectures(world, image);
+            (!known.is_empty() && !known.iter().any(|it| it == wanted)).then_some(Fate::WrongPlatform)
+        }
+    });
     let (fate, delay) = world.mischief.fate(&subject(&world.ecs, deployment.service, revision.definition));
-    (if missing && fate == Fate::Well { Fate::NoImage } else { fate }, delay)
+    (by_image.filter(|_| fate == Fate::Well).unwrap_or(fate), delay)
+}
+
+/// The architecture that a definition asks for, in the words of image manifests.
+fn architecture(definition: &Definition) -> &'static str {
+    if definition.shown["runtimePlatform"]["cpuArchitecture"] == "ARM64" { "arm64" } else { "amd64" }
 }
 
 /// What faults look at when they choose whom to strike.

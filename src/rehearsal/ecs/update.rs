@@ -5,10 +5,10 @@ use serde_json::{Map, Value, json};
 use super::super::call::{Answer, Refusal};
 use super::super::mishaps;
 use super::super::world::World;
-use super::{rollout, scheduler, services, shapes, task_definitions, text};
+use super::{checks, rollout, scheduler, services, shapes, task_definitions, text};
 
 /// Members whose change starts a deployment (API reference of UpdateService).
-const DEPLOYING: [&str; 7] = [
+pub(super) const DEPLOYING: [&str; 7] = [
     "platformVersion",
     "networkConfiguration",
     "loadBalancers",
@@ -31,20 +31,29 @@ pub(super) fn update(world: &mut World, input: &Value, now: f64) -> Answer {
         None => None,
     };
     let it = &world.ecs.services[service];
+    let mut members = it.members.clone();
+    merge(&mut members, input.as_object().unwrap_or(&Map::new()));
     let forced = input["forceNewDeployment"].as_bool().unwrap_or(false);
     let redefined = definition.is_some_and(|wanted| wanted != it.definition);
     let changed = DEPLOYING.iter().any(|&member| changes(&it.members, input, member));
     let deploys = forced || redefined || changed;
+    if deploys && it.controller == "ECS" {
+        checks::fits(&members, &world.ecs.definitions[definition.unwrap_or(it.definition)])?;
+    }
     if deploys {
         mishaps::before_deployment(world, service, now);
     }
-    apply(world, service, definition, input);
+    apply(world, service, definition, members, input);
     if deploys {
         rollout::begin(world, service, now);
     } else {
         scheduler::stir(world, service, now);
     }
-    Ok(json!({"service": shapes::service(world, service, false)}))
+    let mut shape = shapes::service(world, service, false);
+    if let Some(shape) = shape.as_object_mut().filter(|_| deploys && mishaps::answer_lags(world)) {
+        shape.remove("currentServiceDeployment");
+    }
+    Ok(json!({"service": shape}))
 }
 
 fn changes(members: &Map<String, Value>, input: &Value, member: &str) -> bool {
@@ -54,7 +63,13 @@ fn changes(members: &Map<String, Value>, input: &Value, member: &str) -> bool {
     })
 }
 
-fn apply(world: &mut World, service: usize, definition: Option<usize>, input: &Value) {
+fn apply(
+    world: &mut World,
+    service: usize,
+    definition: Option<usize>,
+    members: Map<String, Value>,
+    input: &Value,
+) {
     let it = &mut world.ecs.services[service];
     if let Some(definition) = definition {
         it.definition = definition;
@@ -63,9 +78,7 @@ fn apply(world: &mut World, service: usize, definition: Option<usize>, input: &V
         it.desired = desired as u32;
         it.steady = false;
     }
-    if let Some(input) = input.as_object() {
-        merge(&mut it.members, input);
-    }
+    it.members = members;
     if let Some(controller) = input["deploymentController"]["type"].as_str() {
         it.controller = controller.into();
     }

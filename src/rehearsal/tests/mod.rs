@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 mod calls;
+mod laws;
 mod rollouts;
 mod services;
 

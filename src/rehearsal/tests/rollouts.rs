@@ -97,7 +97,10 @@ async fn while_it_rolls_back_the_newest_deployment_says_whereto() {
     let cloud = Cloud::new(with(Fault::ImageNotFound(Plain::default())), 3);
     let before = service(&cloud).await["deployments"][0]["id"].clone();
     let (_, arn) = deploy(&cloud).await;
-    while rollout(&cloud, &arn).await["status"] != "ROLLBACK_IN_PROGRESS" {
+    for _ in 0..900 {
+        if rollout(&cloud, &arn).await["status"] == "ROLLBACK_IN_PROGRESS" {
+            break;
+        }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     let primary = service(&cloud).await["deployments"][0].clone();
@@ -252,7 +255,10 @@ async fn a_sick_task_is_seen_by_the_load_balancer_before_it_is_stopped() {
     let cloud = Cloud::new(with(Fault::FailingHealthCheck(Plain::default())), 13);
     let (_, arn) = deploy(&cloud).await;
     let mut unhealthy = 0.0;
-    while stopped_tasks(&cloud).await.is_empty() {
+    for _ in 0..300 {
+        if !stopped_tasks(&cloud).await.is_empty() {
+            break;
+        }
         let sick = cloud.read(|world| {
             world.targets.values().flatten().any(|t| t.reason == "Target.ResponseCodeMismatch")
         });
@@ -368,4 +374,96 @@ async fn autoscaling_during_a_deployment_changes_how_many_tasks_it_ends_with() {
     assert_eq!(follow(&cloud, &arn, 900).await.last().unwrap(), "SUCCESSFUL");
     let serving = cloud.serving("acme", "web").unwrap();
     assert_eq!((serving.whole(), serving.desired), (Some(definition.as_str()), 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_that_is_missing_or_for_another_platform_fails_without_any_fault() {
+    for (platform, words) in [("linux/arm64", "matching platform 'linux/amd64'"), ("", "v2: not found")] {
+        let cloud = Cloud::new(scenario(), 23);
+        let (_, arn) = deploy(&cloud).await;
+        cloud.change(|world, _| world.repositories.get_mut("web").unwrap().images.truncate(1));
+        if !platform.is_empty() {
+            cloud.push("web", &["v2"], platform, "other");
+        }
+        assert_eq!(follow(&cloud, &arn, 900).await.last().unwrap(), "ROLLBACK_SUCCESSFUL");
+        let tasks = stopped_tasks(&cloud).await;
+        let failed = tasks.iter().find(|task| task["stopCode"] == "TaskFailedToStart").unwrap();
+        assert!(failed["stoppedReason"].as_str().unwrap().contains(words), "{failed}");
+    }
+    let cloud = Cloud::new(scenario(), 23);
+    let (_, arn) = deploy(&cloud).await;
+    cloud.push("web", &["v2"], "linux/arm64,linux/amd64", "both");
+    assert_eq!(follow(&cloud, &arn, 900).await.last().unwrap(), "SUCCESSFUL");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_health_check_decides_where_there_is_one() {
+    let mut scenario = with(Fault::FailingHealthCheck(Plain { tasks: Some(1), ..Plain::default() }));
+    let mut definition =
+        super::super::ecs::founding::definition(&scenario.services[0], "111111111111", "eu-west-1");
+    definition["containerDefinitions"][0]["healthCheck"] = json!({"command": ["CMD-SHELL", "true"]});
+    scenario.services[0].task_definition = Some(definition);
+    scenario.services[0].target_groups.clear();
+    let cloud = Cloud::new(scenario, 24);
+    let (_, arn) = deploy(&cloud).await;
+    assert_eq!(follow(&cloud, &arn, 900).await.last().unwrap(), "SUCCESSFUL");
+    let reasons: Vec<_> =
+        stopped_tasks(&cloud).await.iter().map(|task| task["stoppedReason"].clone()).collect();
+    assert!(reasons.contains(&json!("Task failed container health checks")), "{reasons:?}");
+    let running = ask(&cloud, "ListTasks", json!({"cluster": "acme"})).await["taskArns"].clone();
+    let tasks = ask(&cloud, "DescribeTasks", json!({"cluster": "acme", "tasks": running})).await;
+    assert_eq!(tasks["tasks"][0]["healthStatus"], "HEALTHY");
+    assert_eq!(tasks["tasks"][0]["containers"][0]["healthStatus"], "HEALTHY");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_does_not_wait_for_the_back_off_of_what_it_undoes() {
+    let mut scenario = with(Fault::CrashOnStart(Crash::default()));
+    scenario.services[0].deployment.circuit_breaker = None;
+    let cloud = Cloud::new(scenario, 25);
+    let (_, arn) = deploy(&cloud).await;
+    tokio::time::sleep(Duration::from_secs(1500)).await;
+    let asked = cloud.now();
+    ask(&cloud, "StopServiceDeployment", json!({"serviceDeploymentArn": arn})).await;
+    assert_eq!(follow(&cloud, &arn, 900).await.last().unwrap(), "ROLLBACK_SUCCESSFUL");
+    assert!(cloud.now() - asked < 150.0, "took {} s", cloud.now() - asked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deployment_that_begins_while_a_rollback_is_asked_for_is_not_undone_by_it() {
+    for wait in [0, 500, 1000, 1500, 2500, 30_000] {
+        let cloud = Cloud::new(scenario(), 26);
+        let (_, arn) = deploy(&cloud).await;
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        ask(&cloud, "StopServiceDeployment", json!({"serviceDeploymentArn": arn})).await;
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+        let update =
+            json!({"cluster": "acme", "service": "web", "taskDefinition": "web", "forceNewDeployment": true});
+        let updated = ask(&cloud, "UpdateService", update).await;
+        let newest = updated["service"]["currentServiceDeployment"].as_str().unwrap();
+        assert_eq!(follow(&cloud, newest, 900).await.last().unwrap(), "SUCCESSFUL", "after {wait} ms");
+        // A rollback that had not begun is stopped; one that had begun has failed.
+        let ended = rollout(&cloud, &arn).await["status"].clone();
+        let expected: &[&str] = match wait {
+            0 | 500 => &["STOPPED"],
+            30_000 => &["ROLLBACK_FAILED"],
+            _ => &["STOPPED", "ROLLBACK_FAILED"],
+        };
+        assert!(expected.contains(&ended.as_str().unwrap()), "after {wait} ms: {ended}");
+        assert!(cloud.serving("acme", "web").unwrap().whole().unwrap().ends_with("web:2"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_restores_more_than_the_task_definition() {
+    let cloud = Cloud::new(scenario(), 27);
+    let before = service(&cloud).await["networkConfiguration"].clone();
+    let other = json!({"awsvpcConfiguration": {"subnets": ["subnet-other"]}});
+    let update = json!({"cluster": "acme", "service": "web", "networkConfiguration": other});
+    let updated = ask(&cloud, "UpdateService", update).await["service"].clone();
+    assert_eq!(updated["networkConfiguration"], other);
+    let arn = updated["currentServiceDeployment"].as_str().unwrap();
+    ask(&cloud, "StopServiceDeployment", json!({"serviceDeploymentArn": arn})).await;
+    assert_eq!(follow(&cloud, arn, 900).await.last().unwrap(), "ROLLBACK_SUCCESSFUL");
+    assert_eq!(service(&cloud).await["networkConfiguration"], before);
 }

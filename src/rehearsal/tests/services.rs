@@ -139,11 +139,43 @@ async fn services_that_cannot_be_updated_say_why() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_definition_that_does_not_fit_the_service_is_refused() {
+    let cloud = Cloud::new(scenario(), 9);
+    let fits = small();
+    let mut other_port = fits.clone();
+    other_port["containerDefinitions"][0]["portMappings"] = json!([{"containerPort": 81}]);
+    let mut other_name = fits.clone();
+    other_name["containerDefinitions"][0]["name"] = "other".into();
+    let mut bridge =
+        json!({"family": "f", "containerDefinitions": [{"name": "app", "image": "x", "memory": 64}]});
+    bridge["networkMode"] = "bridge".into();
+    for (definition, message) in [
+        (other_port, "The container app did not have a container port 8080 defined."),
+        (other_name, "The container app does not exist"),
+        (bridge, "Task definition does not support launch_type FARGATE."),
+    ] {
+        ask(&cloud, "RegisterTaskDefinition", definition).await;
+        let update = json!({"cluster": "acme", "service": "web", "taskDefinition": "f"});
+        let refused = refusal(&cloud, "UpdateService", update).await;
+        assert_eq!(refused.code, "InvalidParameterException");
+        assert!(refused.message.starts_with(message), "{}", refused.message);
+    }
+    let create =
+        json!({"cluster": "acme", "serviceName": "new", "taskDefinition": "web", "launchType": "FARGATE"});
+    let refused = refusal(&cloud, "CreateService", create).await;
+    assert_eq!(
+        refused.message,
+        "Network Configuration must be provided when networkMode 'awsvpc' is specified."
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_service_is_created_deployed_and_deleted() {
     let cloud = Cloud::new(scenario(), 6);
     ask(&cloud, "RegisterTaskDefinition", small()).await;
     let input = json!({"cluster": "acme", "serviceName": "new", "taskDefinition": "f", "desiredCount": 1,
-                       "launchType": "FARGATE"});
+                       "launchType": "FARGATE",
+                       "networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-1"]}}});
     let created = ask(&cloud, "CreateService", input.clone()).await;
     assert_eq!(
         refusal(&cloud, "CreateService", input).await.message,

@@ -90,7 +90,7 @@ pub async fn route(eyes: &Eyes, split: &Split) -> Result<Rollout, Problem> {
         Movement::Nothing(rollout) => Ok(rollout),
         Movement::Superseded(newer) => Err(superseded(&newer)),
         Movement::Update { definition, force } => update(eyes, &seen.service, &definition, force).await,
-        Movement::StopAndRollBack { arn } => stop(eyes, &seen, split, &arn).await,
+        Movement::StopAndRollBack { arn } => stop(eyes, split, &arn).await,
     }
 }
 
@@ -108,10 +108,10 @@ async fn situation(eyes: &Eyes) -> Result<Situation, Problem> {
     let Some(flying) = current.as_ref().filter(|deployment| deployment.in_flight()) else {
         return Ok(Situation { service, current, ..Situation::default() });
     };
+    // With several sources ECS returns to the last one that completed, which is not said here.
     let source = flying.sources.first().filter(|_| flying.sources.len() == 1);
-    let (target, source) =
-        (definition_of(eyes, flying.target.as_ref()).await?, definition_of(eyes, source).await?);
-    Ok(Situation { service, current, target, source })
+    let source = definition_of(eyes, source).await?;
+    Ok(Situation { service, current, source })
 }
 
 async fn definition_of(eyes: &Eyes, revision: Option<&String>) -> Result<Option<String>, Problem> {
@@ -129,18 +129,20 @@ fn readable<T>(read: Result<Option<T>, Refusal>) -> Result<Option<T>, Problem> {
     }
 }
 
-/// Asks ECS to take a service deployment back; where it cannot, moves to the version before by hand.
-async fn stop(eyes: &Eyes, seen: &Situation, split: &Split, arn: &str) -> Result<Rollout, Problem> {
+/// Asks ECS to take a service deployment back; where it cannot, moves to the version before by hand, unless the
+/// service has moved on meanwhile.
+async fn stop(eyes: &Eyes, split: &Split, arn: &str) -> Result<Rollout, Problem> {
     match eyes.loader.client().stop_service_deployment(arn).await {
-        Ok(_) => Ok(write::returning(split, arn)),
-        Err(refusal) if cannot_stop(&refusal) || refusal.denied() => {
-            let now = eyes.service().await?;
-            if now.current != seen.service.current {
-                return Err(superseded(now.current.as_deref().unwrap_or_default()));
-            }
-            update(eyes, &now, &split.version.id, false).await
-        }
-        Err(refusal) => Err(refusal.problem),
+        Ok(_) => return Ok(write::returning(split, arn)),
+        Err(refusal) if cannot_stop(&refusal) || refusal.denied() => {}
+        Err(refusal) => return Err(refusal.problem),
+    }
+    let seen = situation(eyes).await?;
+    match write::movement(&seen, split) {
+        Movement::Nothing(rollout) => Ok(rollout),
+        Movement::Superseded(newer) => Err(superseded(&newer)),
+        Movement::Update { definition, force } => update(eyes, &seen.service, &definition, force).await,
+        Movement::StopAndRollBack { .. } => update(eyes, &seen.service, &split.version.id, false).await,
     }
 }
 

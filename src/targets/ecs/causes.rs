@@ -39,7 +39,8 @@ pub fn of_task(task: &Task) -> Option<Cause> {
         return None;
     }
     let said = task.containers.iter().map(|c| c.reason.as_str()).chain([task.reason.as_str()]);
-    let words: Vec<&str> = said.filter(|text| !text.is_empty()).collect();
+    let mut words: Vec<&str> = said.filter(|text| !text.is_empty()).collect();
+    words.dedup();
     let all = words.join(" | ");
     start_failure(&all)
         .or_else(|| exit(task, &all))
@@ -165,6 +166,22 @@ pub fn of_event(event: &Event) -> Option<Cause> {
     None
 }
 
+/// What an alarm of the deploy file says; `None` while it is not red. One that is gone counts as red.
+pub fn of_alarm(name: &str, state: Option<&str>) -> Option<Cause> {
+    let help = "Look at what the alarm watches.";
+    match state {
+        Some("ALARM") => {
+            let sentence = format!("The alarm `{name}` went red during the deployment.");
+            Some(cause(Code::AlarmTriggered, &sentence, help, "ALARM", Some(1)))
+        }
+        Some(_) => None,
+        None => {
+            let sentence = format!("The alarm `{name}` is gone, so nobody would notice a bad version.");
+            Some(cause(Code::AlarmMissing, &sentence, "Restore it or take it out of the file.", "", Some(1)))
+        }
+    }
+}
+
 /// The cause that most of them name, and whether waiting is over.
 pub fn weigh(causes: &[Cause], desired: u32) -> Option<Failure> {
     let mut counts: BTreeMap<Code, (u32, &Cause)> = BTreeMap::new();
@@ -190,205 +207,4 @@ pub fn weigh(causes: &[Cause], desired: u32) -> Option<Failure> {
 /// The cause that a failure was made of: whose logs to fetch.
 pub fn behind<'a>(failure: &Failure, causes: &'a [Cause]) -> Option<&'a Cause> {
     causes.iter().rev().find(|cause| cause.problem == failure.problem)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::targets::ecs::read::TaskContainer;
-
-    fn task(stop_code: &str, reason: &str, container: (&str, Option<i64>), uptime: f64) -> Task {
-        Task {
-            arn: "arn:aws:ecs:eu-west-1:1:task/c/abc".into(),
-            stop_code: stop_code.into(),
-            reason: reason.into(),
-            stopping: true,
-            uptime,
-            containers: vec![TaskContainer {
-                name: "app".into(),
-                exit_code: container.1,
-                reason: container.0.into(),
-            }],
-            ..Task::default()
-        }
-    }
-
-    #[test]
-    fn reasons_become_causes() {
-        let start = "TaskFailedToStart";
-        let exit = "EssentialContainerExited";
-        let ended = "Essential container in task exited";
-        let oom = "OutOfMemoryError: Container killed due to memory usage";
-        let table = [
-            (
-                task(
-                    start,
-                    "CannotPullContainerError: pull image manifest has been retried 1 time(s): repo:tag: not found",
-                    ("", None),
-                    0.0,
-                ),
-                Code::ImagePullFailed,
-                Some(1),
-            ),
-            (
-                task(
-                    start,
-                    "CannotPullContainerError: image Manifest does not contain descriptor matching platform 'linux/amd64'",
-                    ("", None),
-                    0.0,
-                ),
-                Code::ImagePullFailed,
-                Some(1),
-            ),
-            (
-                task(start, "CannotPullContainerError: 403 Forbidden", ("", None), 0.0),
-                Code::ImagePullFailed,
-                Some(1),
-            ),
-            (
-                task(start, "CannotPullContainerError: dial tcp 1.2.3.4:443: i/o timeout", ("", None), 0.0),
-                Code::ImagePullFailed,
-                Some(2),
-            ),
-            (
-                task(
-                    start,
-                    "CannotPullContainerError: toomanyrequests: You have reached your pull rate limit",
-                    ("", None),
-                    0.0,
-                ),
-                Code::ImagePullFailed,
-                Some(2),
-            ),
-            (
-                task(
-                    start,
-                    "ResourceInitializationError: unable to pull secrets or registry auth: AccessDeniedException",
-                    ("", None),
-                    0.0,
-                ),
-                Code::ResourceSetupFailed,
-                Some(1),
-            ),
-            (
-                task(
-                    start,
-                    "ResourceInitializationError: unable to pull secrets: context deadline exceeded",
-                    ("", None),
-                    0.0,
-                ),
-                Code::ResourceSetupFailed,
-                Some(2),
-            ),
-            (
-                task(start, "ECS was unable to assume the role 'arn:aws:iam::1:role/x'", ("", None), 0.0),
-                Code::RoleUnusable,
-                Some(1),
-            ),
-            (
-                task(start, "CannotStartContainerError: exec format error", ("", None), 0.0),
-                Code::ContainerExited,
-                Some(2),
-            ),
-            (task(exit, ended, ("", Some(1)), 5.0), Code::ContainerExited, Some(2)),
-            (task(exit, ended, ("", Some(1)), 4000.0), Code::ContainerExited, None),
-            (task(exit, ended, (oom, Some(137)), 5.0), Code::OutOfMemory, Some(2)),
-            (
-                task(
-                    "ServiceSchedulerInitiated",
-                    "Task failed ELB health checks in (target-group arn:x)",
-                    ("", None),
-                    50.0,
-                ),
-                Code::HealthCheckFailed,
-                Some(2),
-            ),
-            (
-                task(
-                    "ServiceSchedulerInitiated",
-                    "Task failed container health checks",
-                    ("", Some(143)),
-                    50.0,
-                ),
-                Code::HealthCheckFailed,
-                Some(2),
-            ),
-        ];
-        for (task, code, enough) in table {
-            let cause = of_task(&task).unwrap_or_else(|| panic!("{}", task.reason));
-            assert_eq!((cause.problem.code, cause.enough), (code, enough), "{}", task.reason);
-        }
-    }
-
-    #[test]
-    fn ends_that_say_nothing_are_no_cause() {
-        for (code, reason, exit) in [
-            ("ServiceSchedulerInitiated", "Scaling activity initiated by (deployment ecs-svc/1)", Some(143)),
-            ("UserInitiated", "stopped by me", Some(137)),
-            ("SpotInterruption", "Your Spot Task was interrupted.", Some(143)),
-            ("EssentialContainerExited", "Essential container in task exited", Some(0)),
-        ] {
-            assert_eq!(of_task(&task(code, reason, ("", exit), 1.0)), None, "{reason}");
-        }
-        let running = Task { stopping: false, ..task("", "", ("", Some(1)), 1.0) };
-        assert_eq!(of_task(&running), None);
-    }
-
-    #[test]
-    fn events_are_read() {
-        let event = |text: &str| {
-            of_event(&Event { text: text.into(), ..Event::default() }).map(|c| (c.problem.code, c.enough))
-        };
-        assert_eq!(event("(service s) has reached a steady state."), None);
-        assert_eq!(
-            event("(service s) is unable to consistently start tasks successfully. For more information"),
-            Some((Code::ContainerExited, Some(1)))
-        );
-        assert_eq!(
-            event("(service s) was unable to place a task. Reason: Capacity is unavailable at this time."),
-            Some((Code::NoCapacity, Some(3)))
-        );
-        assert_eq!(
-            event(
-                "(service s) was unable to place a task. Reason: You've reached the limit on the number of vCPUs you can run concurrently."
-            ),
-            Some((Code::NoCapacity, Some(1)))
-        );
-    }
-
-    #[test]
-    fn one_crash_is_not_the_end_and_two_are() {
-        let crash = of_task(&task(
-            "EssentialContainerExited",
-            "Essential container in task exited",
-            ("", Some(3)),
-            5.0,
-        ))
-        .unwrap();
-        let one = weigh(std::slice::from_ref(&crash), 1).unwrap();
-        assert_eq!((one.permanent, one.exit_code), (false, Some(3)));
-        assert!(weigh(&[crash.clone(), crash.clone()], 1).unwrap().permanent);
-        let late = Cause { enough: None, ..crash };
-        assert!(!weigh(&vec![late.clone(); 2], 4).unwrap().permanent);
-        assert!(weigh(&vec![late.clone(); 3], 4).unwrap().permanent);
-        assert!(!weigh(&vec![late.clone(); 9], 20).unwrap().permanent);
-        assert!(weigh(&vec![late; 10], 20).unwrap().permanent);
-        assert_eq!(weigh(&[], 1), None);
-    }
-
-    #[test]
-    fn a_permanent_cause_speaks_before_a_frequent_one() {
-        let crash = of_task(&task(
-            "EssentialContainerExited",
-            "Essential container in task exited",
-            ("", Some(3)),
-            500.0,
-        ))
-        .unwrap();
-        let pull =
-            of_task(&task("TaskFailedToStart", "CannotPullContainerError: not found", ("", None), 0.0))
-                .unwrap();
-        let failure = weigh(&[crash.clone(), crash, pull], 8).unwrap();
-        assert_eq!((failure.problem.code, failure.permanent), (Code::ImagePullFailed, true));
-    }
 }

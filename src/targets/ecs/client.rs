@@ -142,9 +142,4 @@ impl Client {
         let call = self.ecs.describe_tasks().cluster(cluster).set_tasks(Some(tasks));
         raw!("ecs:DescribeTasks", call.customize())
     }
-
-    /// DescribeClusters of one cluster.
-    pub async fn describe_cluster(&self, cluster: &str) -> Answer {
-        raw!("ecs:DescribeClusters", self.ecs.describe_clusters().clusters(cluster).customize())
-    }
 }

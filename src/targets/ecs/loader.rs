@@ -1,17 +1,19 @@
-//! Reads of many services in few calls: whoever asks at the same moment shares a call. No caching, no waiting.
+//! Reads of many services in few calls: whoever asks at the same moment shares a call. Nothing waits.
 //!
 //! The callers are expected to ask together (all in one `join_all`); the first one lets the others add their
 //! question before it sends. Budget: aws.md §1.7 and the issue's ≤ 3 reads per second for 50 services.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::task::yield_now;
 use tokio::time::Instant;
 
 use super::client::Client;
+use super::neighbours::{AlarmState, Neighbours};
 use super::read::{self, Revision, Service, ServiceDeployment};
 use super::refusal::Refusal;
 
@@ -19,6 +21,11 @@ use super::refusal::Refusal;
 const PATIENCE: usize = 3;
 /// Guesses (reads that nothing hints at) are allowed this often, over all services.
 const GUESS_EVERY: Duration = Duration::from_secs(10);
+
+/// From so many services in one flush on, a glance may be answered by the flush before.
+const CROWD: usize = 30;
+/// How old the answer to a glance may be in a crowd: every second look of two seconds is fresh.
+const RECENT: Duration = Duration::from_secs(3);
 
 /// What one call answers for one key; `None` when AWS knows nothing of it.
 type Found = Result<Option<Value>, Refusal>;
@@ -28,10 +35,20 @@ type Question = (String, oneshot::Sender<Found>);
 #[derive(Debug)]
 pub struct Loader {
     client: Client,
+    around: Neighbours,
     services: RefCell<Vec<Question>>,
     deployments: RefCell<Vec<Question>>,
     revisions: RefCell<Vec<Question>>,
+    alarms: RefCell<Vec<Question>>,
     guess_at: Cell<Option<Instant>>,
+    recent: RefCell<Recent>,
+}
+
+/// The last services that were read, how many together.
+#[derive(Debug, Default)]
+struct Recent {
+    together: usize,
+    services: HashMap<String, (Instant, Option<Service>)>,
 }
 
 #[derive(Clone, Copy)]
@@ -39,6 +56,13 @@ enum Kind {
     Services,
     Deployments,
     Revisions,
+    Alarms,
+}
+
+/// Questions that stand in line, and whether the first of them has to lead.
+struct Waits {
+    answers: Vec<oneshot::Receiver<Found>>,
+    first: bool,
 }
 
 /// Whoever gives up while others wait for it wakes them, so that one of them asks instead.
@@ -51,10 +75,11 @@ impl Drop for Leader<'_> {
 }
 
 impl Loader {
-    /// Shared reads over `client`.
-    pub fn new(client: Client) -> Self {
-        let (services, deployments, revisions) = Default::default();
-        Self { client, services, deployments, revisions, guess_at: Cell::new(None) }
+    /// Shared reads over ECS and the services around it.
+    pub fn new(client: Client, around: Neighbours) -> Self {
+        let (services, deployments, revisions, alarms) = Default::default();
+        let (guess_at, recent) = Default::default();
+        Self { client, around, services, deployments, revisions, alarms, guess_at, recent }
     }
 
     /// The client beneath.
@@ -64,8 +89,20 @@ impl Loader {
 
     /// One service; `None` when AWS does not know it.
     pub async fn service(&self, cluster: &str, name: &str) -> Result<Option<Service>, Refusal> {
-        let found = self.ask(Kind::Services, format!("{cluster}\n{name}")).await?;
-        Ok(found.as_ref().map(Service::read))
+        let key = format!("{cluster}\n{name}");
+        let found = self.ask(Kind::Services, key.clone()).await?;
+        let service = found.as_ref().map(Service::read);
+        self.recent.borrow_mut().services.insert(key, (Instant::now(), service.clone()));
+        Ok(service)
+    }
+
+    /// One service as the wait sees it: fresh, or at most some seconds old where many wait together.
+    pub async fn glance(&self, cluster: &str, name: &str) -> Result<Option<Service>, Refusal> {
+        let known = self.recent.borrow().known(&format!("{cluster}\n{name}"));
+        match known {
+            Some(service) => Ok(service),
+            None => self.service(cluster, name).await,
+        }
     }
 
     /// One service deployment; `None` when AWS does not know it (yet).
@@ -78,6 +115,18 @@ impl Loader {
     pub async fn revision(&self, arn: &str) -> Result<Option<Revision>, Refusal> {
         let found = self.ask(Kind::Revisions, arn.to_owned()).await?;
         Ok(found.as_ref().map(Revision::read))
+    }
+
+    /// Those of several service revisions that AWS knows.
+    pub async fn revisions(&self, arns: &[String]) -> Result<Vec<Revision>, Refusal> {
+        let found: Result<Vec<_>, Refusal> = self.ask_all(Kind::Revisions, arns).await.into_iter().collect();
+        Ok(found?.iter().flatten().map(Revision::read).collect())
+    }
+
+    /// The state of an alarm, such as `ALARM`; `None` when there is no such alarm.
+    pub async fn alarm(&self, name: &str) -> Result<Option<String>, Refusal> {
+        let found = self.ask(Kind::Alarms, name.to_owned()).await?;
+        Ok(found.as_ref().map(|alarm| read::text(alarm, "state")))
     }
 
     /// Whether a read that nothing hints at fits the budget now; taking it uses it up.
@@ -95,23 +144,50 @@ impl Loader {
             Kind::Services => &self.services,
             Kind::Deployments => &self.deployments,
             Kind::Revisions => &self.revisions,
+            Kind::Alarms => &self.alarms,
         }
     }
 
     async fn ask(&self, kind: Kind, key: String) -> Found {
-        let queue = self.queue(kind);
         loop {
-            let (answer, wait) = oneshot::channel();
-            let first = queue.borrow().is_empty();
-            queue.borrow_mut().push((key.clone(), answer));
-            if first {
+            let waits = self.line_up(kind, std::slice::from_ref(&key));
+            if waits.first {
                 self.lead(kind).await;
             }
-            // The one that led was dropped before it sent: ask again.
-            if let Ok(found) = wait.await {
-                return found;
+            for wait in waits.answers {
+                // Nothing comes when the one that led was dropped before it sent: then ask again.
+                if let Ok(found) = wait.await {
+                    return found;
+                }
             }
         }
+    }
+
+    /// Several at once, in as few calls as they fit.
+    async fn ask_all(&self, kind: Kind, keys: &[String]) -> Vec<Found> {
+        let waits = self.line_up(kind, keys);
+        if waits.first {
+            self.lead(kind).await;
+        }
+        let mut all = Vec::with_capacity(keys.len());
+        for (key, wait) in keys.iter().zip(waits.answers) {
+            all.push(match wait.await {
+                Ok(found) => found,
+                Err(_) => self.ask(kind, key.clone()).await,
+            });
+        }
+        all
+    }
+
+    fn line_up(&self, kind: Kind, keys: &[String]) -> Waits {
+        let mut queue = self.queue(kind).borrow_mut();
+        let first = queue.is_empty() && !keys.is_empty();
+        let answers = keys.iter().map(|key| {
+            let (answer, wait) = oneshot::channel();
+            queue.push((key.clone(), answer));
+            wait
+        });
+        Waits { answers: answers.collect(), first }
     }
 
     async fn lead(&self, kind: Kind) {
@@ -122,6 +198,9 @@ impl Loader {
         }
         let asked = queue.take();
         drop(leader);
+        if matches!(kind, Kind::Services) {
+            self.recent.borrow_mut().together = asked.len();
+        }
         self.send(kind, asked).await;
     }
 
@@ -135,6 +214,7 @@ impl Loader {
                 Kind::Services => self.services_of(&keys).await,
                 Kind::Deployments => self.client.describe_service_deployments(keys).await,
                 Kind::Revisions => self.client.describe_service_revisions(keys).await,
+                Kind::Alarms => self.alarms_of(keys).await,
             };
             for (key, wait) in group {
                 let found = answer.clone().map(|value| pick(kind, &value, &key));
@@ -149,15 +229,33 @@ impl Loader {
         let names = keys.iter().filter_map(|key| key.split_once('\n')).map(|(_, name)| name.to_owned());
         self.client.describe_services(cluster, names.collect()).await
     }
+
+    /// Alarms in the shape that ECS's answers have.
+    async fn alarms_of(&self, names: Vec<String>) -> Result<Value, Refusal> {
+        let states = self.around.alarms(names).await?;
+        let each = |alarm: &AlarmState| json!({ "name": alarm.name, "state": alarm.state });
+        Ok(json!({ "alarms": states.iter().map(each).collect::<Vec<_>>() }))
+    }
+}
+
+impl Recent {
+    fn known(&self, key: &str) -> Option<Option<Service>> {
+        let (at, service) = self.services.get(key).filter(|_| self.together >= CROWD)?;
+        (at.elapsed() < RECENT).then(|| service.clone())
+    }
 }
 
 fn cluster_of(key: &str) -> &str {
     key.split_once('\n').map_or("", |(cluster, _)| cluster)
 }
 
-/// The questions that fit one call (same cluster; 10 services, 20 of the others), and those that do not.
+/// The questions that fit one call (same cluster; 10 services, 20 ARNs, 100 alarms), and those that do not.
 fn next_group(kind: Kind, asked: Vec<Question>) -> (Vec<Question>, Vec<Question>) {
-    let most = if matches!(kind, Kind::Services) { 10 } else { 20 };
+    let most = match kind {
+        Kind::Services => 10,
+        Kind::Deployments | Kind::Revisions => 20,
+        Kind::Alarms => 100,
+    };
     let cluster = asked.first().map(|(key, _)| cluster_of(key).to_owned()).unwrap_or_default();
     let (mut group, mut rest): (Vec<Question>, Vec<Question>) = (Vec::new(), Vec::new());
     for question in asked {
@@ -183,6 +281,7 @@ fn pick(kind: Kind, answer: &Value, key: &str) -> Option<Value> {
         }
         Kind::Deployments => ("serviceDeployments", &["serviceDeploymentArn"], key),
         Kind::Revisions => ("serviceRevisions", &["serviceRevisionArn"], key),
+        Kind::Alarms => ("alarms", &["name"], key),
     };
     let fits = |member: &&Value| fields.iter().any(|field| member[field] == wanted);
     read::list(answer, members).iter().find(fits).cloned()
@@ -190,8 +289,6 @@ fn pick(kind: Kind, answer: &Value, key: &str) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn questions(keys: &[&str]) -> Vec<Question> {

@@ -29,18 +29,22 @@ pub struct Eyes {
     pub around: Neighbours,
     /// Which service.
     pub settings: Settings,
+    /// Alarms of the deploy file, watched beside those that ECS watches.
+    pub alarms: Vec<String>,
 }
 
 impl Eyes {
     /// The service; a problem when AWS does not show it.
     pub async fn service(&self) -> Result<Service, Problem> {
         let (cluster, name) = (&self.settings.cluster, &self.settings.service);
-        self.loader.service(cluster, name).await?.ok_or_else(|| {
-            let sentence = format!("The cluster `{cluster}` has no service `{name}`.");
-            Problem::error(Code::ServiceMissing, sentence).help(
-                "Check `ecs.service` and `ecs.cluster`; create the service before the first deployment.",
-            )
-        })
+        self.loader.service(cluster, name).await?.ok_or_else(|| self.missing())
+    }
+
+    fn missing(&self) -> Problem {
+        let (cluster, name) = (&self.settings.cluster, &self.settings.service);
+        let sentence = format!("The cluster `{cluster}` has no service `{name}`.");
+        Problem::error(Code::ServiceMissing, sentence)
+            .help("Check `ecs.service` and `ecs.cluster`; create the service before the first deployment.")
     }
 
     /// A revision; where AWS knows none, the bare definition.
@@ -54,22 +58,29 @@ impl Eyes {
 
     /// Everything that a verdict needs, in as few reads as it needs.
     pub async fn look(&self, rollout: &Rollout, watch: &mut Watch) -> Result<Look, Problem> {
-        let service = self.service().await?;
+        let (cluster, name) = (&self.settings.cluster, &self.settings.service);
+        let service = self.loader.glance(cluster, name).await?.ok_or_else(|| self.missing())?;
         let now = Instant::now();
-        let events = watch.take_service(&service, rollout, now);
-        if watch.wants_deployment(&service, rollout)
-            && let Some(arn) = watch.learn(&service, rollout)
-        {
-            let read = self.deployment(&arn).await?;
+        watch.take_service(&service, rollout, now);
+        if watch.wants_deployment(&service, rollout) {
+            let read = match watch.learn(&service, rollout) {
+                Some(arn) => self.deployment(&arn).await?,
+                None if watch.may_search(&service, rollout) => self.history().await?.into_iter().next(),
+                None => None,
+            };
             watch.keep(&service, rollout, read);
         }
         if watch.wants_tasks(rollout, now, || self.loader.may_guess()) {
             self.tasks(rollout, watch).await?;
         }
+        if watch.wants_alarms(rollout, now) {
+            self.alarms(watch).await?;
+        }
         let ours = watch.last.clone();
         let newer = self.newer(ours.as_ref()).await?;
         let evidence = self.evidence(&service, ours.as_ref(), rollout).await?;
         let cause = watch.cause(&service);
+        let events = watch.story.clone();
         Ok(Look { service, ours, newer, evidence, cause, young: watch.young(now), events })
     }
 
@@ -91,6 +102,15 @@ impl Eyes {
             let tasks = client.describe_tasks(cluster, arns).await?;
             let tasks: Vec<Task> = list(&tasks, "tasks").iter().map(Task::read).collect();
             watch.take_tasks(&tasks, rollout);
+        }
+        Ok(())
+    }
+
+    /// The deploy file's alarms: a red one ends the wait, and so does one that is gone (nobody would notice).
+    async fn alarms(&self, watch: &mut Watch) -> Result<(), Problem> {
+        for name in &self.alarms {
+            let state = self.loader.alarm(name).await?;
+            watch.take_alarm(name, state.as_deref());
         }
         Ok(())
     }

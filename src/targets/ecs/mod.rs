@@ -15,6 +15,7 @@ use crate::problem::{Code, Problem};
 use crate::release::{Changes, Failure, Health, Observed, Release, Rollout, Split, Traffic, Version};
 
 pub mod act;
+pub mod blob;
 pub mod causes;
 pub mod changes;
 pub mod client;
@@ -22,10 +23,17 @@ pub mod definition;
 pub mod document;
 pub mod image;
 pub mod keys;
+pub mod lint;
+pub mod lint_container;
+pub mod lint_depends;
+pub mod lint_keys;
 pub mod loader;
 pub mod look;
 pub mod neighbours;
 pub mod observe;
+pub mod permissions;
+pub mod preflight;
+pub mod preflight_rules;
 pub mod raw;
 pub mod read;
 pub mod refusal;
@@ -35,6 +43,16 @@ pub mod verdict;
 pub mod watch;
 pub mod write;
 
+#[cfg(test)]
+mod causes_tests;
+#[cfg(test)]
+mod fault_tests;
+#[cfg(test)]
+mod lint_tests;
+#[cfg(test)]
+mod preflight_tests;
+#[cfg(test)]
+mod rehearsals;
 #[cfg(test)]
 mod verdict_tests;
 
@@ -50,8 +68,9 @@ pub struct Shared {
 impl Shared {
     /// Clients over a configuration that says credentials, region, retries, time and transport.
     pub fn new(config: &SdkConfig) -> Self {
-        let loader = Rc::new(loader::Loader::new(client::Client::new(config)));
-        Self { loader, around: neighbours::Neighbours::new(config) }
+        let around = neighbours::Neighbours::new(config);
+        let loader = loader::Loader::new(client::Client::new(config), around.clone());
+        Self { loader: Rc::new(loader), around }
     }
 }
 
@@ -59,14 +78,17 @@ impl Shared {
 #[derive(Debug)]
 pub struct Ecs {
     eyes: look::Eyes,
+    declared: Declared,
     watches: RefCell<HashMap<Vec<String>, Rc<Mutex<watch::Watch>>>>,
 }
 
 impl Ecs {
-    /// The service that `settings` name.
-    pub fn new(settings: Settings, shared: &Shared) -> Self {
-        let eyes = look::Eyes { loader: shared.loader.clone(), around: shared.around.clone(), settings };
-        Self { eyes, watches: RefCell::default() }
+    /// The service that `settings` name, in the account and region that are declared; `alarms` are those that the
+    /// deploy file names beside those of the service itself.
+    pub fn new(settings: Settings, declared: Declared, alarms: Vec<String>, shared: &Shared) -> Self {
+        let (loader, around) = (shared.loader.clone(), shared.around.clone());
+        let eyes = look::Eyes { loader, around, settings, alarms };
+        Self { eyes, declared, watches: RefCell::default() }
     }
 
     fn settings(&self) -> &Settings {
@@ -135,12 +157,24 @@ impl Target for Ecs {
         Ok(changes::changes(&seen.definition, &wanted, &container.unwrap_or_default()))
     }
 
-    fn lint(&self, _release: &Release) -> Vec<Problem> {
-        Vec::new()
+    fn lint(&self, release: &Release) -> Vec<Problem> {
+        let declared = self.settings().environment.iter();
+        let plain = declared.filter(|(name, value)| lint_container::looks_secret(name, value));
+        let mut found: Vec<Problem> = plain.map(|(name, _)| lint_container::in_plain_text(name)).collect();
+        if let Some(file) = &release.definition {
+            found.extend(lint::file(file, self.settings().container.as_deref()));
+        }
+        found.into_iter().map(|problem| problem.of(&release.service)).collect()
     }
 
-    async fn check(&self, _release: &Release, _seen: &Observed) -> Vec<Problem> {
-        Vec::new()
+    async fn check(&self, release: &Release, seen: &Observed) -> Vec<Problem> {
+        let wanted = match self.wanted(release, &seen.definition) {
+            Ok(wanted) => wanted,
+            Err(problems) => return problems,
+        };
+        let intent = preflight::Intent { declared: &self.declared, wanted: &wanted, seen };
+        let found = preflight::check(&self.eyes, &intent).await;
+        found.into_iter().map(|problem| problem.of(&release.service)).collect()
     }
 
     async fn stage(&self, release: &Release, seen: &Observed) -> Result<Version, Problem> {
@@ -161,6 +195,9 @@ impl Target for Ecs {
         let mut watch = watch.lock().await;
         let look = self.eyes.look(rollout, &mut watch).await?;
         let mut health = verdict::decide(rollout, &look);
+        if let Health::Progressing(_) = &health {
+            watch.story.clear();
+        }
         if let Some(failure) = failure_of(&mut health) {
             if let (None, Some(cause)) = (&watch.logs, watch.behind(failure)) {
                 let lines = self.eyes.log_tail(cause, rollout).await;

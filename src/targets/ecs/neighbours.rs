@@ -1,12 +1,16 @@
 //! Effects on the services around ECS, one function a call: registry, load balancer, alarms, logs, roles. Reads only.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use aws_config::SdkConfig;
 use aws_sdk_cloudwatch::types::AlarmType;
 use aws_sdk_ecr::types::ImageIdentifier;
 use aws_sdk_elasticloadbalancingv2::types::TargetHealthStateEnum;
+use aws_sdk_iam::types::{ContextEntry, ContextKeyTypeEnum, EvaluationResult};
 
+use super::blob::Parts;
+use super::permissions::{Need, Simulated};
 use super::refusal::{Refusal, refusal};
 use crate::release::LogLine;
 
@@ -58,15 +62,6 @@ pub struct Manifest {
     pub text: String,
 }
 
-/// What a policy simulation says of one action.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Simulated {
-    /// The action, such as `ecs:UpdateService`.
-    pub action: String,
-    /// Whether it is allowed.
-    pub allowed: bool,
-}
-
 impl Neighbours {
     /// Clients from a configuration that says credentials, region, retries and transport.
     pub fn new(config: &SdkConfig) -> Self {
@@ -87,17 +82,23 @@ impl Neighbours {
         Ok((who.account().unwrap_or_default().to_owned(), who.arn().unwrap_or_default().to_owned()))
     }
 
-    /// What `principal` may do, for any resource.
-    pub async fn simulate(&self, principal: &str, actions: &[&str]) -> Result<Vec<Simulated>, Refusal> {
-        let names = actions.iter().map(|action| (*action).to_owned()).collect();
+    /// What `principal` may do, each need on its own resource, as for a role that is passed to ECS tasks.
+    pub async fn simulate(&self, principal: &str, needs: Vec<Need>) -> Result<Vec<Simulated>, Refusal> {
+        let unique =
+            |pick: fn(&Need) -> String| needs.iter().map(pick).collect::<BTreeSet<_>>().into_iter().collect();
+        let service = ContextEntry::builder()
+            .context_key_name("iam:PassedToService")
+            .context_key_values("ecs-tasks.amazonaws.com")
+            .context_key_type(ContextKeyTypeEnum::String);
         let call = self.iam.simulate_principal_policy().policy_source_arn(principal);
-        let answer = call.set_action_names(Some(names)).send().await;
+        let call = call.set_action_names(Some(unique(|need| need.action.to_owned())));
+        let call = call
+            .set_resource_arns(Some(unique(|need| need.resource.clone())))
+            .context_entries(service.build());
+        let answer = call.max_items(1000).send().await;
         let answer = answer.map_err(|error| refusal("iam:SimulatePrincipalPolicy", &error))?;
-        let read = |result: &aws_sdk_iam::types::EvaluationResult| Simulated {
-            action: result.eval_action_name().to_owned(),
-            allowed: result.eval_decision().as_str() == "allowed",
-        };
-        Ok(answer.evaluation_results().iter().map(read).collect())
+        let results = answer.evaluation_results();
+        Ok(needs.into_iter().map(|need| judged(results, need)).collect())
     }
 
     /// The health of all targets of a group.
@@ -173,10 +174,16 @@ impl Neighbours {
         }))
     }
 
-    /// Where to download a blob (such as an image's config) without credentials.
-    pub async fn blob_url(&self, account: &str, repository: &str, digest: &str) -> Result<String, Refusal> {
+    /// Where to download a blob (such as an image's config) without credentials; `parts` keeps the client's parts.
+    pub async fn blob_url(
+        &self,
+        account: &str,
+        repository: &str,
+        digest: &str,
+        parts: Parts,
+    ) -> Result<String, Refusal> {
         let call = self.ecr.get_download_url_for_layer().registry_id(account).repository_name(repository);
-        let answer = call.layer_digest(digest).send().await;
+        let answer = call.layer_digest(digest).customize().interceptor(parts).send().await;
         let answer = answer.map_err(|error| refusal("ecr:GetDownloadUrlForLayer", &error))?;
         Ok(answer.download_url().unwrap_or_default().to_owned())
     }
@@ -197,6 +204,21 @@ const ACCEPTED: [&str; 4] = [
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v2+json",
 ];
+
+/// The result for a need: that of its resource, else that of its action.
+fn judged(results: &[EvaluationResult], need: Need) -> Simulated {
+    let of = results.iter().find(|result| result.eval_action_name() == need.action);
+    let specific = of.and_then(|result| {
+        let mut all = result.resource_specific_results().iter();
+        all.find(|one| one.eval_resource_name() == need.resource)
+    });
+    let (decision, missing) = match (of, specific) {
+        (_, Some(one)) => (one.eval_resource_decision().as_str(), one.missing_context_values()),
+        (Some(one), None) => (one.eval_decision().as_str(), one.missing_context_values()),
+        (None, None) => ("", &[][..]),
+    };
+    Simulated { allowed: decision == "allowed", sure: !decision.is_empty() && missing.is_empty(), need }
+}
 
 fn state(state: Option<&TargetHealthStateEnum>) -> String {
     state.map(|state| state.as_str().to_owned()).unwrap_or_default()

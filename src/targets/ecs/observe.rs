@@ -32,19 +32,19 @@ pub async fn observe(eyes: &Eyes) -> Result<Observed, Problem> {
         let sentence = format!("The service `{}` is INACTIVE (it was deleted).", eyes.settings.service);
         return Err(Problem::error(Code::ServiceMissing, sentence).help("Create the service again."));
     }
-    let answer = eyes.loader.client().describe_task_definition(&service.definition).await?;
-    let definition = definition::with_tags(&answer);
-    let history = eyes.history().await?;
-    let current = match &service.current {
-        Some(arn) => eyes.loader.deployment(arn).await?,
-        None => None,
-    };
-    let mut seen = Seen { service, definition, history, current, revisions: BTreeMap::new() };
-    for arn in seen.wanted_revisions() {
-        if let Some(revision) = eyes.loader.revision(&arn).await? {
-            seen.revisions.insert(arn, revision);
+    let client = eyes.loader.client();
+    let current = async {
+        match &service.current {
+            Some(arn) => eyes.loader.deployment(arn).await,
+            None => Ok(None),
         }
-    }
+    };
+    let definition = client.describe_task_definition(&service.definition);
+    let (definition, history, current) = tokio::try_join!(definition, eyes.history(), current)?;
+    let definition = definition::with_tags(&definition);
+    let mut seen = Seen { service, definition, history, current, revisions: BTreeMap::new() };
+    let revisions = eyes.loader.revisions(&seen.wanted_revisions()).await?;
+    seen.revisions = revisions.into_iter().map(|revision| (revision.arn.clone(), revision)).collect();
     Ok(seen.told(eyes))
 }
 

@@ -160,14 +160,18 @@ impl Service {
     /// Reads one member of `services`.
     pub fn read(value: &Value) -> Self {
         let controller = text(&value["deploymentController"], "type");
+        let deployments: Vec<_> = list(value, "deployments").iter().map(Deployment::read).collect();
+        // What ECS works towards is the PRIMARY deployment's definition, also while it goes back.
+        let primary = deployments.iter().find(|d| d.status == "PRIMARY" && !d.definition.is_empty());
+        let definition = primary.map_or_else(|| text(value, "taskDefinition"), |d| d.definition.clone());
         Self {
             status: text(value, "status"),
             controller: if controller.is_empty() { "ECS".into() } else { controller },
-            definition: text(value, "taskDefinition"),
+            definition,
             desired: count(value, "desiredCount"),
             current: some_text(value, "currentServiceDeployment"),
             revisions: list(value, "currentServiceRevisions").iter().map(|r| text(r, "arn")).collect(),
-            deployments: list(value, "deployments").iter().map(Deployment::read).collect(),
+            deployments,
             events: list(value, "events").iter().map(Event::read).collect(),
             target_groups: list(value, "loadBalancers")
                 .iter()

@@ -32,7 +32,6 @@ fn scaled(number: &str) -> Option<u64> {
     let scaled = value * 1024.0;
     let good = (0.0..1e9).contains(&scaled) && scaled.fract() == 0.0;
     // Whole and below 1e9, so the cast is exact.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     good.then_some(scaled as u64)
 }
 

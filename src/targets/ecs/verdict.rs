@@ -50,6 +50,13 @@ pub struct Targets {
 pub fn decide(ours: &Rollout, look: &Look) -> Health {
     let returning = ours.ids.first().is_some_and(|id| id == ROLLBACK);
     match &look.ours {
+        // Nothing had to move: how the version came to serve is somebody else's story.
+        Some(deployment) if ours.ids.is_empty() => match deployment.status.as_str() {
+            "SUCCESSFUL" | "ROLLBACK_SUCCESSFUL" => {
+                prove(ours, look, &format!("service deployment {}", deployment.status))
+            }
+            _ => by_service(ours, look),
+        },
         Some(deployment) if returning => return_of(deployment, ours, look),
         Some(deployment) => by_deployment(deployment, ours, look),
         None if returning => waiting("ROLLBACK_REQUESTED", ours, look),

@@ -242,3 +242,40 @@ fn nothing_moved_means_that_the_version_itself_must_serve() {
     assert!(said(&still, &seen("new")).starts_with("healthy"));
     assert_eq!(said(&still, &seen("old")), "superseded by ecs-svc/9");
 }
+
+#[test]
+fn a_version_that_was_returned_to_serves_like_any_other() {
+    let still = Rollout { version: "old".into(), label: "old".into(), ids: Vec::new() };
+    let serves = |status: &str, rollout: &str| Look {
+        service: service(primary("ecs-svc/9", "old", rollout, "")),
+        evidence: evidence("old", 'a', 'a', Some(2)),
+        ..look(status)
+    };
+    let table = [
+        (
+            "ROLLBACK_SUCCESSFUL",
+            "COMPLETED",
+            "healthy: service deployment ROLLBACK_SUCCESSFUL, 2 of 2 targets healthy",
+        ),
+        ("SUCCESSFUL", "COMPLETED", "healthy: service deployment SUCCESSFUL, 2 of 2 targets healthy"),
+        ("ROLLBACK_IN_PROGRESS", "IN_PROGRESS", "progressing: IN_PROGRESS"),
+        ("STOPPED", "FAILED", "stopped deployment-stopped"),
+    ];
+    for (status, rollout, expected) in table {
+        assert_eq!(said(&still, &serves(status, rollout)), expected, "{status}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_word_but_the_right_one_is_success(status in "[A-Z_]{0,24}|(UN|NOT_|ROLLBACK_)?SUCCESSFULL?|successful") {
+        let look = Look { evidence: evidence("new", 'a', 'a', Some(2)), ..look(&status) };
+        let healthy = |rollout: &Rollout| matches!(decide(rollout, &look), Health::Healthy(_));
+        let still = Rollout { ids: Vec::new(), ..ours() };
+        let back = Rollout { version: "new".into(), ..back() };
+        let is = |words: &[&str]| words.contains(&status.as_str());
+        proptest::prop_assert_eq!(healthy(&ours()), is(&["SUCCESSFUL"]));
+        proptest::prop_assert_eq!(healthy(&back), is(&["ROLLBACK_SUCCESSFUL"]));
+        proptest::prop_assert_eq!(healthy(&still), is(&["SUCCESSFUL", "ROLLBACK_SUCCESSFUL"]));
+    }
+}

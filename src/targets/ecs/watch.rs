@@ -16,6 +16,8 @@ const GRACE: Duration = Duration::from_secs(60);
 const EVERY: u32 = 5;
 /// Nothing moves for so long: guess that tasks fail.
 const STALL: Duration = Duration::from_secs(20);
+/// How often the deploy file's alarms are read.
+const ALARMS_EVERY: Duration = Duration::from_secs(15);
 /// How often to look for the stopped tasks that something hinted at, before the hint counts as spent.
 const TRIES: u32 = 3;
 
@@ -37,9 +39,12 @@ pub struct Watch {
     moved: (u32, u32, Instant),
     known_tasks: HashSet<String>,
     causes: Vec<Cause>,
+    /// Lines of the service's story that nobody was told yet.
+    pub story: Vec<String>,
     /// The lines of the failed container, once fetched.
     pub logs: Option<Vec<LogLine>>,
     last_chance: bool,
+    alarms_at: Option<Instant>,
 }
 
 impl Watch {
@@ -59,8 +64,10 @@ impl Watch {
             moved: (0, 0, now),
             known_tasks: HashSet::new(),
             causes: Vec::new(),
+            story: Vec::new(),
             logs: None,
             last_chance: true,
+            alarms_at: None,
         }
     }
 
@@ -69,8 +76,8 @@ impl Watch {
         now.duration_since(self.begun) < GRACE
     }
 
-    /// Takes a service in; answers the lines of its story that are new.
-    pub fn take_service(&mut self, service: &Service, rollout: &Rollout, now: Instant) -> Vec<String> {
+    /// Takes a service in, and with it the lines of its story that are new.
+    pub fn take_service(&mut self, service: &Service, rollout: &Rollout, now: Instant) {
         self.looks += 1;
         let mine = own(service, rollout);
         self.take_counts(service, mine, now);
@@ -82,7 +89,7 @@ impl Watch {
             self.told.extend(service.events.iter().map(|event| event.id.clone()));
         }
         self.since = self.since.or(started);
-        let Some(since) = self.since else { return Vec::new() };
+        let Some(since) = self.since else { return };
         let fresh = service.events.iter().rev().filter(|event| event.at >= since);
         let fresh: Vec<_> = fresh.filter(|event| self.told.insert(event.id.clone())).collect();
         for event in &fresh {
@@ -91,7 +98,7 @@ impl Watch {
                 self.due = TRIES;
             }
         }
-        fresh.into_iter().map(|event| event.text.clone()).collect()
+        self.story.extend(fresh.into_iter().map(|event| event.text.clone()));
     }
 
     fn take_counts(&mut self, service: &Service, mine: Option<&Deployment>, now: Instant) {
@@ -166,6 +173,27 @@ impl Watch {
         false
     }
 
+    /// Whether the deploy file's alarms must be read now; not while a rollback is what is waited for.
+    pub fn wants_alarms(&mut self, rollout: &Rollout, now: Instant) -> bool {
+        let due = self.alarms_at.is_none_or(|at| now.duration_since(at) >= ALARMS_EVERY);
+        let wanted =
+            due && !has_no_deployment(rollout) && self.last.as_ref().is_none_or(ServiceDeployment::in_flight);
+        if wanted {
+            self.alarms_at = Some(now);
+        }
+        wanted
+    }
+
+    /// Takes the state of an alarm in; `None` means that it is gone.
+    pub fn take_alarm(&mut self, name: &str, state: Option<&str>) {
+        self.causes.extend(causes::of_alarm(name, state));
+    }
+
+    /// Whether the service's list of deployments is to be searched for ours: the service itself names none.
+    pub fn may_search(&self, service: &Service, rollout: &Rollout) -> bool {
+        self.looks.is_multiple_of(EVERY) && own(service, rollout).is_some()
+    }
+
     /// Those of the listed tasks that were not read yet.
     pub fn unknown_tasks(&self, listed: Vec<String>) -> Vec<String> {
         listed.into_iter().filter(|arn| !self.known_tasks.contains(arn)).take(100).collect()
@@ -206,7 +234,7 @@ fn has_no_deployment(rollout: &Rollout) -> bool {
 }
 
 fn hints_at_tasks(text: &str) -> bool {
-    ["unhealthy", "failed", "unable to", " stopped "].iter().any(|hint| text.contains(hint))
+    ["unhealthy", "failed", "unable to"].iter().any(|hint| text.contains(hint))
 }
 
 fn fingerprint(service: &Service, rollout: &Rollout) -> String {
@@ -250,9 +278,13 @@ mod tests {
         let (rollout, now) = (rollout(), Instant::now());
         let mut watch = Watch::new(&rollout, now);
         let story = [("c", 103.0, "third"), ("b", 102.0, "second"), ("a", 50.0, "old")];
-        assert_eq!(watch.take_service(&service(0, &story[1..]), &rollout, now), ["second"]);
-        assert_eq!(watch.take_service(&service(0, &story), &rollout, now), ["third"]);
-        assert!(watch.take_service(&service(0, &story), &rollout, now).is_empty());
+        let mut told = |story: &[(&str, f64, &str)]| {
+            watch.take_service(&service(0, story), &rollout, now);
+            std::mem::take(&mut watch.story)
+        };
+        assert_eq!(told(&story[1..]), ["second"]);
+        assert_eq!(told(&story), ["third"]);
+        assert!(told(&story).is_empty());
     }
 
     #[tokio::test(start_paused = true)]

@@ -16,8 +16,6 @@ pub struct Situation {
     pub service: Service,
     /// Its service deployment in flight or last one, where AWS shows it.
     pub current: Option<ServiceDeployment>,
-    /// The task definition that it brings into service.
-    pub target: Option<String>,
     /// The task definition that a rollback of it leads to, where that is sure.
     pub source: Option<String>,
 }
@@ -152,8 +150,8 @@ mod tests {
         Split { version: version(to), percent: 100, force: false, instead_of }
     }
 
-    /// A service whose last service deployment `sd` of `target` over `source` has `status`.
-    fn seen(status: &str, target: &str, source: Option<&str>, wish: &str, rollout: &str) -> Situation {
+    /// A service whose last service deployment `sd` over `source` has `status`.
+    fn seen(status: &str, source: Option<&str>, wish: &str, rollout: &str) -> Situation {
         let primary = Deployment {
             id: "ecs-svc/1".into(),
             status: "PRIMARY".into(),
@@ -173,7 +171,6 @@ mod tests {
                 status: status.into(),
                 ..Default::default()
             }),
-            target: Some(target.into()),
             source: source.map(Into::into),
         }
     }
@@ -189,25 +186,21 @@ mod tests {
 
     #[test]
     fn going_forward() {
-        let flying = || seen("IN_PROGRESS", "new", Some("old"), "new", "IN_PROGRESS");
+        let flying = || seen("IN_PROGRESS", Some("old"), "new", "IN_PROGRESS");
         let table = [
-            (seen("SUCCESSFUL", "old", None, "old", "COMPLETED"), "new", "update new false"),
-            (seen("SUCCESSFUL", "new", Some("old"), "new", "COMPLETED"), "new", "nothing []"),
+            (seen("SUCCESSFUL", None, "old", "COMPLETED"), "new", "update new false"),
+            (seen("SUCCESSFUL", Some("old"), "new", "COMPLETED"), "new", "nothing []"),
             (flying(), "new", r#"nothing ["ecs-svc/1", "sd"]"#),
             (flying(), "old", "stop sd"),
             (flying(), "third", "update third false"),
-            (seen("IN_PROGRESS", "new", None, "new", "IN_PROGRESS"), "old", "update old false"),
+            (seen("IN_PROGRESS", None, "new", "IN_PROGRESS"), "old", "update old false"),
             (
-                seen("ROLLBACK_IN_PROGRESS", "new", Some("old"), "old", "IN_PROGRESS"),
+                seen("ROLLBACK_IN_PROGRESS", Some("old"), "old", "IN_PROGRESS"),
                 "old",
                 r#"nothing ["rollback", "sd"]"#,
             ),
-            (
-                seen("ROLLBACK_IN_PROGRESS", "new", Some("old"), "old", "IN_PROGRESS"),
-                "new",
-                "update new false",
-            ),
-            (seen("ROLLBACK_SUCCESSFUL", "new", Some("old"), "old", "COMPLETED"), "new", "update new false"),
+            (seen("ROLLBACK_IN_PROGRESS", Some("old"), "old", "IN_PROGRESS"), "new", "update new false"),
+            (seen("ROLLBACK_SUCCESSFUL", Some("old"), "old", "COMPLETED"), "new", "update new false"),
         ];
         for (situation, to, expected) in table {
             assert_eq!(word(&movement(&situation, &split(to, None))), expected, "{to} {situation:?}");
@@ -221,22 +214,22 @@ mod tests {
         let ours: &[&str] = &["ecs-svc/1", "sd"];
         let older: &[&str] = &["ecs-svc/0", "sd-0"];
         let by_id: &[&str] = &["ecs-svc/1"];
-        let flying = || seen("IN_PROGRESS", "new", Some("old"), "new", "IN_PROGRESS");
+        let flying = || seen("IN_PROGRESS", Some("old"), "new", "IN_PROGRESS");
         let table = [
             (flying(), ours, "stop sd"),
             (flying(), by_id, "stop sd"),
             (flying(), older, "superseded sd"),
-            (seen("IN_PROGRESS", "new", None, "new", "IN_PROGRESS"), ours, "update old false"),
+            (seen("IN_PROGRESS", None, "new", "IN_PROGRESS"), ours, "update old false"),
             (
-                seen("ROLLBACK_REQUESTED", "new", Some("old"), "new", "IN_PROGRESS"),
+                seen("ROLLBACK_REQUESTED", Some("old"), "new", "IN_PROGRESS"),
                 ours,
                 r#"nothing ["rollback", "sd"]"#,
             ),
-            (seen("SUCCESSFUL", "new", Some("old"), "new", "COMPLETED"), ours, "update old false"),
-            (seen("STOPPED", "new", Some("old"), "new", "FAILED"), ours, "update old false"),
-            (seen("ROLLBACK_SUCCESSFUL", "new", Some("old"), "old", "COMPLETED"), ours, "nothing []"),
-            (seen("STOPPED", "old", Some("old"), "old", "FAILED"), ours, "update old true"),
-            (seen("SUCCESSFUL", "old", Some("new"), "old", "COMPLETED"), older, "nothing []"),
+            (seen("SUCCESSFUL", Some("old"), "new", "COMPLETED"), ours, "update old false"),
+            (seen("STOPPED", Some("old"), "new", "FAILED"), ours, "update old false"),
+            (seen("ROLLBACK_SUCCESSFUL", Some("old"), "old", "COMPLETED"), ours, "nothing []"),
+            (seen("STOPPED", Some("old"), "old", "FAILED"), ours, "update old true"),
+            (seen("SUCCESSFUL", Some("new"), "old", "COMPLETED"), older, "nothing []"),
         ];
         for (situation, ids, expected) in table {
             assert_eq!(
@@ -249,8 +242,8 @@ mod tests {
 
     #[test]
     fn a_lagging_answer_does_not_name_the_deployment_before() {
-        let before = seen("SUCCESSFUL", "old", None, "old", "COMPLETED").service;
-        let mut after = seen("x", "new", None, "new", "IN_PROGRESS").service;
+        let before = seen("SUCCESSFUL", None, "old", "COMPLETED").service;
+        let mut after = seen("x", None, "new", "IN_PROGRESS").service;
         after.deployments[0].id = "ecs-svc/2".into();
         assert_eq!(started_after(&before, &after, "new").ids, ["ecs-svc/2"]);
         after.current = Some("sd-2".into());

@@ -1,0 +1,111 @@
+//! The job of a rehearsal: real in everything but its doors and its builder.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use jiff::Timestamp;
+
+use crate::action::files::RunnerFiles;
+use crate::action::inputs::RawInputs;
+use crate::action::{Context, Inputs};
+use crate::aws;
+use crate::image::Builder;
+use crate::rehearsal::client::http_client;
+use crate::rehearsal::cloud::Cloud;
+use crate::report::RunReport;
+use crate::run::{self, Job};
+use crate::sys::clock::Clock;
+use crate::sys::environment::Variables;
+
+use super::Rehearsal;
+use super::builder::PretendBuilder;
+use super::world::{COMMIT, start, words, world};
+
+/// Runs a rehearsal inside a runtime (whose time should be virtual) and gives the cloud back to be looked at.
+pub async fn rehearse(rehearsal: Rehearsal) -> Result<(RunReport, Cloud), String> {
+    fastrand::seed(rehearsal.seed);
+    let (environment, scenario) = world(&rehearsal)?;
+    let began = start(&scenario)?;
+    let cloud = Cloud::new(scenario, rehearsal.seed);
+    let report = run_on(&rehearsal, &cloud, environment, began).await?;
+    Ok((report, cloud))
+}
+
+/// Runs the rehearsal's job on a cloud that exists already, as a second try does.
+pub async fn run_on(
+    rehearsal: &Rehearsal,
+    cloud: &Cloud,
+    environment: String,
+    began: Timestamp,
+) -> Result<RunReport, String> {
+    let job = job(rehearsal, cloud, environment, began)?;
+    Ok(run::run(&job).await)
+}
+
+/// The job of a rehearsal: real in everything but its doors and its builder.
+pub fn job(
+    rehearsal: &Rehearsal,
+    cloud: &Cloud,
+    environment: String,
+    began: Timestamp,
+) -> Result<Job, String> {
+    let raw = RawInputs {
+        config: Some(format!("{}\n", rehearsal.config.1)),
+        environment: Some(environment),
+        ..rehearsal.inputs.clone()
+    };
+    let inputs = Inputs::parse(raw).map_err(|problems| words(&problems))?;
+    let doors = aws::Doors {
+        http: http_client(cloud.clone()),
+        clock: Clock::starting_at(began),
+        variables: with_credentials(rehearsal.variables.clone()),
+        mask: aws::Mask::new(rehearsal.teller.keeper()),
+    };
+    let context = Context { sha: Some(COMMIT.into()), ..Context::read(&rehearsal.variables) };
+    Ok(Job {
+        inputs,
+        context,
+        files: RunnerFiles::read(&rehearsal.variables),
+        doors,
+        cancel: rehearsal.cancel.clone(),
+        teller: rehearsal.teller.clone(),
+        builder: Some(builder(cloud)),
+        commits: None,
+        workspace: rehearsal.workspace.clone(),
+        rehearsal: true,
+        saved: RefCell::new(None),
+    })
+}
+
+/// A builder that pretends: the image appears in the embedded registry, with a digest of its own.
+pub fn builder(cloud: &Cloud) -> Rc<dyn Builder> {
+    Rc::new(PretendBuilder(cloud.clone()))
+}
+
+/// Credentials for the embedded cloud where none are given, be they empty: keys, and for deploy files with a role the
+/// endpoint that gives the runner's tokens.
+fn with_credentials(mut variables: Variables) -> Variables {
+    let missing = |variables: &Variables, names: &[(&str, &str)]| {
+        names.iter().all(|(name, _)| !variables.contains_key(*name))
+    };
+    for group in [CREDENTIALS, TOKENS] {
+        if missing(&variables, group) {
+            variables.extend(group.iter().map(|(name, value)| ((*name).into(), (*value).into())));
+        }
+    }
+    variables
+}
+
+/// Any host leads to the embedded cloud.
+const TOKENS: &[(&str, &str)] = &[
+    ("ACTIONS_ID_TOKEN_REQUEST_URL", "https://runner.invalid/oidc/token?api-version=2.0"),
+    ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "rehearsal-request-token"),
+];
+
+/// Credentials that the embedded cloud knows; they open nothing else. The token keeps them from being taken for
+/// long-lived keys.
+const CREDENTIALS: &[(&str, &str)] = &[
+    ("AWS_ACCESS_KEY_ID", "AKIAREHEARSAL0000001"),
+    ("AWS_SECRET_ACCESS_KEY", "rehearsal-secret-key-0000000000000000000"),
+    ("AWS_SESSION_TOKEN", "rehearsal"),
+];

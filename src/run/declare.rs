@@ -1,0 +1,172 @@
+//! What the deploy file says about this run, and everything that is wrong with it, before any call is made.
+
+use crate::action::{ConfigSource, Services};
+use crate::config::{self, Choice, Document, Environment, Placeholders, Service};
+use crate::image::Build;
+use crate::problem::{Code, Problem};
+use crate::release::Outcome;
+use crate::report::RunReport;
+use crate::sys::disk;
+use crate::targets;
+
+use super::{Job, refuse};
+
+/// What the deploy file says about this run.
+pub(super) struct Declared {
+    pub(super) document: Document,
+    pub(super) name: String,
+    pub(super) environment: Environment,
+    pub(super) services: Vec<Service>,
+    /// How each service is built; `None` where it is not.
+    pub(super) builds: Vec<Option<Build>>,
+}
+
+/// Why a run ends before it starts.
+pub(super) enum Stop {
+    /// Nothing is to be done, for this reason.
+    Skip(String),
+    /// Something is wrong; nothing was changed.
+    Wrong(Option<String>, Vec<Problem>),
+}
+
+impl Stop {
+    pub(super) fn into_report(self, mut report: RunReport) -> RunReport {
+        match self {
+            Self::Skip(reason) => {
+                report.outcome = Outcome::Skipped;
+                report.reason = Some(reason);
+            }
+            Self::Wrong(environment, problems) => {
+                let cancelled = problems.iter().any(|problem| problem.code == Code::Cancelled);
+                report.outcome = if cancelled { Outcome::Cancelled } else { Outcome::Invalid };
+                report.environment = environment;
+                report.problems = problems;
+            }
+        }
+        report
+    }
+}
+
+/// As [`declared`], for an environment that the main step chose already.
+pub(super) fn declared_for(job: &Job, environment: &str) -> Result<Declared, Vec<Problem>> {
+    declared_in(job, Some(environment)).map_err(|stop| match stop {
+        Stop::Wrong(_, problems) => problems,
+        Stop::Skip(reason) => vec![Problem::error(Code::ConfigInvalid, reason)],
+    })
+}
+
+/// The deploy file, the environment and its services; no call is made.
+pub(super) fn declared(job: &Job) -> Result<Declared, Stop> {
+    declared_in(job, job.inputs.environment.as_deref())
+}
+
+fn declared_in(job: &Job, environment: Option<&str>) -> Result<Declared, Stop> {
+    let refused: Vec<Problem> = refuse(job.inputs.operation).into_iter().chain(wanted_changed(job)).collect();
+    if !refused.is_empty() {
+        return Err(Stop::Wrong(None, refused));
+    }
+    let (file, text) = config_text(job).map_err(|problem| Stop::Wrong(None, vec![problem]))?;
+    let document = Document::parse(&file, &text).map_err(|problems| Stop::Wrong(None, problems))?;
+    let (environments, mut problems) = document.environments();
+    let branch = job.context.base_branch().or_else(|| job.context.branch());
+    let choice = config::choose(&environments, environment, branch);
+    let name = match (choice, problems.is_empty()) {
+        (Ok(Choice::Environment(name)), _) => name,
+        (Ok(Choice::None(reason)), true) => return Err(Stop::Skip(reason)),
+        // Without a choice the services are still checked, as they stand in some environment.
+        (choice, _) => {
+            problems.extend(choice.err());
+            environments.keys().next().cloned().unwrap_or_default()
+        }
+    };
+    let environment = environments.get(&name).cloned().unwrap_or_default();
+    problems.extend(later(&environment));
+    let (services, more) = document.services(&name, &wanted(job), targets::NAMES, &placeholders(job, &name));
+    problems.extend(more);
+    problems.extend(targets::problems(&file, &services));
+    let (builds, more) = builds(&file, &services);
+    problems.extend(more);
+    if problems.is_empty() {
+        Ok(Declared { document, name, environment, services, builds })
+    } else {
+        Err(Stop::Wrong(Some(name), problems))
+    }
+}
+
+fn wanted(job: &Job) -> Vec<String> {
+    match &job.inputs.services {
+        Services::Named(names) => names.clone(),
+        Services::All | Services::Changed => Vec::new(),
+    }
+}
+
+/// How each service is built (`None`: it is not), and what is wrong with that.
+fn builds(file: &str, services: &[Service]) -> (Vec<Option<Build>>, Vec<Problem>) {
+    let (mut builds, mut problems) = (Vec::new(), Vec::new());
+    for service in services {
+        let build = build(file, service).unwrap_or_else(|more| {
+            problems.extend(more.into_iter().map(|problem| problem.of(&service.name)));
+            None
+        });
+        builds.push(build);
+    }
+    (builds, problems)
+}
+
+fn build(file: &str, service: &Service) -> Result<Option<Build>, Vec<Problem>> {
+    let build = match &service.build {
+        Some(node) => config::read::<Build>(file, &format!("`build` of service `{}`", service.name), node)?,
+        None => Build::default(),
+    };
+    if let (None, Some(node)) = (&service.common.repository, &service.build) {
+        let problem =
+            Problem::error(Code::ConfigInvalid, "There is a `build` but no `repository` to push to.");
+        return Err(vec![problem.at(file, node.line, node.column)]);
+    }
+    let errors: Vec<Problem> = build.problems().into_iter().filter(Problem::is_error).collect();
+    if errors.is_empty() { Ok(service.common.repository.as_ref().map(|_| build)) } else { Err(errors) }
+}
+
+fn later(environment: &Environment) -> Option<Problem> {
+    environment.promote_from.as_ref().map(|_| {
+        Problem::error(Code::Unsupported, "This version cannot do `promote-from` yet.")
+            .help("Take it out: without it, this environment would silently take unproven versions.")
+    })
+}
+
+fn wanted_changed(job: &Job) -> Option<Problem> {
+    (job.inputs.services == Services::Changed).then(|| {
+        Problem::error(Code::Unsupported, "This version cannot find the changed services by itself yet.")
+            .help(
+                "Name them in the input `services`, or leave it out for all: unchanged ones are not touched.",
+            )
+    })
+}
+
+fn config_text(job: &Job) -> Result<(String, String), Problem> {
+    match &job.inputs.config {
+        ConfigSource::Text(text) => Ok(("input config".into(), text.clone())),
+        ConfigSource::Path(path) => match disk::read_text(&job.workspace.join(path)) {
+            Ok(text) => Ok((path.clone(), text)),
+            Err(error) => {
+                Err(Problem::error(Code::ConfigMissing, format!("The deploy file `{path}` cannot be read."))
+                    .cause(format!("{error:#}"))
+                    .help(
+                        "Check the input `config`, and that the repository was checked out before this step.",
+                    ))
+            }
+        },
+    }
+}
+
+fn placeholders(job: &Job, environment: &str) -> Placeholders {
+    let mut known: Placeholders = [("environment", environment.to_owned())].into();
+    if let Some(branch) = job.context.branch() {
+        known.insert("branch", branch.to_owned());
+    }
+    if let Some(sha) = job.context.commit() {
+        known.insert("sha", sha.to_owned());
+        known.insert("short-sha", sha.chars().take(7).collect());
+    }
+    known
+}

@@ -1,0 +1,166 @@
+//! Everything that can be known to go wrong before the first change: which reads, in which order. All of them are
+//! made, so that all problems come at once. What the answers mean is said by `preflight_rules`.
+
+use serde_json::Value;
+
+use super::blob;
+use super::definition;
+use super::image::{self, EcrImage};
+use super::look::Eyes;
+use super::neighbours::Manifest;
+use super::permissions;
+use super::preflight_rules as rules;
+use super::read::{Service, text, version};
+use super::refusal::Refusal;
+use super::settings::Declared;
+use crate::problem::Problem;
+use crate::release::Observed;
+
+/// What is about to be done.
+#[derive(Debug)]
+pub struct Intent<'a> {
+    /// Where it is allowed.
+    pub declared: &'a Declared,
+    /// The definition that would be registered.
+    pub wanted: &'a Value,
+    /// What runs now.
+    pub seen: &'a Observed,
+}
+
+/// All problems that can be found by reading.
+pub async fn check(eyes: &Eyes, intent: &Intent<'_>) -> Vec<Problem> {
+    let service = Service::read(&intent.seen.raw);
+    let region = eyes.loader.client().region();
+    let mut found = rules::region(intent.declared, region);
+    found.extend(rules::service(&service, &eyes.settings.service));
+    found.extend(rules::percentages(&service));
+    found.extend(rules::container(&service, intent.wanted));
+    let (who, alarms, images, refuge, readable) = tokio::join!(
+        caller(eyes, intent, &service),
+        alarms(eyes, &service, &eyes.alarms),
+        images(eyes, intent.wanted, intent.seen),
+        refuge(eyes, intent.seen),
+        readable(eyes, &service, intent.wanted),
+    );
+    found.extend([who, alarms, images, refuge, readable].into_iter().flatten());
+    found
+}
+
+/// Who we are, and what we may do.
+async fn caller(eyes: &Eyes, intent: &Intent<'_>, service: &Service) -> Vec<Problem> {
+    match eyes.around.caller().await {
+        Ok((account, arn)) => {
+            let permissions = allowed(eyes, &arn, intent, service).await;
+            rules::account(intent.declared, &account).into_iter().chain(permissions).collect()
+        }
+        Err(refusal) => vec![refusal.problem],
+    }
+}
+
+async fn allowed(eyes: &Eyes, caller: &str, intent: &Intent<'_>, service: &Service) -> Vec<Problem> {
+    let Some(principal) = permissions::principal(caller) else {
+        return vec![permissions::unchecked(None)];
+    };
+    match eyes.around.simulate(&principal, permissions::needs(service, intent.wanted)).await {
+        Ok(results) => permissions::missing(&results),
+        Err(refusal) => vec![permissions::unchecked(Some(&refusal))],
+    }
+}
+
+async fn alarms(eyes: &Eyes, service: &Service, declared: &[String]) -> Vec<Problem> {
+    let names = rules::alarm_names(service, declared);
+    if names.is_empty() {
+        return Vec::new();
+    }
+    match eyes.around.alarms(names.clone()).await {
+        Ok(states) => rules::alarms(&names, &states),
+        Err(refusal) => vec![refusal.problem],
+    }
+}
+
+/// Every image that is new in the definition must be there, for the task's platform.
+async fn images(eyes: &Eyes, wanted: &Value, seen: &Observed) -> Vec<Problem> {
+    let running = rules::images(&seen.definition);
+    let platform = image::wanted_platform(wanted);
+    let mut found = Vec::new();
+    for reference in rules::images(wanted) {
+        let fresh = !running.contains(&reference);
+        found.extend(match image::ecr(&reference) {
+            Some(ecr) if fresh => present(eyes, &reference, &ecr, &platform).await,
+            None if fresh => Some(rules::image_unchecked(&reference)),
+            _ => None,
+        });
+    }
+    found
+}
+
+async fn present(eyes: &Eyes, reference: &str, ecr: &EcrImage, platform: &str) -> Option<Problem> {
+    if ecr.region != eyes.loader.client().region() {
+        return Some(rules::image_unchecked(reference));
+    }
+    match eyes.around.manifest(&ecr.account, &ecr.repository, ecr.id()).await {
+        Ok(None) => Some(rules::image_missing(reference)),
+        Ok(Some(manifest)) => rules::platform(reference, platform, &platforms(eyes, ecr, &manifest).await),
+        Err(refusal) => Some(not_read(reference, &refusal)),
+    }
+}
+
+fn not_read(reference: &str, refusal: &Refusal) -> Problem {
+    let unchecked = rules::image_unchecked(reference);
+    Problem { cause: refusal.problem.cause.clone(), ..unchecked }
+}
+
+/// The platforms of an image: those of the index, or the one its config names; empty when that cannot be read.
+async fn platforms(eyes: &Eyes, ecr: &EcrImage, manifest: &Manifest) -> Vec<String> {
+    if let Some(platforms) = image::platforms(&manifest.text) {
+        return platforms;
+    }
+    let Some(digest) = image::config_digest(&manifest.text) else { return Vec::new() };
+    let config = blob::read(&eyes.around, ecr, &digest).await;
+    config.and_then(|config| image::config_platform(&config)).into_iter().collect()
+}
+
+/// The version that an undo leads to must be able to start: its definition is ACTIVE and its image is there.
+async fn refuge(eyes: &Eyes, seen: &Observed) -> Vec<Problem> {
+    let Some(refuge) = seen.refuge() else { return vec![rules::no_refuge()] };
+    let serves = seen.version.as_ref() == Some(refuge);
+    let definition = if serves {
+        seen.definition.clone()
+    } else {
+        match eyes.loader.client().describe_task_definition(&refuge.id).await {
+            Ok(answer) => definition::with_tags(&answer),
+            Err(refusal) => return vec![refusal.problem],
+        }
+    };
+    if definition["status"].as_str().is_some_and(|status| status != "ACTIVE") {
+        return vec![rules::refuge_broken(
+            &version(&refuge.id).label,
+            "its task definition is not ACTIVE any more",
+        )];
+    }
+    let mut found = Vec::new();
+    for reference in rules::images(&definition) {
+        let Some(ecr) = image::ecr(&reference) else { continue };
+        let here = ecr.region == eyes.loader.client().region();
+        if here && let Ok(None) = eyes.around.manifest(&ecr.account, &ecr.repository, ecr.id()).await {
+            let why = format!("its image {reference} is not in ECR any more");
+            found.push(rules::refuge_broken(&refuge.label, &why));
+        }
+    }
+    found
+}
+
+/// The reads that the wait and the proof need are tried once: better to miss a permission now than at the end.
+async fn readable(eyes: &Eyes, service: &Service, wanted: &Value) -> Vec<Problem> {
+    let denied = |refusal: Refusal| refusal.denied().then_some(refusal.problem);
+    let mut found = Vec::new();
+    if let Some(group) = service.target_groups.first() {
+        found.extend(eyes.around.targets(group).await.err().and_then(denied));
+    }
+    let (cluster, name) = (&eyes.settings.cluster, &eyes.settings.service);
+    let client = eyes.loader.client();
+    found.extend(client.list_tasks(cluster, name, true).await.err().and_then(denied));
+    let family = text(wanted, "family");
+    found.extend(client.list_task_definitions(&family, 1).await.err().and_then(denied));
+    found
+}
