@@ -1,0 +1,49 @@
+//! Figures on virtual time: detection lag, read calls, simulated deploys per second. Printed as a table for people and
+//! for `scripts/bench`. `--runs N` sets how many runs each class gets (1,000), `--only WORD` takes classes with that word.
+//! What each figure means is said in docs/measurements.md.
+// A benchmark is a test: it may print, and it may stop where an expectation does not hold.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
+mod class;
+mod figures;
+mod oracle;
+mod reads;
+mod speed;
+mod trial;
+
+use class::CLASSES;
+use figures::Board;
+
+/// How often, and which.
+struct Wanted {
+    runs: u64,
+    only: String,
+}
+
+fn main() -> std::process::ExitCode {
+    let wanted = wanted(std::env::args().skip(1));
+    let mut board = Board::default();
+    board.title(&format!("Detection lag and read calls, {} virtual runs for each class", wanted.runs));
+    for class in CLASSES.iter().filter(|class| class.name.contains(&wanted.only)) {
+        class.measure(wanted.runs, &mut board);
+    }
+    if wanted.only.is_empty() {
+        reads::fifty(wanted.runs.div_ceil(20), &mut board);
+        speed::measure(wanted.runs, &mut board);
+    }
+    board.close()
+}
+
+fn wanted(mut arguments: impl Iterator<Item = String>) -> Wanted {
+    let mut wanted = Wanted { runs: 1000, only: String::new() };
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--runs" => wanted.runs = arguments.next().and_then(|n| n.parse().ok()).expect("--runs N"),
+            "--only" => wanted.only = arguments.next().expect("--only WORD"),
+            // `cargo bench` says so to every benchmark.
+            "--bench" => {}
+            other => panic!("{other} is neither --runs N nor --only WORD"),
+        }
+    }
+    wanted
+}
