@@ -71,23 +71,28 @@ async fn confirm(job: &Job, unit: &mut Unit, target: Rc<dyn Target>, moved: &Mov
         }
         None => unit.seen.health.clone(),
     };
-    let wanted_back = job.inputs.on_cancel == OnCancel::Rollback;
-    let watched = match (&health, back(unit, moved)) {
-        (
-            Health::Progressing(_) | Health::Failing(_) | Health::Stopped(_) | Health::Unknown(_),
-            Some(split),
-        ) if wanted_back => {
-            job.teller
-                .line(Some(unit.name()), &format!("making sure that {} comes back", split.version.label));
+    let watched = match back(unit, moved).filter(|_| takes_back(&health, job.inputs.on_cancel)) {
+        Some(split) => {
+            let words = format!("making sure that {} comes back", split.version.label);
+            job.teller.line(Some(unit.name()), &words);
             target.route(&split).await.ok().or(rollout)
         }
-        _ => rollout,
+        None => rollout,
     };
     let health = match watched {
         Some(watched) => settle(target.as_ref(), &watched, health).await,
         None => health,
     };
     conclude(job, unit, &health);
+}
+
+/// Whether the way back still has to be taken: not where the new version is proven, nor where it is under way.
+fn takes_back(health: &Health, on_cancel: OnCancel) -> bool {
+    let open = matches!(
+        health,
+        Health::Progressing(_) | Health::Failing(_) | Health::Stopped(_) | Health::Unknown(_)
+    );
+    open && on_cancel == OnCancel::Rollback
 }
 
 fn in_flight(seen: &Observed, moved: &Moved) -> Option<Rollout> {
