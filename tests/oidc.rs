@@ -1,8 +1,10 @@
 //! Credentials: roles by the job's OIDC token, renewed while a run waits; what is said when they are missing or
 //! refused; and that no secret of theirs is in anything that leaves the process.
 
-use crate::support::runner::{BEARER, ROLE, Runner, Step, TOKEN};
+use crate::support::Trial;
+use crate::support::runner::{BEARER, CONFIG, ROLE, Runner, Step, TOKEN};
 use roadstead::rehearsal::record::{Interrupt, Phase};
+use roadstead::release::Outcome;
 
 /// What was masked, in order.
 fn masked(step: &Step) -> Vec<&str> {
@@ -172,4 +174,13 @@ fn credentials_that_expire_during_the_wait_are_replaced_for_the_rollback() {
     assert_eq!(step.code, 3, "{:#?}", step.lines);
     assert!(assumed(&step).len() > 2);
     assert_eq!(step.times("StopServiceDeployment"), 1);
+}
+
+#[test]
+fn a_deploy_file_with_a_role_can_be_rehearsed() {
+    let mut trial = Trial::named("happy");
+    trial.config = CONFIG.into();
+    let ran = trial.run();
+    assert_eq!(ran.report.outcome, Outcome::Deployed, "{:#?}", ran.lines);
+    assert!(ran.calls.iter().any(|call| call.operation == "AssumeRoleWithWebIdentity"));
 }

@@ -45,7 +45,7 @@ fn a_push_is_deployed() {
     |---|---|
     | hh:mm:ss | built and pushed: 111111111111.dkr.ecr.eu-west-1.amazonaws.com/backend@&#8203;sha256:d7293da258f4ae907f370bbb54b13006e3d3ca6cd16401cd3a503abb60e3f342 |
     | hh:mm:ss | version backend:2 is ready |
-    | hh:mm:ss | rollout of backend:… started (ecs-svc/…) |
+    | hh:mm:ss | rollout of backend:2 started (ecs-svc/…) |
     | hh:mm:ss | proven: service deployment SUCCESSFUL, 2 of 2 targets healthy |
 
     </details>
@@ -95,7 +95,7 @@ fn a_version_that_crashes_is_taken_back() {
 
     | service | from → to | serves now | how it is known | took |
     |---|---|---|---|---|
-    | [`backend`](https://eu-west-1.console.aws.amazon.com/ecs/v2/clusters/acme/services/backend?region=eu-west-1) | `backend:1` → `backend:2`<br>`sha256:d7293da258f4…` · [`0123456`](https://github.com/acme/shop/commit/0123456789abcdef0123456789abcdef01234567) | `backend:1` · `sha256:028817b3422c…` | rolled back, confirmed: backend:… serves | … s |
+    | [`backend`](https://eu-west-1.console.aws.amazon.com/ecs/v2/clusters/acme/services/backend?region=eu-west-1) | `backend:1` → `backend:2`<br>`sha256:d7293da258f4…` · [`0123456`](https://github.com/acme/shop/commit/0123456789abcdef0123456789abcdef01234567) | `backend:1` · `sha256:028817b3422c…` | rolled back, confirmed: backend:1 serves | … s |
     ");
     insta::assert_snapshot!(step.annotated(), @"::error title=container exited::The container `app` exits with code 1.%0AEssential container in task exited%0ARead the lines that it wrote.%0AExit code 1.%0Ahh:mm:ss starting%0Ahh:mm:ss panic: DATABASE_URL is not set");
 }
@@ -314,7 +314,7 @@ fn a_cancelled_run_asks_for_the_rollback_and_the_post_step_confirms_it() {
 
     | service | from → to | serves now | how it is known | took |
     |---|---|---|---|---|
-    | [`backend`](https://eu-west-1.console.aws.amazon.com/ecs/v2/clusters/acme/services/backend?region=eu-west-1) | `backend:1` → `backend:2`<br>[`0123456`](https://github.com/acme/shop/commit/0123456789abcdef0123456789abcdef01234567) | `backend:1` | rolled back, confirmed: backend:… serves | – |
+    | [`backend`](https://eu-west-1.console.aws.amazon.com/ecs/v2/clusters/acme/services/backend?region=eu-west-1) | `backend:1` → `backend:2`<br>[`0123456`](https://github.com/acme/shop/commit/0123456789abcdef0123456789abcdef01234567) | `backend:1` | rolled back, confirmed: backend:1 serves | – |
     ");
     assert_eq!(post.times("StopServiceDeployment"), 1, "it was asked for already");
     assert_eq!(post.outputs, [], "outputs of a post step reach nobody");

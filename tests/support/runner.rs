@@ -24,7 +24,7 @@ pub(crate) const TOKEN: &str = "ghs_0123456789abcdefghijklmnopqrstuvwxyz";
 pub(crate) const BEARER: &str = "request-token-of-this-job";
 pub(crate) const SHA: &str = "0123456789abcdef0123456789abcdef01234567";
 
-const CONFIG: &str = "environments:
+pub(crate) const CONFIG: &str = "environments:
   staging: { branches: [develop], aws: { region: eu-west-1, role: \"arn:aws:iam::111111111111:role/deploy\" } }
   production: { branches: [main], aws: { region: eu-west-1, role: \"arn:aws:iam::111111111111:role/deploy\" } }
 services:
@@ -92,13 +92,6 @@ impl Step {
 
     pub(crate) fn changes(&self) -> usize {
         self.calls.iter().filter(|call| call.mutating && call.effective).count()
-    }
-
-    /// Everything that left the process.
-    pub(crate) fn everything(&self) -> String {
-        let outputs: String = self.outputs.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
-        let state = self.state.as_deref().unwrap_or_default();
-        format!("{}\n{outputs}\n{}\n{state}", self.lines.join("\n"), self.summary)
     }
 }
 
@@ -280,7 +273,9 @@ fn steady(text: &str) -> String {
     let (mut out, mut rest) = (String::new(), text);
     while let Some(first) = rest.chars().next() {
         let number = digits(rest);
-        let unit = [" min", " s"].into_iter().find(|unit| rest[number..].starts_with(unit));
+        let ends = |after: &str| !after.starts_with(char::is_alphabetic);
+        let unit =
+            [" min", " s"].into_iter().find(|unit| rest[number..].strip_prefix(unit).is_some_and(ends));
         let (words, length) = if is_clock(rest.get(..8)) {
             ("hh:mm:ss", 8)
         } else if is_clock(rest.get(..5)) {
