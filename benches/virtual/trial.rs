@@ -56,7 +56,7 @@ pub(crate) fn run(config: &str, story: Story, seed: u64, eyes: Eyes) -> Ran {
 }
 
 async fn inside(config: &str, story: Story, seed: u64, eyes: Eyes) -> Ran {
-    let start = rehearse::start(&rehearse::begin(&story)).unwrap();
+    let start = rehearse::start(&story.begin()).unwrap();
     let rehearsal = Rehearsal {
         config: ("roadstead.yml".into(), config.into()),
         workspace: PathBuf::from("/nonexistent"),
