@@ -1,6 +1,6 @@
 //! Whole runs on the embedded cloud: what is said, what is changed, what serves at the end.
 
-use crate::support::{Trial, answered};
+use crate::support::{CONFIG, Trial, answered};
 use roadstead::action::inputs::RawInputs;
 use roadstead::release::Outcome;
 
@@ -200,4 +200,20 @@ fn a_stranded_service_is_told_for_what_it_is() {
     🚨 production: backend needs a person now: the credentials ended while it was watched — what serves now is not known
     🚨 production: backend needs a person now: the new version failed, and there is no earlier one to return to — what serves now is not known
     ");
+}
+
+#[test]
+fn fifty_services_queue_for_what_aws_takes_one_of_a_second() {
+    let name = |number| format!("service-{number:02}");
+    let service = |number| {
+        let name = name(number);
+        format!(
+            "  {name}:\n    repository: acme/{name}\n    ecs: {{ cluster: acme, service: {name}, container: app }}\n"
+        )
+    };
+    let head = CONFIG.split("  backend:").next().unwrap();
+    let config = head.to_owned() + &(0..50).map(service).collect::<String>();
+    let ran = Trial { config, ..Trial::named("happy") }.run();
+    assert_eq!(ran.report.outcome, Outcome::Deployed, "{:#?}", ran.report.all_problems());
+    assert_eq!(ran.changes().len(), 100, "each is registered once and moved once");
 }

@@ -58,6 +58,11 @@ impl Board {
         );
     }
 
+    /// A count without a target.
+    pub(crate) fn note(&self, name: &str, counts: &Figures) {
+        println!("{name:<40} mean {:5.2}     max {:5}", counts.mean(), counts.quantile(1.0));
+    }
+
     /// Any figure with its target.
     pub(crate) fn line(&mut self, name: &str, figure: &str, target: &str, met: bool) {
         if met {

@@ -14,8 +14,11 @@ use super::write::{self, Movement, Situation};
 use crate::problem::{Code, Problem};
 use crate::release::{Rollout, Split, Version};
 
-/// Tries of one change, with growing pauses: throttled registration recovers at one a second.
+/// Tries of one change, with growing pauses.
 const TRIES: u32 = 7;
+/// How long a registration waits for its turn: AWS takes twenty at once, then one a second (aws.md §1.7), from all that
+/// use the account, so fifty services of one run need half a minute.
+const QUEUE: Duration = Duration::from_secs(180);
 /// How long a service may still be shown as it was before a change (aws.md: up to 30 s).
 const STALE: Duration = Duration::from_secs(40);
 /// How many revisions of a family are compared before a new one is registered.
@@ -23,17 +26,24 @@ const COMPARED: i32 = 5;
 
 /// Makes `wanted` exist and answers its version: an ACTIVE revision that is the same is used again.
 pub async fn register(eyes: &Eyes, wanted: &Value, running: &Value) -> Result<Version, Problem> {
-    for attempt in 0..TRIES {
-        if let Some(arn) = existing(eyes, wanted, running).await? {
+    let (begun, mut attempt, mut may_exist) = (Instant::now(), 0, true);
+    loop {
+        if may_exist && let Some(arn) = existing(eyes, wanted, running).await? {
             return Ok(version(&arn));
         }
-        match eyes.loader.client().register_task_definition(wanted).await {
+        let refusal = match eyes.loader.client().register_task_definition(wanted).await {
             Ok(answer) => return registered(&answer),
-            Err(refusal) if passes(&refusal) => pause(attempt).await,
+            Err(refusal) if passes(&refusal) => refusal,
             Err(refusal) => return Err(refused_definition(refusal)),
+        };
+        attempt += 1;
+        let over = if refusal.throttled() { begun.elapsed() >= QUEUE } else { attempt >= TRIES };
+        if over {
+            return Err(refusal.problem);
         }
+        may_exist = refusal.unsure;
+        pause(attempt - 1).await;
     }
-    Err(Problem::error(Code::ProviderError, "AWS did not register the task definition in several tries."))
 }
 
 fn registered(answer: &Value) -> Result<Version, Problem> {

@@ -233,8 +233,10 @@ fn has_no_deployment(rollout: &Rollout) -> bool {
     rollout.ids.first().is_none_or(|id| id == ROLLBACK || id.is_empty())
 }
 
+/// Whether a line of the story says that tasks stop. One that found no place never started: there is none to look for.
 fn hints_at_tasks(text: &str) -> bool {
-    ["unhealthy", "failed", "unable to"].iter().any(|hint| text.contains(hint))
+    !text.contains("unable to place a task")
+        && ["unhealthy", "failed", "unable to"].iter().any(|hint| text.contains(hint))
 }
 
 fn fingerprint(service: &Service, rollout: &Rollout) -> String {
@@ -328,5 +330,18 @@ mod tests {
         let later = now + STALL;
         assert!(watch.wants_tasks(&rollout, later, || true));
         assert!(!watch.wants_tasks(&rollout, later, || true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_found_no_place_is_not_looked_for() {
+        let (rollout, now) = (rollout(), Instant::now());
+        for (line, looks) in [
+            ("(service s) was unable to place a task. Reason: Capacity is unavailable at this time.", false),
+            ("(service s) is unable to consistently start tasks successfully.", true),
+        ] {
+            let mut watch = Watch::new(&rollout, now);
+            watch.take_service(&service(0, &[("a", 103.0, line)]), &rollout, now);
+            assert_eq!(watch.wants_tasks(&rollout, now, || false), looks, "{line}");
+        }
     }
 }
