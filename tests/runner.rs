@@ -312,13 +312,13 @@ fn a_cancelled_run_asks_for_the_rollback_and_the_post_step_confirms_it() {
     | [`backend`](https://eu-west-1.console.aws.amazon.com/ecs/v2/clusters/acme/services/backend?region=eu-west-1) | `backend:1` → `backend:2`<br>`sha256:d7293da258f4…` · [`0123456`](https://github.com/acme/shop/commit/0123456789abcdef0123456789abcdef01234567) | – | cancelled; the rollback to backend:1 was requested and goes on by itself | … s |
     ");
     insta::assert_snapshot!(post.top(), @"
-    ## 🛑 production: `backend` was cancelled — `backend:1` serves, as before
+    ## ✅ production: `backend` is rolled back — `backend:1` serves 100 %, proven after … s
 
     _A rehearsal on the embedded cloud: nothing real was touched._
 
     | service | from → to | serves now | how it is known | took |
     |---|---|---|---|---|
-    | [`backend`](https://eu-west-1.console.aws.amazon.com/ecs/v2/clusters/acme/services/backend?region=eu-west-1) | `backend:1` → `backend:2`<br>[`0123456`](https://github.com/acme/shop/commit/0123456789abcdef0123456789abcdef01234567) | `backend:1` | rolled back, confirmed: backend:1 serves | – |
+    | [`backend`](https://eu-west-1.console.aws.amazon.com/ecs/v2/clusters/acme/services/backend?region=eu-west-1) | `backend:1` → `backend:2`<br>[`0123456`](https://github.com/acme/shop/commit/0123456789abcdef0123456789abcdef01234567) | `backend:1` | rolled back, confirmed: backend:1 serves | … s |
     ");
     assert_eq!(post.times("StopServiceDeployment"), 1, "it was asked for already");
     assert_eq!(post.outputs, [], "outputs of a post step reach nobody");
@@ -336,7 +336,7 @@ fn a_post_step_that_runs_out_of_time_says_what_goes_on() {
 
     | service | from → to | serves now | how it is known | took |
     |---|---|---|---|---|
-    | [`backend`](https://eu-west-1.console.aws.amazon.com/ecs/v2/clusters/acme/services/backend?region=eu-west-1) | `backend:1` → `backend:2`<br>[`0123456`](https://github.com/acme/shop/commit/0123456789abcdef0123456789abcdef01234567) | – | backend:1 is coming back; the provider goes on with that by itself | – |
+    | [`backend`](https://eu-west-1.console.aws.amazon.com/ecs/v2/clusters/acme/services/backend?region=eu-west-1) | `backend:1` → `backend:2`<br>[`0123456`](https://github.com/acme/shop/commit/0123456789abcdef0123456789abcdef01234567) | – | backend:1 is coming back; the provider goes on with that by itself | … s |
     ");
 }
 

@@ -127,12 +127,17 @@ async fn settle(target: &dyn Target, rollout: &Rollout, mut health: Health) -> H
 
 fn conclude(job: &Job, unit: &mut Unit, health: &Health) {
     let now = job.doors.clock.now();
+    unit.report.took = job.doors.clock.elapsed();
     match health {
-        Health::Healthy(proof) => unit.succeeded(now, Outcome::Cancelled, proof),
+        // What the step is there for is confirmed, so it ends well, although its job was cancelled.
+        Health::Healthy(proof) => {
+            let back = unit.report.previous.as_ref().is_some_and(|version| version.id == proof.version.id);
+            unit.succeeded(now, if back { Outcome::RolledBack } else { Outcome::Deployed }, proof);
+        }
         Health::RolledBack(failure, to) => {
             unit.returned(now, failure, to.clone());
             unit.report.failure = None;
-            unit.report.outcome = Outcome::Cancelled;
+            unit.report.outcome = Outcome::RolledBack;
         }
         Health::Superseded(by) => {
             unit.end(now, Outcome::Superseded, &format!("a newer deployment took over: {by}"))
