@@ -187,7 +187,9 @@ fn fifty_services_queue_for_what_aws_takes_one_of_a_second() {
     let name = |number| format!("service-{number:02}");
     let service = |number| {
         let name = name(number);
-        format!("  {name}:\n    repository: acme/{name}\n    ecs: {{ cluster: acme, service: {name}, container: app }}\n")
+        format!(
+            "  {name}:\n    repository: acme/{name}\n    ecs: {{ cluster: acme, service: {name}, container: app }}\n"
+        )
     };
     let head = CONFIG.split("  backend:").next().unwrap();
     let config = head.to_owned() + &(0..50).map(service).collect::<String>();

@@ -65,7 +65,11 @@ impl Board {
 
     /// Any figure with its target.
     pub(crate) fn line(&mut self, name: &str, figure: &str, target: &str, met: bool) {
-        if met { self.met += 1 } else { self.missed += 1 }
+        if met {
+            self.met += 1
+        } else {
+            self.missed += 1
+        }
         println!("{name:<40} {figure:<46} {target:<24} {}", if met { "met" } else { "MISSED" });
     }
 

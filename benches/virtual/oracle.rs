@@ -73,9 +73,12 @@ fn nth(mut times: Vec<f64>, count: usize) -> Option<f64> {
 
 /// The stopped tasks of the service as the API shows them now.
 pub(crate) async fn stopped_tasks(cloud: &Cloud) -> Vec<Task> {
-    let listed =
-        ask(cloud, "ListTasks", json!({"cluster": "acme", "serviceName": "backend", "desiredStatus": "STOPPED"}))
-            .await;
+    let listed = ask(
+        cloud,
+        "ListTasks",
+        json!({"cluster": "acme", "serviceName": "backend", "desiredStatus": "STOPPED"}),
+    )
+    .await;
     let arns = &listed["taskArns"];
     assert!(listed["nextToken"].is_null(), "more than a page of stopped tasks");
     if arns.as_array().is_none_or(Vec::is_empty) {
@@ -94,7 +97,10 @@ pub(crate) async fn events(cloud: &Cloud) -> Vec<(f64, String)> {
     let shown = ask(cloud, "DescribeServices", json!({"cluster": "acme", "services": ["backend"]})).await;
     let events = shown["services"][0]["events"].as_array().expect("events");
     let event = |event: &Value| {
-        (event["createdAt"].as_f64().expect("createdAt"), event["message"].as_str().unwrap_or_default().to_owned())
+        (
+            event["createdAt"].as_f64().expect("createdAt"),
+            event["message"].as_str().unwrap_or_default().to_owned(),
+        )
     };
     events.iter().rev().map(event).collect()
 }
