@@ -68,9 +68,10 @@ fn strike(case: Case) -> Struck {
         let trial = Trial { seed: case.seed, cancel: cancel.clone(), ..Trial::named(case.scenario) };
         let stage = trial.stage();
         let below = watch(&stage);
-        let (dead, cancelled) = (Arc::new(Notify::new()), Arc::new(Mutex::new(None)));
-        arm(&stage, case, dead.clone(), cancelled.clone());
-        let listen = listen(cancel, cancelled.clone());
+        let (dead, asked) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let cancelled = Arc::new(Mutex::new(None));
+        arm(&stage, case, dead.clone(), asked.clone(), cancelled.clone());
+        let listen = listen(cancel, asked);
         let report = tokio::select! {
             report = stage.run() => Some(report),
             () = dead.notified() => None,
@@ -85,7 +86,7 @@ fn strike(case: Case) -> Struck {
         tokio::time::sleep(Duration::from_secs(3600)).await;
         let all = stage.cloud.calls();
         let count = |name: &str| all.iter().filter(|call| call.operation == name && call.effective).count();
-        let cancelled = cancelled.lock().unwrap().map(|(at, _)| at);
+        let cancelled = *cancelled.lock().unwrap();
         Struck {
             outcome: report.map(|report| report.outcome),
             ended,
@@ -113,9 +114,9 @@ fn watch(stage: &Stage) -> Arc<Mutex<Vec<String>>> {
     below
 }
 
-type Cancelled = Arc<Mutex<Option<(f64, bool)>>>;
+type Cancelled = Arc<Mutex<Option<f64>>>;
 
-fn arm(stage: &Stage, case: Case, dead: Arc<Notify>, cancelled: Cancelled) {
+fn arm(stage: &Stage, case: Case, dead: Arc<Notify>, asked: Arc<Notify>, cancelled: Cancelled) {
     let mut struck = false;
     stage.cloud.on_call(Box::new(move |moment: &Moment<'_>| {
         let here = moment.index == case.call && !struck;
@@ -134,7 +135,8 @@ fn arm(stage: &Stage, case: Case, dead: Arc<Notify>, cancelled: Cancelled) {
                 "The security token included in the request is expired",
             )),
             (Blow::Interrupt, Phase::Before) => {
-                *cancelled.lock().unwrap() = Some((moment.at, false));
+                *cancelled.lock().unwrap() = Some(moment.at);
+                asked.notify_one();
                 Interrupt::Pass
             }
             _ => Interrupt::Pass,
@@ -145,17 +147,10 @@ fn arm(stage: &Stage, case: Case, dead: Arc<Notify>, cancelled: Cancelled) {
 }
 
 /// Raises the cancel as soon as the hook has asked for it (the hook may be on any thread, the wish is on this one).
-async fn listen(cancel: Cancel, cancelled: Cancelled) {
-    loop {
-        let asked = matches!(*cancelled.lock().unwrap(), Some((_, false)));
-        if asked {
-            if let Some(state) = cancelled.lock().unwrap().as_mut() {
-                state.1 = true;
-            }
-            cancel.raise(Urgency::Cancel);
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+async fn listen(cancel: Cancel, asked: Arc<Notify>) {
+    asked.notified().await;
+    cancel.raise(Urgency::Cancel);
+    std::future::pending::<()>().await;
 }
 
 /// The version that the scenario lets become healthy.

@@ -4,6 +4,7 @@
 
 mod architecture;
 mod contract;
+mod history;
 mod invariants;
 mod oidc;
 mod rehearsal;

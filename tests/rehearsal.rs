@@ -67,6 +67,8 @@ fn credentials_that_end_and_cannot_be_renewed_end_in_the_truth() {
     let ran = Trial::named("expired-credentials").run();
     assert_eq!(ran.report.outcome, Outcome::Stranded, "{:#?}", ran.lines);
     assert_eq!(ran.report.services[0].serves, None);
+    assert_eq!(ran.codes(), ["credentials-missing"]);
+    assert!(ran.report.took().as_secs() < 300, "said within minutes, not at the end of the time given");
 }
 
 #[test]
@@ -179,6 +181,24 @@ fn a_failure_reads_like_this() {
 
     service  outcome  from       to         serves now  took       how it is known
     backend  failed   backend:1  backend:2  backend:1   2 min 4 s  rolled back, confirmed: backend:1 serves
+    ");
+}
+
+/// The first sentence is what a tired person reads: it may not say more than is known.
+#[test]
+fn a_stranded_service_is_told_for_what_it_is() {
+    let first = |ran: &crate::support::Ran| {
+        roadstead::report::terminal::terminal(&ran.report).lines().next().unwrap_or_default().to_owned()
+    };
+    let never = "services: [{ cluster: acme, name: backend, completed: false }]\nfaults: [{ crash-on-start: { exit-code: 1, after: 2 } }]\n";
+    insta::assert_snapshot!([
+        first(&Trial::named("rollback-fails").run()),
+        first(&Trial::named("expired-credentials").run()),
+        first(&Trial::told(never).run()),
+    ].join("\n"), @"
+    🚨 production: backend needs a person now: the new version failed, and so did the rollback — what serves now is not known
+    🚨 production: backend needs a person now: the credentials ended while it was watched — what serves now is not known
+    🚨 production: backend needs a person now: the new version failed, and there is no earlier one to return to — what serves now is not known
     ");
 }
 

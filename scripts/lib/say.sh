@@ -37,3 +37,18 @@ need_packages() {
   quietly apt-get update || die "apt-get update failed"
   quietly apt-get install -y --no-install-recommends "${missing[@]}" || die "could not install ${missing[*]}"
 }
+
+# The toolchain file names an exact version. A machine that has it under another name, such as stable, uses that.
+use_installed_rust() {
+  local wanted name
+  cd "$ROOT"
+  cargo --version >/dev/null 2>&1 && return 0
+  wanted=$(sed -n 's/^channel = "\(.*\)"$/\1/p' rust-toolchain.toml)
+  for name in $(cd / && rustup toolchain list 2>/dev/null | cut -d' ' -f1); do
+    if (cd / && rustup run "$name" rustc --version) | grep -q "^rustc $wanted "; then
+      export RUSTUP_TOOLCHAIN=$name
+      return 0
+    fi
+  done
+  die "Rust $wanted is needed (rustup toolchain install $wanted)"
+}

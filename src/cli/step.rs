@@ -138,8 +138,9 @@ impl Step {
     }
 
     fn refuse(self, problems: Vec<Problem>) -> u8 {
-        let mut report = RunReport::new(Outcome::Invalid, "deploy", self.outside.clock.now());
-        report.problems = problems;
+        let now = self.outside.clock.now();
+        let report = run::blank_report(Outcome::Invalid, "deploy", now, &self.context);
+        let report = RunReport { problems, rehearsal: self.outside.rehearsal, ..report };
         finish::finish(&self.teller, &self.files, &report)
     }
 }

@@ -27,11 +27,19 @@ pub struct Trust {
     pub roles: Vec<String>,
     /// The roles' MaxSessionDuration, seconds.
     pub max_session_duration: u32,
+    /// How long the sessions of those live who ask for no duration, seconds; AWS's hour unless a test is in a hurry.
+    pub session_duration: u32,
 }
 
 impl Default for Trust {
     fn default() -> Self {
-        Self { provider: true, subjects: Vec::new(), roles: Vec::new(), max_session_duration: 3600 }
+        Self {
+            provider: true,
+            subjects: Vec::new(),
+            roles: Vec::new(),
+            max_session_duration: 3600,
+            session_duration: 3600,
+        }
     }
 }
 
@@ -108,7 +116,8 @@ fn session_name(name: &str) -> Result<&str, Refusal> {
 }
 
 fn duration(trust: &Trust, input: &Value) -> Result<f64, Refusal> {
-    let seconds = input.get("DurationSeconds").and_then(Value::as_i64).unwrap_or(3600);
+    let usual = i64::from(trust.session_duration);
+    let seconds = input.get("DurationSeconds").and_then(Value::as_i64).unwrap_or(usual);
     if seconds < 900 {
         let words = "Member must have value greater than or equal to 900";
         return Err(constraint(&seconds.to_string(), "durationSeconds", words));

@@ -2,7 +2,7 @@
 
 use super::values::{RunReport, ServiceReport};
 use super::words::{Dress, and, count, span};
-use crate::problem::Severity;
+use crate::problem::{Code, Severity};
 use crate::release::Outcome;
 
 /// The sentence, with its sign in front.
@@ -84,10 +84,21 @@ fn happened(service: &ServiceReport, outcome: Outcome, operation: &str) -> &'sta
         Outcome::Failed if operation == "rollback" => "could not be rolled back and was returned",
         Outcome::Failed if service.serves.is_none() => "failed",
         Outcome::Failed => "failed and was rolled back",
-        Outcome::Stranded => "needs a person now: the new version failed, and so did the rollback",
+        Outcome::Stranded => stranded(service),
         Outcome::Superseded => "was overtaken by a newer deployment, which was left alone",
         Outcome::Inconclusive => "could not be judged: too little data",
         Outcome::Cancelled => "was cancelled",
+    }
+}
+
+fn stranded(service: &ServiceReport) -> &'static str {
+    let code = service.failure.as_ref().map(|failure| failure.problem.code);
+    if matches!(code, Some(Code::CredentialsMissing | Code::RoleRefused)) {
+        "needs a person now: the credentials ended while it was watched"
+    } else if service.problems.iter().any(|problem| problem.code == Code::RollbackTargetMissing) {
+        "needs a person now: the new version failed, and there is no earlier one to return to"
+    } else {
+        "needs a person now: the new version failed, and so did the rollback"
     }
 }
 

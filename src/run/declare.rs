@@ -1,10 +1,12 @@
 //! What the deploy file says about this run, and everything that is wrong with it, before any call is made.
 
+use std::path::{Component, Path};
+
 use crate::action::{ConfigSource, Services};
 use crate::config::{self, Choice, Document, Environment, Placeholders, Service};
 use crate::image::Build;
 use crate::problem::{Code, Problem};
-use crate::release::Outcome;
+use crate::release::{Definition, Outcome};
 use crate::report::RunReport;
 use crate::sys::disk;
 use crate::targets;
@@ -19,6 +21,17 @@ pub(super) struct Declared {
     pub(super) services: Vec<Service>,
     /// How each service is built; `None` where it is not.
     pub(super) builds: Vec<Option<Build>>,
+    /// The definition file of each service; `None` where it names none.
+    pub(super) definitions: Vec<Option<Definition>>,
+    /// Everything that is wrong or dubious; with an error among it nothing may be changed.
+    pub(super) problems: Vec<Problem>,
+}
+
+impl Declared {
+    /// Whether the run cannot go on.
+    pub(super) fn is_wrong(&self) -> bool {
+        self.problems.iter().any(Problem::is_error)
+    }
 }
 
 /// Why a run ends before it starts.
@@ -49,10 +62,12 @@ impl Stop {
 
 /// As [`declared`], for an environment that the main step chose already.
 pub(super) fn declared_for(job: &Job, environment: &str) -> Result<Declared, Vec<Problem>> {
-    declared_in(job, Some(environment)).map_err(|stop| match stop {
-        Stop::Wrong(_, problems) => problems,
-        Stop::Skip(reason) => vec![Problem::error(Code::ConfigInvalid, reason)],
-    })
+    match declared_in(job, Some(environment)) {
+        Ok(declared) if declared.is_wrong() => Err(declared.problems),
+        Ok(declared) => Ok(declared),
+        Err(Stop::Wrong(_, problems)) => Err(problems),
+        Err(Stop::Skip(reason)) => Err(vec![Problem::error(Code::ConfigInvalid, reason)]),
+    }
 }
 
 /// The deploy file, the environment and its services; no call is made.
@@ -86,11 +101,9 @@ fn declared_in(job: &Job, environment: Option<&str>) -> Result<Declared, Stop> {
     problems.extend(targets::problems(&file, &services));
     let (builds, more) = builds(&file, &services);
     problems.extend(more);
-    if problems.is_empty() {
-        Ok(Declared { document, name, environment, services, builds })
-    } else {
-        Err(Stop::Wrong(Some(name), problems))
-    }
+    let (definitions, more) = definitions(job, &file, &services);
+    problems.extend(more);
+    Ok(Declared { document, name, environment, services, builds, definitions, problems })
 }
 
 fn wanted(job: &Job) -> Vec<String> {
@@ -98,6 +111,20 @@ fn wanted(job: &Job) -> Vec<String> {
         Services::Named(names) => names.clone(),
         Services::All | Services::Changed => Vec::new(),
     }
+}
+
+/// The definition file of each service, and what is wrong with it.
+fn definitions(job: &Job, file: &str, services: &[Service]) -> (Vec<Option<Definition>>, Vec<Problem>) {
+    let (mut definitions, mut problems) = (Vec::new(), Vec::new());
+    for service in services {
+        let definition = definition(&job.workspace, service).unwrap_or_else(|problem| {
+            problems.push(problem.of(&service.name));
+            None
+        });
+        problems.extend(targets::lint(file, service, definition.as_ref()));
+        definitions.push(definition);
+    }
+    (definitions, problems)
 }
 
 /// How each service is built (`None`: it is not), and what is wrong with that.
@@ -169,4 +196,21 @@ fn placeholders(job: &Job, environment: &str) -> Placeholders {
         known.insert("short-sha", sha.chars().take(7).collect());
     }
     known
+}
+
+/// The definition file that a target's block names, read from the workspace and from nowhere else.
+fn definition(workspace: &Path, service: &Service) -> Result<Option<Definition>, Problem> {
+    let Some(node) = service.settings.get("task-definition") else { return Ok(None) };
+    let serde_json::Value::String(path) = node.to_value() else { return Ok(None) };
+    let outside =
+        Path::new(&path).components().any(|part| matches!(part, Component::ParentDir | Component::RootDir));
+    let problem = |why: String| {
+        Problem::error(Code::FileUnreadable, format!("The task definition `{path}` cannot be read."))
+            .cause(why)
+    };
+    if outside {
+        return Err(problem("the path leaves the workspace".into()));
+    }
+    let text = disk::read_text(&workspace.join(&path)).map_err(|error| problem(format!("{error:#}")))?;
+    Ok(Some(Definition { path: path.clone(), text }))
 }

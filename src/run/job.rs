@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::action::files::RunnerFiles;
 use crate::action::{Context, Inputs};
 use crate::aws;
@@ -45,14 +47,9 @@ pub struct Job {
 impl Job {
     /// A report of this run with nothing known yet.
     pub(super) fn blank_report(&self) -> RunReport {
-        let mut report =
-            RunReport::new(Outcome::Skipped, self.inputs.operation.word(), self.doors.clock.now());
-        report.run_url = self.context.run_url();
-        report.commit = self.context.commit().map(str::to_owned);
-        report.server_url = self.context.server_url.clone();
-        report.repository = self.context.repository.clone();
-        report.rehearsal = self.rehearsal;
-        report
+        let now = self.doors.clock.now();
+        let report = blank_report(Outcome::Skipped, self.inputs.operation.word(), now, &self.context);
+        RunReport { rehearsal: self.rehearsal, ..report }
     }
 
     /// The report with its end time.
@@ -70,4 +67,14 @@ impl Job {
     pub(super) fn time_left(&self) -> bool {
         self.doors.clock.elapsed() + self.reserve() < self.inputs.timeout
     }
+}
+
+/// A report of which only is known where it happens.
+pub fn blank_report(outcome: Outcome, operation: &str, now: Timestamp, context: &Context) -> RunReport {
+    let mut report = RunReport::new(outcome, operation, now);
+    report.run_url = context.run_url();
+    report.commit = context.commit().map(str::to_owned);
+    report.server_url = context.server_url.clone();
+    report.repository = context.repository.clone();
+    report
 }

@@ -19,7 +19,7 @@ use crate::problem::{Code, Problem};
 use crate::release::Outcome;
 use crate::report::RunReport;
 
-pub use job::Job;
+pub use job::{Job, blank_report};
 pub use post::{post, unfinished};
 pub use teller::{Teller, Tone};
 pub use unit::Unit;

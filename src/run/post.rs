@@ -71,23 +71,28 @@ async fn confirm(job: &Job, unit: &mut Unit, target: Rc<dyn Target>, moved: &Mov
         }
         None => unit.seen.health.clone(),
     };
-    let wanted_back = job.inputs.on_cancel == OnCancel::Rollback;
-    let watched = match (&health, back(unit, moved)) {
-        (
-            Health::Progressing(_) | Health::Failing(_) | Health::Stopped(_) | Health::Unknown(_),
-            Some(split),
-        ) if wanted_back => {
-            job.teller
-                .line(Some(unit.name()), &format!("making sure that {} comes back", split.version.label));
+    let watched = match back(unit, moved).filter(|_| takes_back(&health, job.inputs.on_cancel)) {
+        Some(split) => {
+            let words = format!("making sure that {} comes back", split.version.label);
+            job.teller.line(Some(unit.name()), &words);
             target.route(&split).await.ok().or(rollout)
         }
-        _ => rollout,
+        None => rollout,
     };
     let health = match watched {
         Some(watched) => settle(target.as_ref(), &watched, health).await,
         None => health,
     };
     conclude(job, unit, &health);
+}
+
+/// Whether the way back still has to be taken: not where the new version is proven, nor where it is under way.
+fn takes_back(health: &Health, on_cancel: OnCancel) -> bool {
+    let open = matches!(
+        health,
+        Health::Progressing(_) | Health::Failing(_) | Health::Stopped(_) | Health::Unknown(_)
+    );
+    open && on_cancel == OnCancel::Rollback
 }
 
 fn in_flight(seen: &Observed, moved: &Moved) -> Option<Rollout> {
@@ -122,12 +127,17 @@ async fn settle(target: &dyn Target, rollout: &Rollout, mut health: Health) -> H
 
 fn conclude(job: &Job, unit: &mut Unit, health: &Health) {
     let now = job.doors.clock.now();
+    unit.report.took = job.doors.clock.elapsed();
     match health {
-        Health::Healthy(proof) => unit.succeeded(now, Outcome::Cancelled, proof),
+        // What the step is there for is confirmed, so it ends well, although its job was cancelled.
+        Health::Healthy(proof) => {
+            let back = unit.report.previous.as_ref().is_some_and(|version| version.id == proof.version.id);
+            unit.succeeded(now, if back { Outcome::RolledBack } else { Outcome::Deployed }, proof);
+        }
         Health::RolledBack(failure, to) => {
             unit.returned(now, failure, to.clone());
             unit.report.failure = None;
-            unit.report.outcome = Outcome::Cancelled;
+            unit.report.outcome = Outcome::RolledBack;
         }
         Health::Superseded(by) => {
             unit.end(now, Outcome::Superseded, &format!("a newer deployment took over: {by}"))

@@ -1,6 +1,5 @@
 //! Reading: session, targets, and what runs now. Every error at once, before any change.
 
-use std::path::Path;
 use std::rc::Rc;
 
 use aws_config::SdkConfig;
@@ -8,9 +7,8 @@ use aws_config::SdkConfig;
 use crate::aws;
 use crate::config::{Environment, Service};
 use crate::image::Registry;
-use crate::problem::{Code, Problem};
+use crate::problem::Problem;
 use crate::release::{Definition, Release};
-use crate::sys::disk;
 use crate::targets::{self, Target};
 
 use super::declare::{Declared, Stop, declared};
@@ -32,19 +30,20 @@ pub(super) struct Prepared {
 pub(super) async fn prepare(job: &Job) -> Result<Prepared, Stop> {
     let declared = declared(job)?;
     let wrong = |problems: Vec<Problem>| Stop::Wrong(Some(declared.name.clone()), problems);
-    let (session, mut problems) = session(job, &declared.environment).await.map_err(|p| wrong(vec![p]))?;
+    let mut problems = declared.problems.clone();
+    let session = match session(job, &declared.environment).await {
+        Ok((session, more)) => {
+            problems.extend(more);
+            session
+        }
+        Err(problem) => return Err(wrong(problems.into_iter().chain([problem]).collect())),
+    };
+    if declared.is_wrong() {
+        return Err(wrong(problems));
+    }
     let place = place(&session, &declared);
     let targets = targets::all(&place, &declared.document.file, &declared.services).map_err(wrong)?;
-    let releases = releases(job, &declared).map_err(wrong)?;
-    let linted: Vec<Problem> = targets
-        .iter()
-        .zip(&releases)
-        .flat_map(|(target, release)| named(target.lint(release), release))
-        .collect();
-    if linted.iter().any(Problem::is_error) {
-        return Err(wrong(linted));
-    }
-    problems.extend(linted);
+    let releases = releases(job, &declared);
     let units = observe(&declared, targets, releases).await.map_err(wrong)?;
     let (units, registry) = build::images(job, &session, &declared.builds, units).await.map_err(wrong)?;
     let units = check(job, units).await.map_err(wrong)?;
@@ -75,39 +74,15 @@ pub(super) async fn session(
     aws::open(&job.doors, &wanted).await
 }
 
-fn releases(job: &Job, declared: &Declared) -> Result<Vec<Release>, Vec<Problem>> {
-    let (mut releases, mut problems) = (Vec::new(), Vec::new());
-    for service in &declared.services {
-        match definition(&job.workspace, service) {
-            Ok(definition) => releases.push(Release {
-                service: service.name.clone(),
-                environment: declared.name.clone(),
-                image: None,
-                definition,
-                commit: job.context.commit().map(str::to_owned),
-            }),
-            Err(problem) => problems.push(problem.of(&service.name)),
-        }
-    }
-    if problems.is_empty() { Ok(releases) } else { Err(problems) }
-}
-
-/// The definition file that a target's block names, read from the workspace and from nowhere else.
-fn definition(workspace: &Path, service: &Service) -> Result<Option<Definition>, Problem> {
-    let Some(node) = service.settings.get("task-definition") else { return Ok(None) };
-    let serde_json::Value::String(path) = node.to_value() else { return Ok(None) };
-    let outside = Path::new(&path)
-        .components()
-        .any(|part| matches!(part, std::path::Component::ParentDir | std::path::Component::RootDir));
-    let problem = |why: String| {
-        Problem::error(Code::FileUnreadable, format!("The task definition `{path}` cannot be read."))
-            .cause(why)
+fn releases(job: &Job, declared: &Declared) -> Vec<Release> {
+    let release = |(service, definition): (&Service, &Option<Definition>)| Release {
+        service: service.name.clone(),
+        environment: declared.name.clone(),
+        image: None,
+        definition: definition.clone(),
+        commit: job.context.commit().map(str::to_owned),
     };
-    if outside {
-        return Err(problem("the path leaves the workspace".into()));
-    }
-    let text = disk::read_text(&workspace.join(&path)).map_err(|error| problem(format!("{error:#}")))?;
-    Ok(Some(Definition { path: path.clone(), text }))
+    declared.services.iter().zip(&declared.definitions).map(release).collect()
 }
 
 async fn observe(

@@ -112,6 +112,18 @@ pub(super) fn strand(job: &Job, unit: &mut Unit, failure: Failure) {
     unit.stranded(job.doors.clock.now(), &failure, &sentence);
 }
 
+/// Ends a service that can neither be read nor taken back any more.
+pub(super) fn blind(job: &Job, unit: &mut Unit, problem: Problem) {
+    let words = "the credentials of this run ended: the rollout goes on by itself and nobody watches it";
+    job.teller.tell(Some(unit.name()), Tone::Bad, words);
+    let sentence = "The credentials of this run ended while it watched, and could not be renewed.";
+    let help = "Look at the service now. Give `role-to-assume`: its credentials are renewed for as long as a run waits.";
+    let cause = problem.cause.clone().unwrap_or(problem.sentence);
+    let problem = Problem::error(problem.code, sentence).cause(cause).help(help).of(unit.name());
+    let failure = Failure { problem, exit_code: None, logs: Vec::new(), permanent: true };
+    unit.stranded(job.doors.clock.now(), &failure, words);
+}
+
 /// Ends a cancelled run: every rollout under way is taken back, or left to itself where that was wished.
 pub(super) async fn cancelled(job: &Job, environment: &str, units: &mut [Unit]) {
     let leave = job.inputs.on_cancel == OnCancel::Leave;

@@ -40,6 +40,8 @@ pub struct Unit {
     pub(super) since: Duration,
     /// What will be built and from what, in a plan that does not build.
     pub(super) would_build: Option<String>,
+    /// Since when its rollout cannot be read for want of credentials, on the run's clock.
+    pub(super) blind_since: Option<Duration>,
     /// The last words of progress that were told, so that they are told once.
     pub(super) told: String,
     pub(super) report: ServiceReport,
@@ -65,6 +67,7 @@ impl Unit {
             built: false,
             since: Duration::ZERO,
             would_build: None,
+            blind_since: None,
             told: String::new(),
             report,
         }

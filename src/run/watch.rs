@@ -17,6 +17,9 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// The longest pause after reads that failed.
 const LONGEST: Duration = Duration::from_secs(10);
 
+/// How long credentials may be refused while they are perhaps being renewed.
+const BLIND: Duration = Duration::from_secs(60);
+
 /// Looks at all rollouts until every one has ended, or the run is cancelled: then what has not ended is closed, also
 /// what was never begun.
 pub(super) async fn until_done(job: &Job, environment: &str, units: &mut [Unit]) {
@@ -56,7 +59,11 @@ async fn look(units: &[Unit]) -> Vec<(usize, Result<Health, Problem>)> {
 async fn step(job: &Job, unit: &mut Unit, look: Result<Health, Problem>) {
     let Phase::Moving(rollout, watching) = unit.phase.clone() else { return };
     let health = match look {
-        Ok(health) => health,
+        Ok(health) => {
+            unit.blind_since = None;
+            health
+        }
+        Err(problem) if blind(job, unit, &problem) => return undo::blind(job, unit, problem),
         Err(problem) => {
             tell_once(job, unit, &format!("could not be read, looking again: {problem}"));
             Health::Unknown(problem.to_string())
@@ -70,6 +77,16 @@ async fn step(job: &Job, unit: &mut Unit, look: Result<Health, Problem>) {
         Watching::Back(_) => job.doors.clock.elapsed() < unit.since + job.reserve(),
     };
     act(job, unit, &rollout, judge(&watching, &health, time_left)).await;
+}
+
+/// Whether credentials have been refused for so long that renewing them surely is over: nothing can be read and
+/// nothing be taken back any more, so waiting would only delay the truth.
+fn blind(job: &Job, unit: &mut Unit, problem: &Problem) -> bool {
+    if !matches!(problem.code, Code::CredentialsMissing | Code::RoleRefused) {
+        return false;
+    }
+    let now = job.doors.clock.elapsed();
+    now >= *unit.blind_since.get_or_insert(now) + BLIND
 }
 
 async fn act(job: &Job, unit: &mut Unit, rollout: &Rollout, verdict: Verdict) {

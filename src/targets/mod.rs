@@ -7,7 +7,7 @@ use aws_config::SdkConfig;
 
 use crate::config::{self, Service};
 use crate::problem::Problem;
-use crate::release::{Changes, Health, Observed, Release, Rollout, Split, Traffic, Version};
+use crate::release::{Changes, Definition, Health, Observed, Release, Rollout, Split, Traffic, Version};
 
 pub mod ecs;
 
@@ -29,6 +29,13 @@ pub struct Place<'s> {
 pub fn problems(file: &str, services: &[Service]) -> Vec<Problem> {
     let blocks = services.iter().map(|service| settings(file, service).err().unwrap_or_default());
     blocks.flatten().collect()
+}
+
+/// What can be found in a service's block and in the file that it names without any call, on the lines of that file.
+pub fn lint(file: &str, service: &Service, definition: Option<&Definition>) -> Vec<Problem> {
+    let found =
+        settings(file, service).map(|settings| ecs::findings(&settings, definition)).unwrap_or_default();
+    found.into_iter().map(|problem| problem.of(&service.name)).collect()
 }
 
 /// The target of each service, in their order. Errors as of [`problems`].
@@ -62,9 +69,6 @@ pub trait Target {
 
     /// What `release` would change, field by field; empty means unchanged. Pure.
     fn changes(&self, release: &Release, seen: &Observed) -> Result<Changes, Vec<Problem>>;
-
-    /// Problems that need no call to be found, with their places in the user's files. Pure.
-    fn lint(&self, release: &Release) -> Vec<Problem>;
 
     /// Everything that can be known to go wrong before the first change; reads only.
     async fn check(&self, release: &Release, seen: &Observed) -> Vec<Problem>;

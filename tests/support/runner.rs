@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::fs;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::time::Duration;
 
 use roadstead::cli::rehearse;
 use roadstead::cli::step::{self, Outside};
@@ -23,7 +24,7 @@ pub(crate) const TOKEN: &str = "ghs_0123456789abcdefghijklmnopqrstuvwxyz";
 pub(crate) const BEARER: &str = "request-token-of-this-job";
 pub(crate) const SHA: &str = "0123456789abcdef0123456789abcdef01234567";
 
-const CONFIG: &str = "environments:
+pub(crate) const CONFIG: &str = "environments:
   staging: { branches: [develop], aws: { region: eu-west-1, role: \"arn:aws:iam::111111111111:role/deploy\" } }
   production: { branches: [main], aws: { region: eu-west-1, role: \"arn:aws:iam::111111111111:role/deploy\" } }
 services:
@@ -40,6 +41,7 @@ pub(crate) struct Step {
     pub(crate) summary: String,
     pub(crate) state: Option<String>,
     pub(crate) calls: Vec<Record>,
+    pub(crate) took: Duration,
 }
 
 impl Step {
@@ -54,6 +56,23 @@ impl Step {
             .iter()
             .filter(|(key, value)| !value.is_empty() && !["plan", "services"].contains(&key.as_str()));
         short.map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The summary without what chance and the cloud's own events put into it.
+    pub(crate) fn steady(&self) -> String {
+        let lines = self.summary.lines().filter(|line| !line.contains(" | (service "));
+        lines.map(steady).collect::<Vec<_>>().join("\n").trim_end().to_owned()
+    }
+
+    /// The same up to its first folded part: what somebody sees without a click.
+    pub(crate) fn top(&self) -> String {
+        let steady = self.steady();
+        steady.split("\n<details>").next().unwrap_or_default().trim_end().to_owned()
+    }
+
+    /// The annotations, a line each.
+    pub(crate) fn annotated(&self) -> String {
+        steady(&self.annotations().join("\n"))
     }
 
     /// The workflow commands of the log.
@@ -74,13 +93,6 @@ impl Step {
     pub(crate) fn changes(&self) -> usize {
         self.calls.iter().filter(|call| call.mutating && call.effective).count()
     }
-
-    /// Everything that left the process.
-    pub(crate) fn everything(&self) -> String {
-        let outputs: String = self.outputs.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
-        let state = self.state.as_deref().unwrap_or_default();
-        format!("{}\n{outputs}\n{}\n{state}", self.lines.join("\n"), self.summary)
-    }
 }
 
 /// A runner with a job.
@@ -89,8 +101,8 @@ pub(crate) struct Runner {
     folder: tempfile::TempDir,
     pub(crate) variables: Variables,
     pub(crate) commits: fn() -> Option<Rc<dyn Commits>>,
-    /// Seconds after which the job is cancelled.
-    pub(crate) cancel_after: Option<u64>,
+    /// After how long the job is cancelled.
+    pub(crate) cancel_after: Option<Duration>,
 }
 
 impl Runner {
@@ -190,16 +202,16 @@ impl Runner {
 
     pub(crate) async fn main_on(&self, cloud: &Cloud, clock: Clock) -> Step {
         let cancel = Cancel::default();
-        if let Some(seconds) = self.cancel_after {
+        if let Some(after) = self.cancel_after {
             let cancel = cancel.clone();
             tokio::task::spawn_local(async move {
-                tokio::time::sleep(std::time::Duration::from_secs(seconds)).await;
+                tokio::time::sleep(after).await;
                 cancel.raise(Urgency::Cancel);
             });
         }
         let lines = Rc::new(RefCell::new(Vec::new()));
         let code = step::main(self.outside(cloud, clock, cancel, Vec::new()), keep(&lines)).await;
-        self.left(code, lines.take(), cloud)
+        self.left(code, lines.take(), cloud, clock)
     }
 
     pub(crate) async fn post_on(&self, cloud: &Cloud, clock: Clock) -> Step {
@@ -210,7 +222,7 @@ impl Runner {
         }
         let lines = Rc::new(RefCell::new(Vec::new()));
         let code = step::post(self.outside(cloud, clock, Cancel::default(), state), keep(&lines)).await;
-        self.left(code, lines.take(), cloud)
+        self.left(code, lines.take(), cloud, clock)
     }
 
     fn outside(&self, cloud: &Cloud, clock: Clock, cancel: Cancel, state: Vec<(String, String)>) -> Outside {
@@ -228,7 +240,7 @@ impl Runner {
         }
     }
 
-    fn left(&self, code: u8, lines: Vec<String>, cloud: &Cloud) -> Step {
+    fn left(&self, code: u8, lines: Vec<String>, cloud: &Cloud, clock: Clock) -> Step {
         let read = |name: &str| fs::read_to_string(self.path(name)).ok();
         Step {
             code,
@@ -237,6 +249,7 @@ impl Runner {
             summary: read("summary").unwrap_or_default(),
             state: read("state"),
             calls: cloud.calls(),
+            took: clock.elapsed(),
         }
     }
 
@@ -250,6 +263,37 @@ impl Runner {
         }
         pairs
     }
+}
+
+/// `text` with every time of day as `hh:mm:ss` or `hh:mm`, every span of time as `… s`, and made-up identifiers as `…`.
+fn steady(text: &str) -> String {
+    let digits = |text: &str| text.chars().take_while(char::is_ascii_digit).count();
+    let two = |part: &str| part.len() == 2 && digits(part) == 2;
+    let is_clock = |text: Option<&str>| text.is_some_and(|text| text.split(':').all(two));
+    let (mut out, mut rest) = (String::new(), text);
+    while let Some(first) = rest.chars().next() {
+        let number = digits(rest);
+        let ends = |after: &str| !after.starts_with(char::is_alphabetic);
+        let unit =
+            [" min", " s"].into_iter().find(|unit| rest[number..].strip_prefix(unit).is_some_and(ends));
+        let (words, length) = if is_clock(rest.get(..8)) {
+            ("hh:mm:ss", 8)
+        } else if is_clock(rest.get(..5)) {
+            ("hh:mm", 5)
+        } else if let (true, Some(unit)) = (number > 0, unit) {
+            let again = out.ends_with("… s ");
+            out.truncate(out.len() - usize::from(again));
+            (if again { "" } else { "… s" }, number + unit.len())
+        } else if number > 12 {
+            ("…", number)
+        } else {
+            let length = number.max(first.len_utf8());
+            (&rest[..length], length)
+        };
+        out.push_str(words);
+        rest = &rest[length..];
+    }
+    out
 }
 
 fn keep(lines: &Rc<RefCell<Vec<String>>>) -> impl FnMut(&str) + 'static {

@@ -12,7 +12,9 @@ use tokio::time::Instant;
 
 use super::Target;
 use crate::problem::{Code, Problem};
-use crate::release::{Changes, Failure, Health, Observed, Release, Rollout, Split, Traffic, Version};
+use crate::release::{
+    Changes, Definition, Failure, Health, Observed, Release, Rollout, Split, Traffic, Version,
+};
 
 pub mod act;
 pub mod blob;
@@ -122,6 +124,15 @@ impl Ecs {
     }
 }
 
+/// What can be found without a call in the block of a service and in its task definition.
+pub fn findings(settings: &Settings, definition: Option<&Definition>) -> Vec<Problem> {
+    let declared = settings.environment.iter();
+    let plain = declared.filter(|(name, value)| lint_container::looks_secret(name, value));
+    let mut found: Vec<Problem> = plain.map(|(name, _)| lint_container::in_plain_text(name)).collect();
+    found.extend(definition.map(|file| lint::file(file, settings.container.as_deref())).unwrap_or_default());
+    found
+}
+
 /// The console page of a service.
 pub fn url(region: &str, settings: &Settings) -> String {
     let host = if region.starts_with("cn-") { "console.amazonaws.cn" } else { "console.aws.amazon.com" };
@@ -155,16 +166,6 @@ impl Target for Ecs {
         let wanted = self.wanted(release, &seen.definition)?;
         let container = definition::container_name(&wanted, self.settings().container.as_deref());
         Ok(changes::changes(&seen.definition, &wanted, &container.unwrap_or_default()))
-    }
-
-    fn lint(&self, release: &Release) -> Vec<Problem> {
-        let declared = self.settings().environment.iter();
-        let plain = declared.filter(|(name, value)| lint_container::looks_secret(name, value));
-        let mut found: Vec<Problem> = plain.map(|(name, _)| lint_container::in_plain_text(name)).collect();
-        if let Some(file) = &release.definition {
-            found.extend(lint::file(file, self.settings().container.as_deref()));
-        }
-        found.into_iter().map(|problem| problem.of(&release.service)).collect()
     }
 
     async fn check(&self, release: &Release, seen: &Observed) -> Vec<Problem> {

@@ -100,7 +100,10 @@ async fn a_secret_in_the_deploy_file_is_warned_about() {
     let target = Ecs::new(settings, Declared::default(), Vec::new(), &Shared::new(&config(&rig.cloud)));
     let file = Definition { path: "td.json".into(), text: "{\"family\": \"web\"}".into() };
     let release = Release { definition: Some(file), ..rig.release("v2") };
-    let found: Vec<_> = target.lint(&release).into_iter().map(|p| (p.code, p.at.is_some())).collect();
+    let found: Vec<_> = crate::targets::ecs::findings(target.settings(), release.definition.as_ref())
+        .into_iter()
+        .map(|p| (p.code, p.at.is_some()))
+        .collect();
     assert_eq!(
         found,
         [
