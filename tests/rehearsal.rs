@@ -213,7 +213,8 @@ fn fifty_services_queue_for_what_aws_takes_one_of_a_second() {
     };
     let head = CONFIG.split("  backend:").next().unwrap();
     let config = head.to_owned() + &(0..50).map(service).collect::<String>();
-    let ran = Trial { config, ..Trial::named("happy") }.run();
+    // With this seed two tasks of one service once got the same address, and a target was missing for ever.
+    let ran = Trial { config, seed: 16, ..Trial::named("happy") }.run();
     assert_eq!(ran.report.outcome, Outcome::Deployed, "{:#?}", ran.report.all_problems());
     assert_eq!(ran.changes().len(), 100, "each is registered once and moved once");
 }

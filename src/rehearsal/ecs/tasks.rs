@@ -53,7 +53,7 @@ pub(super) fn launch(world: &mut World, deployment: usize, now: f64) -> usize {
 /// A task in PROVISIONING, entered in all lists.
 pub(super) fn create(world: &mut World, deployment: usize, fate: Fate, now: f64) -> usize {
     let id = world.chance.hex(32);
-    let ip = format!("10.0.{}.{}", world.chance.below(250), world.chance.below(250) + 4);
+    let ip = free_address(world);
     let attachment = world.chance.uuid();
     let index = world.ecs.tasks.len();
     let service = world.ecs.deployments[deployment].service;
@@ -389,4 +389,18 @@ fn plan(world: &mut World, task: usize, step: Step, wait: Span, now: f64) {
 
 fn exactly(seconds: f64) -> Span {
     Span { least: seconds, most: seconds }
+}
+
+/// An address of the network that no task has: with two tasks at one address a target group would hold one of them.
+fn free_address(world: &mut World) -> String {
+    let mut draw = || format!("10.0.{}.{}", world.chance.below(250), world.chance.below(250) + 4);
+    let taken = |ip: &str| world.ecs.tasks.iter().any(|task| task.ip == ip);
+    let mut ip = draw();
+    for _ in 0..100 {
+        if !taken(&ip) {
+            break;
+        }
+        ip = draw();
+    }
+    ip
 }
