@@ -31,7 +31,11 @@ fn a_role_is_assumed_once_with_a_fresh_token() {
     assert_eq!(assume.input["RoleSessionName"], "roadstead-acme-shop-7");
     let order: Vec<&str> = step.calls.iter().take(3).map(|call| call.operation.as_str()).collect();
     assert_eq!(order[..2], ["GetIdToken", "AssumeRoleWithWebIdentity"], "before any other call");
-    assert_eq!(masked(&step).len(), 5, "two tokens of the job, the OIDC token, secret key and session token");
+    assert_eq!(
+        masked(&step).len(),
+        7,
+        "two tokens of the job, the OIDC token, secret key, session token, and the registry password in both forms"
+    );
     let last = step.lines.iter().rposition(|line| line.starts_with("::add-mask::")).unwrap();
     assert!(step.lines[..last].iter().all(|line| line.starts_with("::add-mask::")), "masked before any line");
     sealed(&step);
@@ -63,7 +67,7 @@ fn credentials_are_renewed_ten_minutes_before_they_end() {
         times.len() > 2 && times.windows(2).all(|pair| (298.0..310.0).contains(&(pair[1] - pair[0]))),
         "{times:?}"
     );
-    assert_eq!(masked(&step).len(), 2 + 3 * times.len(), "every new set of secrets is masked too");
+    assert_eq!(masked(&step).len(), 4 + 3 * times.len(), "every new set of secrets is masked too");
     sealed(&step);
 }
 

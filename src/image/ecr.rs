@@ -19,12 +19,13 @@ use crate::release::{Digest, ImageRef};
 
 /// The registry of an environment, and its host as it stands in image references. Where ECR's endpoint is a
 /// registry on this machine, that one is asked itself what it has; the login stays ECR's. Without `web` (in a
-/// rehearsal) everything is asked of ECR's API.
+/// rehearsal) everything is asked of ECR's API. `mask` gets every password before its first use.
 pub async fn registry(
     config: &aws_config::SdkConfig,
     web: Option<Web>,
+    mask: Rc<dyn Fn(&str)>,
 ) -> Result<(Rc<dyn Registry>, String), Problem> {
-    let ecr = Rc::new(Ecr::new(config, web.clone()));
+    let ecr = Rc::new(Ecr { mask: Some(mask), ..Ecr::new(config, web.clone()) });
     let host = ecr.login().await?.server;
     match web {
         Some(web) if is_loopback(&host) => Ok((Rc::new(Distribution::new(ecr, web)), host)),
@@ -36,13 +37,14 @@ pub async fn registry(
 pub struct Ecr {
     client: Client,
     web: Option<Web>,
+    mask: Option<Rc<dyn Fn(&str)>>,
 }
 
 impl Ecr {
     /// With `web`, the platform of an image without an index is looked up in its configuration, which ECR keeps
     /// behind an address of its own; without, it stays unknown.
     pub fn new(config: &aws_config::SdkConfig, web: Option<Web>) -> Self {
-        Self { client: Client::new(config), web }
+        Self { client: Client::new(config), web, mask: None }
     }
 
     async fn image(&self, image: &ImageRef) -> Result<Option<Image>, Problem> {
@@ -84,9 +86,13 @@ impl Registry for Ecr {
         let answer = self.client.get_authorization_token().send().await;
         let answer = answer.map_err(|error| refused(&error))?;
         let data = answer.authorization_data().first();
-        data.and_then(read_token).ok_or_else(|| {
+        let login = data.and_then(read_token).ok_or_else(|| {
             Problem::error(Code::RegistryLoginFailed, "ECR answered with a login that cannot be read.")
-        })
+        })?;
+        if let Some(mask) = &self.mask {
+            login.secrets().iter().for_each(|secret| mask(secret));
+        }
+        Ok(login)
     }
 
     async fn find(&self, image: &ImageRef) -> Result<Option<Found>, Problem> {

@@ -101,7 +101,7 @@ async fn a_registry_on_this_machine_is_asked_itself() {
         (200, json!({"authorizationData": [data]}))
     };
     let (config, wire) = Wire::config(vec![endpoint("http://127.0.0.1:1"), endpoint("http://127.0.0.1:1")]);
-    let (registry, host) = super::registry(&config, Some(Web::new())).await.unwrap();
+    let (registry, host) = super::registry(&config, Some(Web::new()), Rc::new(|_| ())).await.unwrap();
     let local: ImageRef = format!("{host}/acme/app:1").parse().unwrap();
     assert_eq!(registry.find(&local).await.map_err(|problem| problem.code), Err(Code::ProviderError));
     let actions: Vec<_> = wire.calls().into_iter().map(|(action, _)| action).collect();
@@ -109,7 +109,7 @@ async fn a_registry_on_this_machine_is_asked_itself() {
 
     let address = "https://111111111111.dkr.ecr.eu-west-1.amazonaws.com";
     let (config, _) = Wire::config(vec![endpoint(address), held(&hex("ab"))]);
-    let (registry, host) = super::registry(&config, Some(Web::new())).await.unwrap();
+    let (registry, host) = super::registry(&config, Some(Web::new()), Rc::new(|_| ())).await.unwrap();
     assert_eq!(host, image().registry);
     assert!(registry.find(&image()).await.unwrap().is_some());
 }
@@ -208,4 +208,18 @@ async fn the_tags_of_a_digest_are_asked_for_by_the_digest() {
     assert_eq!(body["registryId"], json!("111111111111"));
     assert_eq!(ecr.tags(&image().tagged("main")).await.unwrap(), Vec::<String>::new());
     assert_eq!(wire.calls().len(), 3, "without a digest nothing is asked");
+}
+
+#[tokio::test]
+async fn a_password_is_masked_before_anybody_gets_it() {
+    let token = "QVdTOmh1bnRlcjI="; // AWS:hunter2
+    let endpoint = "https://111111111111.dkr.ecr.eu-west-1.amazonaws.com";
+    let data = json!({"authorizationToken": token, "proxyEndpoint": endpoint, "expiresAt": 1_800_000_000});
+    let (config, _) = Wire::config(vec![(200, json!({ "authorizationData": [data] }))]);
+    let masked = Rc::new(std::cell::RefCell::new(Vec::new()));
+    let keep = masked.clone();
+    let mask = Rc::new(move |secret: &str| keep.borrow_mut().push(secret.to_owned()));
+    let (_, host) = registry(&config, None, mask).await.unwrap();
+    assert_eq!(host, "111111111111.dkr.ecr.eu-west-1.amazonaws.com");
+    assert_eq!(*masked.borrow(), ["hunter2", token]);
 }

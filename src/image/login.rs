@@ -134,10 +134,9 @@ mod tests {
 
     #[test]
     fn other_logins_stay_and_helpers_do_not() {
-        let inherited =
-            r#"{"auths":{"r.example":{"auth":"old"},"ghcr.io":{"auth":"x"}},"credsStore":"desktop"}"#;
+        let inherited = r#"{"auths":{"r.example":{"auth":"old"},"registry.example":{"auth":"x"}},"credsStore":"desktop"}"#;
         let config = config(&login(), Some(inherited));
-        assert_eq!(config["auths"]["ghcr.io"]["auth"], "x");
+        assert_eq!(config["auths"]["registry.example"]["auth"], "x");
         assert_eq!(config["auths"]["r.example"]["auth"], "QVdTOmh1bnRlcjI=");
         assert!(config.get("credsStore").is_none());
     }

@@ -33,7 +33,8 @@ pub(super) async fn images(
         return Ok((units, None));
     }
     let web = (!job.rehearsal).then(image::Web::new);
-    let (registry, host) = image::ecr::registry(session, web).await.map_err(|problem| vec![problem])?;
+    let (registry, host) =
+        image::ecr::registry(session, web, job.masker()).await.map_err(|problem| vec![problem])?;
     let place = Place { registry, host };
     for (unit, block) in units.iter_mut().zip(builds) {
         let chosen = chosen(job, unit, block.clone(), &place)
@@ -164,12 +165,13 @@ async fn run_builder(
 
 impl Job {
     fn real_builder(&self, registry: Rc<dyn Registry>) -> Rc<dyn Builder> {
+        Rc::new(image::Buildx::new(self.doors.variables.clone(), registry, self.masker()))
+    }
+
+    /// Hides whatever it is given, from the log and from everything written after.
+    fn masker(&self) -> Rc<dyn Fn(&str)> {
         let teller = self.teller.clone();
-        Rc::new(image::Buildx::new(
-            self.doors.variables.clone(),
-            registry,
-            Rc::new(move |secret| teller.mask(secret)),
-        ))
+        Rc::new(move |secret| teller.mask(secret))
     }
 }
 

@@ -109,9 +109,12 @@ mod tests {
             ecr("111111111111.dkr.ecr.eu-west-1.amazonaws.com/app").unwrap().id(),
             ImageId::Tag("latest")
         ));
-        for other in
-            ["nginx:1", "ghcr.io/acme/app:1", "public.ecr.aws/x/y", "1.dkr.ecr.eu-west-1.amazonaws.com/x"]
-        {
+        for other in [
+            "nginx:1",
+            "registry.example/acme/app:1",
+            "public.ecr.aws/x/y",
+            "1.dkr.ecr.eu-west-1.amazonaws.com/x",
+        ] {
             assert_eq!(ecr(other), None, "{other}");
         }
     }

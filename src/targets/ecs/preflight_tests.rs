@@ -48,7 +48,7 @@ async fn images_are_looked_for_with_their_platform() {
     let with = |image: String| Release { image: Some(image.parse().unwrap()), ..rig.release("v2") };
     let missing = with(format!("{ECR}/web@sha256:{}", "0".repeat(64)));
     assert_eq!(preflight(&rig, &missing).await, [(Code::ImageMissing, true)]);
-    let elsewhere = with("ghcr.io/acme/web:1".into());
+    let elsewhere = with("registry.example/acme/web:1".into());
     assert_eq!(preflight(&rig, &elsewhere).await, [(Code::ImageMissing, false)]);
     for (platform, expected) in [
         ("linux/arm64", vec![(Code::PlatformMissing, true)]),
