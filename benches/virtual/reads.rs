@@ -6,7 +6,8 @@ use roadstead::release::Outcome;
 use crate::figures::{Board, Figures};
 use crate::trial::{self, Eyes, Ran};
 
-const SERVICES: usize = 50;
+/// Services of the run.
+pub(crate) const SERVICES: usize = 50;
 
 /// Fifty services of one cluster in one run: reads of all of them together, while the run waits.
 pub(crate) fn fifty(runs: u64, board: &mut Board) {
@@ -21,7 +22,8 @@ pub(crate) fn fifty(runs: u64, board: &mut Board) {
     board.rate("reads per second, 50 services together", &rates, 3.0);
 }
 
-fn config() -> String {
+/// A deploy file with all of them in one cluster.
+pub(crate) fn config() -> String {
     let mut text = String::from(
         "environments:\n  production: { branches: [main], aws: { region: eu-west-1 } }\nservices:\n",
     );

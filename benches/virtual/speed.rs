@@ -6,25 +6,55 @@ use roadstead::cli::rehearse;
 use roadstead::release::Outcome;
 
 use crate::figures::Board;
+use crate::reads;
 use crate::trial::{self, Eyes, ONE};
 
-/// Runs the calm scenario `runs` times on this thread.
+/// Runs the calm scenario `runs` times on this thread, with one service; then as many services, fifty to a run.
 pub(crate) fn measure(runs: u64, board: &mut Board) {
     board.title(&format!("Simulated deploys per second on one core, {runs} runs"));
-    let (cpu, wall) = (on_cpu(), wall_clock());
-    let mut days = 0.0;
-    for seed in 1..=runs {
-        let ran = trial::run(ONE, rehearse::story("happy").unwrap(), seed, Eyes::Shut);
-        assert_eq!(ran.report.outcome, Outcome::Deployed, "seed {seed}");
-        days += ran.report.took().as_secs_f64() / 86_400.0;
-    }
-    let (cpu, wall) = (on_cpu().saturating_sub(cpu), wall_clock().saturating_sub(wall));
-    let rate = runs as f64 / cpu.as_secs_f64();
-    let figure = format!(
-        "{rate:.0} /s of core ({:.0} /s of wall, {days:.1} virtual days)",
-        runs as f64 / wall.as_secs_f64()
+    let one = Spent::by(runs, ONE);
+    let rate = runs as f64 / one.cpu;
+    let figure = format!("{rate:.0} /s of core, {:.0} /s of wall", runs as f64 / one.wall);
+    board.line("whole deploys of one service", &figure, "≥ 200", rate >= 200.0);
+    println!(
+        "{:<40} {:.0} calls each, {:.0} µs of core a call, {:.1} virtual hours in all",
+        "  of which",
+        one.calls / runs as f64,
+        one.cpu / one.calls * 1e6,
+        one.hours
     );
-    board.line("whole deploys per second", &figure, "≥ 200", rate >= 200.0);
+    let together = Spent::by(runs.div_ceil(50), &reads::config());
+    let services = runs.div_ceil(50) * reads::SERVICES as u64;
+    println!(
+        "{:<40} {:.0} /s of core, {:.0} calls each",
+        "  of fifty services in one run",
+        services as f64 / together.cpu,
+        together.calls / services as f64
+    );
+}
+
+/// What runs cost: seconds, calls, virtual hours.
+struct Spent {
+    cpu: f64,
+    wall: f64,
+    calls: f64,
+    hours: f64,
+}
+
+impl Spent {
+    fn by(runs: u64, config: &str) -> Self {
+        let (cpu, wall) = (on_cpu(), wall_clock());
+        let (mut calls, mut hours) = (0, 0.0);
+        for seed in 1..=runs {
+            let ran = trial::run(config, rehearse::story("happy").unwrap(), seed, Eyes::Shut);
+            assert_eq!(ran.report.outcome, Outcome::Deployed, "seed {seed}");
+            calls += ran.calls.len();
+            hours += ran.report.took().as_secs_f64() / 3600.0;
+        }
+        let cpu = on_cpu().saturating_sub(cpu).as_secs_f64();
+        let wall = wall_clock().saturating_sub(wall).as_secs_f64();
+        Self { cpu, wall, calls: calls as f64, hours }
+    }
 }
 
 /// Time that this process has spent on a core, as the kernel counts it: other work on the machine does not matter.
