@@ -17,13 +17,16 @@ use super::web::Web;
 use crate::problem::{Code, Problem};
 use crate::release::{Digest, ImageRef};
 
+/// Hides a secret from everything that is written after.
+pub type Mask = Rc<dyn Fn(&str)>;
+
 /// The registry of an environment, and its host as it stands in image references. Where ECR's endpoint is a
 /// registry on this machine, that one is asked itself what it has; the login stays ECR's. Without `web` (in a
 /// rehearsal) everything is asked of ECR's API. `mask` gets every password before its first use.
 pub async fn registry(
     config: &aws_config::SdkConfig,
     web: Option<Web>,
-    mask: Rc<dyn Fn(&str)>,
+    mask: Mask,
 ) -> Result<(Rc<dyn Registry>, String), Problem> {
     let ecr = Rc::new(Ecr { mask: Some(mask), ..Ecr::new(config, web.clone()) });
     let host = ecr.login().await?.server;
@@ -37,7 +40,7 @@ pub async fn registry(
 pub struct Ecr {
     client: Client,
     web: Option<Web>,
-    mask: Option<Rc<dyn Fn(&str)>>,
+    mask: Option<Mask>,
 }
 
 impl Ecr {
