@@ -88,6 +88,10 @@ codes! {
     RollbackTargetMissing = "rollback-target-missing",
     /// The version to roll back to cannot start any more.
     RollbackTargetBroken = "rollback-target-broken",
+    /// A rollback names a version that never completed here, or none.
+    VersionUnknown = "version-unknown",
+    /// This version was rolled back before and would come again by itself.
+    RolledBackBefore = "rolled-back-before",
     /// The provider could not be read or refused a call.
     ProviderError = "provider-error",
     /// The image cannot be pulled.
@@ -108,6 +112,16 @@ codes! {
     AlarmTriggered = "alarm-triggered",
     /// The provider's circuit breaker gave the deployment up.
     CircuitBreaker = "circuit-breaker",
+    /// The new version answers worse than the one before.
+    CanaryFailed = "canary-failed",
+    /// There was too little data to judge the new version.
+    Inconclusive = "inconclusive",
+    /// A check of the new version did not hold.
+    CheckFailed = "check-failed",
+    /// The counts that the new version is to be judged by could not be read.
+    MetricsUnreadable = "metrics-unreadable",
+    /// Settings that were changed for a deployment could not be put back.
+    LeftBehind = "left-behind",
     /// The deployment was stopped by somebody else.
     DeploymentStopped = "deployment-stopped",
     /// A newer deployment took over.
@@ -168,6 +182,8 @@ impl Code {
                 | PercentagesStuck
                 | PermissionMissing
                 | RollbackTargetBroken
+                | VersionUnknown
+                | RolledBackBefore
         )
     }
 }

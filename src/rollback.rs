@@ -1,6 +1,6 @@
 //! Which version to return to, and the steps that lead there. Pure. A rollback is a forward move to an older version.
 
-use crate::release::{Observed, Rollout, Split, Version};
+use crate::release::{Observed, Rollout, Split, Version, Way};
 
 /// The way back from a change that was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub enum Undo {
 /// How to take back the movement `moved` that was made after `seen` was seen. `None` where it was asked for and no
 /// answer came, so that it may or may not have begun.
 pub fn undo(seen: &Observed, moved: Option<&Rollout>) -> Undo {
-    let back = |version| Split { version, percent: 100, force: false, instead_of: moved.cloned() };
+    let back = |version| Split { version, percent: 100, way: Way::Back(moved.cloned()) };
     target(seen).map_or(Undo::Nowhere, |version| Undo::Route(back(version)))
 }
 

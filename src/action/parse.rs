@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::release::Span;
+
 /// The shortest and the longest time an operation may take.
 const BOUNDS: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(24 * 60 * 60));
 
@@ -17,41 +19,11 @@ pub(super) fn lines(text: &str) -> Vec<&str> {
 
 /// A span of time such as `90s`, `30m` or `1h30m`, from a minute to a day.
 pub(super) fn timeout(text: &str) -> Result<Duration, String> {
-    let span = span(text)?;
+    let Span(span) = text.parse()?;
     if span < BOUNDS.0 || span > BOUNDS.1 {
         return Err(format!("`{text}` is not between 1m and 24h"));
     }
     Ok(span)
-}
-
-/// Whole hours, minutes and seconds, each at most once and in this order.
-fn span(text: &str) -> Result<Duration, String> {
-    let units = [('h', 3600), ('m', 60), ('s', 1)];
-    let (mut total, mut rest, mut next) = (Duration::ZERO, text, 0);
-    while !rest.is_empty() {
-        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-        let number: u64 = rest[..digits].parse().map_err(|_| no_span(text))?;
-        let Some(unit) = rest[digits..].chars().next() else {
-            return Err(missing_unit(text, units.get(next).map(|(unit, _)| *unit)));
-        };
-        let found = units.iter().position(|(known, _)| *known == unit).filter(|at| *at >= next);
-        let at = found.ok_or_else(|| no_span(text))?;
-        total += Duration::from_secs(number.saturating_mul(units[at].1).min(1 << 40));
-        (rest, next) = (&rest[digits + unit.len_utf8()..], at + 1);
-    }
-    if next == 0 { Err(no_span(text)) } else { Ok(total) }
-}
-
-fn no_span(text: &str) -> String {
-    format!("`{text}` is not a time such as `90s`, `30m` or `1h30m`")
-}
-
-fn missing_unit(text: &str, unit: Option<char>) -> String {
-    match unit {
-        Some('h') => format!("`{text}` has no unit: write `{text}m` or `{text}s`"),
-        Some(unit) => format!("`{text}` has no unit after its last number: write `{text}{unit}`"),
-        None => no_span(text),
-    }
 }
 
 /// `eu-west-1` and its like: lower-case words and a number, joined by dashes.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::file::{COMMON, LATER};
 use super::placeholder::fill;
-use super::tree::{self, Kind, Node};
+use super::tree::{self, Entry, Kind, Node};
 use super::{Common, Environment, Placeholders, read};
 use crate::problem::{Code, Problem, suggest};
 
@@ -152,7 +152,7 @@ impl Document {
         let (node, overrides) = node.without("environments");
         let over = overrides.as_ref().and_then(|all| all.get(environment)).cloned();
         let mut merged = match over {
-            Some(over) => node.overlaid(over),
+            Some(over) => settled(node, &over).overlaid(over),
             None => node,
         };
         let mut problems = self.unknown_overrides(overrides.as_ref());
@@ -213,30 +213,10 @@ impl Document {
                 ));
             }
         }
-        problems.extend(self.strategy(&common).err());
         if !problems.is_empty() {
             return Err(problems);
         }
-        read(&self.file, &format!("service `{name}`"), &common)
-    }
-
-    /// Strategies of the contract that this version cannot walk are refused by name.
-    fn strategy(&self, common: &Node) -> Result<(), Problem> {
-        let Some(node) = common.get("strategy") else { return Ok(()) };
-        let named = match &node.kind {
-            Kind::Scalar(serde_json::Value::String(name)) => Some(name.as_str()),
-            Kind::Mapping(entries) => entries.first().map(|entry| entry.key.as_str()),
-            _ => None,
-        };
-        match named {
-            Some(name) if ["blue-green", "linear", "canary"].contains(&name) => Err(Problem::error(
-                Code::Unsupported,
-                format!("This version cannot do the strategy `{name}` yet."),
-            )
-            .help("It can do: `rolling`.")
-            .at(&self.file, node.line, node.column)),
-            _ => Ok(()),
-        }
+        read(&self.file, &format!("service `{name}`"), &written_out(common))
     }
 
     fn target(&self, name: &str, node: &Node, targets: &[&str]) -> Result<(String, Node), Problem> {
@@ -264,6 +244,51 @@ impl Document {
             .help("Make two services of it.")
             .at(&self.file, second.line, second.column)),
         }
+    }
+}
+
+/// `node` ready to be overlaid: another strategy replaces the one before whole, it is not mixed with it.
+fn settled(node: Node, over: &Node) -> Node {
+    let name = |node: &Node| written(node.get("strategy")?.clone()).entries().first().map(|e| e.key.clone());
+    let changes = name(over).is_some_and(|wanted| name(&node).is_some_and(|before| before != wanted));
+    if changes { node.without("strategy").0 } else { node }
+}
+
+/// The block of what services share, in which every name that stands for a block with defaults is that block.
+fn written_out(mut common: Node) -> Node {
+    let Kind::Mapping(entries) = &mut common.kind else { return common };
+    for entry in entries.iter_mut().filter(|entry| entry.key == "strategy") {
+        entry.value = written(entry.value.clone());
+        let Kind::Mapping(blocks) = &mut entry.value.kind else { continue };
+        for block in blocks {
+            let Kind::Mapping(keys) = &mut block.value.kind else { continue };
+            for key in keys.iter_mut().filter(|key| key.key == "metrics") {
+                if let Kind::Sequence(items) = &mut key.value.kind {
+                    *items = std::mem::take(items).into_iter().map(written).collect();
+                }
+            }
+        }
+    }
+    common
+}
+
+/// `name` and `name:` as `name: {}`.
+fn written(mut node: Node) -> Node {
+    let (line, column) = (node.line, node.column);
+    let block = Node { line, column, ..Node::empty() };
+    match &mut node.kind {
+        Kind::Scalar(serde_json::Value::String(name)) => {
+            let entry = Entry { key: name.clone(), line, column, value: block };
+            Node { kind: Kind::Mapping(vec![entry]), ..node }
+        }
+        Kind::Mapping(entries) => {
+            for entry in entries.iter_mut().filter(|e| e.value.kind == Kind::Scalar(serde_json::Value::Null))
+            {
+                entry.value = block.clone();
+            }
+            node
+        }
+        _ => node,
     }
 }
 

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::strategy::Strategy;
+
 /// A place to deploy to, chosen by branch or by name.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -46,15 +48,6 @@ pub struct Common {
     /// CloudWatch alarms that must be green before, and stay green during, the deployment.
     #[serde(default)]
     pub alarms: Vec<String>,
-}
-
-/// How a new version reaches traffic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Strategy {
-    /// The provider replaces old copies by new ones, a few at a time.
-    #[default]
-    Rolling,
 }
 
 /// The keys of a service that belong to [`Common`]; the others are a target, `build` or `environments`.

@@ -5,9 +5,14 @@ mod document;
 mod file;
 mod placeholder;
 mod read;
+mod strategy;
 pub mod tree;
 
 pub use branch::{Choice, choose};
 pub use document::{Document, Service};
-pub use file::{Aws, Common, Environment, Placeholders, Strategy};
+pub use file::{Aws, Common, Environment, Placeholders};
 pub use read::read;
+pub use strategy::{
+    Analysis, Bake, BlueGreen, Canary, CanaryPercent, Check, Latency, Linear, Margin, Metric, Nothing,
+    OnInconclusive, Probe, Prometheus, Rolling, StepPercent, Strategy,
+};

@@ -4,8 +4,8 @@
 use serde::Serialize;
 
 use crate::config::Strategy;
-use crate::problem::{Code, Problem};
-use crate::release::{Changes, Health, Observed, Rollout, Traffic, Version};
+use crate::problem::Problem;
+use crate::release::{Ability, Changes, Course, Health, Observed, Rollout, Span, Version};
 use crate::strategy::{self, Step};
 
 /// What will be done for one service, and why.
@@ -19,6 +19,8 @@ pub struct ServicePlan {
     pub changes: Changes,
     /// The steps, in order; empty when nothing is to be done.
     pub steps: Vec<Step>,
+    /// The way to all traffic.
+    pub course: Course,
     /// The reason in one clause.
     pub why: String,
     /// Where a rollback would go.
@@ -42,27 +44,46 @@ pub enum Start {
     },
 }
 
-/// Decides what to do for one service. `traffic` is what its place can do.
+/// Decides what to do for one service. `ability` is what its place can do.
 pub fn service(
     name: &str,
-    strategy: Strategy,
-    traffic: Traffic,
+    strategy: &Strategy,
+    ability: &Ability,
     changes: Changes,
     seen: &Observed,
 ) -> Result<ServicePlan, Problem> {
-    if strategy::needs(strategy) > traffic {
-        let sentence =
-            format!("`{name}` runs at a place that cannot do the strategy `{}`.", strategy::name(strategy));
-        return Err(Problem::error(Code::Unsupported, sentence).of(name));
+    if let Some(problem) = strategy::ability_missing(name, strategy, ability) {
+        return Err(problem);
     }
-    let (start, why) = start(&changes, seen);
-    let steps = match start {
-        Start::Unchanged => Vec::new(),
-        Start::Adopt(_) => vec![Step::Verify],
-        Start::Fresh { .. } => strategy::steps(strategy),
-    };
+    let (start, mut why) = start(&changes, seen);
+    let alone = alone(strategy, seen);
+    let course = if alone.is_some() { Course::whole() } else { strategy::course(strategy) };
+    let all = if alone.is_some() { strategy::steps(&Strategy::default()) } else { strategy::steps(strategy) };
+    why.extend(alone.filter(|_| start != Start::Unchanged).map(|alone| format!("; {alone}")));
+    let steps = if start == Start::Unchanged { Vec::new() } else { all };
     let back_to = crate::rollback::target(seen);
-    Ok(ServicePlan { service: name.into(), start, changes, steps, why, back_to, desired: seen.desired })
+    Ok(ServicePlan {
+        service: name.into(),
+        start,
+        changes,
+        steps,
+        course,
+        why,
+        back_to,
+        desired: seen.desired,
+    })
+}
+
+/// Why there is nothing to compare the new version with, so that it is brought in at once.
+fn alone(strategy: &Strategy, seen: &Observed) -> Option<&'static str> {
+    match strategy {
+        Strategy::Rolling(_) => None,
+        _ if seen.desired == 0 => Some("no copies are asked for, so there is no traffic to shift"),
+        _ if seen.refuge().is_none() => {
+            Some("no earlier version ever completed, so there is nothing to shift traffic from")
+        }
+        _ => None,
+    }
 }
 
 fn start(changes: &Changes, seen: &Observed) -> (Start, String) {
@@ -84,20 +105,32 @@ fn start(changes: &Changes, seen: &Observed) -> (Start, String) {
 
 /// The plan as one line for logs.
 pub fn explain(plan: &ServicePlan) -> String {
-    let steps = plan.steps.iter().map(|step| match step {
+    let adopted = matches!(plan.start, Start::Adopt(_));
+    let taken =
+        if adopted { plan.steps.iter().position(|step| *step == Step::Verify).unwrap_or(0) } else { 0 };
+    let steps = plan.steps.iter().skip(taken).map(|step| match step {
         Step::Stage => "stage the new version".to_owned(),
+        Step::Route(0) => "bring it up without traffic".to_owned(),
         Step::Route(percent) => format!("route {percent} %"),
         Step::Verify => "verify".to_owned(),
-        Step::Retire => "retire the old version".to_owned(),
+        Step::Test => "check the test listener".to_owned(),
+        Step::Bake(span) => format!("watch for {span}"),
+        Step::Retire => "put settings back".to_owned(),
     });
-    let steps = steps.collect::<Vec<_>>().join(" → ");
+    let mut steps = steps.collect::<Vec<_>>().join(" → ");
+    if plan.course.bake > Span::default() && !steps.is_empty() {
+        steps.push_str(&format!(", with a last bake of {}", plan.course.bake));
+    }
     if steps.is_empty() { format!("nothing to do: {}", plan.why) } else { format!("{steps} ({})", plan.why) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::release::{Change, Failure, InFlight, Proof};
+    use crate::problem::Code;
+    use crate::release::{Change, Failure, InFlight, Proof, Traffic};
+
+    const WHOLE: Ability = Ability { traffic: Traffic::Whole, lacks: None };
 
     fn version() -> Version {
         Version { id: "arn:app:1".into(), label: "app:1".into() }
@@ -123,6 +156,7 @@ mod tests {
             previous: Some(version()),
             in_flight: in_flight.map(|rolling_back| InFlight { rollout, rolling_back }),
             desired: 2,
+            leftover: false,
             definition: serde_json::Value::Null,
             raw: serde_json::Value::Null,
             url: None,
@@ -134,7 +168,7 @@ mod tests {
     }
 
     fn plan(changes: Changes, seen: &Observed) -> String {
-        explain(&service("app", Strategy::Rolling, Traffic::Whole, changes, seen).unwrap())
+        explain(&service("app", &Strategy::default(), &WHOLE, changes, seen).unwrap())
     }
 
     #[test]

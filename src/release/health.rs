@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Digest, Version};
+use super::{Digest, Hold, Version};
 use crate::problem::Problem;
 
 /// One look at a rollout.
@@ -12,6 +12,8 @@ pub enum Health {
     Healthy(Proof),
     /// On its way; nothing speaks against it yet.
     Progressing(Progress),
+    /// Healthy with a share of the traffic, and waiting for our word to go on.
+    Holding(Hold),
     /// It will never become healthy, and nobody is taking it back yet.
     Failing(Failure),
     /// The provider is taking it back by itself.

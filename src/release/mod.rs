@@ -1,14 +1,18 @@
 //! The core nouns: what is released, what was seen, how it fares, how it ended. Values only; no I/O, no time.
 
+mod course;
 mod health;
 mod image;
 mod observed;
 mod outcome;
+mod span;
 
+pub use course::{Arm, Arms, Course, Hold, Split, Way};
 pub use health::{Failure, Health, LogLine, Progress, Proof};
 pub use image::{Digest, ImageRef};
-pub use observed::{Change, Changes, InFlight, Observed, Rollout, Split, Traffic, Version};
+pub use observed::{Ability, Change, Changes, InFlight, Observed, Rollout, Traffic, Version};
 pub use outcome::Outcome;
+pub use span::Span;
 
 /// What a target is asked to bring into service.
 #[derive(Debug, Clone, PartialEq, Eq)]

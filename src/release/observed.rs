@@ -26,17 +26,13 @@ pub enum Traffic {
     Weighted,
 }
 
-/// Who gets which share of traffic.
+/// What a place can do with the traffic of one service as it is set up now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Split {
-    /// The version that gets `percent`; the rest stays where it is.
-    pub version: Version,
-    /// 0 to 100.
-    pub percent: u8,
-    /// Start again even where the version already is the provider's wish (a redeploy after a failure).
-    pub force: bool,
-    /// The movement that this takes back, when it does: nothing that is newer is touched then.
-    pub instead_of: Option<Rollout>,
+pub struct Ability {
+    /// The most that it can do.
+    pub traffic: Traffic,
+    /// What is missing for more, and how to add it, in whole sentences; `None` where nothing is.
+    pub lacks: Option<String>,
 }
 
 /// A movement of traffic that was started: what `probe` looks at.
@@ -81,6 +77,8 @@ pub struct Observed {
     pub in_flight: Option<InFlight>,
     /// How many copies are asked for.
     pub desired: u32,
+    /// Settings that an earlier run of ours made for its movement and did not put back.
+    pub leftover: bool,
     /// The running definition, word for word as the provider has it.
     pub definition: Value,
     /// The service itself, word for word as the provider describes it.

@@ -3,8 +3,10 @@
 
 mod build;
 mod declare;
+mod evidence;
 mod history;
 mod job;
+mod onward;
 mod post;
 mod prepare;
 mod state;

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use crate::action::OnCancel;
 use crate::problem::Problem;
-use crate::release::{Health, Observed, Outcome, Release, Rollout, Split, Version};
+use crate::release::{Health, Observed, Outcome, Release, Rollout, Split, Version, Way};
 use crate::report::RunReport;
 use crate::sys::environment::Variables;
 use crate::targets::{self, Target};
 
 use super::state::{self, Moved, State};
-use super::{Job, Unit, declare, prepare};
+use super::{Job, Unit, declare, onward, prepare};
 
 /// How long the confirmation may take: the runner gives post steps of a cancelled job about 45 s.
 const PATIENCE: Duration = Duration::from_secs(38);
@@ -79,18 +79,35 @@ async fn confirm(job: &Job, unit: &mut Unit, target: Rc<dyn Target>, moved: &Mov
         }
         None => rollout,
     };
-    let health = match watched {
-        Some(watched) => settle(target.as_ref(), &watched, health).await,
+    let health = match &watched {
+        Some(watched) => settle(target.as_ref(), watched, health).await,
         None => health,
     };
     conclude(job, unit, &health);
+    put_back(job, unit, watched, &health).await;
+}
+
+/// What the main step changed for its movement is put back once that has ended.
+async fn put_back(job: &Job, unit: &mut Unit, watched: Option<Rollout>, health: &Health) {
+    let open = matches!(
+        health,
+        Health::Progressing(_) | Health::Holding(_) | Health::RollingBack(_) | Health::Unknown(_)
+    );
+    if let Some(rollout) = watched.filter(|_| !open) {
+        unit.settled = false;
+        onward::settle(job, unit, &rollout).await;
+    }
 }
 
 /// Whether the way back still has to be taken: not where the new version is proven, nor where it is under way.
 fn takes_back(health: &Health, on_cancel: OnCancel) -> bool {
     let open = matches!(
         health,
-        Health::Progressing(_) | Health::Failing(_) | Health::Stopped(_) | Health::Unknown(_)
+        Health::Progressing(_)
+            | Health::Holding(_)
+            | Health::Failing(_)
+            | Health::Stopped(_)
+            | Health::Unknown(_)
     );
     open && on_cancel == OnCancel::Rollback
 }
@@ -104,7 +121,7 @@ fn back(unit: &Unit, moved: &Moved) -> Option<Split> {
     let id = moved.back_to.clone()?;
     let seen = unit.seen.refuge().cloned().filter(|version| version.id == id);
     let version = seen.unwrap_or_else(|| version(id));
-    Some(Split { version, percent: 100, force: false, instead_of: moved.rollout.clone() })
+    Some(Split { version, percent: 100, way: Way::Back(moved.rollout.clone()) })
 }
 
 /// A version of which only the identifier was kept.
@@ -117,7 +134,10 @@ async fn settle(target: &dyn Target, rollout: &Rollout, mut health: Health) -> H
     let until = tokio::time::Instant::now() + PATIENCE;
     while tokio::time::Instant::now() < until {
         health = target.probe(rollout).await.unwrap_or_else(|problem| Health::Unknown(problem.to_string()));
-        if !matches!(health, Health::Progressing(_) | Health::RollingBack(_) | Health::Unknown(_)) {
+        if !matches!(
+            health,
+            Health::Progressing(_) | Health::Holding(_) | Health::RollingBack(_) | Health::Unknown(_)
+        ) {
             break;
         }
         tokio::time::sleep(PAUSE).await;
@@ -147,7 +167,7 @@ fn conclude(job: &Job, unit: &mut Unit, health: &Health) {
             let words = format!("{label} is coming back; the provider goes on with that by itself");
             open(unit, now, words);
         }
-        Health::Progressing(_) => {
+        Health::Progressing(_) | Health::Holding(_) => {
             let words =
                 "still moving when the time of the post step was over; the provider goes on by itself";
             open(unit, now, words.into());

@@ -61,14 +61,15 @@ pub(super) fn moved(unit: &Unit) -> Option<Moved> {
     let rollout = match &unit.phase {
         Phase::Ready => return None,
         Phase::Moving(rollout, _) => Some(rollout.clone()),
-        Phase::Asked | Phase::Done => None,
+        Phase::Done => unit.last.clone(),
+        Phase::Asked => None,
     };
     Some(Moved {
         service: unit.name().to_owned(),
         asked_for: unit.report.version.as_ref().map(version),
         rollout,
         back_to: unit.seen.refuge().map(version),
-        ended: unit.phase == Phase::Done,
+        ended: unit.phase == Phase::Done && unit.settled,
     })
 }
 

@@ -7,10 +7,10 @@ use jiff::Timestamp;
 
 use crate::config::Service;
 use crate::plan::ServicePlan;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::release::{Failure, Observed, Outcome, Proof, Release, Rollout, Version};
 use crate::report::ServiceReport;
-use crate::strategy::{self, Watching};
+use crate::strategy::{self, Evidence, Watching};
 use crate::targets::Target;
 
 /// How far a service is.
@@ -34,6 +34,16 @@ pub struct Unit {
     pub(super) seen: Observed,
     pub(super) plan: Option<ServicePlan>,
     pub(super) phase: Phase,
+    /// The step under way, as an index into the plan's steps.
+    pub(super) at: usize,
+    /// When that step began, on the run's clock.
+    pub(super) at_since: Duration,
+    /// What is known beyond the provider's own word at that step.
+    pub(super) evidence: Evidence,
+    /// The last rollout that was under way.
+    pub(super) last: Option<Rollout>,
+    /// Whether nothing is left to be put back once it has ended.
+    pub(super) settled: bool,
     /// Whether its image is of the run's own commit: built by it, and not named by an input.
     pub(super) built: bool,
     /// When the phase began, on the run's clock.
@@ -51,7 +61,7 @@ impl Unit {
     pub(super) fn new(service: Service, target: Rc<dyn Target>, release: Release, seen: Observed) -> Self {
         let mut report = ServiceReport::new(&service.name, Outcome::Skipped);
         report.target = place(&service);
-        report.strategy = strategy::name(service.common.strategy).to_owned();
+        report.strategy = strategy::words(&service.common.strategy);
         report.commit = release.commit.clone();
         report.previous = seen.version.clone();
         report.serves = seen.version.clone();
@@ -64,6 +74,11 @@ impl Unit {
             seen,
             plan: None,
             phase: Phase::Ready,
+            at: 0,
+            at_since: Duration::ZERO,
+            evidence: Evidence::NotNeeded,
+            last: None,
+            settled: true,
             built: false,
             since: Duration::ZERO,
             would_build: None,
@@ -112,7 +127,9 @@ impl Unit {
         let label =
             self.report.serves.as_ref().map_or("the previous version", |version| &version.label).to_owned();
         self.report.evidence = format!("rolled back, confirmed: {label} serves");
-        self.end(at, Outcome::Failed, &format!("rolled back, confirmed: {label} serves"));
+        let inconclusive = failure.problem.code == Code::Inconclusive;
+        let outcome = if inconclusive { Outcome::Inconclusive } else { Outcome::Failed };
+        self.end(at, outcome, &format!("rolled back, confirmed: {label} serves"));
     }
 
     /// Nobody knows that anything healthy serves: a person is needed.

@@ -1,15 +1,18 @@
 //! The walk: plans are made, steps are taken, rollouts are watched. All services move together.
 
+use std::time::Duration;
+
 use futures::future::join_all;
 
+use crate::config::Strategy;
 use crate::plan::{self, Start};
 use crate::problem::Problem;
-use crate::release::{Change, Health, Observed, Outcome, Rollout, Split, Version};
-use crate::strategy::Watching;
+use crate::release::{Change, Course, Health, Observed, Outcome, Rollout, Split, Version, Way};
+use crate::strategy::{self, Watching};
 use crate::sys::signal::Urgency;
 
 use super::unit::{Phase, Unit};
-use super::{Job, Tone, state, undo, watch};
+use super::{Job, Tone, onward, state, undo, watch};
 
 /// Makes the plan and stops there.
 pub(super) fn plan_only(job: &Job, mut units: Vec<Unit>) -> Vec<Unit> {
@@ -24,7 +27,7 @@ pub(super) fn plan_only(job: &Job, mut units: Vec<Unit>) -> Vec<Unit> {
 /// Brings every unit to its end, whatever that is.
 pub(super) async fn deploy(job: &Job, environment: &str, mut units: Vec<Unit>) -> Vec<Unit> {
     make_plans(job, &mut units);
-    unchanged(job, &mut units);
+    unchanged(job, &mut units).await;
     if job.cancel.urgency() == Urgency::None {
         stage(job, &mut units).await;
     }
@@ -40,8 +43,8 @@ fn make_plans(job: &Job, units: &mut [Unit]) {
             changes.0.extend(would_build(unit));
             plan::service(
                 unit.name(),
-                unit.service.common.strategy,
-                unit.target.traffic(),
+                &unit.service.common.strategy,
+                &unit.target.ability(&unit.seen),
                 changes,
                 &unit.seen,
             )
@@ -51,6 +54,7 @@ fn make_plans(job: &Job, units: &mut [Unit]) {
             Ok(plan) => {
                 job.teller.line(Some(unit.name()), &plan::explain(&plan));
                 unit.report.changes = plan.changes.clone();
+                unit.report.expected = expected(&plan, &unit.service.common.strategy);
                 unit.plan = Some(plan);
             }
             Err(problems) => {
@@ -61,6 +65,12 @@ fn make_plans(job: &Job, units: &mut [Unit]) {
     }
 }
 
+/// The time that the bakes of a strategy take; nothing is promised where the place decides alone.
+fn expected(plan: &plan::ServicePlan, strategy: &Strategy) -> Option<Duration> {
+    let bakes = strategy::expected(strategy);
+    (!plan.course.is_whole() && !plan.steps.is_empty()).then_some(bakes)
+}
+
 /// In a plan nothing is built, so the image that would be is told in words.
 fn would_build(unit: &Unit) -> Option<Change> {
     let to = unit.would_build.clone()?;
@@ -68,11 +78,15 @@ fn would_build(unit: &Unit) -> Option<Change> {
     Some(Change { field: "image".into(), from, to: Some(to) })
 }
 
-fn unchanged(job: &Job, units: &mut [Unit]) {
+/// What serves already is left as it is, but for what an earlier run of ours did not put back.
+async fn unchanged(job: &Job, units: &mut [Unit]) {
     let now = job.doors.clock.now();
     for unit in units.iter_mut().filter(|unit| starts(unit, |start| *start == Start::Unchanged)) {
         if let Health::Healthy(proof) = unit.seen.health.clone() {
             unit.succeeded(now, Outcome::Unchanged, &proof);
+            unit.settled = !unit.seen.leftover;
+            let Version { id, label } = proof.version;
+            onward::settle(job, unit, &Rollout { version: id, label, ids: Vec::new() }).await;
         }
     }
 }
@@ -141,8 +155,10 @@ fn adopt(job: &Job, unit: &mut Unit, rollout: Rollout) {
 fn split(unit: &Unit) -> Split {
     let version =
         unit.report.version.clone().unwrap_or_else(|| Version { id: String::new(), label: String::new() });
-    let force = unit.plan.as_ref().is_some_and(|plan| plan.start == Start::Fresh { again: true });
-    Split { version, percent: 100, force, instead_of: None }
+    let course = unit.plan.as_ref().map_or_else(Course::whole, |plan| plan.course.clone());
+    let again = unit.plan.as_ref().is_some_and(|plan| plan.start == Start::Fresh { again: true });
+    let percent = course.shares.first().copied().unwrap_or(100);
+    Split { version, percent, way: Way::Start { course, again } }
 }
 
 fn routed(job: &Job, unit: &mut Unit, answer: Result<Rollout, Problem>) {
@@ -169,6 +185,10 @@ impl Unit {
         if !goes_on {
             self.since = job.doors.clock.elapsed();
         }
+        if watching == Watching::Forward {
+            self.started(job);
+        }
+        self.last = Some(rollout.clone());
         self.phase = Phase::Moving(rollout, watching);
     }
 }

@@ -6,14 +6,16 @@ use futures::future::join_all;
 
 use crate::problem::{Code, Problem};
 use crate::release::{Failure, Health, Outcome, Progress, Rollout};
-use crate::strategy::{Verdict, Watching, judge};
+use crate::strategy::{Step, Verdict, Watching, decide};
 use crate::sys::signal::Urgency;
 
 use super::unit::{Phase, Unit};
-use super::{Job, Tone, state, undo};
+use super::{Job, Tone, evidence, onward, state, undo};
 
 /// Time between two looks; a tenth of jitter keeps many runs of one account apart.
 const PAUSE: Duration = Duration::from_secs(2);
+/// Time between two looks while nothing is expected to change.
+const CALM: Duration = Duration::from_secs(5);
 /// The longest pause after reads that failed.
 const LONGEST: Duration = Duration::from_secs(10);
 
@@ -30,9 +32,10 @@ pub(super) async fn until_done(job: &Job, environment: &str, units: &mut [Unit])
         let failed = looks.iter().any(|(_, look)| look.is_err());
         for (index, look) in looks {
             step(job, &mut units[index], look).await;
+            ended(job, &mut units[index]).await;
         }
         job.tell_all(&state::save(job, environment, units));
-        pause = if failed { (pause * 2).min(LONGEST) } else { PAUSE };
+        pause = if failed { (pause * 2).min(LONGEST) } else { usual(units) };
         if units.iter().any(|unit| matches!(unit.phase, Phase::Moving(..))) {
             let _ = undo::or_cancel(job, tokio::time::sleep(jittered(pause))).await;
         }
@@ -40,6 +43,27 @@ pub(super) async fn until_done(job: &Job, environment: &str, units: &mut [Unit])
     let cancelled = job.cancel.urgency() != Urgency::None;
     if cancelled && units.iter().any(|unit| unit.phase != Phase::Done) {
         undo::cancelled(job, environment, units).await;
+    }
+}
+
+/// A bake takes minutes: looking less often leaves the account's requests to others.
+fn usual(units: &[Unit]) -> Duration {
+    let mut moving = units.iter().filter(|unit| matches!(unit.phase, Phase::Moving(..)));
+    let calm = |unit: &Unit| {
+        matches!(unit.phase, Phase::Moving(_, Watching::Forward))
+            && matches!(unit.step(), Some(Step::Bake(_)))
+    };
+    if moving.all(calm) { CALM } else { PAUSE }
+}
+
+/// What was changed for a movement is put back as soon as it has ended, unless the run is cancelled: then the post
+/// step does it.
+async fn ended(job: &Job, unit: &mut Unit) {
+    if unit.phase != Phase::Done || job.cancel.urgency() != Urgency::None {
+        return;
+    }
+    if let Some(rollout) = unit.last.clone() {
+        let _ = undo::or_cancel(job, onward::settle(job, unit, &rollout)).await;
     }
 }
 
@@ -76,7 +100,11 @@ async fn step(job: &Job, unit: &mut Unit, look: Result<Health, Problem>) {
         Watching::Forward => job.time_left(),
         Watching::Back(_) => job.doors.clock.elapsed() < unit.since + job.reserve(),
     };
-    act(job, unit, &rollout, judge(&watching, &health, time_left)).await;
+    if watching == Watching::Forward {
+        evidence::gather(job, unit, &health).await;
+    }
+    let verdict = decide(&watching, &unit.stand(job), &health, time_left);
+    act(job, unit, &rollout, verdict).await;
 }
 
 /// Whether credentials have been refused for so long that renewing them surely is over: nothing can be read and
@@ -94,6 +122,7 @@ async fn act(job: &Job, unit: &mut Unit, rollout: &Rollout, verdict: Verdict) {
     unit.report.took = job.doors.clock.elapsed();
     match verdict {
         Verdict::Wait => {}
+        Verdict::Onward(at) => onward::onward(job, unit, rollout, at).await,
         Verdict::Succeeded(proof) => {
             job.teller.tell(
                 Some(unit.name()),
@@ -152,7 +181,7 @@ fn tell_progress(job: &Job, unit: &mut Unit, progress: &Progress) {
     tell_once(job, unit, &words);
 }
 
-fn tell_once(job: &Job, unit: &mut Unit, words: &str) {
+pub(super) fn tell_once(job: &Job, unit: &mut Unit, words: &str) {
     if unit.told != words {
         job.teller.tell(Some(unit.name()), Tone::Plain, words);
         unit.told = words.to_owned();

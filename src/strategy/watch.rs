@@ -1,5 +1,6 @@
 //! What one look at a rollout means: wait, done, or take it back. Only proof ends in success, and time never does.
 
+use super::advance::{Stand, advance};
 use crate::problem::{Code, Problem};
 use crate::release::{Failure, Health, Proof, Version};
 
@@ -17,6 +18,8 @@ pub enum Watching {
 pub enum Verdict {
     /// Look again.
     Wait,
+    /// Go on with this step.
+    Onward(usize),
     /// The new version serves, proven.
     Succeeded(Proof),
     /// The new version failed and nobody is taking it back: we must.
@@ -31,17 +34,17 @@ pub enum Verdict {
     Superseded(String),
 }
 
-/// Judges one look. `time_left` is false once the deadline of the direction we move in has passed.
-pub fn judge(watching: &Watching, health: &Health, time_left: bool) -> Verdict {
+/// Says what one look means. `time_left` is false once the deadline of the direction we move in has passed.
+pub fn decide(watching: &Watching, stand: &Stand<'_>, health: &Health, time_left: bool) -> Verdict {
     match watching {
-        Watching::Forward => forward(health, time_left),
+        Watching::Forward => forward(stand, health, time_left),
         Watching::Back(cause) => back(cause, health, time_left),
     }
 }
 
-fn forward(health: &Health, time_left: bool) -> Verdict {
+fn forward(stand: &Stand<'_>, health: &Health, time_left: bool) -> Verdict {
     match health {
-        Health::Healthy(proof) => Verdict::Succeeded(proof.clone()),
+        Health::Healthy(_) | Health::Holding(_) => advance(stand, health, time_left),
         Health::Failing(failure) | Health::Stopped(failure) => Verdict::Undo(failure.clone()),
         Health::RollingBack(failure) => Verdict::FollowBack(failure.clone()),
         Health::RolledBack(failure, to) => Verdict::Returned(failure.clone(), to.clone()),
@@ -66,14 +69,18 @@ fn back(cause: &Failure, health: &Health, time_left: bool) -> Verdict {
             Verdict::Stranded(cause.clone())
         }
         Health::Superseded(by) => Verdict::Superseded(by.clone()),
-        Health::RollingBack(_) | Health::Progressing(_) | Health::Unknown(_) if time_left => Verdict::Wait,
-        Health::RollingBack(_) | Health::Progressing(_) | Health::Unknown(_) => {
+        Health::RollingBack(_) | Health::Progressing(_) | Health::Holding(_) | Health::Unknown(_)
+            if time_left =>
+        {
+            Verdict::Wait
+        }
+        Health::RollingBack(_) | Health::Progressing(_) | Health::Holding(_) | Health::Unknown(_) => {
             Verdict::Stranded(cause.clone())
         }
     }
 }
 
-fn late(state: &str) -> Failure {
+pub(super) fn late(state: &str) -> Failure {
     let problem = Problem::error(Code::TimedOut, "The new version was not healthy within the time given.")
         .cause(state)
         .help("If it only needs longer, raise the input `timeout`; else look at its logs and health checks.");
@@ -83,7 +90,11 @@ fn late(state: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::release::Progress;
+    use std::time::Duration;
+
+    use crate::config::OnInconclusive;
+    use crate::release::{Hold, Progress};
+    use crate::strategy::{Evidence, Step};
 
     fn failure() -> Failure {
         let problem = Problem::error(Code::ContainerExited, "It exits.");
@@ -95,9 +106,22 @@ mod tests {
         Proof { version, digest: None, evidence: "seen".into() }
     }
 
+    /// At the last step of a rolling deployment.
+    fn last() -> Stand<'static> {
+        Stand {
+            steps: &[Step::Stage, Step::Route(100), Step::Verify],
+            at: 2,
+            here: Duration::ZERO,
+            evidence: Evidence::NotNeeded,
+            longest: Duration::ZERO,
+            on_inconclusive: OnInconclusive::Rollback,
+        }
+    }
+
     fn all() -> Vec<Health> {
         vec![
             Health::Healthy(proof()),
+            Health::Holding(Hold { percent: 10, evidence: String::new(), arms: None }),
             Health::Progressing(Progress::default()),
             Health::Failing(failure()),
             Health::RollingBack(failure()),
@@ -113,7 +137,7 @@ mod tests {
     fn only_proof_succeeds_and_time_never_does() {
         for health in all() {
             for time_left in [true, false] {
-                let verdict = judge(&Watching::Forward, &health, time_left);
+                let verdict = decide(&Watching::Forward, &last(), &health, time_left);
                 assert_eq!(
                     matches!(verdict, Verdict::Succeeded(_)),
                     matches!(health, Health::Healthy(_)),
@@ -127,12 +151,12 @@ mod tests {
     #[test]
     fn the_way_back_ends_confirmed_stranded_or_superseded() {
         for health in all() {
-            let verdict = judge(&Watching::Back(failure()), &health, false);
+            let verdict = decide(&Watching::Back(failure()), &last(), &health, false);
             let fine =
                 matches!(verdict, Verdict::Returned(..) | Verdict::Stranded(_) | Verdict::Superseded(_));
             assert!(fine, "{health:?} gives {verdict:?}");
         }
-        let still = judge(&Watching::Back(failure()), &Health::RollingBack(failure()), true);
+        let still = decide(&Watching::Back(failure()), &last(), &Health::RollingBack(failure()), true);
         assert_eq!(still, Verdict::Wait);
     }
 
@@ -140,7 +164,7 @@ mod tests {
     fn a_newer_rollout_is_left_alone_in_both_directions() {
         let newer = Health::Superseded("ecs-svc/9".into());
         for watching in [Watching::Forward, Watching::Back(failure())] {
-            assert_eq!(judge(&watching, &newer, true), Verdict::Superseded("ecs-svc/9".into()));
+            assert_eq!(decide(&watching, &last(), &newer, true), Verdict::Superseded("ecs-svc/9".into()));
         }
     }
 }

@@ -7,7 +7,7 @@ use aws_config::SdkConfig;
 
 use crate::config::{self, Service};
 use crate::problem::Problem;
-use crate::release::{Changes, Definition, Health, Observed, Release, Rollout, Split, Traffic, Version};
+use crate::release::{Ability, Changes, Definition, Health, Observed, Release, Rollout, Split, Version};
 
 pub mod ecs;
 
@@ -61,8 +61,8 @@ fn settings(file: &str, service: &Service) -> Result<ecs::Settings, Vec<Problem>
 /// one that changes what users see.
 #[async_trait(?Send)]
 pub trait Target {
-    /// What this place can do with traffic.
-    fn traffic(&self) -> Traffic;
+    /// What this place can do with the traffic of a service that is set up as was seen. Pure.
+    fn ability(&self, seen: &Observed) -> Ability;
 
     /// What runs now. Errors when it cannot be read or does not exist.
     async fn observe(&self) -> Result<Observed, Problem>;
@@ -82,6 +82,7 @@ pub trait Target {
     /// One look at a rollout, without waiting. An error is neither healthy nor failed.
     async fn probe(&self, rollout: &Rollout) -> Result<Health, Problem>;
 
-    /// Takes away what `version` left behind once it has no traffic.
-    async fn retire(&self, version: &Version) -> Result<(), Problem>;
+    /// Takes away what a movement that has ended left behind: settings made for it, copies without traffic. Never
+    /// touches what the user set. Asking twice is fine.
+    async fn retire(&self, rollout: &Rollout) -> Result<(), Problem>;
 }

@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::rehearsals::{Rig, back, config, scenario, to};
+use super::rehearsals::{Rig, again, back, config, scenario, to};
 use super::{Declared, Ecs, Shared};
 use crate::problem::Code;
-use crate::release::{Health, Split};
+use crate::release::Health;
 use crate::targets::Target;
 
 #[tokio::test(start_paused = true)]
 async fn a_failing_redeploy_of_the_same_definition_is_taken_back() {
     let rig = Rig::new(scenario("crash-on-start: { version: all, tasks: 2, exit-code: 9 }"));
     let seen = rig.target.observe().await.unwrap();
-    let split = Split { force: true, ..to(seen.version.as_ref().unwrap()) };
+    let split = again(seen.version.as_ref().unwrap());
     let rollout = rig.target.route(&split).await.unwrap();
     let (health, _) = rig.wait(&rollout, 1200).await;
     let Health::Failing(failure) = &health else { panic!("{health:?}") };

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::Target;
 use crate::problem::{Code, Problem};
 use crate::release::{
-    Changes, Definition, Failure, Health, Observed, Release, Rollout, Split, Traffic, Version,
+    Ability, Changes, Definition, Failure, Health, Observed, Release, Rollout, Split, Traffic, Version,
 };
 
 pub mod act;
@@ -154,8 +154,8 @@ fn failure_of(health: &mut Health) -> Option<&mut Failure> {
 
 #[async_trait(?Send)]
 impl Target for Ecs {
-    fn traffic(&self) -> Traffic {
-        Traffic::Whole
+    fn ability(&self, _seen: &Observed) -> Ability {
+        Ability { traffic: Traffic::Whole, lacks: None }
     }
 
     async fn observe(&self) -> Result<Observed, Problem> {
@@ -210,7 +210,7 @@ impl Target for Ecs {
     }
 
     /// ECS drains and stops what is replaced by itself, and old revisions are what rollbacks go to.
-    async fn retire(&self, _version: &Version) -> Result<(), Problem> {
+    async fn retire(&self, _rollout: &Rollout) -> Result<(), Problem> {
         Ok(())
     }
 }

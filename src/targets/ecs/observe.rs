@@ -80,6 +80,7 @@ impl Seen {
             previous: self.previous(),
             in_flight: self.in_flight(),
             desired: self.service.desired,
+            leftover: false,
             url: Some(super::url(eyes.loader.client().region(), &eyes.settings)),
             raw: self.service.raw,
             definition: self.definition,

@@ -14,7 +14,7 @@ use crate::problem::{Code, Problem};
 use crate::rehearsal::client::http_client;
 use crate::rehearsal::cloud::Cloud;
 use crate::rehearsal::scenario::Scenario;
-use crate::release::{Health, Observed, Release, Rollout, Split, Version};
+use crate::release::{Course, Health, Observed, Release, Rollout, Split, Version, Way};
 use crate::targets::Target;
 
 pub(super) const ECR: &str = "111111111111.dkr.ecr.eu-west-1.amazonaws.com";
@@ -117,11 +117,19 @@ impl Rig {
 }
 
 pub(super) fn to(version: &Version) -> Split {
-    Split { version: version.clone(), percent: 100, force: false, instead_of: None }
+    Split {
+        version: version.clone(),
+        percent: 100,
+        way: Way::Start { course: Course::whole(), again: false },
+    }
+}
+
+pub(super) fn again(version: &Version) -> Split {
+    Split { way: Way::Start { course: Course::whole(), again: true }, ..to(version) }
 }
 
 pub(super) fn back(seen: &Observed, rollout: &Rollout) -> Split {
-    Split { instead_of: Some(rollout.clone()), ..to(seen.refuge().unwrap()) }
+    Split { way: Way::Back(Some(rollout.clone())), ..to(seen.refuge().unwrap()) }
 }
 
 #[tokio::test(start_paused = true)]
@@ -228,7 +236,7 @@ async fn a_forced_update_with_a_lost_answer_starts_once() {
         let rig =
             Rig::new(scenario(&format!("{faults} response-lost: {{ operation: UpdateService, times: 1 }}")));
         let seen = rig.target.observe().await.unwrap();
-        let split = Split { force: true, ..to(seen.version.as_ref().unwrap()) };
+        let split = again(seen.version.as_ref().unwrap());
         let rollout = rig.target.route(&split).await.unwrap();
         assert_eq!(rig.count("UpdateService"), 1, "{faults}");
         let (health, _) = rig.wait(&rollout, 1200).await;
@@ -324,7 +332,7 @@ async fn fifty_services_share_their_reads() {
     for name in &names {
         let target = target(name);
         let seen = target.observe().await.unwrap();
-        let split = Split { force: true, ..to(seen.version.as_ref().unwrap()) };
+        let split = again(seen.version.as_ref().unwrap());
         let rollout = target.route(&split).await.unwrap();
         flying.push((target, rollout));
     }

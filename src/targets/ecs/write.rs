@@ -4,7 +4,7 @@
 //! not told it; `["rollback", ARN]` for a service deployment that is taken back; empty where nothing had to move.
 
 use super::read::{Service, ServiceDeployment, version};
-use crate::release::{Rollout, Split};
+use crate::release::{Rollout, Split, Way};
 
 /// First id of a rollout that consists of taking another one back.
 pub const ROLLBACK: &str = "rollback";
@@ -43,15 +43,16 @@ pub enum Movement {
 
 /// Decides how `split` comes about.
 pub fn movement(seen: &Situation, split: &Split) -> Movement {
-    match &split.instead_of {
-        Some(ours) => taking_back(seen, ours, split),
-        None => forward(seen, split),
+    match &split.way {
+        Way::Back(Some(ours)) => taking_back(seen, ours, split),
+        Way::Start { again: true, .. } => forward(seen, split, true),
+        Way::Start { .. } | Way::Back(None) | Way::Onward(_) => forward(seen, split, false),
     }
 }
 
-fn forward(seen: &Situation, split: &Split) -> Movement {
+fn forward(seen: &Situation, split: &Split, again: bool) -> Movement {
     let wanted = &split.version.id;
-    if split.force {
+    if again {
         return Movement::Update { definition: wanted.clone(), force: true };
     }
     match &seen.current {
@@ -139,6 +140,7 @@ pub fn started_after(before: &Service, after: &Service, definition: &str) -> Rol
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::release::Course;
     use crate::targets::ecs::read::Deployment;
 
     fn split(to: &str, instead_of: Option<&[&str]>) -> Split {
@@ -147,7 +149,9 @@ mod tests {
             label: "new".into(),
             ids: ids.iter().map(ToString::to_string).collect(),
         });
-        Split { version: version(to), percent: 100, force: false, instead_of }
+        let start = Way::Start { course: Course::whole(), again: false };
+        let way = instead_of.map_or(start, |rollout| Way::Back(Some(rollout)));
+        Split { version: version(to), percent: 100, way }
     }
 
     /// A service whose last service deployment `sd` over `source` has `status`.
@@ -205,7 +209,8 @@ mod tests {
         for (situation, to, expected) in table {
             assert_eq!(word(&movement(&situation, &split(to, None))), expected, "{to} {situation:?}");
         }
-        let forced = Split { force: true, ..split("new", None) };
+        let way = Way::Start { course: Course::whole(), again: true };
+        let forced = Split { way, ..split("new", None) };
         assert_eq!(word(&movement(&flying(), &forced)), "update new true");
     }
 
