@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use super::state::State;
 use super::{scheduler, services};
 
@@ -39,6 +41,8 @@ pub struct Serving {
     pub deployment: String,
     /// Its status.
     pub deployment_status: String,
+    /// The service's own deployment configuration, as it was set.
+    pub configuration: Value,
 }
 
 impl Serving {
@@ -93,5 +97,6 @@ fn look(ecs: &State, index: usize) -> Serving {
         rollout_state: primary.map_or("", |d| d.state).into(),
         deployment: rollout.map(|r| r.arn.clone()).unwrap_or_default(),
         deployment_status: rollout.map_or("", |r| r.status.name()).into(),
+        configuration: it.members.get("deploymentConfiguration").cloned().unwrap_or_default(),
     }
 }
