@@ -1,5 +1,6 @@
 //! How a release reaches traffic: strategies as steps, and what each look at a rollout means for the walk. Pure.
 
+pub mod judge;
 mod watch;
 
 use serde::Serialize;
