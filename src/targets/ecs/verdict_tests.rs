@@ -63,6 +63,7 @@ fn word(health: &Health) -> String {
     match health {
         Health::Healthy(proof) => format!("healthy: {}", proof.evidence),
         Health::Progressing(progress) => format!("progressing: {}", progress.stage),
+        Health::Holding(hold) => format!("holding {} %", hold.percent),
         Health::Failing(f) => format!("failing {}", f.problem.code),
         Health::RollingBack(f) => format!("rolling-back {}", f.problem.code),
         Health::RolledBack(f, to) => {
