@@ -28,6 +28,8 @@ const fn setting(
 }
 
 const ROLLING: &str = "rolling";
+const CANARY: &str = "{ canary: { percent: 10, bake: 2m, final-bake: 1m } }";
+const JUDGED: &str = "{ canary: { percent: 10, bake: 6m, final-bake: 1m, metrics: [5xx] } }";
 
 /// Everything that is played.
 pub(super) const SETTINGS: &[Setting] = &[
@@ -38,6 +40,12 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("response-lost", "response-lost", ROLLING, true, None),
     setting("throttled", "throttled", ROLLING, true, None),
     setting("slow-start", "slow-start", ROLLING, true, None),
+    setting("blue-green", "blue-green", "{ blue-green: { bake: 2m } }", true, None),
+    setting("linear", "linear", "{ linear: { step: 50, bake: 1m, final-bake: 1m } }", true, None),
+    setting("canary", "canary-healthy", CANARY, true, None),
+    setting("canary-unhealthy", "canary-unhealthy", CANARY, false, Some(0)),
+    setting("canary-5xx", "canary-total-failure", JUDGED, false, Some(10)),
+    setting("canary-no-metrics", "canary-no-metrics", JUDGED, false, Some(10)),
 ];
 
 /// What strikes a call.

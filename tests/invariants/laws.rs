@@ -51,6 +51,9 @@ impl Memory {
         if serving.healthy() < self.least.min(serving.least_healthy.max(self.least)) {
             return Err("I1: below the healthy minimum".into());
         }
+        if serving.lost > 0.0 && self.least > 0 {
+            return Err(format!("I1: {} % of the traffic reaches nobody", serving.lost));
+        }
         self.same_digest(serving)?;
         unobserved(setting, serving)
     }
@@ -74,13 +77,9 @@ impl Memory {
 fn unobserved(setting: &Setting, serving: &Serving) -> Result<(), String> {
     let Some(cap) = setting.cap else { return Ok(()) };
     let new = serving.versions.keys().filter(|version| !version.ends_with(":1"));
-    let over = new.into_iter().any(|version| share(serving, version) > cap);
+    let share = |version: &String| serving.traffic.get(version).copied().unwrap_or_default();
+    let over = new.into_iter().any(|version| share(version) > f64::from(cap) + 0.5);
     if over { Err(format!("I5: more than {cap} % without evidence")) } else { Ok(()) }
-}
-
-/// The share of production traffic that a version has, in percent.
-fn share(serving: &Serving, version: &str) -> u8 {
-    if serving.primary == version && serving.rollout_state == "COMPLETED" { 100 } else { 0 }
 }
 
 fn demand(holds: bool, why: impl FnOnce() -> String) -> Result<(), String> {

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::configuration;
 use super::definition;
 use super::look::Eyes;
 use super::read::{Revision, Service, ServiceDeployment, version};
 use super::verdict;
+use super::versions;
 use super::write;
 use crate::problem::{Code, Problem};
 use crate::release::{Failure, Health, InFlight, Observed, Progress, Proof, Rollout};
@@ -78,9 +80,10 @@ impl Seen {
             image,
             health: self.health(&container),
             previous: self.previous(),
+            history: versions::completions(&self.history, &self.revisions, &container),
             in_flight: self.in_flight(),
             desired: self.service.desired,
-            leftover: false,
+            leftover: configuration::our_hook(&self.service.raw["deploymentConfiguration"]).is_some(),
             url: Some(super::url(eyes.loader.client().region(), &eyes.settings)),
             raw: self.service.raw,
             definition: self.definition,
