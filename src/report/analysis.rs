@@ -2,7 +2,7 @@
 //! chart. Names of metrics come from outside.
 
 use super::markdown::{details, table, text};
-use crate::strategy::judge::{Count, Finding, Opinion, Rates, Ruling};
+use crate::strategy::judge::{Count, Finding, MOST_EVIDENCE, Opinion, Rates, Ruling};
 
 /// Points of a chart that can still be told apart.
 const POINTS: usize = 30;
@@ -142,7 +142,7 @@ fn numbers(findings: &[Finding]) -> String {
         "result",
         "evidence, of limit",
         "worse by at most, points, of limit",
-        "bad per burst",
+        "bad requests that count as one",
         "minutes",
     ];
     table(&head, &findings.iter().map(row).collect::<Vec<_>>())
@@ -150,11 +150,15 @@ fn numbers(findings: &[Finding]) -> String {
 
 fn per_thousand(rate: f64) -> String {
     let value = 1000.0 * rate;
-    if value < 10.0 { format!("{:.1}", value) } else { format!("{value:.0}") }
+    if value < 10.0 { format!("{value:.1}") } else { format!("{value:.0}") }
 }
 
 fn number(value: f64) -> String {
-    if value < 10.0 { format!("{value:.1}") } else { grouped(value.round() as u64) }
+    match value {
+        _ if value >= MOST_EVIDENCE => format!("more than {}", grouped(MOST_EVIDENCE as u64)),
+        _ if value < 10.0 => format!("{value:.1}"),
+        _ => grouped(value.round() as u64),
+    }
 }
 
 /// A number with commas between thousands.
@@ -183,17 +187,91 @@ mod tests {
     fn a_canary_that_passed() {
         let both =
             [series("5xx", 20, (600, 1), (5400, 5)), series("slower than 300 ms", 20, (580, 5), (5400, 44))];
-        insta::assert_snapshot!(block(&both), @"");
+        insta::assert_snapshot!(block(&both), @r#"
+|  | canary | baseline |
+|---|---|---|
+| share of traffic | 10 % (seen 10.0 %) | 90 % |
+| requests | 10,200 | 91,800 |
+| 5xx | 17 (0.17 %) | 85 (0.09 %) |
+| slower than 300 ms | 85 of 9,860 (0.86 %) | 748 (0.81 %) |
+
+**Verdict PASS**: 5xx: with 95 % confidence the canary is at most 0.16 percentage points worse (limit 1.0); slower than 300 ms: with 95 % confidence the canary is at most 0.22 percentage points worse (limit 1.0). Evidence against it never rose above 4.2 of the 200 needed to stop.
+
+```mermaid
+xychart-beta
+  title "5xx per 1,000, by minute: canary, baseline"
+  x-axis [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20]
+  line [1.7, 1.7, 1.7, 1.7, 1.7, 1.7, 1.7, 1.7, 1.7, 1.7, 1.7, 1.7, 1.7, 1.7, 1.7, 1.7, 1.7, 1.7, 1.7, 1.7]
+  line [0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9]
+```
+
+<details><summary>How it was judged</summary>
+
+| metric | result | evidence, of limit | worse by at most, points, of limit | bad requests that count as one | minutes |
+|---|---|---|---|---|---|
+| 5xx | with 95 % confidence the canary is at most 0.16 percentage points worse (limit 1.0) | 4.2 of 200 | 0.16 of 1.00 | 1.0 | 17 used, 0 missing |
+| slower than 300 ms | with 95 % confidence the canary is at most 0.22 percentage points worse (limit 1.0) | 0.0 of 200 | 0.22 of 1.00 | 1.0 | 17 used, 0 missing |
+
+</details>
+"#);
     }
 
     #[test]
     fn a_canary_that_failed() {
-        insta::assert_snapshot!(block(&[series("5xx", 12, (60, 3), (540, 1))]), @"");
+        insta::assert_snapshot!(block(&[series("5xx", 12, (60, 3), (540, 1))]), @r#"
+|  | canary | baseline |
+|---|---|---|
+| share of traffic | 10 % (seen 10.0 %) | 90 % |
+| requests | 540 | 4,860 |
+| 5xx | 27 (5.00 %) | 9 (0.19 %) |
+
+**Verdict FAIL**: 5xx: bad were 5.0 % of 540 requests of the canary, and 0.19 % of 4,860 requests of the baseline; the evidence against it is more than 1,000,000 where 100 is needed to stop it.
+
+```mermaid
+xychart-beta
+  title "5xx per 1,000, by minute: canary, baseline"
+  x-axis [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]
+  line [50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50]
+  line [1.9, 1.9, 1.9, 1.9, 1.9, 1.9, 1.9, 1.9, 1.9, 1.9, 1.9, 1.9]
+```
+
+<details><summary>How it was judged</summary>
+
+| metric | result | evidence, of limit | worse by at most, points, of limit | bad requests that count as one | minutes |
+|---|---|---|---|---|---|
+| 5xx | bad were 5.0 % of 540 requests of the canary, and 0.19 % of 4,860 requests of the baseline; the evidence against it is more than 1,000,000 where 100 is needed to stop it | more than 1,000,000 of 100 | 6.60 of 1.00 | 1.0 | 9 used, 0 missing |
+
+</details>
+"#);
     }
 
     #[test]
     fn a_canary_with_too_little_traffic() {
-        insta::assert_snapshot!(block(&[series("5xx", 5, (6, 0), (54, 0))]), @"");
+        insta::assert_snapshot!(block(&[series("5xx", 5, (6, 0), (54, 0))]), @r#"
+|  | canary | baseline |
+|---|---|---|
+| share of traffic | 10 % (seen 10.0 %) | 90 % |
+| requests | 12 | 108 |
+| 5xx | 0 (0.00 %) | 0 (0.00 %) |
+
+**Verdict INCONCLUSIVE**: 5xx: the canary had 12 requests, and at least 268 are needed. Evidence against it never rose above 1.0 of the 100 needed to stop.
+
+```mermaid
+xychart-beta
+  title "5xx per 1,000, by minute: canary, baseline"
+  x-axis [1, 2, 3, 4, 5]
+  line [0.0, 0.0, 0.0, 0.0, 0.0]
+  line [0.0, 0.0, 0.0, 0.0, 0.0]
+```
+
+<details><summary>How it was judged</summary>
+
+| metric | result | evidence, of limit | worse by at most, points, of limit | bad requests that count as one | minutes |
+|---|---|---|---|---|---|
+| 5xx | the canary had 12 requests, and at least 268 are needed | 1.0 of 100 | 18.40 of 1.00 | 1.0 | 2 used, 0 missing |
+
+</details>
+"#);
     }
 
     #[test]
