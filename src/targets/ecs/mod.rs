@@ -57,6 +57,8 @@ mod fault_tests;
 #[cfg(test)]
 mod lint_tests;
 #[cfg(test)]
+mod native_tests;
+#[cfg(test)]
 mod preflight_tests;
 #[cfg(test)]
 mod rehearsals;
@@ -86,6 +88,7 @@ impl Shared {
 pub struct Ecs {
     eyes: look::Eyes,
     declared: Declared,
+    shifts: bool,
     watches: RefCell<HashMap<Vec<String>, Rc<Mutex<watch::Watch>>>>,
 }
 
@@ -95,7 +98,13 @@ impl Ecs {
     pub fn new(settings: Settings, declared: Declared, alarms: Vec<String>, shared: &Shared) -> Self {
         let (loader, around) = (shared.loader.clone(), shared.around.clone());
         let eyes = look::Eyes { loader, around, settings, alarms };
-        Self { eyes, declared, watches: RefCell::default() }
+        Self { eyes, declared, shifts: false, watches: RefCell::default() }
+    }
+
+    /// Says whether the deploy file wants traffic to be shifted in shares: pre-flight then looks at what that needs.
+    #[must_use]
+    pub fn shifting(self, shifts: bool) -> Self {
+        Self { shifts, ..self }
     }
 
     fn settings(&self) -> &Settings {
@@ -178,7 +187,8 @@ impl Target for Ecs {
             Ok(wanted) => wanted,
             Err(problems) => return problems,
         };
-        let intent = preflight::Intent { declared: &self.declared, wanted: &wanted, seen };
+        let intent =
+            preflight::Intent { declared: &self.declared, wanted: &wanted, seen, shifts: self.shifts };
         let found = preflight::check(&self.eyes, &intent).await;
         found.into_iter().map(|problem| problem.of(&release.service)).collect()
     }
