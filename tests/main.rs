@@ -9,5 +9,6 @@ mod invariants;
 mod native;
 mod oidc;
 mod rehearsal;
+mod rollback;
 mod runner;
 mod support;

@@ -213,10 +213,11 @@ impl Document {
                 ));
             }
         }
-        if !problems.is_empty() {
-            return Err(problems);
+        match read(&self.file, &format!("service `{name}`"), &written_out(common)) {
+            Ok(common) if problems.is_empty() => Ok(common),
+            Ok(_) => Err(problems),
+            Err(more) => Err(problems.into_iter().chain(more).collect()),
         }
-        read(&self.file, &format!("service `{name}`"), &written_out(common))
     }
 
     fn target(&self, name: &str, node: &Node, targets: &[&str]) -> Result<(String, Node), Problem> {
@@ -299,6 +300,7 @@ const ALL_TARGETS: [&str; 7] =
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{BlueGreen, Strategy};
 
     const FILE: &str = "environments:\n  staging: { branches: [develop] }\n  production: { branches: [main] }\nservices:\n  backend:\n    repository: acme/backend\n    ecs: { cluster: \"acme-${environment}\", service: backend }\n    environments:\n      staging: { ecs: { service: backend-next } }\n";
 
@@ -335,15 +337,42 @@ mod tests {
 
     #[test]
     fn every_slip_is_named_on_its_line() {
-        insta::assert_snapshot!(problems("environments: { staging: {} }\nservices:\n  a: { esc: {} }\n  b: { ecs: {}, lambda: {} }\n  c: { argocd: {} }\n  d: { ecs: {}, strategy: canary, verify: [] }\n  e: { ecs: { cluster: \"${env}\" }, environments: { stagin: {} } }\n"), @r"
+        insta::assert_snapshot!(problems("environments: { staging: {} }\nservices:\n  a: { esc: {} }\n  b: { ecs: {}, lambda: {} }\n  c: { argocd: {} }\n  d: { ecs: {}, strategy: canarry, verify: [] }\n  e: { ecs: { cluster: \"${env}\" }, environments: { stagin: {} } }\n"), @"
         3:6 Service `a` does not say where it goes. Give it exactly one target: `ecs`.
         3:8 `esc` is not a key of service `a`. Did you mean `ecs`? Known: `paths`, `repository`, `strategy`, `alarms`, `build`, `environments`, `ecs`.
         4:17 Service `b` has two targets, `ecs` and `lambda`. Make two services of it.
         5:8 This version cannot release to `argocd` yet. It can release to: `ecs`.
-        6:35 This version cannot do `verify` yet. Take it out: a check or message that is silently not made would be worse than none.
-        6:27 This version cannot do the strategy `canary` yet. It can do: `rolling`.
+        6:36 This version cannot do `verify` yet. Take it out: a check or message that is silently not made would be worse than none.
+        6:27 `canarry` is not a key of service `d` (in `strategy`). Did you mean `canary`? Known: `rolling`, `blue-green`, `linear`, `canary`.
         7:52 There is no environment `stagin` in the deploy file. Did you mean `staging`?
         7:24 `${env}` is not a placeholder that has a value in this run. Known: `${environment}`, `${service}`; `$${` writes `${`.
+        ");
+    }
+
+    #[test]
+    fn a_strategy_is_a_name_or_a_block_and_is_replaced_whole() {
+        let text = "environments: { staging: {}, production: {} }\nservices:\n  a: { ecs: {}, strategy: { canary: { percent: 5, metrics: [5xx, latency: { over-ms: 300 }] } }, environments: { staging: { strategy: blue-green } } }\n";
+        let document = Document::parse("f.yml", text).unwrap();
+        let strategy = |environment| {
+            let (services, problems) = document.services(environment, &[], &["ecs"], &known());
+            assert!(problems.is_empty(), "{problems:?}");
+            services[0].common.strategy.clone()
+        };
+        assert_eq!(strategy("staging"), Strategy::BlueGreen(BlueGreen::default()));
+        let Strategy::Canary(canary) = strategy("production") else { panic!("not a canary") };
+        assert_eq!((canary.percent.0, canary.metrics.len()), (5, 2));
+    }
+
+    #[test]
+    fn what_a_strategy_cannot_have_is_said_on_its_line() {
+        insta::assert_snapshot!(problems("environments: { staging: {} }\nservices:\n  a: { ecs: {}, strategy: { canary: { percent: 100, bake: 25h, metrics: [errors] } } }\n  b: { ecs: {}, strategy: { linear: { step: 2, bake: 5 } } }\n  c: { ecs: {}, strategy: { blue-green: { percent: 5 } } }\n  d: { ecs: {}, strategy: { canary: { analysis: { margin: 0 } } } }\n"), @"
+        3:48 `strategy.canary.percent` of service `a`: 100 is not between 1 and 99 percent.
+        3:59 `strategy.canary.bake` of service `a`: 25h is longer than 24h.
+        3:74 `errors` is not a key of service `a` (in `strategy.canary.metrics.0`). Known: `5xx`, `latency`, `prometheus`, `probe`.
+        4:45 `strategy.linear.step` of service `b`: 2 is not between 3 and 50 percent.
+        4:54 `strategy.linear.bake` of service `b`: integer `5`, expected a string. Put the value in quotes.
+        5:43 `percent` is not a key of service `c` (in `strategy.blue-green`). Known: `bake`, `test`.
+        6:59 `strategy.canary.analysis.margin` of service `d`: 0 is not between 0.05 and 50 percentage points.
         ");
     }
 

@@ -21,7 +21,8 @@ pub fn read<T: DeserializeOwned>(file: &str, what: &str, node: &Node) -> Result<
         let path = steps(error.path());
         let (problem, culprit) = explain(file, what, node, &path, &error.inner().to_string());
         let ours = missing_field(error.inner())
-            .is_some_and(|key| taken.contains(&[culprit.clone(), vec![key]].concat()));
+            .is_some_and(|key| taken.contains(&[culprit.clone(), vec![key]].concat()))
+            || emptied(&error.inner().to_string(), &culprit, &taken);
         let new = !ours && !problems.contains(&problem);
         if new {
             problems.push(problem);
@@ -31,6 +32,11 @@ pub fn read<T: DeserializeOwned>(file: &str, what: &str, node: &Node) -> Result<
         }
         taken.push(culprit);
     }
+}
+
+/// Whether a block of one key is wrong only because that key was taken out.
+fn emptied(error: &str, culprit: &[String], taken: &[Vec<String>]) -> bool {
+    error.contains("map with a single key") && taken.iter().any(|path| path.starts_with(culprit))
 }
 
 enum Step {
@@ -43,7 +49,9 @@ fn steps(path: &Path) -> Vec<Step> {
         .filter_map(|segment| match segment {
             Segment::Map { key } => Some(Step::Key(key.clone())),
             Segment::Seq { index } => Some(Step::Index(*index)),
-            Segment::Enum { .. } | Segment::Unknown => None,
+            // A variant is written as the only key of a mapping.
+            Segment::Enum { variant } => Some(Step::Key(variant.clone())),
+            Segment::Unknown => None,
         })
         .collect()
 }

@@ -305,7 +305,6 @@ impl TryFrom<f64> for Margin {
         if !(0.05..=50.0).contains(&points) {
             return Err(format!("{points} is not between 0.05 and 50 percentage points"));
         }
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         Ok(Self((points * 100.0).round() as u32))
     }
 }

@@ -11,7 +11,7 @@ use crate::report::RunReport;
 use crate::sys::disk;
 use crate::targets;
 
-use super::{Job, refuse};
+use super::{Job, refuse, returns};
 
 /// What the deploy file says about this run.
 pub(super) struct Declared {
@@ -99,10 +99,16 @@ fn declared_in(job: &Job, environment: Option<&str>) -> Result<Declared, Stop> {
     let (services, more) = document.services(&name, &wanted(job), targets::NAMES, &placeholders(job, &name));
     problems.extend(more);
     problems.extend(targets::problems(&file, &services));
-    let (builds, more) = builds(&file, &services);
-    problems.extend(more);
-    let (definitions, more) = definitions(job, &file, &services);
-    problems.extend(more);
+    let (builds, definitions) = if returns(job) {
+        // What is broken in the commit at hand must not keep an earlier version from coming back.
+        (vec![None; services.len()], vec![None; services.len()])
+    } else {
+        let (builds, more) = builds(&file, &services);
+        problems.extend(more);
+        let (definitions, more) = definitions(job, &file, &services);
+        problems.extend(more);
+        (builds, definitions)
+    };
     Ok(Declared { document, name, environment, services, builds, definitions, problems })
 }
 

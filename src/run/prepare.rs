@@ -12,7 +12,7 @@ use crate::release::{Definition, Release};
 use crate::targets::{self, Target};
 
 use super::declare::{Declared, Stop, declared};
-use super::{Job, Unit, build};
+use super::{Job, Unit, build, returning, returns};
 
 /// Everything that was read.
 pub(super) struct Prepared {
@@ -45,7 +45,11 @@ pub(super) async fn prepare(job: &Job) -> Result<Prepared, Stop> {
     let targets = targets::all(&place, &declared.document.file, &declared.services).map_err(wrong)?;
     let releases = releases(job, &declared);
     let units = observe(&declared, targets, releases).await.map_err(wrong)?;
-    let (units, registry) = build::images(job, &session, &declared.builds, units).await.map_err(wrong)?;
+    let (units, registry) = if returns(job) {
+        (returning::choose(job, &session, units).await.map_err(wrong)?, None)
+    } else {
+        build::images(job, &session, &declared.builds, units).await.map_err(wrong)?
+    };
     let units = check(job, units).await.map_err(wrong)?;
     Ok(Prepared { environment: declared.name, units, problems, registry })
 }
@@ -80,7 +84,8 @@ fn releases(job: &Job, declared: &Declared) -> Vec<Release> {
         environment: declared.name.clone(),
         image: None,
         definition: definition.clone(),
-        commit: job.context.commit().map(str::to_owned),
+        former: None,
+        commit: job.context.commit().filter(|_| !returns(job)).map(str::to_owned),
     };
     declared.services.iter().zip(&declared.definitions).map(release).collect()
 }

@@ -2,6 +2,7 @@
 //! of canaries. Pure.
 
 mod advance;
+pub mod judge;
 mod steps;
 mod watch;
 
