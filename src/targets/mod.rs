@@ -46,7 +46,9 @@ pub fn all(place: &Place<'_>, file: &str, services: &[Service]) -> Result<Vec<Rc
     let declared = ecs::Declared { account: place.account.clone(), region: Some(place.region.clone()) };
     let open = |service: &Service| {
         let (settings, alarms) = (settings(file, service)?, service.common.alarms.clone());
-        Ok(Rc::new(ecs::Ecs::new(settings, declared.clone(), alarms, &shared)) as Rc<dyn Target>)
+        let shifts = !matches!(service.common.strategy, config::Strategy::Rolling(_));
+        let ecs = ecs::Ecs::new(settings, declared.clone(), alarms, &shared).shifting(shifts);
+        Ok(Rc::new(ecs) as Rc<dyn Target>)
     };
     services.iter().map(open).collect()
 }

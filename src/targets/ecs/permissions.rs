@@ -26,10 +26,18 @@ pub struct Simulated {
     pub sure: bool,
 }
 
+/// What a run is going to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deed {
+    /// Register a definition; false where it exists already, as in a rollback.
+    pub registers: bool,
+    /// Shift traffic in shares.
+    pub shifts: bool,
+}
+
 /// The changes that a run or its rollback makes, and what only the end of a run reads. What is read before the first
 /// change is not here: it is tried.
-/// `registers` is false where the definition exists already, as in a rollback.
-pub fn needs(service: &Service, wanted: &Value, registers: bool) -> Vec<Need> {
+pub fn needs(service: &Service, wanted: &Value, deed: Deed) -> Vec<Need> {
     let arn = text(&service.raw, "serviceArn");
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let [_, partition, _, region, account, path] = parts[..] else { return Vec::new() };
@@ -38,22 +46,23 @@ pub fn needs(service: &Service, wanted: &Value, registers: bool) -> Vec<Need> {
     let cluster = cluster_arn.rsplit('/').next().unwrap_or_default();
     let name = path.rsplit('/').next().unwrap_or_default();
     let family = of(format!("task-definition/{}:*", text(wanted, "family")));
+    let deployments = of(format!("service-deployment/{cluster}/{name}/*"));
     let mut all = vec![
         Need { action: "ecs:UpdateService", resource: arn.clone() },
-        Need {
-            action: "ecs:StopServiceDeployment",
-            resource: of(format!("service-deployment/{cluster}/{name}/*")),
-        },
+        Need { action: "ecs:StopServiceDeployment", resource: deployments.clone() },
         Need {
             action: "ecs:DescribeServiceRevisions",
             resource: of(format!("service-revision/{cluster}/{name}/*")),
         },
         Need { action: "ecs:DescribeTasks", resource: of(format!("task/{cluster}/*")) },
     ];
-    if registers {
+    if deed.registers {
         all.insert(0, Need { action: "ecs:RegisterTaskDefinition", resource: family.clone() });
     }
-    if registers && wanted.get("tags").is_some() {
+    if deed.shifts {
+        all.push(Need { action: "ecs:ContinueServiceDeployment", resource: deployments });
+    }
+    if deed.registers && wanted.get("tags").is_some() {
         all.push(Need { action: "ecs:TagResource", resource: family });
     }
     let roles = ["executionRoleArn", "taskRoleArn"].map(|key| text(wanted, key));
@@ -131,7 +140,7 @@ mod tests {
         let raw = json!({"serviceArn":"arn:aws:ecs:eu-west-1:1:service/acme/web","clusterArn":"arn:aws:ecs:eu-west-1:1:cluster/acme"});
         let wanted =
             json!({"family":"web","taskRoleArn":"web-task","executionRoleArn":"arn:aws:iam::1:role/exec"});
-        let all = needs(&Service::read(&raw), &wanted, true);
+        let all = needs(&Service::read(&raw), &wanted, Deed { registers: true, shifts: false });
         let lines: Vec<String> =
             all.iter().map(|need| format!("{} {}", need.action, need.resource)).collect();
         assert_eq!(
