@@ -3,6 +3,8 @@
 
 /// What will happen later, in order of virtual time.
 pub mod agenda;
+/// Load balancers of a scenario.
+pub mod balancers;
 /// One request and its answer.
 pub mod call;
 /// Seeded choices.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde_json::{Map, Value};
 
 use super::super::faults::Fate;
+use super::native::Native;
 
 /// All of ECS.
 #[derive(Debug, Clone, Default)]
@@ -124,8 +125,13 @@ pub(super) struct Rollout {
     pub(super) finished_at: Option<f64>,
     pub(super) stopped_at: Option<f64>,
     pub(super) updated_at: f64,
+    /// What it started with.
     pub(super) configuration: Value,
+    /// Its way in stages; none when it is rolling.
+    pub(super) native: Option<Native>,
     pub(super) rollback: Option<Rollback>,
+    /// Why a rollback was asked for.
+    pub(super) wish: &'static str,
     pub(super) breaker: Breaker,
     pub(super) alarms: Alarms,
 }
@@ -204,6 +210,8 @@ pub(super) struct Revision {
     pub(super) created_at: f64,
     /// Container name, image reference, digest (absent when it cannot be resolved).
     pub(super) images: Vec<(String, String, Option<String>)>,
+    /// Its tasks are in the alternate target group.
+    pub(super) alternate: bool,
     /// Launch type, network, load balancers as they were.
     pub(super) members: Map<String, Value>,
 }

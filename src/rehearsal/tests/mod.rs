@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 
 mod calls;
 mod laws;
+mod native;
+mod pauses;
 mod rollouts;
 mod services;
 
