@@ -4,6 +4,7 @@ mod arguments;
 mod cloud;
 mod finish;
 mod live;
+pub mod policy;
 pub mod rehearse;
 mod schema;
 pub mod step;
@@ -15,6 +16,7 @@ use clap::Parser as _;
 use crate::sys::environment::Variables;
 use crate::sys::terminal;
 
+use arguments::RollbackOptions;
 pub use arguments::{Arguments, Command};
 pub use schema::schema;
 
@@ -42,8 +44,13 @@ pub fn main(arguments: &[String], variables: Variables) -> u8 {
 
 fn command(command: Command, variables: Variables) -> u8 {
     match command {
-        Command::Deploy(options) => on_this_thread(live::command("deploy", *options, variables)),
-        Command::Plan(options) => on_this_thread(live::command("plan", *options, variables)),
+        Command::Deploy(options) => on_this_thread(live::command("deploy", *options, None, variables)),
+        Command::Plan(options) => on_this_thread(live::command("plan", *options, None, variables)),
+        Command::Rollback(options) => {
+            let RollbackOptions { to, release } = *options;
+            on_this_thread(live::command("rollback", release, to, variables))
+        }
+        Command::Policy(options) => policy::main(&options),
         Command::Rehearse(options) => rehearse::main(&options),
         Command::Cloud(options) => on_this_thread(cloud::serve(options)),
         Command::Schema => {

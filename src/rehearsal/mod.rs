@@ -55,6 +55,8 @@ pub mod sts;
 pub mod throttle;
 /// Times as the cloud writes them.
 pub mod time;
+/// Traffic through load balancers, and its metrics.
+pub mod traffic;
 /// AWS's protocols.
 pub mod wire;
 /// The state that services share.

@@ -12,6 +12,7 @@ use super::faults::Fault;
 use super::oidc::Workflow;
 use super::policy::Policy;
 use super::sts::Trust;
+use super::traffic::settings::Traffic;
 use super::world::Registry;
 
 /// A world to begin with, and its faults. Every key has a default; an unknown key is an error.
@@ -30,6 +31,8 @@ pub struct Scenario {
     pub services: Vec<Service>,
     /// Load balancers in front of their target groups.
     pub balancers: Vec<Balancer>,
+    /// Requests that come to them.
+    pub traffic: Vec<Traffic>,
     /// Alarms.
     pub alarms: Vec<AlarmSetting>,
     /// Repositories by name.
@@ -242,6 +245,8 @@ pub struct Timings {
     pub alarm_bake: Span,
     /// From new weights on a listener rule to traffic following them.
     pub traffic_shift: Span,
+    /// From the end of a minute to its metrics.
+    pub metrics_lag: Span,
     /// One call's way to the cloud and back.
     pub latency: Span,
 }
@@ -265,6 +270,7 @@ impl Default for Timings {
             alarm_poll: span(10.0, 10.0),
             alarm_bake: span(30.0, 60.0),
             traffic_shift: span(3.0, 8.0),
+            metrics_lag: span(60.0, 120.0),
             latency: span(0.02, 0.06),
         }
     }
@@ -279,6 +285,7 @@ impl Default for Scenario {
             clusters: Vec::new(),
             services: Vec::new(),
             balancers: Vec::new(),
+            traffic: Vec::new(),
             alarms: Vec::new(),
             repositories: BTreeMap::new(),
             timings: Timings::default(),

@@ -109,6 +109,8 @@ pub struct World {
     pub targets: BTreeMap<String, Vec<TargetState>>,
     /// Listeners and rules of load balancers.
     pub balancing: Balancing,
+    /// Traffic through load balancers.
+    pub traffic: super::traffic::model::State,
     /// Repositories by name.
     pub repositories: BTreeMap<String, Repository>,
     /// A real registry behind ECR; what is in it is known here from the last look.

@@ -69,9 +69,12 @@ pub(super) fn expire(world: &mut World, rollout: usize, place: usize, now: f64) 
 
 /// Give an open hook its last status; `false` when it had one.
 fn settle(world: &mut World, rollout: usize, place: usize, status: &'static str) -> bool {
-    let open =
-        |native: &mut Native| Some(native.hooks.get_mut(place).filter(|hook| hook.open())?.status = status);
-    stages::native(world, rollout).and_then(open).is_some()
+    let native = stages::native(world, rollout);
+    let Some(hook) = native.and_then(|native| native.hooks.get_mut(place)).filter(|hook| hook.open()) else {
+        return false;
+    };
+    hook.status = status;
+    true
 }
 
 /// The deployment goes another way: what is open is over.

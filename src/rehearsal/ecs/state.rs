@@ -22,6 +22,20 @@ pub struct State {
     pub(super) tags: BTreeMap<String, Vec<Value>>,
 }
 
+impl State {
+    /// The definition (index) that the living task at an address runs.
+    pub fn definition_at(&self, ip: &str) -> Option<usize> {
+        let living = self.services.iter().flat_map(|service| &service.tasks).map(|&task| &self.tasks[task]);
+        living.filter(|task| !task.stopped()).find(|task| task.ip == ip).map(|task| task.definition)
+    }
+
+    /// Whether some service ran a definition when the world began, and the definition's image references.
+    pub fn version(&self, definition: usize) -> (bool, Vec<&str>) {
+        let images = self.definitions[definition].containers.iter().map(|it| it.image.as_str()).collect();
+        (self.services.iter().any(|service| service.founding == Some(definition)), images)
+    }
+}
+
 /// A registered task definition.
 #[derive(Debug, Clone)]
 pub(super) struct Definition {

@@ -26,6 +26,7 @@ pub mod client;
 pub mod configuration;
 pub mod definition;
 pub mod document;
+pub mod grants;
 pub mod image;
 pub mod keys;
 pub mod lint;
@@ -39,6 +40,7 @@ pub mod neighbours;
 pub mod observe;
 pub mod onward;
 pub mod permissions;
+pub mod policy;
 pub mod preflight;
 pub mod preflight_rules;
 pub mod raw;
@@ -58,6 +60,8 @@ mod causes_tests;
 mod fault_tests;
 #[cfg(test)]
 mod lint_tests;
+#[cfg(test)]
+mod native_tests;
 #[cfg(test)]
 mod preflight_tests;
 #[cfg(test)]
@@ -88,6 +92,7 @@ impl Shared {
 pub struct Ecs {
     eyes: look::Eyes,
     declared: Declared,
+    shifts: bool,
     watches: RefCell<HashMap<Vec<String>, Rc<Mutex<watch::Watch>>>>,
 }
 
@@ -97,7 +102,13 @@ impl Ecs {
     pub fn new(settings: Settings, declared: Declared, alarms: Vec<String>, shared: &Shared) -> Self {
         let (loader, around) = (shared.loader.clone(), shared.around.clone());
         let eyes = look::Eyes { loader, around, settings, alarms };
-        Self { eyes, declared, watches: RefCell::default() }
+        Self { eyes, declared, shifts: false, watches: RefCell::default() }
+    }
+
+    /// Says whether the deploy file wants traffic to be shifted in shares: pre-flight then looks at what that needs.
+    #[must_use]
+    pub fn shifting(self, shifts: bool) -> Self {
+        Self { shifts, ..self }
     }
 
     fn settings(&self) -> &Settings {
@@ -184,7 +195,8 @@ impl Target for Ecs {
             Err(problems) => return problems,
         };
         let former = release.former.as_ref();
-        let intent = preflight::Intent { declared: &self.declared, wanted: &wanted, former, seen };
+        let shifts = self.shifts && former.is_none();
+        let intent = preflight::Intent { declared: &self.declared, wanted: &wanted, former, seen, shifts };
         let found = preflight::check(&self.eyes, &intent).await;
         found.into_iter().map(|problem| problem.of(&release.service)).collect()
     }

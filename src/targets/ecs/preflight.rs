@@ -8,7 +8,7 @@ use super::definition;
 use super::image::{self, EcrImage};
 use super::look::Eyes;
 use super::neighbours::Manifest;
-use super::permissions;
+use super::permissions::{self, Doing};
 use super::preflight_rules as rules;
 use super::read::{Service, text};
 use super::refusal::Refusal;
@@ -28,6 +28,8 @@ pub struct Intent<'a> {
     pub former: Option<&'a Former>,
     /// What runs now.
     pub seen: &'a Observed,
+    /// Whether traffic is shifted in shares.
+    pub shifts: bool,
 }
 
 /// All problems that can be found by reading.
@@ -36,16 +38,20 @@ pub async fn check(eyes: &Eyes, intent: &Intent<'_>) -> Vec<Problem> {
     let region = eyes.loader.client().region();
     let mut found = rules::region(intent.declared, region);
     found.extend(rules::service(&service, &eyes.settings.service));
-    found.extend(rules::percentages(&service));
+    if !intent.shifts {
+        found.extend(rules::own_strategy(&service, &eyes.settings.service));
+        found.extend(rules::percentages(&service));
+    }
     found.extend(rules::container(&service, intent.wanted));
-    let (who, alarms, images, refuge, readable) = tokio::join!(
+    let (who, alarms, images, refuge, readable, carried) = tokio::join!(
         caller(eyes, intent, &service),
         alarms(eyes, &service, &eyes.alarms),
         images(eyes, intent),
         refuge(eyes, intent),
         readable(eyes, &service, intent.wanted),
+        carried(eyes, intent, &service),
     );
-    found.extend([who, alarms, images, refuge, readable].into_iter().flatten());
+    found.extend([who, alarms, images, refuge, readable, carried].into_iter().flatten());
     found
 }
 
@@ -64,11 +70,8 @@ async fn allowed(eyes: &Eyes, caller: &str, intent: &Intent<'_>, service: &Servi
     let Some(principal) = permissions::principal(caller) else {
         return vec![permissions::unchecked(None)];
     };
-    match eyes
-        .around
-        .simulate(&principal, permissions::needs(service, intent.wanted, intent.former.is_none()))
-        .await
-    {
+    let doing = Doing { registers: intent.former.is_none(), shifts: intent.shifts };
+    match eyes.around.simulate(&principal, permissions::needs(service, intent.wanted, doing)).await {
         Ok(results) => permissions::missing(&results),
         Err(refusal) => vec![permissions::unchecked(Some(&refusal))],
     }
@@ -174,6 +177,22 @@ async fn images_gone(eyes: &Eyes, label: &str, definition: &Value) -> Vec<Proble
             let why = format!("its image {reference} is not in ECR any more");
             found.push(rules::refuge_broken(label, &why));
         }
+    }
+    found
+}
+
+/// The production rules must forward to both groups of each pair, or ECS takes the deployment back.
+async fn carried(eyes: &Eyes, intent: &Intent<'_>, service: &Service) -> Vec<Problem> {
+    let pairs = if intent.shifts { rules::pairs(service) } else { Vec::new() };
+    let mut found = Vec::new();
+    for pair in &pairs {
+        match eyes.around.forwarded(&pair.rule).await {
+            Ok(groups) => found.extend(rules::carries(pair, groups.as_deref())),
+            Err(refusal) => found.push(refusal.problem),
+        }
+    }
+    if let Some(pair) = pairs.first() {
+        found.extend(eyes.around.load_balancers(&pair.groups[0]).await.err().map(Problem::from));
     }
     found
 }
