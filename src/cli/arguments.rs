@@ -18,6 +18,10 @@ pub enum Command {
     Deploy(Box<ReleaseOptions>),
     /// Say what a deploy would change. Reads only.
     Plan(Box<ReleaseOptions>),
+    /// Return to the last version that completed healthy, or to a named one; watch until it is proven.
+    Rollback(Box<RollbackOptions>),
+    /// Print the smallest IAM policy for the role of an environment. Makes no call.
+    Policy(PolicyOptions),
     /// Run a deploy on the embedded cloud, in virtual time, with the faults of a scenario.
     Rehearse(RehearseOptions),
     /// Serve the embedded cloud over HTTP on loopback, for any AWS client.
@@ -52,6 +56,28 @@ pub struct ReleaseOptions {
     /// Upper bound of the whole operation, such as 30m [default: 60m].
     #[arg(long)]
     pub timeout: Option<String>,
+}
+
+/// Where to return to.
+#[derive(Debug, Clone, Default, Args)]
+pub struct RollbackOptions {
+    /// A version such as backend:42 or its number, a commit or a digest [default: the last that completed healthy].
+    #[arg(long)]
+    pub to: Option<String>,
+    /// Everything else.
+    #[command(flatten)]
+    pub release: ReleaseOptions,
+}
+
+/// Whose policy.
+#[derive(Debug, Clone, Args)]
+pub struct PolicyOptions {
+    /// Environment of the deploy file.
+    #[arg(long)]
+    pub environment: String,
+    /// Path of the deploy file.
+    #[arg(long, default_value = ".github/roadstead.yml")]
+    pub config: String,
 }
 
 /// What to rehearse.

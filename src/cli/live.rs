@@ -24,13 +24,19 @@ pub(super) async fn action(variables: Variables) -> u8 {
 }
 
 /// The same operations on a laptop.
-pub(super) async fn command(operation: &str, options: ReleaseOptions, variables: Variables) -> u8 {
+pub(super) async fn command(
+    operation: &str,
+    options: ReleaseOptions,
+    to: Option<String>,
+    variables: Variables,
+) -> u8 {
     let raw = RawInputs {
         operation: Some(operation.to_owned()),
         config: options.config,
         environment: options.environment,
         services: options.services,
         image: options.image,
+        to,
         aws_region: options.aws_region,
         on_cancel: options.on_cancel,
         timeout: options.timeout,

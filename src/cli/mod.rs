@@ -5,6 +5,7 @@ mod cloud;
 mod finish;
 mod judge;
 mod live;
+pub mod policy;
 pub mod rehearse;
 mod schema;
 pub mod step;
@@ -16,6 +17,7 @@ use clap::Parser as _;
 use crate::sys::environment::Variables;
 use crate::sys::terminal;
 
+use arguments::RollbackOptions;
 pub use arguments::{Arguments, Command};
 pub use schema::schema;
 
@@ -43,8 +45,13 @@ pub fn main(arguments: &[String], variables: Variables) -> u8 {
 
 fn command(command: Command, variables: Variables) -> u8 {
     match command {
-        Command::Deploy(options) => on_this_thread(live::command("deploy", *options, variables)),
-        Command::Plan(options) => on_this_thread(live::command("plan", *options, variables)),
+        Command::Deploy(options) => on_this_thread(live::command("deploy", *options, None, variables)),
+        Command::Plan(options) => on_this_thread(live::command("plan", *options, None, variables)),
+        Command::Rollback(options) => {
+            let RollbackOptions { to, release } = *options;
+            on_this_thread(live::command("rollback", release, to, variables))
+        }
+        Command::Policy(options) => policy::main(&options),
         Command::Rehearse(options) => rehearse::main(&options),
         Command::Cloud(options) => on_this_thread(cloud::serve(options)),
         Command::Judge(options) => judge::main(&options),

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 
-use crate::config::{self, Service};
+use crate::config::{self, Aws, Service};
 use crate::problem::Problem;
 use crate::release::{
     Ability, Changes, Definition, Former, Health, Observed, Past, Release, Rollout, Split, Version,
@@ -51,6 +51,25 @@ pub fn all(place: &Place<'_>, file: &str, services: &[Service]) -> Result<Vec<Rc
         Ok(Rc::new(ecs) as Rc<dyn Target>)
     };
     services.iter().map(open).collect()
+}
+
+/// The smallest policy for the role of an environment: a JSON document of IAM. `role` is the ARN of that role, where the
+/// deploy file names it. No call is made. Errors as of [`problems`].
+pub fn policy(
+    file: &str,
+    aws: &Aws,
+    services: &[(Service, Option<Definition>)],
+) -> Result<serde_json::Value, Vec<Problem>> {
+    let region = aws.region.as_deref().unwrap_or("*");
+    let of_role = aws.role.as_deref().and_then(|role| role.split(':').nth(4));
+    let account = aws.account.as_deref().or(of_role).unwrap_or("*");
+    let subject = |(service, definition): &(Service, Option<Definition>)| {
+        let scope = ecs::grants::Scope::of(&settings(file, service)?, region, account);
+        let scope = ecs::grants::Scope { caller: aws.role.clone(), ..scope };
+        Ok(ecs::policy::Subject::new(scope, &service.common, definition.as_ref()))
+    };
+    let subjects: Result<Vec<_>, Vec<Problem>> = services.iter().map(subject).collect();
+    Ok(ecs::policy::policy(&subjects?))
 }
 
 fn settings(file: &str, service: &Service) -> Result<ecs::Settings, Vec<Problem>> {

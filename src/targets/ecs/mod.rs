@@ -26,6 +26,7 @@ pub mod client;
 pub mod configuration;
 pub mod definition;
 pub mod document;
+pub mod grants;
 pub mod image;
 pub mod keys;
 pub mod lint;
@@ -39,6 +40,7 @@ pub mod neighbours;
 pub mod observe;
 pub mod onward;
 pub mod permissions;
+pub mod policy;
 pub mod preflight;
 pub mod preflight_rules;
 pub mod raw;
@@ -193,8 +195,8 @@ impl Target for Ecs {
             Err(problems) => return problems,
         };
         let former = release.former.as_ref();
-        let (declared, shifts) = (&self.declared, self.shifts);
-        let intent = preflight::Intent { declared, wanted: &wanted, former, seen, shifts };
+        let shifts = self.shifts && former.is_none();
+        let intent = preflight::Intent { declared: &self.declared, wanted: &wanted, former, seen, shifts };
         let found = preflight::check(&self.eyes, &intent).await;
         found.into_iter().map(|problem| problem.of(&release.service)).collect()
     }

@@ -2,8 +2,10 @@
 
 use serde_json::Value;
 
-use super::read::{Service, text};
+use super::grants::{Grant, On, Scope, TABLE, When};
+use super::read::{Service, some_text, text};
 use super::refusal::Refusal;
+use super::settings::Settings;
 use crate::problem::{Code, Problem};
 
 /// An action on a resource.
@@ -26,55 +28,47 @@ pub struct Simulated {
     pub sure: bool,
 }
 
-/// What a run is going to do.
+/// What is about to be done, as far as permissions are concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Deed {
-    /// Register a definition; false where it exists already, as in a rollback.
+pub struct Doing {
+    /// A definition is registered; in a rollback it exists already.
     pub registers: bool,
-    /// Shift traffic in shares.
+    /// Traffic is shifted in shares.
     pub shifts: bool,
 }
 
-/// The changes that a run or its rollback makes, and what only the end of a run reads. What is read before the first
-/// change is not here: it is tried.
-pub fn needs(service: &Service, wanted: &Value, deed: Deed) -> Vec<Need> {
+/// The changes that a run or its rollback makes, and what only the end of a run reads: the rows of the table that are
+/// simulated. What is read before the first change is not here: it is tried.
+pub fn needs(service: &Service, wanted: &Value, doing: Doing) -> Vec<Need> {
+    let Some(scope) = scope(service, wanted) else { return Vec::new() };
+    let applies = |grant: &&Grant| match grant.when {
+        When::Always => true,
+        When::Registers => doing.registers,
+        When::Tags => doing.registers && wanted.get("tags").is_some(),
+        When::Shifts => doing.shifts,
+        When::Counts | When::Pushes => false,
+    };
+    let simulated = TABLE.iter().filter(|grant| grant.simulated).filter(applies);
+    let each = simulated.flat_map(|grant| {
+        let resources = scope.resources(grant.on);
+        // Only PassRole is asked about for several resources: elsewhere the first is the action's own kind.
+        let count = if grant.on == On::Roles { resources.len() } else { 1 };
+        resources.into_iter().take(count).map(|resource| Need { action: grant.action, resource })
+    });
+    each.collect()
+}
+
+fn scope(service: &Service, wanted: &Value) -> Option<Scope> {
     let arn = text(&service.raw, "serviceArn");
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
-    let [_, partition, _, region, account, path] = parts[..] else { return Vec::new() };
-    let of = |rest: String| format!("arn:{partition}:ecs:{region}:{account}:{rest}");
-    let cluster_arn = text(&service.raw, "clusterArn");
-    let cluster = cluster_arn.rsplit('/').next().unwrap_or_default();
-    let name = path.rsplit('/').next().unwrap_or_default();
-    let family = of(format!("task-definition/{}:*", text(wanted, "family")));
-    let deployments = of(format!("service-deployment/{cluster}/{name}/*"));
-    let mut all = vec![
-        Need { action: "ecs:UpdateService", resource: arn.clone() },
-        Need { action: "ecs:StopServiceDeployment", resource: deployments.clone() },
-        Need {
-            action: "ecs:DescribeServiceRevisions",
-            resource: of(format!("service-revision/{cluster}/{name}/*")),
-        },
-        Need { action: "ecs:DescribeTasks", resource: of(format!("task/{cluster}/*")) },
-    ];
-    if deed.registers {
-        all.insert(0, Need { action: "ecs:RegisterTaskDefinition", resource: family.clone() });
-    }
-    if deed.shifts {
-        all.push(Need { action: "ecs:ContinueServiceDeployment", resource: deployments });
-    }
-    if deed.registers && wanted.get("tags").is_some() {
-        all.push(Need { action: "ecs:TagResource", resource: family });
-    }
-    let roles = ["executionRoleArn", "taskRoleArn"].map(|key| text(wanted, key));
-    // A bare role name stands for a role of this account.
-    let role = |name: &String| match name.starts_with("arn:") {
-        true => name.clone(),
-        false => format!("arn:{partition}:iam::{account}:role/{name}"),
-    };
-    let mut roles: Vec<String> = roles.iter().filter(|name| !name.is_empty()).map(role).collect();
+    let [_, partition, _, region, account, path] = parts[..] else { return None };
+    let settings =
+        Settings { cluster: text(&service.raw, "clusterArn"), service: path.into(), ..Settings::default() };
+    let roles = ["executionRoleArn", "taskRoleArn"].iter().filter_map(|key| some_text(wanted, key));
+    let mut roles: Vec<String> = roles.collect();
     roles.dedup();
-    all.extend(roles.into_iter().map(|resource| Need { action: "iam:PassRole", resource }));
-    all
+    let known = Scope::of(&settings, region, account);
+    Some(Scope { partition: partition.into(), family: text(wanted, "family"), roles, ..known })
 }
 
 /// The principal whose policies apply: the role of a session (its path is not in the session's ARN), or the user.
@@ -140,7 +134,7 @@ mod tests {
         let raw = json!({"serviceArn":"arn:aws:ecs:eu-west-1:1:service/acme/web","clusterArn":"arn:aws:ecs:eu-west-1:1:cluster/acme"});
         let wanted =
             json!({"family":"web","taskRoleArn":"web-task","executionRoleArn":"arn:aws:iam::1:role/exec"});
-        let all = needs(&Service::read(&raw), &wanted, Deed { registers: true, shifts: false });
+        let all = needs(&Service::read(&raw), &wanted, Doing { registers: true, shifts: false });
         let lines: Vec<String> =
             all.iter().map(|need| format!("{} {}", need.action, need.resource)).collect();
         assert_eq!(

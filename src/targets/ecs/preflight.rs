@@ -8,7 +8,7 @@ use super::definition;
 use super::image::{self, EcrImage};
 use super::look::Eyes;
 use super::neighbours::Manifest;
-use super::permissions;
+use super::permissions::{self, Doing};
 use super::preflight_rules as rules;
 use super::read::{Service, text};
 use super::refusal::Refusal;
@@ -70,8 +70,8 @@ async fn allowed(eyes: &Eyes, caller: &str, intent: &Intent<'_>, service: &Servi
     let Some(principal) = permissions::principal(caller) else {
         return vec![permissions::unchecked(None)];
     };
-    let deed = permissions::Deed { registers: intent.former.is_none(), shifts: intent.shifts };
-    match eyes.around.simulate(&principal, permissions::needs(service, intent.wanted, deed)).await {
+    let doing = Doing { registers: intent.former.is_none(), shifts: intent.shifts };
+    match eyes.around.simulate(&principal, permissions::needs(service, intent.wanted, doing)).await {
         Ok(results) => permissions::missing(&results),
         Err(refusal) => vec![permissions::unchecked(Some(&refusal))],
     }

@@ -1,0 +1,65 @@
+//! `roadstead policy`: the smallest IAM policy for the services of an environment, from the deploy file alone.
+
+use std::path::Path;
+
+use crate::config::{Document, Placeholders, Service};
+use crate::problem::{Code, Problem};
+use crate::release::Definition;
+use crate::sys::{disk, terminal};
+use crate::targets;
+
+use super::arguments::PolicyOptions;
+
+/// What a run puts into names is not known here: in a policy it stands for anything.
+const ANYTHING: [&str; 3] = ["branch", "sha", "short-sha"];
+
+/// Prints the policy, or everything that is wrong with the deploy file.
+pub(super) fn main(options: &PolicyOptions) -> u8 {
+    let read = disk::read_text(Path::new(&options.config)).map_err(|error| {
+        let sentence = format!("The deploy file `{}` cannot be read.", options.config);
+        vec![Problem::error(Code::ConfigMissing, sentence).cause(format!("{error:#}"))]
+    });
+    match read.and_then(|text| policy(Path::new("."), &options.config, &text, &options.environment)) {
+        Ok(text) => {
+            terminal::line(&text);
+            0
+        }
+        Err(problems) => {
+            problems.iter().for_each(|problem| terminal::line(&format!("error {}: {problem}", problem.code)));
+            2
+        }
+    }
+}
+
+/// The policy of an environment of the deploy file `text`, pretty-printed.
+pub fn policy(workspace: &Path, file: &str, text: &str, environment: &str) -> Result<String, Vec<Problem>> {
+    let document = Document::parse(file, text)?;
+    let (environments, mut problems) = document.environments();
+    let Some(chosen) = environments.get(environment) else {
+        let known = environments.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let sentence = format!("The deploy file has no environment `{environment}`.");
+        problems.push(Problem::error(Code::NameUnknown, sentence).help(format!("It has: {known}.")));
+        return Err(problems);
+    };
+    let mut known: Placeholders = ANYTHING.into_iter().map(|name| (name, "*".to_owned())).collect();
+    known.insert("environment", environment.to_owned());
+    let (services, more) = document.services(environment, &[], targets::NAMES, &known);
+    problems.extend(more);
+    if problems.iter().any(Problem::is_error) {
+        return Err(problems);
+    }
+    let services: Vec<_> = services.into_iter().map(|service| with_definition(workspace, service)).collect();
+    let policy = targets::policy(file, &chosen.aws.clone().unwrap_or_default(), &services)?;
+    Ok(serde_json::to_string_pretty(&policy).unwrap_or_default())
+}
+
+/// A definition that cannot be read makes the policy wider, not wrong.
+fn with_definition(workspace: &Path, service: Service) -> (Service, Option<Definition>) {
+    let path =
+        service.settings.get("task-definition").and_then(|node| node.to_value().as_str().map(str::to_owned));
+    let definition = path.and_then(|path| {
+        let text = disk::read_text(&workspace.join(&path)).ok()?;
+        Some(Definition { path, text })
+    });
+    (service, definition)
+}
