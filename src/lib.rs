@@ -34,3 +34,5 @@ pub mod strategy;
 pub mod sys;
 /// The places a release can go: the Target trait, the one list, one folder per place.
 pub mod targets;
+/// The judge of canaries on trial: seeded traffic, other tools' rules on the same, and the limits ours is held to.
+pub mod trials;

@@ -71,8 +71,9 @@ fn arrows() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("image", &["sys", "config", "release", "problem"]),
         ("github", &["sys", "release", "problem"]),
         ("targets", &["config", "release", "problem"]),
-        ("report", &["action", "release", "problem"]),
+        ("report", &["action", "strategy", "release", "problem"]),
         ("rehearsal", &["rehearsal"]),
+        ("trials", &["strategy"]),
         (
             "run",
             &[
@@ -85,6 +86,8 @@ fn arrows() -> BTreeMap<&'static str, &'static [&'static str]> {
             &[
                 "run",
                 "rehearsal",
+                "trials",
+                "strategy",
                 "action",
                 "aws",
                 "image",

@@ -3,6 +3,7 @@
 mod arguments;
 mod cloud;
 mod finish;
+mod judge;
 mod live;
 pub mod rehearse;
 mod schema;
@@ -46,6 +47,7 @@ fn command(command: Command, variables: Variables) -> u8 {
         Command::Plan(options) => on_this_thread(live::command("plan", *options, variables)),
         Command::Rehearse(options) => rehearse::main(&options),
         Command::Cloud(options) => on_this_thread(cloud::serve(options)),
+        Command::Judge(options) => judge::main(&options),
         Command::Schema => {
             terminal::line(&schema());
             0

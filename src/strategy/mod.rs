@@ -2,6 +2,8 @@
 //! of canaries. Pure.
 
 mod advance;
+
+pub mod judge;
 mod steps;
 mod watch;
 
