@@ -11,7 +11,7 @@ use crate::report::RunReport;
 use crate::sys::disk;
 use crate::targets;
 
-use super::{Job, refuse};
+use super::{Job, refuse, timing};
 
 /// What the deploy file says about this run.
 pub(super) struct Declared {
@@ -99,6 +99,7 @@ fn declared_in(job: &Job, environment: Option<&str>) -> Result<Declared, Stop> {
     let (services, more) = document.services(&name, &wanted(job), targets::NAMES, &placeholders(job, &name));
     problems.extend(more);
     problems.extend(targets::problems(&file, &services));
+    problems.extend(timing::problems(job.inputs.timeout, &services));
     let (builds, more) = builds(&file, &services);
     problems.extend(more);
     let (definitions, more) = definitions(job, &file, &services);

@@ -11,6 +11,7 @@ mod post;
 mod prepare;
 mod state;
 mod teller;
+mod timing;
 mod undo;
 mod unit;
 mod walk;

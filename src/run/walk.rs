@@ -11,6 +11,7 @@ use crate::release::{Change, Course, Health, Observed, Outcome, Rollout, Split, 
 use crate::strategy::{self, Watching};
 use crate::sys::signal::Urgency;
 
+use super::evidence::Gathered;
 use super::unit::{Phase, Unit};
 use super::{Job, Tone, onward, state, undo, watch};
 
@@ -187,6 +188,10 @@ impl Unit {
         }
         if watching == Watching::Forward {
             self.started(job);
+        }
+        // Nothing is asked any more for a version that is on its way back.
+        if watching != Watching::Forward {
+            self.gathered = Gathered::default();
         }
         self.last = Some(rollout.clone());
         self.phase = Phase::Moving(rollout, watching);
