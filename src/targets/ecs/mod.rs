@@ -13,14 +13,16 @@ use tokio::time::Instant;
 use super::Target;
 use crate::problem::{Code, Problem};
 use crate::release::{
-    Ability, Changes, Definition, Failure, Health, Observed, Release, Rollout, Split, Traffic, Version,
+    Ability, Changes, Definition, Failure, Health, Observed, Release, Rollout, Split, Version, Way,
 };
 
 pub mod act;
+pub mod beside;
 pub mod blob;
 pub mod causes;
 pub mod changes;
 pub mod client;
+pub mod configuration;
 pub mod definition;
 pub mod document;
 pub mod image;
@@ -31,14 +33,17 @@ pub mod lint_depends;
 pub mod lint_keys;
 pub mod loader;
 pub mod look;
+pub mod native;
 pub mod neighbours;
 pub mod observe;
+pub mod onward;
 pub mod permissions;
 pub mod preflight;
 pub mod preflight_rules;
 pub mod raw;
 pub mod read;
 pub mod refusal;
+pub mod retire;
 pub mod settings;
 pub mod size;
 pub mod verdict;
@@ -76,7 +81,7 @@ impl Shared {
     }
 }
 
-/// One ECS service under the rolling strategy.
+/// One ECS service.
 #[derive(Debug)]
 pub struct Ecs {
     eyes: look::Eyes,
@@ -154,8 +159,8 @@ fn failure_of(health: &mut Health) -> Option<&mut Failure> {
 
 #[async_trait(?Send)]
 impl Target for Ecs {
-    fn ability(&self, _seen: &Observed) -> Ability {
-        Ability { traffic: Traffic::Whole, lacks: None }
+    fn ability(&self, seen: &Observed) -> Ability {
+        native::ability(&read::Service::read(&seen.raw))
     }
 
     async fn observe(&self) -> Result<Observed, Problem> {
@@ -184,11 +189,10 @@ impl Target for Ecs {
     }
 
     async fn route(&self, split: &Split) -> Result<Rollout, Problem> {
-        if split.percent != 100 {
-            let sentence = "A rolling ECS service moves all of its traffic, not a share of it.";
-            return Err(Problem::error(Code::Unsupported, sentence));
+        match &split.way {
+            Way::Onward(rollout) => onward::onward(&self.eyes, rollout, split.percent).await,
+            _ => act::route(&self.eyes, split).await,
         }
-        act::route(&self.eyes, split).await
     }
 
     async fn probe(&self, rollout: &Rollout) -> Result<Health, Problem> {
@@ -209,9 +213,10 @@ impl Target for Ecs {
         Ok(health)
     }
 
-    /// ECS drains and stops what is replaced by itself, and old revisions are what rollbacks go to.
-    async fn retire(&self, _rollout: &Rollout) -> Result<(), Problem> {
-        Ok(())
+    /// ECS drains and stops what is replaced by itself, and old revisions are what rollbacks go to: only the
+    /// deployment configuration is put back.
+    async fn retire(&self, rollout: &Rollout) -> Result<(), Problem> {
+        retire::retire(&self.eyes, rollout).await
     }
 }
 
