@@ -45,12 +45,12 @@ pub struct Compared<'r> {
 }
 
 /// Counts of both versions, as far as they are in.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Counts {
     /// One entry for each metric.
     pub series: Vec<Series>,
-    /// Whether minutes that have ended are still being waited for: then the window is not over.
-    pub late: bool,
+    /// Whether the window is over: it lasted long enough, and no minute of it is still being waited for.
+    pub over: bool,
 }
 
 impl Sources {
@@ -74,7 +74,7 @@ impl Sources {
         prober: Option<&Prober>,
     ) -> Result<Counts, Problem> {
         let measured = self.measured(metrics, compared, window).await?;
-        let mut counts = Counts::default();
+        let mut counts = Counts { series: Vec::new(), over: true };
         for (index, metric) in metrics.iter().enumerate() {
             let minutes = match metric {
                 Metric::Errors(_) | Metric::Latency(_) => {
@@ -85,8 +85,8 @@ impl Sources {
                 }
                 Metric::Probe(_) => prober.map_or_else(Vec::new, |prober| prober.minutes(index, window)),
             };
-            let (minutes, late) = window.settled(minutes);
-            counts.late |= late;
+            let (minutes, over) = window.settled(lag(metric), minutes);
+            counts.over &= over;
             counts.series.push(Series { name: name(metric), minutes, share: share(metric, compared) });
         }
         Ok(counts)
@@ -125,6 +125,14 @@ pub fn name(metric: &Metric) -> String {
         Metric::Latency(latency) => format!("latency over {} ms", latency.over_ms.0),
         Metric::Prometheus(prometheus) => prometheus.name.clone(),
         Metric::Probe(_) => "probe".into(),
+    }
+}
+
+fn lag(metric: &Metric) -> Span {
+    match metric {
+        Metric::Errors(_) | Metric::Latency(_) => cloudwatch::LAG,
+        Metric::Prometheus(_) => prometheus::LAG,
+        Metric::Probe(_) => probe::LAG,
     }
 }
 

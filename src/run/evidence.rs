@@ -78,7 +78,8 @@ async fn bake(job: &Job, unit: &mut Unit, hold: &Hold, bake: &Bake<'_>) {
     }
     unit.gathered.read = Some(here);
     let now = job.doors.clock.now();
-    let window = Window::between(now - here, now);
+    let since = now - here;
+    let window = Window::between(since, now).enough_at(since + bake.span);
     let (canary, baseline) = versions(unit, hold);
     let compared =
         Compared { canary: &canary, baseline: &baseline, arms: hold.arms.as_ref(), percent: hold.percent };
@@ -109,9 +110,9 @@ fn versions(unit: &Unit, hold: &Hold) -> (Version, Version) {
 
 /// What the counts mean. Only a ruling that they are good enough is good.
 fn judged(job: &Job, unit: &mut Unit, bake: &Bake<'_>, here: Duration, counts: &Counts) -> Evidence {
-    let over = here >= bake.span && !counts.late;
-    let opinion = judge::rule(&settings(bake.analysis), &counts.series, over);
-    let news = unit.gathered.told.is_none_or(|told| here >= told + NEWS);
+    let opinion = judge::rule(&settings(bake.analysis), &counts.series, counts.over);
+    let some = counts.series.iter().any(|series| !series.minutes.is_empty());
+    let news = some && unit.gathered.told.is_none_or(|told| here >= told + NEWS);
     if news || opinion.ruling != Ruling::Undecided {
         unit.gathered.told = Some(here);
         watch::tell_once(job, unit, &opinion.reason);
