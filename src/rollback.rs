@@ -1,6 +1,12 @@
 //! Which version to return to, and the steps that lead there. Pure. A rollback is a forward move to an older version.
 
+mod choice;
+mod hold;
+
 use crate::release::{Observed, Rollout, Split, Version, Way};
+
+pub use choice::{asks_for_commit, choose, withdrawn};
+pub use hold::{Starter, hold, suspects};
 
 /// The way back from a change that was made.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,5 +9,6 @@ mod history;
 mod invariants;
 mod oidc;
 mod rehearsal;
+mod rollback;
 mod runner;
 mod support;

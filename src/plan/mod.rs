@@ -74,6 +74,27 @@ pub fn service(
     })
 }
 
+/// Decides how one service returns to `to`, which ran before: by the provider's own replacement, since that is what its
+/// place can always do.
+pub fn back(name: &str, to: &Version, changes: Changes, seen: &Observed) -> ServicePlan {
+    let wished = seen.version.as_ref() == Some(to);
+    let (start, why) = match (&seen.in_flight, &seen.health) {
+        (None, Health::Healthy(_)) if wished => (Start::Unchanged, format!("{} already serves", to.label)),
+        (Some(flight), _) if wished && !flight.rolling_back => {
+            (Start::Adopt(flight.rollout.clone()), format!("{} is on its way already", to.label))
+        }
+        // What the provider takes back by itself is not started once more, but watched.
+        (flight, _) => {
+            let again = wished && flight.is_none();
+            (Start::Fresh { again }, format!("return to {}", to.label))
+        }
+    };
+    let steps = if start == Start::Unchanged { Vec::new() } else { vec![Step::Route(100), Step::Verify] };
+    let back_to = crate::rollback::target(seen);
+    let course = Course::whole();
+    ServicePlan { service: name.into(), start, changes, steps, course, why, back_to, desired: seen.desired }
+}
+
 /// Why there is nothing to compare the new version with, so that it is brought in at once.
 fn alone(strategy: &Strategy, seen: &Observed) -> Option<&'static str> {
     match strategy {
@@ -154,6 +175,7 @@ mod tests {
             digest: None,
             health,
             previous: Some(version()),
+            history: Vec::new(),
             in_flight: in_flight.map(|rolling_back| InFlight { rollout, rolling_back }),
             desired: 2,
             leftover: false,

@@ -5,6 +5,7 @@ mod health;
 mod image;
 mod observed;
 mod outcome;
+mod past;
 mod span;
 
 pub use course::{Arm, Arms, Course, Hold, Split, Way};
@@ -12,6 +13,7 @@ pub use health::{Failure, Health, LogLine, Progress, Proof};
 pub use image::{Digest, ImageRef};
 pub use observed::{Ability, Change, Changes, InFlight, Observed, Rollout, Traffic, Version};
 pub use outcome::Outcome;
+pub use past::{Former, Past};
 pub use span::Span;
 
 /// What a target is asked to bring into service.
@@ -25,6 +27,9 @@ pub struct Release {
     pub image: Option<ImageRef>,
     /// The definition from the user's file, if the deploy file names one.
     pub definition: Option<Definition>,
+    /// The earlier version that is to serve again as it was, instead of anything new; then neither `image` nor
+    /// `definition` is applied.
+    pub former: Option<Former>,
     /// The commit this comes from, for records and links.
     pub commit: Option<String>,
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Digest, Health, ImageRef};
+use super::{Digest, Health, ImageRef, Past};
 
 /// A version as its target knows it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -73,6 +73,8 @@ pub struct Observed {
     /// whether or not `version` is healthy itself. What an undo of the *next* movement returns to is
     /// [`Observed::refuge`].
     pub previous: Option<Version>,
+    /// What completed healthy here, newest first, as far as this look shows; the same version once for each time.
+    pub history: Vec<Past>,
     /// Work in flight.
     pub in_flight: Option<InFlight>,
     /// How many copies are asked for.

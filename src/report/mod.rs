@@ -1,5 +1,6 @@
 //! What happened (values) as log, annotations, summary and outputs. Nothing here decides, nothing here waits.
 
+pub mod analysis;
 pub mod annotations;
 pub mod guide;
 pub mod log;

@@ -169,7 +169,7 @@ impl Job {
     }
 
     /// Hides whatever it is given, from the log and from everything written after.
-    fn masker(&self) -> Rc<dyn Fn(&str)> {
+    pub(super) fn masker(&self) -> Rc<dyn Fn(&str)> {
         let teller = self.teller.clone();
         Rc::new(move |secret| teller.mask(secret))
     }

@@ -5,10 +5,12 @@ mod build;
 mod declare;
 mod evidence;
 mod history;
+mod hold;
 mod job;
 mod onward;
 mod post;
 mod prepare;
+mod returning;
 mod state;
 mod teller;
 mod timing;
@@ -44,7 +46,7 @@ pub async fn run(job: &Job) -> RunReport {
     report.environment = Some(prepared.environment.clone());
     report.problems.extend(prepared.problems);
     let mut units = match operation(job) {
-        Operation::Plan => walk::plan_only(job, prepared.units),
+        Operation::Plan => walk::plan_only(job, prepared.units).await,
         _ => walk::deploy(job, &prepared.environment, prepared.units).await,
     };
     history::learn(job, prepared.registry.as_deref(), &mut units).await;
@@ -56,6 +58,16 @@ pub async fn run(job: &Job) -> RunReport {
 /// A pull request gets a plan, whatever the workflow asked for: what is not merged is not released.
 fn operation(job: &Job) -> Operation {
     if job.context.is_pull_request() { Operation::Plan } else { job.inputs.operation }
+}
+
+/// Whether an earlier version is to come back (in a plan: would). Nothing is built then, and no file of a definition read.
+fn returns(job: &Job) -> bool {
+    job.inputs.operation == Operation::Rollback
+}
+
+/// What a run ends as when what it moved to is proven.
+fn goal(job: &Job) -> Outcome {
+    if returns(job) { Outcome::RolledBack } else { Outcome::Deployed }
 }
 
 fn cancelled_early(mut report: RunReport) -> RunReport {
@@ -74,13 +86,13 @@ fn withheld(job: &Job) -> Option<String> {
 /// Operations of the contract that this version cannot do are refused by name.
 fn refuse(operation: Operation) -> Option<Problem> {
     match operation {
-        Operation::Deploy | Operation::Plan => None,
+        Operation::Deploy | Operation::Plan | Operation::Rollback => None,
         other => Some(
             Problem::error(
                 Code::Unsupported,
                 format!("This version cannot do the operation `{}` yet.", other.word()),
             )
-            .help("It can do: `deploy`, `plan`."),
+            .help("It can do: `deploy`, `plan`, `rollback`."),
         ),
     }
 }

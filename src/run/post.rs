@@ -51,6 +51,7 @@ async fn confirm_all(job: &Job, state: &State) -> Result<Vec<Unit>, Vec<Problem>
                 environment: state.environment.clone(),
                 image: None,
                 definition: None,
+                former: None,
                 commit: job.context.commit().map(str::to_owned),
             };
             let mut unit = Unit::new(service.clone(), target.clone(), release, seen);
@@ -152,7 +153,7 @@ fn conclude(job: &Job, unit: &mut Unit, health: &Health) {
         // What the step is there for is confirmed, so it ends well, although its job was cancelled.
         Health::Healthy(proof) => {
             let back = unit.report.previous.as_ref().is_some_and(|version| version.id == proof.version.id);
-            unit.succeeded(now, if back { Outcome::RolledBack } else { Outcome::Deployed }, proof);
+            unit.succeeded(now, if back { Outcome::RolledBack } else { super::goal(job) }, proof);
         }
         Health::RolledBack(failure, to) => {
             unit.returned(now, failure, to.clone());

@@ -13,7 +13,7 @@ use crate::release::{Definition, Release};
 use crate::targets::{self, Target};
 
 use super::declare::{Declared, Stop, declared};
-use super::{Job, Unit, build};
+use super::{Job, Unit, build, returning, returns};
 
 /// Everything that was read.
 pub(super) struct Prepared {
@@ -48,7 +48,11 @@ pub(super) async fn prepare(job: &Job) -> Result<Prepared, Stop> {
     let mut units = observe(&declared, targets, releases).await.map_err(wrong)?;
     let sources = Rc::new(Sources::new(&session, job.doors.http.clone()));
     units.iter_mut().for_each(|unit| unit.sources = Some(sources.clone()));
-    let (units, registry) = build::images(job, &session, &declared.builds, units).await.map_err(wrong)?;
+    let (units, registry) = if returns(job) {
+        (returning::choose(job, &session, units).await.map_err(wrong)?, None)
+    } else {
+        build::images(job, &session, &declared.builds, units).await.map_err(wrong)?
+    };
     let units = check(job, units).await.map_err(wrong)?;
     Ok(Prepared { environment: declared.name, units, problems, registry })
 }
@@ -83,7 +87,8 @@ fn releases(job: &Job, declared: &Declared) -> Vec<Release> {
         environment: declared.name.clone(),
         image: None,
         definition: definition.clone(),
-        commit: job.context.commit().map(str::to_owned),
+        former: None,
+        commit: job.context.commit().filter(|_| !returns(job)).map(str::to_owned),
     };
     declared.services.iter().zip(&declared.definitions).map(release).collect()
 }

@@ -13,11 +13,12 @@ use crate::sys::signal::Urgency;
 
 use super::evidence::Gathered;
 use super::unit::{Phase, Unit};
-use super::{Job, Tone, onward, state, undo, watch};
+use super::{Job, Tone, hold, onward, state, undo, watch};
 
 /// Makes the plan and stops there.
-pub(super) fn plan_only(job: &Job, mut units: Vec<Unit>) -> Vec<Unit> {
+pub(super) async fn plan_only(job: &Job, mut units: Vec<Unit>) -> Vec<Unit> {
     make_plans(job, &mut units);
+    hold::check(job, &mut units, true).await;
     let now = job.doors.clock.now();
     for unit in units.iter_mut().filter(|unit| unit.phase == Phase::Ready) {
         unit.end(now, Outcome::Planned, "planned; nothing was changed");
@@ -28,6 +29,7 @@ pub(super) fn plan_only(job: &Job, mut units: Vec<Unit>) -> Vec<Unit> {
 /// Brings every unit to its end, whatever that is.
 pub(super) async fn deploy(job: &Job, environment: &str, mut units: Vec<Unit>) -> Vec<Unit> {
     make_plans(job, &mut units);
+    hold::check(job, &mut units, false).await;
     unchanged(job, &mut units).await;
     if job.cancel.urgency() == Urgency::None {
         stage(job, &mut units).await;
@@ -42,6 +44,9 @@ fn make_plans(job: &Job, units: &mut [Unit]) {
     for unit in units {
         let made = unit.target.changes(&unit.release, &unit.seen).and_then(|mut changes| {
             changes.0.extend(would_build(unit));
+            if let Some(former) = &unit.release.former {
+                return Ok(plan::back(unit.name(), &former.version, changes, &unit.seen));
+            }
             plan::service(
                 unit.name(),
                 &unit.service.common.strategy,

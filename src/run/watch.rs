@@ -132,7 +132,7 @@ async fn act(job: &Job, unit: &mut Unit, rollout: &Rollout, verdict: Verdict) {
                 Tone::Good,
                 &format!("{} serves: {}", proof.version.label, proof.evidence),
             );
-            unit.succeeded(now, Outcome::Deployed, &proof);
+            unit.succeeded(now, super::goal(job), &proof);
         }
         Verdict::FollowBack(failure) => {
             tell_failure(job, unit, &failure);

@@ -7,7 +7,9 @@ use aws_config::SdkConfig;
 
 use crate::config::{self, Service};
 use crate::problem::Problem;
-use crate::release::{Ability, Changes, Definition, Health, Observed, Release, Rollout, Split, Version};
+use crate::release::{
+    Ability, Changes, Definition, Former, Health, Observed, Past, Release, Rollout, Split, Version,
+};
 
 pub mod ecs;
 
@@ -73,7 +75,18 @@ pub trait Target {
     /// Everything that can be known to go wrong before the first change; reads only.
     async fn check(&self, release: &Release, seen: &Observed) -> Vec<Problem>;
 
-    /// Makes the new version exist, without traffic; the same release twice gives the same version.
+    /// Everything that completed healthy here, newest first, the same version once for each time: what a rollback can
+    /// return to. Reads only.
+    async fn versions(&self) -> Result<Vec<Past>, Problem>;
+
+    /// What an earlier version is made of. Errors with `rollback-target-broken` where it is gone. Reads only.
+    async fn recall(&self, version: &Version) -> Result<Former, Problem>;
+
+    /// Whether staging `release` would give what `former` is, be it under another name. Pure.
+    fn equals(&self, release: &Release, seen: &Observed, former: &Former) -> bool;
+
+    /// Makes the new version exist, without traffic; the same release twice gives the same version. An earlier version
+    /// exists already, and nothing is made.
     async fn stage(&self, release: &Release, seen: &Observed) -> Result<Version, Problem>;
 
     /// Moves traffic; the only one that changes what users see. Asking twice moves once.

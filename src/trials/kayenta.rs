@@ -7,6 +7,8 @@ use crate::strategy::judge::Ruling;
 
 const QUANTILE: f64 = 2.326_347_874_040_841;
 const TOLERANCE: f64 = 0.25;
+/// How exact a shift is found: far below any rate.
+const EXACT: f64 = 1e-9;
 
 /// Looks once, at the end.
 pub(super) fn kayenta(minutes: &[Pair]) -> End {
@@ -46,11 +48,13 @@ fn shift(canary: &[f64], baseline: &[f64], low: f64, high: f64, quantile: f64) -
     if at(high) >= 0.0 {
         return high;
     }
-    while high - low > 1e-4 {
+    while high - low > EXACT {
         let middle = f64::midpoint(low, high);
         if at(middle) > 0.0 { low = middle } else { high = middle }
     }
-    f64::midpoint(low, high)
+    // Many equal rates make the statistic jump at exactly no shift: what is left of the bracket there is no shift.
+    let root = f64::midpoint(low, high);
+    if root.abs() < 2.0 * EXACT { 0.0 } else { root }
 }
 
 /// Standardised rank sum of the shifted canary, corrected for continuity and ties.

@@ -15,7 +15,7 @@ mod words;
 use serde::Serialize;
 
 pub use count::{Count, Minute, Series};
-pub use opinion::{Finding, Opinion, Rates, rule};
+pub use opinion::{Finding, MOST_EVIDENCE, Opinion, Rates, rule};
 pub use sample::minutes_needed;
 
 /// What counts as worse, and how sure the judge must be.

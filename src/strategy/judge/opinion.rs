@@ -5,8 +5,8 @@ use serde::Serialize;
 use super::ledger::{Ledger, Scales};
 use super::{Count, Ruling, Series, Settings, words};
 
-/// What is shown of an e-value at most: beyond it the number has no meaning for people.
-const MOST_EVIDENCE: f64 = 1e9;
+/// The most that evidence is said to be: beyond it the number has no meaning for people.
+pub const MOST_EVIDENCE: f64 = 1e6;
 
 /// What the judge says.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -34,7 +34,7 @@ pub struct Finding {
     pub baseline: Count,
     /// The canary's configured share of the traffic, where it is checked.
     pub share: Option<f64>,
-    /// How many times likelier the counts are if the canary is worse (the e-value).
+    /// How many times likelier the counts are if the canary is worse (the e-value), at most [`MOST_EVIDENCE`].
     pub evidence: f64,
     /// The most that the evidence was in any minute.
     pub highest_evidence: f64,

@@ -2,7 +2,7 @@
 
 use super::bound::least_sample;
 use super::ledger::{LAST, Ledger, Scales};
-use super::opinion::{Finding, shown};
+use super::opinion::{Finding, MOST_EVIDENCE, shown};
 use super::{Count, Ruling};
 
 /// The reason of the ruling over all metrics.
@@ -106,7 +106,11 @@ fn points(share: f64) -> String {
 }
 
 fn number(value: f64) -> String {
-    if value < 10.0 { format!("{value:.1}") } else { grouped(value.round() as u64) }
+    match value {
+        _ if value >= MOST_EVIDENCE => format!("more than {}", grouped(MOST_EVIDENCE as u64)),
+        _ if value < 10.0 => format!("{value:.1}"),
+        _ => grouped(value.round() as u64),
+    }
 }
 
 /// A number with commas between thousands.

@@ -4,8 +4,8 @@ use std::fmt;
 
 use aws_config::SdkConfig;
 use aws_sdk_ecs::types::{
-    DeploymentLifecycleHookAction, DesiredStatus, ServiceField, SortOrder, StopServiceDeploymentStopType,
-    TaskDefinitionField, TaskDefinitionStatus,
+    DeploymentLifecycleHookAction, DesiredStatus, ServiceDeploymentStatus, ServiceField, SortOrder,
+    StopServiceDeploymentStopType, TaskDefinitionField, TaskDefinitionStatus,
 };
 use aws_smithy_types::retry::RetryConfig;
 use serde_json::{Map, Value};
@@ -83,6 +83,13 @@ impl Client {
     /// ListServiceDeployments, the newest page (up to 20).
     pub async fn list_service_deployments(&self, cluster: &str, service: &str) -> Answer {
         let call = self.ecs.list_service_deployments().cluster(cluster).service(service).max_results(20);
+        raw!("ecs:ListServiceDeployments", call.customize())
+    }
+
+    /// ListServiceDeployments: a hundred of those that ended SUCCESSFUL, newest first, from where `next` points.
+    pub async fn list_completed(&self, cluster: &str, service: &str, next: Option<String>) -> Answer {
+        let call = self.ecs.list_service_deployments().cluster(cluster).service(service).max_results(100);
+        let call = call.status(ServiceDeploymentStatus::Successful).set_next_token(next);
         raw!("ecs:ListServiceDeployments", call.customize())
     }
 

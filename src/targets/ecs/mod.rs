@@ -13,7 +13,8 @@ use tokio::time::Instant;
 use super::Target;
 use crate::problem::{Code, Problem};
 use crate::release::{
-    Ability, Changes, Definition, Failure, Health, Observed, Release, Rollout, Split, Version, Way,
+    Ability, Changes, Definition, Failure, Former, Health, Observed, Past, Release, Rollout, Split, Version,
+    Way,
 };
 
 pub mod act;
@@ -47,6 +48,7 @@ pub mod retire;
 pub mod settings;
 pub mod size;
 pub mod verdict;
+pub mod versions;
 pub mod watch;
 pub mod write;
 
@@ -104,6 +106,9 @@ impl Ecs {
 
     /// What registering `release` would send.
     fn wanted(&self, release: &Release, running: &Value) -> Result<Value, Vec<Problem>> {
+        if let Some(former) = &release.former {
+            return Ok(former.definition.clone());
+        }
         let container = self.settings().container.as_deref();
         let base = match &release.definition {
             Some(file) => {
@@ -178,12 +183,29 @@ impl Target for Ecs {
             Ok(wanted) => wanted,
             Err(problems) => return problems,
         };
-        let intent = preflight::Intent { declared: &self.declared, wanted: &wanted, seen };
+        let former = release.former.as_ref();
+        let intent = preflight::Intent { declared: &self.declared, wanted: &wanted, former, seen };
         let found = preflight::check(&self.eyes, &intent).await;
         found.into_iter().map(|problem| problem.of(&release.service)).collect()
     }
 
+    async fn versions(&self) -> Result<Vec<Past>, Problem> {
+        versions::versions(&self.eyes).await
+    }
+
+    async fn recall(&self, version: &Version) -> Result<Former, Problem> {
+        versions::recall(&self.eyes, version).await
+    }
+
+    fn equals(&self, release: &Release, seen: &Observed, former: &Former) -> bool {
+        let wanted = self.wanted(release, &seen.definition);
+        wanted.is_ok_and(|wanted| definition::same(&former.definition, &wanted))
+    }
+
     async fn stage(&self, release: &Release, seen: &Observed) -> Result<Version, Problem> {
+        if let Some(former) = &release.former {
+            return Ok(former.version.clone());
+        }
         let wanted = self.wanted(release, &seen.definition).map_err(first)?;
         act::register(&self.eyes, &wanted, &seen.definition).await
     }

@@ -9,6 +9,7 @@ use super::definition;
 use super::look::Eyes;
 use super::read::{Revision, Service, ServiceDeployment, version};
 use super::verdict;
+use super::versions;
 use super::write;
 use crate::problem::{Code, Problem};
 use crate::release::{Failure, Health, InFlight, Observed, Progress, Proof, Rollout};
@@ -79,6 +80,7 @@ impl Seen {
             image,
             health: self.health(&container),
             previous: self.previous(),
+            history: versions::completions(&self.history, &self.revisions, &container),
             in_flight: self.in_flight(),
             desired: self.service.desired,
             leftover: configuration::our_hook(&self.service.raw["deploymentConfiguration"]).is_some(),

@@ -28,7 +28,8 @@ pub struct Simulated {
 
 /// The changes that a run or its rollback makes, and what only the end of a run reads. What is read before the first
 /// change is not here: it is tried.
-pub fn needs(service: &Service, wanted: &Value) -> Vec<Need> {
+/// `registers` is false where the definition exists already, as in a rollback.
+pub fn needs(service: &Service, wanted: &Value, registers: bool) -> Vec<Need> {
     let arn = text(&service.raw, "serviceArn");
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let [_, partition, _, region, account, path] = parts[..] else { return Vec::new() };
@@ -38,7 +39,6 @@ pub fn needs(service: &Service, wanted: &Value) -> Vec<Need> {
     let name = path.rsplit('/').next().unwrap_or_default();
     let family = of(format!("task-definition/{}:*", text(wanted, "family")));
     let mut all = vec![
-        Need { action: "ecs:RegisterTaskDefinition", resource: family.clone() },
         Need { action: "ecs:UpdateService", resource: arn.clone() },
         Need {
             action: "ecs:StopServiceDeployment",
@@ -50,7 +50,10 @@ pub fn needs(service: &Service, wanted: &Value) -> Vec<Need> {
         },
         Need { action: "ecs:DescribeTasks", resource: of(format!("task/{cluster}/*")) },
     ];
-    if wanted.get("tags").is_some() {
+    if registers {
+        all.insert(0, Need { action: "ecs:RegisterTaskDefinition", resource: family.clone() });
+    }
+    if registers && wanted.get("tags").is_some() {
         all.push(Need { action: "ecs:TagResource", resource: family });
     }
     let roles = ["executionRoleArn", "taskRoleArn"].map(|key| text(wanted, key));
@@ -128,7 +131,7 @@ mod tests {
         let raw = json!({"serviceArn":"arn:aws:ecs:eu-west-1:1:service/acme/web","clusterArn":"arn:aws:ecs:eu-west-1:1:cluster/acme"});
         let wanted =
             json!({"family":"web","taskRoleArn":"web-task","executionRoleArn":"arn:aws:iam::1:role/exec"});
-        let all = needs(&Service::read(&raw), &wanted);
+        let all = needs(&Service::read(&raw), &wanted, true);
         let lines: Vec<String> =
             all.iter().map(|need| format!("{} {}", need.action, need.resource)).collect();
         assert_eq!(

@@ -10,19 +10,22 @@ use super::look::Eyes;
 use super::neighbours::Manifest;
 use super::permissions;
 use super::preflight_rules as rules;
-use super::read::{Service, text, version};
+use super::read::{Service, text};
 use super::refusal::Refusal;
 use super::settings::Declared;
-use crate::problem::Problem;
-use crate::release::Observed;
+use super::versions;
+use crate::problem::{Problem, Severity};
+use crate::release::{Former, Observed, Version};
 
 /// What is about to be done.
 #[derive(Debug)]
 pub struct Intent<'a> {
     /// Where it is allowed.
     pub declared: &'a Declared,
-    /// The definition that would be registered.
+    /// The definition that would be registered, or is there already.
     pub wanted: &'a Value,
+    /// The earlier version that is to serve again, where it is one.
+    pub former: Option<&'a Former>,
     /// What runs now.
     pub seen: &'a Observed,
 }
@@ -38,8 +41,8 @@ pub async fn check(eyes: &Eyes, intent: &Intent<'_>) -> Vec<Problem> {
     let (who, alarms, images, refuge, readable) = tokio::join!(
         caller(eyes, intent, &service),
         alarms(eyes, &service, &eyes.alarms),
-        images(eyes, intent.wanted, intent.seen),
-        refuge(eyes, intent.seen),
+        images(eyes, intent),
+        refuge(eyes, intent),
         readable(eyes, &service, intent.wanted),
     );
     found.extend([who, alarms, images, refuge, readable].into_iter().flatten());
@@ -61,7 +64,11 @@ async fn allowed(eyes: &Eyes, caller: &str, intent: &Intent<'_>, service: &Servi
     let Some(principal) = permissions::principal(caller) else {
         return vec![permissions::unchecked(None)];
     };
-    match eyes.around.simulate(&principal, permissions::needs(service, intent.wanted)).await {
+    match eyes
+        .around
+        .simulate(&principal, permissions::needs(service, intent.wanted, intent.former.is_none()))
+        .await
+    {
         Ok(results) => permissions::missing(&results),
         Err(refusal) => vec![permissions::unchecked(Some(&refusal))],
     }
@@ -78,8 +85,14 @@ async fn alarms(eyes: &Eyes, service: &Service, declared: &[String]) -> Vec<Prob
     }
 }
 
-/// Every image that is new in the definition must be there, for the task's platform.
-async fn images(eyes: &Eyes, wanted: &Value, seen: &Observed) -> Vec<Problem> {
+/// Every image that is new in the definition must be there, for the task's platform. An earlier version ran already:
+/// it must still be able to start.
+async fn images(eyes: &Eyes, intent: &Intent<'_>) -> Vec<Problem> {
+    let (wanted, seen) = (intent.wanted, intent.seen);
+    if let Some(former) = intent.former {
+        let gone = images_gone(eyes, &former.version.label, &former.definition).await;
+        return versions::startable(former).into_iter().chain(gone).collect();
+    }
     let running = rules::images(&seen.definition);
     let platform = image::wanted_platform(wanted);
     let mut found = Vec::new();
@@ -120,9 +133,22 @@ async fn platforms(eyes: &Eyes, ecr: &EcrImage, manifest: &Manifest) -> Vec<Stri
     config.and_then(|config| image::config_platform(&config)).into_iter().collect()
 }
 
-/// The version that an undo leads to must be able to start: its definition is ACTIVE and its image is there.
-async fn refuge(eyes: &Eyes, seen: &Observed) -> Vec<Problem> {
-    let Some(refuge) = seen.refuge() else { return vec![rules::no_refuge()] };
+/// The version that an undo leads to must be able to start: its definition is ACTIVE and its image is there. A rollback
+/// goes on without: it is itself the way to a version that can.
+async fn refuge(eyes: &Eyes, intent: &Intent<'_>) -> Vec<Problem> {
+    let Some(refuge) = intent.seen.refuge() else { return vec![rules::no_refuge()] };
+    let former = intent.former.map(|former| &former.version);
+    if former == Some(refuge) {
+        return Vec::new();
+    }
+    let mut found = broken(eyes, refuge, intent.seen).await;
+    if former.is_some() {
+        found.iter_mut().for_each(|problem| problem.severity = Severity::Warning);
+    }
+    found
+}
+
+async fn broken(eyes: &Eyes, refuge: &Version, seen: &Observed) -> Vec<Problem> {
     let serves = seen.version.as_ref() == Some(refuge);
     let definition = if serves {
         seen.definition.clone()
@@ -133,18 +159,20 @@ async fn refuge(eyes: &Eyes, seen: &Observed) -> Vec<Problem> {
         }
     };
     if definition["status"].as_str().is_some_and(|status| status != "ACTIVE") {
-        return vec![rules::refuge_broken(
-            &version(&refuge.id).label,
-            "its task definition is not ACTIVE any more",
-        )];
+        return vec![rules::refuge_broken(&refuge.label, "its task definition is not ACTIVE any more")];
     }
+    images_gone(eyes, &refuge.label, &definition).await
+}
+
+/// Images of an earlier version that ECR has no longer.
+async fn images_gone(eyes: &Eyes, label: &str, definition: &Value) -> Vec<Problem> {
     let mut found = Vec::new();
-    for reference in rules::images(&definition) {
+    for reference in rules::images(definition) {
         let Some(ecr) = image::ecr(&reference) else { continue };
         let here = ecr.region == eyes.loader.client().region();
         if here && let Ok(None) = eyes.around.manifest(&ecr.account, &ecr.repository, ecr.id()).await {
             let why = format!("its image {reference} is not in ECR any more");
-            found.push(rules::refuge_broken(&refuge.label, &why));
+            found.push(rules::refuge_broken(label, &why));
         }
     }
     found

@@ -76,6 +76,8 @@ pub struct ServiceDeployment {
     pub reason: String,
     /// Epoch seconds on AWS's clock.
     pub created: f64,
+    /// Epoch seconds on AWS's clock; 0 while it goes on.
+    pub finished: f64,
     /// Revision that it brings into service.
     pub target: Option<String>,
     /// Revisions that it replaces.
@@ -117,6 +119,11 @@ impl ServiceDeployment {
     /// Whether it can still change anything.
     pub fn in_flight(&self) -> bool {
         !matches!(self.status.as_str(), "SUCCESSFUL" | "STOPPED" | "ROLLBACK_SUCCESSFUL" | "ROLLBACK_FAILED")
+    }
+
+    /// When it ended, or else began; epoch seconds on AWS's clock.
+    pub fn ended(&self) -> f64 {
+        if self.finished > 0.0 { self.finished } else { self.created }
     }
 
     /// Whether AWS is taking it back.
@@ -246,6 +253,7 @@ impl ServiceDeployment {
             status: text(value, "status"),
             reason: text(value, "statusReason"),
             created: seconds(value, "createdAt"),
+            finished: seconds(value, "finishedAt"),
             target: some_text(target, "arn").or_else(|| some_text(value, "targetServiceRevisionArn")),
             sources: list(value, "sourceServiceRevisions")
                 .iter()

@@ -78,6 +78,7 @@ impl Rig {
             environment: "production".into(),
             image: Some(format!("{ECR}/web@{digest}").parse().unwrap()),
             definition: None,
+            former: None,
             commit: None,
         }
     }
