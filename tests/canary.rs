@@ -2,6 +2,7 @@
 
 use crate::support::{CONFIG, Ran, Trial};
 use roadstead::release::Outcome;
+use roadstead::report::summary::summary;
 
 const JUDGED: &str = "{ canary: { percent: 10, bake: 15m, final-bake: 1m, metrics: [5xx] } }";
 
@@ -53,6 +54,8 @@ fn a_worse_canary_is_rolled_back_with_its_numbers() {
         assert_eq!(serves(&ran), "backend:1");
         let cause = ran.report.services[0].failure.as_ref().unwrap().problem.cause.clone().unwrap();
         assert!(cause.chars().any(|c| c.is_ascii_digit()), "{cause}");
+        let shown = summary(&ran.report);
+        assert!(shown.contains("Verdict FAIL") && shown.contains("share of traffic"), "{shown}");
     }
 }
 

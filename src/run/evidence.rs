@@ -87,7 +87,7 @@ async fn bake(job: &Job, unit: &mut Unit, hold: &Hold, bake: &Bake<'_>) {
     let read = undo::or_cancel(job, tokio::time::timeout(PATIENCE, reading)).await;
     unit.evidence = match read {
         None => return,
-        Some(Ok(Ok(counts))) => judged(job, unit, bake, here, &counts),
+        Some(Ok(Ok(counts))) => judged(job, unit, bake, here, hold.percent, &counts),
         Some(Ok(Err(problem))) => unread(job, unit, problem),
         Some(Err(_)) => unread(job, unit, slow()),
     };
@@ -109,7 +109,14 @@ fn versions(unit: &Unit, hold: &Hold) -> (Version, Version) {
 }
 
 /// What the counts mean. Only a ruling that they are good enough is good.
-fn judged(job: &Job, unit: &mut Unit, bake: &Bake<'_>, here: Duration, counts: &Counts) -> Evidence {
+fn judged(
+    job: &Job,
+    unit: &mut Unit,
+    bake: &Bake<'_>,
+    here: Duration,
+    share: u8,
+    counts: &Counts,
+) -> Evidence {
     let opinion = judge::rule(&settings(bake.analysis), &counts.series, counts.over);
     let some = counts.series.iter().any(|series| !series.minutes.is_empty());
     let news = some && unit.gathered.told.is_none_or(|told| here >= told + NEWS);
@@ -117,11 +124,13 @@ fn judged(job: &Job, unit: &mut Unit, bake: &Bake<'_>, here: Duration, counts: &
         unit.gathered.told = Some(here);
         watch::tell_once(job, unit, &opinion.reason);
     }
-    match opinion.ruling {
+    let evidence = match opinion.ruling {
         Ruling::Pass => Evidence::Good,
         Ruling::Fail => Evidence::Bad(worse(&opinion.reason)),
-        Ruling::Undecided | Ruling::Inconclusive => Evidence::Awaited(opinion.reason),
-    }
+        Ruling::Undecided | Ruling::Inconclusive => Evidence::Awaited(opinion.reason.clone()),
+    };
+    unit.report.analysis = Some(crate::report::Analysis { opinion, share });
+    evidence
 }
 
 fn worse(reason: &str) -> Problem {
