@@ -1,6 +1,6 @@
 //! Whole canaries on the embedded cloud: judged by the counts of its load balancer, in virtual time.
 
-use crate::support::{CONFIG, Ran, Trial};
+use crate::support::{CONFIG, Ran, Trial, virtually};
 use roadstead::release::Outcome;
 use roadstead::report::summary::summary;
 
@@ -61,8 +61,7 @@ fn a_worse_canary_is_rolled_back_with_its_numbers() {
 
 #[test]
 fn without_counts_nothing_is_promoted() {
-    for scenario in ["canary-no-metrics", "canary-partial-metrics", "canary-forbidden-metrics", "canary-idle"]
-    {
+    for scenario in ["canary-no-metrics", "canary-partial-metrics", "canary-idle"] {
         let ran = run(scenario);
         assert_eq!(
             end(&ran),
@@ -72,8 +71,30 @@ fn without_counts_nothing_is_promoted() {
         );
         assert_eq!(serves(&ran), "backend:1", "{scenario}");
     }
-    let forbidden = run("canary-forbidden-metrics");
-    assert!(forbidden.codes().contains(&"permission-missing"), "{:?}", forbidden.codes());
+}
+
+#[test]
+fn metrics_that_may_not_be_read_are_missed_before_any_change() {
+    let ran = run("canary-forbidden-metrics");
+    assert_eq!(end(&ran).0, Outcome::Invalid, "{:#?}", ran.lines);
+    assert_eq!((ran.codes(), ran.changes()), (vec!["permission-missing"], Vec::<&str>::new()));
+}
+
+#[test]
+fn the_traffic_of_the_last_hour_says_how_long_a_pass_takes() {
+    let mut trial = Trial::named("canary-idle");
+    trial.config = format!("{CONFIG}    strategy: {JUDGED}\n");
+    trial.inputs.operation = Some("plan".into());
+    let (report, lines) = virtually(async {
+        let mut stage = trial.stage();
+        let hour = std::time::Duration::from_secs(3700);
+        tokio::time::sleep(hour).await;
+        stage.start += hour;
+        (stage.run().await, stage.lines.borrow().join("\n"))
+    });
+    assert_eq!(report.outcome, Outcome::Planned, "{lines}");
+    assert!(lines.contains("requests a minute; with 10 % of them a PASS needs about"), "{lines}");
+    assert!(summary(&report).contains("it is watched for 30m at most"));
 }
 
 #[test]

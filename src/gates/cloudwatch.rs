@@ -49,10 +49,14 @@ pub fn queries(metrics: &[Metric], arms: Option<&Arms>) -> Result<Vec<MetricData
     Ok(queries)
 }
 
-/// What is asked about the traffic of one version.
-pub fn traffic_queries(arm: &Arm) -> Result<Vec<MetricDataQuery>, Problem> {
-    let requests = query("c_requests".into(), arm, "RequestCount", "Sum")?;
-    Ok(vec![requests, query("c_errors".into(), arm, "HTTPCode_Target_5XX_Count", "Sum")?])
+/// What is asked about the traffic of a service, whichever of its arms it goes through.
+pub fn traffic_queries(arms: &[Arm]) -> Result<Vec<MetricDataQuery>, Problem> {
+    let mut queries = Vec::new();
+    for (index, arm) in arms.iter().enumerate().take(MOST / 2) {
+        queries.push(query(format!("a{index}_requests"), arm, "RequestCount", "Sum")?);
+        queries.push(query(format!("a{index}_errors"), arm, "HTTPCode_Target_5XX_Count", "Sum")?);
+    }
+    Ok(queries)
 }
 
 /// The limits of all latency metrics, in milliseconds, each once.
@@ -201,8 +205,13 @@ fn errors(answers: &Answers, arm: char, at: i64) -> Option<f64> {
     Some(points.get(&at).copied().unwrap_or(0.0))
 }
 
-/// Requests and errors of one version in each minute; `None` where nothing was counted.
-pub fn traffic(answers: &Answers, window: &Window) -> Vec<Option<(f64, f64)>> {
-    let one = |at| Some((point(answers, "c_requests", at)?, errors(answers, 'c', at)?));
-    window.starts(LAG).map(one).collect()
+/// Requests and errors of a service, summed; `None` where nothing was counted.
+pub fn traffic(answers: &Answers) -> Option<(f64, f64)> {
+    let sum = |what: &str| {
+        let points =
+            answers.iter().filter(|(id, _)| id.ends_with(what)).filter_map(|(_, points)| points.as_ref());
+        let readable = points.flat_map(BTreeMap::values).filter(|value| value.is_finite() && **value >= 0.0);
+        readable.copied().reduce(|sum, value| sum + value)
+    };
+    Some((sum("_requests")?, sum("_errors").unwrap_or(0.0)))
 }

@@ -17,7 +17,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use crate::config::Metric;
 use crate::problem::Problem;
-use crate::release::{Arms, Version};
+use crate::release::{Arm, Arms, Version};
 use crate::strategy::judge::{Minute, Series};
 
 pub use probe::Prober;
@@ -107,14 +107,13 @@ impl Sources {
         }
     }
 
-    /// Requests that the load balancer counted for `arm` in the minutes of a window, each of them.
-    pub async fn traffic(
-        &self,
-        arm: &crate::release::Arm,
-        window: &Window,
-    ) -> Result<Vec<Option<(f64, f64)>>, Problem> {
-        let answers = cloudwatch::read(&self.cloudwatch, cloudwatch::traffic_queries(arm)?, window).await?;
-        Ok(cloudwatch::traffic(&answers, window))
+    /// Requests and errors that the load balancer counted for a service in a window; `None` where it counted nothing.
+    pub async fn traffic(&self, arms: &[Arm], window: &Window) -> Result<Option<(f64, f64)>, Problem> {
+        if arms.is_empty() {
+            return Ok(None);
+        }
+        let queries = cloudwatch::traffic_queries(arms)?;
+        Ok(cloudwatch::traffic(&cloudwatch::read(&self.cloudwatch, queries, window).await?))
     }
 }
 

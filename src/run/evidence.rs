@@ -140,7 +140,7 @@ fn worse(reason: &str) -> Problem {
 }
 
 /// The settings of the judge.
-fn settings(analysis: &Analysis) -> judge::Settings {
+pub(super) fn settings(analysis: &Analysis) -> judge::Settings {
     judge::Settings {
         margin: analysis.margin.share(),
         warm_up: u32::try_from(analysis.warm_up.0.whole_minutes()).unwrap_or(u32::MAX),

@@ -4,6 +4,7 @@
 mod build;
 mod declare;
 mod evidence;
+mod forecast;
 mod history;
 mod hold;
 mod job;
