@@ -6,7 +6,7 @@ use super::kayenta::kayenta;
 use super::rules::{argo, flagger};
 use super::scenario::{Pair, traffic};
 use super::*;
-use crate::strategy::judge::{Count, Minute, Ruling, Series, Settings, rule};
+use crate::strategy::judge::{Count, Minute, Ruling, Series, Settings, minutes_needed, rule};
 
 fn contest(runs: usize, settings: Settings) -> Contest {
     Contest { runs, minutes: 30, seed: 20_261_120, settings, judges: vec![Judge::Roadstead] }
@@ -27,6 +27,21 @@ fn a_judge_that_takes_any_evidence_breaks_them() {
     let of_lax = limits(&hold(&contest(40, lax)), 0);
     assert!(!of_lax[2].holds && !of_lax[3].holds, "{}", verdicts(&of_lax));
     assert!(limits(&[], 0).iter().all(|limit| !limit.holds), "nothing measured holds nothing");
+}
+
+/// What is said before a window is opened holds in it: four of five healthy canaries pass in the time that is needed.
+#[test]
+fn the_time_that_is_said_to_be_needed_is_enough() {
+    let settings = Settings::default();
+    for (level, case) in [(LEVELS[1], &CASES[0]), (LEVELS[3], &CASES[1])] {
+        let minutes = minutes_needed(&settings, level.canary, level.baseline, case.rate) as usize;
+        let mut chance = Chance::new(5, 5);
+        let passes = |_: &usize| {
+            roadstead(&settings, &traffic(level, case, minutes, &mut chance)).ruling == Ruling::Pass
+        };
+        let passed = (0..200).filter(passes).count();
+        assert!((130..190).contains(&passed), "{passed} of 200 passed in {minutes} minutes");
+    }
 }
 
 #[test]
