@@ -71,13 +71,14 @@ fn arrows() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("image", &["sys", "config", "release", "problem"]),
         ("github", &["sys", "release", "problem"]),
         ("targets", &["config", "release", "problem"]),
+        ("gates", &["sys", "strategy", "config", "release", "problem"]),
         ("report", &["action", "strategy", "release", "problem"]),
         ("rehearsal", &["rehearsal"]),
         ("trials", &["strategy"]),
         (
             "run",
             &[
-                "action", "aws", "image", "targets", "github", "report", "sys", "plan", "strategy",
+                "action", "aws", "image", "targets", "gates", "github", "report", "sys", "plan", "strategy",
                 "rollback", "config", "release", "problem",
             ],
         ),

@@ -17,4 +17,4 @@ pub mod verdict;
 pub mod words;
 
 pub use log::{Event, Recorded, Reporter, Sink};
-pub use values::{CommitLine, Moment, RunReport, ServiceReport};
+pub use values::{Analysis, CommitLine, Moment, RunReport, ServiceReport};
