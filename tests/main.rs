@@ -7,6 +7,7 @@ mod contract;
 mod history;
 mod invariants;
 mod oidc;
+mod permissions;
 mod rehearsal;
 mod rollback;
 mod runner;
