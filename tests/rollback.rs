@@ -295,15 +295,14 @@ fn a_pull_request_gets_a_plan_of_the_rollback() {
         let mut world = World::calm();
         world.deployed("b").await;
         let before = world.changes().len();
-        world.event("pull_request", "1");
-        world.0.rehearsal.variables.insert("GITHUB_BASE_REF".into(), "main".into());
+        world.event("pull_request_target", "1");
+        for (name, value) in [("GITHUB_BASE_REF", "main"), ("GITHUB_EVENT_PATH", "/nonexistent")] {
+            world.0.rehearsal.variables.insert(name.into(), value.into());
+        }
         (world.rollback(None).await, world.changes().len() - before)
     });
-    assert!(
-        changes == 0 && matches!(report.outcome, Outcome::Planned | Outcome::Skipped),
-        "{}",
-        told(&report)
-    );
+    assert_eq!((report.outcome, changes), (Outcome::Planned, 0));
+    insta::assert_snapshot!(told(&report).lines().next().unwrap_or_default(), @"📋 production: backend would return to backend:1 — this is a plan, nothing was touched");
 }
 
 /// What was rolled back does not come again by itself: not by the next push, nor by a run that is started again.

@@ -27,4 +27,6 @@ pub struct Former {
     pub version: Version,
     /// Its definition, word for word as the provider has it.
     pub definition: Value,
+    /// The digest that ran when it completed, where that is known.
+    pub digest: Option<Digest>,
 }

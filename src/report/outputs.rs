@@ -39,7 +39,7 @@ fn image(service: &ServiceReport) -> Option<String> {
 
 /// What serves now; a deployment that succeeded proved that it is what was asked for.
 fn digest(service: &ServiceReport) -> Option<String> {
-    let proven = matches!(service.outcome, Outcome::Deployed | Outcome::Unchanged);
+    let proven = matches!(service.outcome, Outcome::Deployed | Outcome::Unchanged | Outcome::RolledBack);
     let asked = service.digest.as_ref().filter(|_| proven);
     service.serves_digest.as_ref().or(asked).map(Digest::to_string)
 }

@@ -192,7 +192,11 @@ fn change_table(service: &ServiceReport, planned: bool) -> String {
         ]);
     }
     let what = if planned { "what would change" } else { "what was to change" };
-    let what = if service.outcome == Outcome::Deployed { "what changed" } else { what };
+    let what = if matches!(service.outcome, Outcome::Deployed | Outcome::RolledBack) {
+        "what changed"
+    } else {
+        what
+    };
     let title = format!("{}: {what}, {}", service.name, count(service.changes.0.len(), "place"));
     details(&title, &table(&["field", "from", "to"], &rows))
 }

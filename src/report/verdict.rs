@@ -14,7 +14,7 @@ pub fn verdict(report: &RunReport, dress: Dress) -> String {
     let sentence = match (report.outcome, report.services.as_slice()) {
         (Outcome::Skipped, services) => skipped(report, services, dress),
         (Outcome::Invalid, services) if services.iter().all(untouched) => invalid(report, services, dress),
-        (Outcome::Planned, services) => planned(services, dress),
+        (Outcome::Planned, services) => planned(services, &report.operation, dress),
         (outcome, []) => nothing_known(report, outcome, dress),
         (_, [service]) => {
             format!("{} {}", dress.name(&service.name), one(service, &report.operation, dress))
@@ -84,19 +84,21 @@ fn happened(service: &ServiceReport, outcome: Outcome, operation: &str) -> &'sta
         Outcome::Failed if operation == "rollback" => "could not be rolled back and was returned",
         Outcome::Failed if service.serves.is_none() => "failed",
         Outcome::Failed => "failed and was rolled back",
-        Outcome::Stranded => stranded(service),
+        Outcome::Stranded => stranded(service, operation),
         Outcome::Superseded => "was overtaken by a newer deployment, which was left alone",
         Outcome::Inconclusive => "could not be judged: too little data",
         Outcome::Cancelled => "was cancelled",
     }
 }
 
-fn stranded(service: &ServiceReport) -> &'static str {
+fn stranded(service: &ServiceReport, operation: &str) -> &'static str {
     let code = service.failure.as_ref().map(|failure| failure.problem.code);
     if matches!(code, Some(Code::CredentialsMissing | Code::RoleRefused)) {
         "needs a person now: the credentials ended while it was watched"
     } else if service.problems.iter().any(|problem| problem.code == Code::RollbackTargetMissing) {
         "needs a person now: the new version failed, and there is no earlier one to return to"
+    } else if operation == "rollback" {
+        "needs a person now: the version that was returned to failed, and so did the way back from there"
     } else {
         "needs a person now: the new version failed, and so did the rollback"
     }
@@ -176,10 +178,14 @@ fn invalid(report: &RunReport, services: &[ServiceReport], dress: Dress) -> Stri
     format!("nothing was changed{todo}{serves}")
 }
 
-fn planned(services: &[ServiceReport], dress: Dress) -> String {
+fn planned(services: &[ServiceReport], operation: &str, dress: Dress) -> String {
     let changing: Vec<&ServiceReport> =
         services.iter().filter(|service| !service.changes.is_empty()).collect();
     let would = match (changing.as_slice(), services.len()) {
+        ([one], 1) if operation == "rollback" => {
+            let label = one.version.as_ref().map_or_else(String::new, |version| dress.name(&version.label));
+            format!("{} would return to {label}", dress.name(&one.name))
+        }
         ([], _) => "nothing would change".into(),
         ([one], 1) => format!("{} would change in {}", dress.name(&one.name), places(one)),
         (some, all) => format!("{} of {} would change", some.len(), count(all, "service")),
@@ -245,5 +251,28 @@ mod tests {
         🛑 production: backend was cancelled — backend:41 serves, as before
         🛑 production: backend was cancelled (backend:41 serves, as before) — 1 deployed, 1 unchanged
         "#);
+    }
+
+    #[test]
+    fn a_rollback_has_its_own_words() {
+        let told = |outcome| {
+            let mut report = samples::ended(outcome);
+            report.operation = "rollback".into();
+            report.services[0].version = Some(samples::version("backend", 41));
+            report.services[0].previous = Some(samples::version("backend", 42));
+            if outcome == Outcome::Failed {
+                report.services[0].serves = report.services[0].previous.clone();
+            }
+            verdict(&report, Dress::Plain)
+        };
+        let all =
+            [Outcome::RolledBack, Outcome::Planned, Outcome::Unchanged, Outcome::Failed, Outcome::Stranded];
+        insta::assert_snapshot!(all.map(told).join("\n"), @"
+        ✅ production: backend is rolled back — backend:41 serves 100 %, proven after 1 min 12 s
+        📋 production: backend would return to backend:41 — this is a plan, nothing was touched
+        ✅ production: backend is unchanged — backend:41 already serves
+        ❌ production: backend could not be rolled back and was returned — backend:42 serves, as before
+        🚨 production: backend needs a person now: the version that was returned to failed, and so did the way back from there — what serves now is not known
+        ");
     }
 }

@@ -6,7 +6,7 @@ use aws_config::SdkConfig;
 
 use crate::image::{self, Registry, tags};
 use crate::problem::{Code, Problem};
-use crate::release::{Digest, ImageRef, Past};
+use crate::release::{Digest, Former, ImageRef, Past};
 use crate::rollback;
 
 use super::{Job, Unit};
@@ -37,7 +37,8 @@ async fn choose_one(job: &Job, session: &SdkConfig, unit: &mut Unit) -> Result<(
         find_commits(job, session, commit, &mut past).await?;
     }
     let chosen = rollback::choose(to, &past, &unit.seen)?;
-    unit.release.former = Some(unit.target.recall(&chosen.version).await?);
+    let former = unit.target.recall(&chosen.version).await?;
+    unit.release.former = Some(Former { digest: chosen.digest.clone(), ..former });
     unit.release.image = pinned(&chosen);
     unit.release.commit = commit.map(str::to_owned);
     unit.report.commit = unit.release.commit.clone();

@@ -8,7 +8,7 @@ import machine
 import pytest
 
 WORKFLOWS = sorted(machine.ROOT.glob(".github/workflows/*.yml"))
-EXAMPLES = sorted(path for path in machine.ROOT.glob("examples/**/*.y*ml") if "workflows" in path.parts)
+EXAMPLES = sorted(path for path in machine.ROOT.glob("examples/**/*.y*ml") if "\njobs:\n" in path.read_text())
 DOCUMENTS = sorted([machine.ROOT / "README.md", *machine.ROOT.glob("docs/**/*.md")])
 
 
@@ -32,6 +32,7 @@ def name(path):
 def test_there_is_something_to_lint():
     assert {path.name for path in WORKFLOWS} >= {"check.yml", "image.yml", "release.yml"}
     assert (machine.ROOT / "action.yml").is_file()
+    assert "rollback.yml" in {path.name for path in EXAMPLES}
 
 
 def test_action_yml_fits_its_schema():

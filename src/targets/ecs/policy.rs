@@ -67,9 +67,12 @@ fn metrics(strategy: &Strategy) -> &[Metric] {
     }
 }
 
+/// What a statement is about: its resources, and the clusters of its condition.
+type Target = (On, BTreeSet<String>, BTreeSet<String>);
+
 /// The policy: one statement for what has the same resources.
 pub fn policy(subjects: &[Subject]) -> Value {
-    let mut grouped: BTreeMap<(On, BTreeSet<String>, BTreeSet<String>), Vec<&str>> = BTreeMap::new();
+    let mut grouped: BTreeMap<Target, Vec<&str>> = BTreeMap::new();
     for grant in TABLE {
         let with: Vec<&Subject> = subjects.iter().filter(|subject| subject.needs(grant.when)).collect();
         let resources: BTreeSet<String> =

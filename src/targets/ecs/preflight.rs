@@ -94,7 +94,8 @@ async fn images(eyes: &Eyes, intent: &Intent<'_>) -> Vec<Problem> {
     let (wanted, seen) = (intent.wanted, intent.seen);
     if let Some(former) = intent.former {
         let gone = images_gone(eyes, &former.version.label, &former.definition).await;
-        return versions::startable(former).into_iter().chain(gone).collect();
+        let moved = image_moved(eyes, former).await;
+        return versions::startable(former).into_iter().chain(gone).chain(moved).collect();
     }
     let running = rules::images(&seen.definition);
     let platform = image::wanted_platform(wanted);
@@ -165,6 +166,15 @@ async fn broken(eyes: &Eyes, refuge: &Version, seen: &Observed) -> Vec<Problem> 
         return vec![rules::refuge_broken(&refuge.label, "its task definition is not ACTIVE any more")];
     }
     images_gone(eyes, &refuge.label, &definition).await
+}
+
+/// Whether the tag of our container's image, where its definition has no more, still names what completed then.
+async fn image_moved(eyes: &Eyes, former: &Former) -> Option<Problem> {
+    let container = definition::container_name(&former.definition, eyes.settings.container.as_deref())?;
+    let reference = definition::image(&former.definition, &container)?.to_string();
+    let ecr = image::ecr(&reference).filter(|ecr| ecr.region == eyes.loader.client().region())?;
+    let manifest = eyes.around.manifest(&ecr.account, &ecr.repository, ecr.id()).await.ok()??;
+    versions::moved(former, &reference, &manifest.text)
 }
 
 /// Images of an earlier version that ECR has no longer.

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 
 use super::definition;
+use super::image;
 use super::look::Eyes;
 use super::read::{Revision, ServiceDeployment, list, some_text, text, version};
 use super::verdict;
@@ -66,7 +68,9 @@ pub async fn versions(eyes: &Eyes) -> Result<Vec<Past>, Problem> {
 /// A version with its definition.
 pub async fn recall(eyes: &Eyes, wanted: &Version) -> Result<Former, Problem> {
     match eyes.loader.client().describe_task_definition(&wanted.id).await {
-        Ok(answer) => Ok(Former { version: wanted.clone(), definition: definition::with_tags(&answer) }),
+        Ok(answer) => {
+            Ok(Former { version: wanted.clone(), definition: definition::with_tags(&answer), digest: None })
+        }
         Err(refusal) if refusal.is(&["ClientException"]) => {
             let sentence =
                 format!("{} cannot start any more: its task definition does not exist.", wanted.label);
@@ -75,6 +79,21 @@ pub async fn recall(eyes: &Eyes, wanted: &Version) -> Result<Former, Problem> {
         }
         Err(refusal) => Err(refusal.problem),
     }
+}
+
+/// The tag in a definition can have moved since: then another image would start than the one that completed. `text` is
+/// the manifest that the tag names now. A warning, since a registry may keep the same image in another form.
+pub fn moved(former: &Former, reference: &str, text: &str) -> Option<Problem> {
+    let now = format!("sha256:{}", hex::encode(Sha256::digest(text)));
+    let then = former.digest.as_ref()?.as_str();
+    let same = now == then || image::children(text).iter().any(|child| child == then);
+    (!same && !reference.contains('@')).then(|| {
+        let label = &former.version.label;
+        let sentence = format!("The image {reference} of {label} is another one now than when it completed.");
+        Problem::warning(Code::RollbackTargetBroken, sentence).help(
+            "Its tag was moved. Deploy the image by its digest instead, if what ran then is what is meant.",
+        )
+    })
 }
 
 /// AWS starts nothing from a definition that is not ACTIVE.
@@ -86,4 +105,76 @@ pub fn startable(former: &Former) -> Option<Problem> {
         Problem::error(Code::RollbackTargetBroken, sentence)
             .help("Return to another version, or deploy: a definition that was deregistered cannot be taken up again.")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn former(digest: &str) -> Former {
+        let definition = json!({"status": "ACTIVE"});
+        Former {
+            version: version("arn:aws:ecs:r:1:task-definition/app:1"),
+            definition,
+            digest: digest.parse().ok(),
+        }
+    }
+
+    #[test]
+    fn only_what_is_active_can_start() {
+        let with = |status: &str| Former { definition: json!({"status": status}), ..former("") };
+        for (status, fine) in
+            [("ACTIVE", true), ("", true), ("INACTIVE", false), ("DELETE_IN_PROGRESS", false)]
+        {
+            assert_eq!(startable(&with(status)).is_none(), fine, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_tag_that_moved_is_noticed() {
+        let manifest = "{}";
+        let digest = format!("sha256:{}", hex::encode(Sha256::digest(manifest)));
+        let other = format!("sha256:{}", "0".repeat(64));
+        assert_eq!(moved(&former(&digest), "r/app:v1", manifest), None);
+        assert_eq!(moved(&former("unknown"), "r/app:v1", manifest), None);
+        assert!(moved(&former(&other), "r/app:v1", manifest).is_some_and(|problem| !problem.is_error()));
+        assert_eq!(moved(&former(&other), &format!("r/app@{other}"), manifest), None);
+    }
+
+    #[test]
+    fn completions_come_newest_first_with_repetitions() {
+        let deployment = |target: &str, status: &str, finished: f64| ServiceDeployment {
+            status: status.into(),
+            finished,
+            target: Some(target.into()),
+            ..ServiceDeployment::default()
+        };
+        let revision = |arn: &str, definition: &str| {
+            let images =
+                vec![("app".to_owned(), "r/app:v1".to_owned(), format!("sha256:{}", "a".repeat(64)))];
+            (
+                arn.to_owned(),
+                Revision { arn: arn.into(), definition: definition.into(), images, ..Revision::default() },
+            )
+        };
+        let history = [
+            deployment("r1", "SUCCESSFUL", 10.0),
+            deployment("r2", "SUCCESSFUL", 20.0),
+            deployment("r3", "ROLLBACK_SUCCESSFUL", 30.0),
+            deployment("r1b", "SUCCESSFUL", 40.0),
+            deployment("gone", "SUCCESSFUL", 50.0),
+        ];
+        let revisions = [
+            revision("r1", "task-definition/a:1"),
+            revision("r2", "task-definition/a:2"),
+            revision("r3", "task-definition/a:3"),
+            revision("r1b", "task-definition/a:1"),
+        ];
+        let found = completions(&history, &revisions.into(), "app");
+        let labels: Vec<&str> = found.iter().map(|past| past.version.label.as_str()).collect();
+        assert_eq!(labels, ["a:1", "a:2", "a:1"]);
+        assert_eq!(found[0].completed.map(|at| at.as_second()), Some(40));
+    }
 }
