@@ -9,6 +9,8 @@ use super::ecs::Happening;
 pub enum Event {
     /// Inside ECS.
     Ecs(Happening),
+    /// A minute of traffic is over.
+    Minute,
     /// The timed fault at this place of the scenario's list.
     Fault(usize),
 }

@@ -54,6 +54,11 @@ impl Chance {
         span.least + self.0.f64() * (span.most - span.least).max(0.0)
     }
 
+    /// A number from 0 to below 1.
+    pub fn unit(&mut self) -> f64 {
+        self.0.f64()
+    }
+
     /// A number below `end`.
     pub fn below(&mut self, end: u32) -> u32 {
         self.0.u32(0..end.max(1))

@@ -14,6 +14,7 @@ use super::ecs::views::{self, Serving};
 use super::gate::{self, Verdict};
 use super::record::{Interrupt, Moment, OnCall, OnTick, Outcome, Phase, Record};
 use super::scenario::Scenario;
+use super::traffic::model;
 use super::wire::Answerer;
 use super::world::World;
 use super::{dispatch, ecs, mishaps, setup};
@@ -183,7 +184,7 @@ impl Cloud {
 
     /// What serves of a service now.
     pub fn serving(&self, cluster: &str, service: &str) -> Option<Serving> {
-        self.read(|world| views::serving(&world.ecs, cluster, service))
+        self.read(|world| views::serving(world, cluster, service))
     }
 
     /// Look at the world as it is now. The look must not ask the cloud: it runs inside of it.
@@ -224,17 +225,20 @@ impl Inside {
     /// Let everything happen that is due.
     fn catch_up(&mut self, now: f64) {
         while let Some((at, event)) = self.world.agenda.due(now) {
+            model::elapse(&mut self.world, at);
             match event {
+                Event::Minute => model::close(&mut self.world, at),
                 Event::Ecs(happening) => ecs::happen(&mut self.world, happening, at),
                 Event::Fault(place) => mishaps::strike(&mut self.world, place, at),
             }
             self.tick(at);
         }
+        model::elapse(&mut self.world, now);
     }
 
     fn tick(&mut self, at: f64) {
         if let Some(hook) = &mut self.on_tick {
-            hook(at, &views::all(&self.world.ecs));
+            hook(at, &views::all(&self.world));
         }
     }
 

@@ -1,10 +1,11 @@
-//! CloudWatch: alarms. A name that does not exist is absent from the answer, not an error, as in AWS.
+//! CloudWatch: alarms; metrics are those of `traffic`. A name that does not exist is absent from the answer, not an error, as in AWS.
 
 use serde_json::{Value, json};
 
 use super::call::{Answer, Call, Refusal};
 use super::dispatch::not_modelled;
 use super::members::{count, page, text, texts};
+use super::traffic::metrics;
 use super::world::{Alarm, World};
 
 /// Alarms a page has when the client does not say, and at most.
@@ -12,8 +13,9 @@ const PAGE: usize = 50;
 const MOST: usize = 100;
 
 /// Answers a call to CloudWatch.
-pub fn answer(world: &World, call: &Call) -> Answer {
+pub fn answer(world: &World, call: &Call, now: f64) -> Answer {
     match call.operation.as_str() {
+        "GetMetricData" => metrics::get(world, &call.input, now),
         "DescribeAlarms" => alarms(world, &call.input),
         _ => Err(not_modelled(call)),
     }

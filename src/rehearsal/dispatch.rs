@@ -14,7 +14,7 @@ const SERVICES: &[(&str, Service)] = &[
     ("oidc", |world, call, now| oidc::answer(world, call, now)),
     ("iam", |world, call, _| iam::answer(world, call)),
     ("elasticloadbalancing", |world, call, _| elbv2::answer(world, call)),
-    ("monitoring", |world, call, _| cloudwatch::answer(world, call)),
+    ("monitoring", |world, call, now| cloudwatch::answer(world, call, now)),
     ("logs", |world, call, _| logs::answer(world, call)),
 ];
 

@@ -177,6 +177,19 @@ pub struct Scaling {
     pub service: Option<String>,
 }
 
+/// No details.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
+
+/// Metrics that come late.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Late {
+    /// Seconds more than usual.
+    pub seconds: f64,
+}
+
 /// One thing that goes wrong.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -219,6 +232,16 @@ pub enum Fault {
     SupersedingDeployment(Superseding),
     /// An alarm is red, from the beginning or from some time on.
     AlarmRed(Red),
+    /// CloudWatch has no metrics at all.
+    MetricsMissing(Nothing),
+    /// Metrics come later than usual.
+    MetricsLate(Late),
+    /// Every second minute is missing, and CloudWatch says so.
+    MetricsPartial(Nothing),
+    /// Two target groups are taken for each other.
+    MetricsSwapped(Nothing),
+    /// Metrics may not be read: said inside of an answer that is none the worse.
+    MetricsForbidden(Nothing),
     /// The desired count changes during the deployment.
     DesiredCount(Scaling),
 }

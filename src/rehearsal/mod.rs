@@ -3,6 +3,8 @@
 
 /// What will happen later, in order of virtual time.
 pub mod agenda;
+/// Load balancers of a scenario.
+pub mod balancers;
 /// One request and its answer.
 pub mod call;
 /// Seeded choices.
@@ -53,6 +55,8 @@ pub mod sts;
 pub mod throttle;
 /// Times as the cloud writes them.
 pub mod time;
+/// Traffic through load balancers, and its metrics.
+pub mod traffic;
 /// AWS's protocols.
 pub mod wire;
 /// The state that services share.

@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::balancers::Balancer;
 use super::chance::{Span, span};
 use super::ecs;
 use super::faults::Fault;
 use super::oidc::Workflow;
 use super::policy::Policy;
 use super::sts::Trust;
+use super::traffic::settings::Traffic;
 use super::world::Registry;
 
 /// A world to begin with, and its faults. Every key has a default; an unknown key is an error.
@@ -27,6 +29,10 @@ pub struct Scenario {
     pub clusters: Vec<String>,
     /// Services that run when the world begins.
     pub services: Vec<Service>,
+    /// Load balancers in front of their target groups.
+    pub balancers: Vec<Balancer>,
+    /// Requests that come to them.
+    pub traffic: Vec<Traffic>,
     /// Alarms.
     pub alarms: Vec<AlarmSetting>,
     /// Repositories by name.
@@ -92,7 +98,7 @@ pub struct Service {
 }
 
 /// A target group of a service.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct TargetGroup {
     /// Its ARN, or a name to make one from.
@@ -103,6 +109,12 @@ pub struct TargetGroup {
     /// Port it listens on; the first one of that container in the task definition when absent, or 8080.
     #[serde(default)]
     pub port: Option<u16>,
+    /// The group that deployments in stages take turns with, by name or ARN; it needs a load balancer too.
+    #[serde(default)]
+    pub alternate: Option<String>,
+    /// Name of the load balancer whose rules forward to both groups.
+    #[serde(default)]
+    pub balancer: Option<String>,
 }
 
 /// `deploymentConfiguration` of a service; what is absent keeps AWS's default.
@@ -231,6 +243,10 @@ pub struct Timings {
     pub alarm_poll: Span,
     /// How long a finished deployment with alarms is watched before it counts as completed.
     pub alarm_bake: Span,
+    /// From new weights on a listener rule to traffic following them.
+    pub traffic_shift: Span,
+    /// From the end of a minute to its metrics.
+    pub metrics_lag: Span,
     /// One call's way to the cloud and back.
     pub latency: Span,
 }
@@ -253,6 +269,8 @@ impl Default for Timings {
             complete: span(8.0, 15.0),
             alarm_poll: span(10.0, 10.0),
             alarm_bake: span(30.0, 60.0),
+            traffic_shift: span(3.0, 8.0),
+            metrics_lag: span(60.0, 120.0),
             latency: span(0.02, 0.06),
         }
     }
@@ -266,6 +284,8 @@ impl Default for Scenario {
             region: "eu-west-1".into(),
             clusters: Vec::new(),
             services: Vec::new(),
+            balancers: Vec::new(),
+            traffic: Vec::new(),
             alarms: Vec::new(),
             repositories: BTreeMap::new(),
             timings: Timings::default(),
@@ -349,7 +369,7 @@ impl Service {
             completed: true,
             deployment: DeploymentSetting { circuit_breaker: Some(breaker), ..DeploymentSetting::default() },
             health_check_grace: None,
-            target_groups: vec![TargetGroup { arn: name.clone(), container: None, port: None }],
+            target_groups: vec![TargetGroup { arn: name.clone(), ..TargetGroup::default() }],
             container: app(),
             image: None,
             task_definition: None,

@@ -4,7 +4,7 @@ use super::chance::Chance;
 use super::faults::Mischief;
 use super::scenario::Scenario;
 use super::world::{Alarm, Repository, World};
-use super::{ecr, ecs, mishaps};
+use super::{balancers, ecr, ecs, mishaps, traffic};
 
 /// The world of a scenario at its beginning.
 pub fn world(scenario: &Scenario, seed: u64) -> World {
@@ -37,9 +37,13 @@ pub fn world(scenario: &Scenario, seed: u64) -> World {
     for name in &scenario.clusters {
         ecs::founding::cluster(&mut world, name);
     }
+    for balancer in &scenario.balancers {
+        balancers::found(&mut world, balancer);
+    }
     for service in &scenario.services {
         ecs::founding::service(&mut world, service, began);
     }
+    traffic::model::found(&mut world, scenario, seed, began);
     mishaps::at_start(&mut world, began);
     world
 }

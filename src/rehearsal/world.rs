@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::agenda::Agenda;
 use super::chance::Chance;
 use super::ecs;
+use super::elbv2::rules::Balancing;
 use super::faults::Mischief;
 use super::oidc::Workflow;
 use super::policy::Policy;
@@ -106,6 +107,10 @@ pub struct World {
     pub logs: BTreeMap<(String, String), Vec<(i64, String)>>,
     /// Targets by target group ARN.
     pub targets: BTreeMap<String, Vec<TargetState>>,
+    /// Listeners and rules of load balancers.
+    pub balancing: Balancing,
+    /// Traffic through load balancers.
+    pub traffic: super::traffic::model::State,
     /// Repositories by name.
     pub repositories: BTreeMap<String, Repository>,
     /// A real registry behind ECR; what is in it is known here from the last look.

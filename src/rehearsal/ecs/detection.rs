@@ -76,7 +76,7 @@ pub(super) fn task_failed(world: &mut World, task: usize, now: f64) {
     }
     let it = &mut world.ecs.rollouts[rollout];
     match it.status {
-        Status::InProgress if it.breaker.enable => {
+        Status::InProgress if it.breaker.enable && it.native.is_none() => {
             it.breaker.count += 1;
             it.updated_at = now;
             if it.breaker.count >= it.breaker.threshold {
@@ -147,7 +147,7 @@ fn trip(world: &mut World, rollout: usize, cause: Cause, now: f64) {
 }
 
 /// Mark an `ecs-svc/…` as failed.
-fn fail(world: &mut World, deployment: usize, event: &str, reason: &str, now: f64) {
+pub(super) fn fail(world: &mut World, deployment: usize, event: &str, reason: &str, now: f64) {
     let it = &mut world.ecs.deployments[deployment];
     (it.state, it.reason, it.updated_at) = ("FAILED", reason.into(), now);
     let message = format!("(deployment {}) deployment failed: {event}.", it.id);

@@ -1,8 +1,8 @@
 //! Services and tasks that exist when the world begins: as if they had been deployed a day earlier.
 
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 
+use super::super::balancers;
 use super::super::faults::Fate;
 use super::super::scenario;
 use super::super::world::World;
@@ -103,11 +103,16 @@ fn members(world: &World, setting: &scenario::Service) -> Map<String, Value> {
     if let Some(grace) = setting.health_check_grace {
         members.insert("healthCheckGracePeriodSeconds".into(), grace.into());
     }
-    let balancers = setting.target_groups.iter().map(|group| {
+    let all = setting.target_groups.iter().map(|group| {
         let (container, port) = listener(setting, group);
-        json!({"targetGroupArn": target_group(world, &group.arn), "containerName": container, "containerPort": port})
+        let arn = balancers::target_group(world, &group.arn);
+        let mut it = json!({"targetGroupArn": arn, "containerName": container, "containerPort": port});
+        if let Some(advanced) = balancers::advanced(world, group) {
+            it["advancedConfiguration"] = advanced;
+        }
+        it
     });
-    members.insert("loadBalancers".into(), balancers.collect());
+    members.insert("loadBalancers".into(), all.collect());
     members
 }
 
@@ -120,20 +125,6 @@ fn listener(setting: &scenario::Service, group: &scenario::TargetGroup) -> (Stri
     let name = found.and_then(|it| it["name"].as_str()).unwrap_or(&setting.container);
     let container = group.container.clone().unwrap_or_else(|| name.into());
     (container, group.port.map(u64::from).or(found.and_then(port_of)).unwrap_or(8080))
-}
-
-/// The ARN given, or one made from a name.
-fn target_group(world: &World, name: &str) -> String {
-    if name.starts_with("arn:") {
-        return name.into();
-    }
-    let id = hex::encode(Sha256::digest(name));
-    format!(
-        "arn:aws:elasticloadbalancing:{}:{}:targetgroup/{name}/{}",
-        world.region,
-        world.account,
-        &id[..16]
-    )
 }
 
 fn configuration(setting: &scenario::DeploymentSetting) -> Value {

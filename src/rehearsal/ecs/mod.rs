@@ -12,20 +12,34 @@ pub mod detection;
 pub mod events;
 /// Services and tasks that exist when the world begins.
 pub mod founding;
+/// Lifecycle hooks, and ContinueServiceDeployment.
+pub mod hooks;
 /// Which digest an image reference means.
 pub mod images;
 /// What others do to a service meanwhile.
 pub mod interference;
+/// What a deployment in stages is.
+pub mod native;
+/// The scheduler's part in a deployment in stages.
+pub mod pair;
+/// How a deployment in stages returns.
+pub mod retreat;
 /// The state machine of a service deployment.
 pub mod rollout;
+/// Which target group a revision is in, and the weights of its rules.
+pub mod routes;
 /// Which tasks to start and to stop next.
 pub mod scheduler;
 /// Services: create, describe, list, delete.
 pub mod services;
 /// The shapes of a service and its deployments in answers.
 pub mod shapes;
+/// How a deployment in stages walks.
+pub mod stages;
 /// All of ECS as plain data.
 pub mod state;
+/// AWS's checks of a deployment configuration.
+pub mod strategy;
 /// Targets, logs and health: what a task leaves outside of ECS.
 pub mod surroundings;
 /// Task definitions: register, describe, list, deregister.
@@ -73,6 +87,7 @@ pub fn answer(world: &mut World, call: &Call, now: f64) -> Answer {
         "ListServiceDeployments" => deployments::list(world, input, now),
         "DescribeServiceDeployments" => deployments::describe(world, input, now),
         "DescribeServiceRevisions" => deployments::revisions(world, input),
+        "ContinueServiceDeployment" => hooks::proceed(world, input, now),
         "StopServiceDeployment" => deployments::stop(world, input, now),
         "ListTasks" => task_views::list(world, input, now),
         "DescribeTasks" => task_views::describe(world, input),

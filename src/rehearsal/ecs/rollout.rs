@@ -7,9 +7,10 @@ use super::super::agenda::Event;
 use super::super::chance::span;
 use super::super::world::World;
 use super::events::note;
+use super::native::Native;
 use super::state::{Deployment, Revision, Rollback, Rollout, State, Status};
 use super::update::DEPLOYING;
-use super::{Happening, detection, images, scheduler};
+use super::{Happening, detection, hooks, images, retreat, scheduler, stages};
 
 /// A step of a service deployment that was planned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +25,12 @@ pub enum Step {
     Finish,
     /// Look at the alarms.
     Watch,
+    /// A wait of a deployment in stages is over.
+    Advance(u32),
+    /// Nobody acted on a hook in time.
+    Expire(usize),
+    /// A hook's function has answered.
+    Answered(usize),
 }
 
 /// Begin a deployment of what the service is now; whatever was in progress is superseded.
@@ -59,16 +66,19 @@ fn supersede(world: &mut World, service: usize, now: f64) -> bool {
     let Some(&last) = world.ecs.services[service].rollouts.last() else { return false };
     match world.ecs.rollouts[last].status {
         Status::Pending | Status::InProgress => {
+            stages::abandon(world, last, now);
             set(world, last, Status::StopRequested, "A new service deployment was started.", now);
             plan(world, last, Step::Stop, now + 2.0);
             true
         }
         // Stopped at once: a rollback that were still to come would undo the newer deployment.
         Status::RollbackRequested => {
+            stages::abandon(world, last, now);
             set(world, last, Status::Stopped, "A new service deployment was started.", now);
             true
         }
         Status::RollbackInProgress => {
+            stages::abandon(world, last, now);
             set(world, last, Status::RollbackFailed, "A new service deployment was started.", now);
             true
         }
@@ -92,9 +102,25 @@ pub(super) fn revise(world: &mut World, service: usize, now: f64) -> usize {
         "arn:aws:ecs:{}:{}:service-revision/{cluster}/{}/{number}",
         world.region, world.account, it.name
     );
-    let (definition, members) = (it.definition, it.members.clone());
-    world.ecs.revisions.push(Revision { arn, service, definition, created_at: now, images, members });
+    let (definition, members, alternate) =
+        (it.definition, it.members.clone(), alternates(&world.ecs, service));
+    world.ecs.revisions.push(Revision {
+        arn,
+        service,
+        definition,
+        created_at: now,
+        images,
+        alternate,
+        members,
+    });
     world.ecs.revisions.len() - 1
+}
+
+/// Whether a new revision goes to the alternate target group: in stages to the group that does not serve, else to the one that does.
+fn alternates(ecs: &State, service: usize) -> bool {
+    let it = &ecs.services[service];
+    let rolling = it.members.get("deploymentConfiguration").is_none_or(|c| c["strategy"] == "ROLLING");
+    it.completed.is_some_and(|live| ecs.revisions[ecs.deployments[live].revision].alternate == rolling)
 }
 
 /// Enter a service deployment, PENDING.
@@ -128,8 +154,10 @@ pub(super) fn enter(
         updated_at: now,
         breaker: detection::breaker(&configuration, it.desired),
         alarms: detection::alarms(&configuration),
+        native: Native::plan(&configuration, it.completed),
         configuration,
         rollback: None,
+        wish: "",
     };
     world.ecs.rollouts.push(rollout);
     let index = world.ecs.rollouts.len() - 1;
@@ -178,6 +206,9 @@ pub(super) fn step(world: &mut World, rollout: usize, step: Step, now: f64) {
         (Step::RollBack, Status::RollbackRequested) => begin_requested(world, rollout, now),
         (Step::Finish, Status::InProgress | Status::RollbackInProgress) => finish(world, rollout, now),
         (Step::Watch, Status::InProgress) => detection::watch(world, rollout, now),
+        (Step::Advance(turn), Status::InProgress) => stages::advance(world, rollout, turn, now),
+        (Step::Expire(hook), Status::InProgress) => hooks::expire(world, rollout, hook, now),
+        (Step::Answered(hook), Status::InProgress) => hooks::answered(world, rollout, hook, now),
         _ => {}
     }
 }
@@ -187,7 +218,7 @@ fn start(world: &mut World, rollout: usize, now: f64) {
     let red = |name: &String| world.alarms.get(name).is_some_and(|alarm| alarm.state == "ALARM");
     let it = &mut world.ecs.rollouts[rollout];
     it.started_at = Some(now);
-    it.breaker.status = if it.breaker.enable { "MONITORING" } else { "DISABLED" };
+    it.breaker.status = if it.breaker.enable && it.native.is_none() { "MONITORING" } else { "DISABLED" };
     it.alarms.status = if it.alarms.enable { "MONITORING" } else { "DISABLED" };
     it.alarms.ignored = it.alarms.names.iter().filter(|name| red(name)).cloned().collect();
     let (service, watched) = (it.service, it.alarms.enable);
@@ -196,10 +227,14 @@ fn start(world: &mut World, rollout: usize, now: f64) {
         plan(world, rollout, Step::Watch, now + wait);
     }
     scheduler::stir(world, service, now);
+    if world.ecs.rollouts[rollout].native.is_some() {
+        stages::begin(world, rollout, now);
+    }
 }
 
 /// Launch nothing more, and stop.
 pub(super) fn stall(world: &mut World, rollout: usize, reason: &str, now: f64) {
+    hooks::close(world, rollout);
     let deployment = world.ecs.rollouts[rollout].deployment;
     world.ecs.deployments[deployment].stalled = true;
     set(world, rollout, Status::StopRequested, reason, now);
@@ -208,6 +243,9 @@ pub(super) fn stall(world: &mut World, rollout: usize, reason: &str, now: f64) {
 
 /// Return to the deployment that completed last: a new `ecs-svc/…` with its revision.
 pub(super) fn roll_back(world: &mut World, rollout: usize, earlier: usize, reason: &str, now: f64) {
+    if world.ecs.rollouts[rollout].native.is_some() {
+        return retreat::begin(world, rollout, reason, now);
+    }
     let revision = world.ecs.deployments[earlier].revision;
     let name = world.ecs.deployments[earlier].id.clone();
     let service = world.ecs.rollouts[rollout].service;
@@ -228,7 +266,7 @@ pub(super) fn roll_back(world: &mut World, rollout: usize, earlier: usize, reaso
 }
 
 /// Give a service the network, load balancers and the like that a revision froze.
-fn restore(world: &mut World, service: usize, revision: usize) {
+pub(super) fn restore(world: &mut World, service: usize, revision: usize) {
     let (frozen, members) =
         (&world.ecs.revisions[revision].members, &mut world.ecs.services[service].members);
     for member in DEPLOYING {
@@ -245,35 +283,42 @@ pub(super) fn request_stop(world: &mut World, rollout: usize, back: bool, now: f
     if matches!(status, Status::StopRequested | Status::RollbackRequested | Status::RollbackInProgress) {
         return;
     }
-    let deployment = world.ecs.rollouts[rollout].deployment;
-    world.ecs.deployments[deployment].stalled = true;
     if back {
-        set(world, rollout, Status::RollbackRequested, "A rollback was requested by the user.", now);
-        let wait = 1.0 + f64::from(world.chance.below(2));
-        plan(world, rollout, Step::RollBack, now + wait);
+        let reason = "Service deployment rolled back because a rollback was requested.";
+        request_rollback(world, rollout, reason, now);
     } else {
+        hooks::close(world, rollout);
+        let deployment = world.ecs.rollouts[rollout].deployment;
+        world.ecs.deployments[deployment].stalled = true;
         set(world, rollout, Status::StopRequested, "A stop was requested by the user.", now);
         plan(world, rollout, Step::Stop, now + 2.0);
     }
+}
+
+/// ROLLBACK_REQUESTED, and soon a rollback for this reason.
+pub(super) fn request_rollback(world: &mut World, rollout: usize, reason: &'static str, now: f64) {
+    hooks::close(world, rollout);
+    let deployment = world.ecs.rollouts[rollout].deployment;
+    world.ecs.deployments[deployment].stalled = true;
+    world.ecs.rollouts[rollout].wish = reason;
+    set(world, rollout, Status::RollbackRequested, "A rollback was requested by the user.", now);
+    let wait = 1.0 + f64::from(world.chance.below(2));
+    plan(world, rollout, Step::RollBack, now + wait);
 }
 
 /// A requested rollback takes effect; a deployment that is complete by now has succeeded instead.
 fn begin_requested(world: &mut World, rollout: usize, now: f64) {
     let service = world.ecs.rollouts[rollout].service;
     let deployment = world.ecs.rollouts[rollout].deployment;
-    if scheduler::complete(&world.ecs, service, deployment) {
+    let cleaning = world.ecs.rollouts[rollout].native.as_ref().is_none_or(Native::cleaning);
+    if cleaning && scheduler::complete(&world.ecs, service, deployment) {
         world.ecs.deployments[deployment].stalled = false;
         return succeed(world, rollout, deployment, Status::Successful, now);
     }
     match world.ecs.services[service].completed {
         Some(earlier) => {
-            roll_back(
-                world,
-                rollout,
-                earlier,
-                "Service deployment rolled back because a rollback was requested.",
-                now,
-            );
+            let reason = world.ecs.rollouts[rollout].wish;
+            roll_back(world, rollout, earlier, reason, now);
         }
         None => set(
             world,
@@ -313,7 +358,8 @@ fn finish(world: &mut World, rollout: usize, now: f64) {
     succeed(world, rollout, deployment, status, now);
 }
 
-fn succeed(world: &mut World, rollout: usize, deployment: usize, status: Status, now: f64) {
+/// A deployment, or the one that rolled it back, is complete.
+pub(super) fn succeed(world: &mut World, rollout: usize, deployment: usize, status: Status, now: f64) {
     let reason = world.ecs.rollouts[rollout].status_reason.clone();
     set(world, rollout, status, if status == Status::Successful { "" } else { &reason }, now);
     let service = world.ecs.rollouts[rollout].service;

@@ -5,7 +5,7 @@ use super::super::agenda::Event;
 use super::super::world::World;
 use super::events::{listed, note};
 use super::state::{Deployment, Service, State, Status};
-use super::{Happening, rollout, tasks};
+use super::{Happening, pair, rollout, stages, tasks};
 
 /// Stopped tasks stay visible for this many seconds.
 const REMEMBERED: f64 = 3600.0;
@@ -73,6 +73,9 @@ pub(super) fn reconcile(world: &mut World, service: usize, now: f64) {
     if deployment.stalled || world.ecs.rollouts[deployment.rollout].status == Status::Pending {
         return;
     }
+    if let Some(rollout) = stages::active(&world.ecs, service) {
+        return pair::reconcile(world, service, rollout, now);
+    }
     let ended = shed(world, service, primary, now);
     let begun = grow(world, service, primary, now);
     if !ended && !begun {
@@ -101,14 +104,7 @@ fn shed(world: &mut World, service: usize, primary: usize, now: f64) -> bool {
     if ending.is_empty() {
         return false;
     }
-    for &task in &ending {
-        let id = &world.ecs.deployments[world.ecs.tasks[task].deployment].id;
-        let reason = format!("Scaling activity initiated by (deployment {id})");
-        tasks::stop(world, task, "ServiceSchedulerInitiated", &reason, now);
-    }
-    let ids = listed(ending.iter().map(|&task| world.ecs.tasks[task].id.as_str()));
-    note(world, service, &format!("has stopped {} running tasks: {ids}.", ending.len()), now);
-    world.ecs.services[service].steady = false;
+    tasks::scale_in(world, service, &ending, now);
     true
 }
 
@@ -131,6 +127,11 @@ fn grow(world: &mut World, service: usize, primary: usize, now: f64) -> bool {
     if room == 0 {
         return stuck(world, service, primary, &census, now);
     }
+    launch(world, service, primary, room, now)
+}
+
+/// Start tasks of a deployment, when there is capacity.
+fn launch(world: &mut World, service: usize, primary: usize, room: usize, now: f64) -> bool {
     let definition = world.ecs.revisions[world.ecs.deployments[primary].revision].definition;
     let starved = world.mischief.starved(&tasks::subject(&world.ecs, service, definition));
     if starved {
@@ -143,6 +144,31 @@ fn grow(world: &mut World, service: usize, primary: usize, now: f64) -> bool {
     note(world, service, &format!("has started {} tasks: {ids}.", started.len()), now);
     world.ecs.services[service].steady = false;
     true
+}
+
+/// Start what a deployment has too few of, with no upper limit: in stages two revisions run at full strength.
+pub(super) fn fill(world: &mut World, service: usize, deployment: usize, now: f64) -> bool {
+    let living = census(&world.ecs, service, deployment).fresh.len();
+    let missing = (world.ecs.services[service].desired as usize).saturating_sub(living);
+    let wait = world.ecs.deployments[deployment].launch_after;
+    if missing == 0 {
+        return false;
+    }
+    if now < wait {
+        look_at(world, service, wait);
+        return true;
+    }
+    launch(world, service, deployment, missing, now)
+}
+
+/// Stop what a deployment has too many of, ailing ones first.
+pub(super) fn trim(world: &mut World, service: usize, deployment: usize, now: f64) -> bool {
+    let mut surplus = census(&world.ecs, service, deployment).fresh;
+    let desired = world.ecs.services[service].desired as usize;
+    surplus.sort_by_key(|&task| world.ecs.tasks[task].healthy);
+    surplus.truncate(surplus.len().saturating_sub(desired));
+    tasks::scale_in(world, service, &surplus, now);
+    !surplus.is_empty()
 }
 
 /// Nothing can be started for want of room; say so once when nothing can be stopped either.
@@ -210,11 +236,14 @@ fn forget(ecs: &mut State, service: usize, now: f64) {
         .tasks
         .retain(|&task| tasks[task].times.stopped.is_none_or(|at| now - at < REMEMBERED));
     let service = &mut ecs.services[service];
+    let source = service.rollouts.last().and_then(|&last| ecs.rollouts[last].native.as_ref()?.blue);
+    let source =
+        source.filter(|_| service.rollouts.last().is_some_and(|&last| !ecs.rollouts[last].status.ended()));
     let mut kept = Vec::with_capacity(service.deployments.len());
     for (place, &deployment) in service.deployments.iter().enumerate() {
         let lives =
             service.tasks.iter().any(|&task| tasks[task].deployment == deployment && !tasks[task].stopped());
-        if place == 0 || lives {
+        if place == 0 || lives || source == Some(deployment) {
             kept.push(deployment);
         } else {
             retire(&mut ecs.deployments[deployment]);

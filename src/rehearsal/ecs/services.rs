@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::super::call::{Answer, Refusal};
 use super::super::world::World;
 use super::state::{Service, State};
-use super::{checks, clusters, page, rollout, scheduler, shapes, task_definitions, text, texts};
+use super::{checks, clusters, page, rollout, scheduler, shapes, strategy, task_definitions, text, texts};
 
 /// Members that Create and Update take and Describe shows as they are.
 pub(super) const MEMBERS: [&str; 17] = [
@@ -111,6 +111,9 @@ pub(super) fn create(world: &mut World, input: &Value, now: f64) -> Answer {
     let definition = task_definitions::deployable(world, text(input, "taskDefinition").unwrap_or_default())?;
     let given = members(input);
     checks::fits(&given, &world.ecs.definitions[definition])?;
+    let mut merged = defaults(&given);
+    super::update::merge(&mut merged, &given);
+    strategy::check(&input["deploymentConfiguration"], &merged, None)?;
     let service = enter(world, cluster, name, definition, &given, now);
     let it = &mut world.ecs.services[service];
     it.desired = input["desiredCount"].as_u64().unwrap_or(0) as u32;

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::world::World;
 use super::state::{Deployment, Revision, Rollout, State};
-use super::{clusters, put, stamp};
+use super::{clusters, hooks, put, routes, stages, stamp};
 
 /// Desired, running and pending tasks.
 #[derive(Debug, Clone, Copy, Default)]
@@ -138,7 +138,12 @@ pub(super) fn rollout(world: &World, index: usize) -> Value {
     put(&mut shape, "stoppedAt", it.stopped_at.map(stamp));
     shape.insert("updatedAt".into(), stamp(it.updated_at));
     shape.insert("sourceServiceRevisions".into(), sources(&world.ecs, it));
-    shape.insert("targetServiceRevision".into(), revision_summary(&world.ecs, it.service, it.target));
+    let target = weighed(revision_summary(&world.ecs, it.service, it.target), it, |share| share);
+    shape.insert("targetServiceRevision".into(), target);
+    if let Some(native) = &it.native {
+        put(&mut shape, "lifecycleStage", stages::shown(native, it.status).map(Value::from));
+        shape.insert("lifecycleHookDetails".into(), hooks::shown(native));
+    }
     put(
         &mut shape,
         "deploymentConfiguration",
@@ -163,7 +168,22 @@ pub(super) fn rollout(world: &World, index: usize) -> Value {
 }
 
 fn sources(ecs: &State, it: &Rollout) -> Value {
-    it.sources.iter().map(|(revision, _)| revision_summary(ecs, it.service, *revision)).collect()
+    let live = it.native.as_ref().and_then(|native| Some(ecs.deployments[native.blue?].revision));
+    let one = |(revision, _): &(usize, u32)| {
+        let left = |share: f64| if live == Some(*revision) { 100.0 - share } else { 0.0 };
+        weighed(revision_summary(ecs, it.service, *revision), it, left)
+    };
+    it.sources.iter().map(one).collect()
+}
+
+/// A summary with the weights that a revision shall have, where the deployment goes in stages.
+fn weighed(mut summary: Value, it: &Rollout, share: impl Fn(f64) -> f64) -> Value {
+    if let Some(native) = &it.native {
+        let tenth = |share: f64| (share * 10.0).round() / 10.0;
+        summary["requestedTestTrafficWeight"] = tenth(share(native.test)).into();
+        summary["requestedProductionTrafficWeight"] = tenth(share(native.production)).into();
+    }
+    summary
 }
 
 /// `ServiceDeploymentBrief`.
@@ -214,6 +234,15 @@ pub(super) fn revision(world: &World, index: usize) -> Value {
         Value::Object(shape)
     });
     shape.insert("containerImages".into(), images.collect());
+    let resolved = routes::pairs(it)
+        .into_iter()
+        .map(|pair| json!({"targetGroupArn": pair.own, "productionListenerRule": pair.production}));
+    let resolved: Vec<Value> = resolved.collect();
+    put(
+        &mut shape,
+        "resolvedConfiguration",
+        (!resolved.is_empty()).then(|| json!({"loadBalancers": resolved})),
+    );
     shape.insert("guardDutyEnabled".into(), false.into());
     shape.insert("createdAt".into(), stamp(it.created_at));
     Value::Object(shape)

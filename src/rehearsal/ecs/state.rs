@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde_json::{Map, Value};
 
 use super::super::faults::Fate;
+use super::native::Native;
 
 /// All of ECS.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +20,20 @@ pub struct State {
     pub(super) tasks: Vec<Task>,
     pub(super) task_ids: BTreeMap<String, usize>,
     pub(super) tags: BTreeMap<String, Vec<Value>>,
+}
+
+impl State {
+    /// The definition (index) that the living task at an address runs.
+    pub fn definition_at(&self, ip: &str) -> Option<usize> {
+        let living = self.services.iter().flat_map(|service| &service.tasks).map(|&task| &self.tasks[task]);
+        living.filter(|task| !task.stopped()).find(|task| task.ip == ip).map(|task| task.definition)
+    }
+
+    /// Whether some service ran a definition when the world began, and the definition's image references.
+    pub fn version(&self, definition: usize) -> (bool, Vec<&str>) {
+        let images = self.definitions[definition].containers.iter().map(|it| it.image.as_str()).collect();
+        (self.services.iter().any(|service| service.founding == Some(definition)), images)
+    }
 }
 
 /// A registered task definition.
@@ -124,8 +139,13 @@ pub(super) struct Rollout {
     pub(super) finished_at: Option<f64>,
     pub(super) stopped_at: Option<f64>,
     pub(super) updated_at: f64,
+    /// What it started with.
     pub(super) configuration: Value,
+    /// Its way in stages; none when it is rolling.
+    pub(super) native: Option<Native>,
     pub(super) rollback: Option<Rollback>,
+    /// Why a rollback was asked for.
+    pub(super) wish: &'static str,
     pub(super) breaker: Breaker,
     pub(super) alarms: Alarms,
 }
@@ -204,6 +224,8 @@ pub(super) struct Revision {
     pub(super) created_at: f64,
     /// Container name, image reference, digest (absent when it cannot be resolved).
     pub(super) images: Vec<(String, String, Option<String>)>,
+    /// Its tasks are in the alternate target group.
+    pub(super) alternate: bool,
     /// Launch type, network, load balancers as they were.
     pub(super) members: Map<String, Value>,
 }

@@ -1,28 +1,12 @@
 //! What a task leaves outside of ECS: its targets in target groups, and the lines of its log.
 
-use serde_json::Value;
-
 use super::super::world::{TargetState, World};
-use super::state::Service;
+use super::routes::of_task;
 
-/// Target group ARN and port of each load balancer of a service.
-pub(super) fn target_groups(service: &Service) -> Vec<(String, u16)> {
-    let balancers = service.members.get("loadBalancers").and_then(Value::as_array);
-    balancers
-        .into_iter()
-        .flatten()
-        .filter_map(|balancer| {
-            let arn = balancer.get("targetGroupArn")?.as_str()?;
-            let port = balancer.get("containerPort").and_then(Value::as_u64).unwrap_or(80);
-            Some((arn.to_string(), port as u16))
-        })
-        .collect()
-}
-
-/// Register a task's address in every target group of its service.
+/// Register a task's address in every target group of its revision.
 pub(super) fn register(world: &mut World, task: usize) {
     let ip = world.ecs.tasks[task].ip.clone();
-    for (arn, port) in target_groups(&world.ecs.services[world.ecs.tasks[task].service]) {
+    for (arn, port) in of_task(&world.ecs, task) {
         world.targets.entry(arn).or_default().push(TargetState {
             id: ip.clone(),
             port,
@@ -36,7 +20,7 @@ pub(super) fn register(world: &mut World, task: usize) {
 /// Set the state of a task's targets, with a reason and its words.
 pub(super) fn turn(world: &mut World, task: usize, state: &str, reason: &str, description: &str) {
     let ip = &world.ecs.tasks[task].ip;
-    for (arn, _) in target_groups(&world.ecs.services[world.ecs.tasks[task].service]) {
+    for (arn, _) in of_task(&world.ecs, task) {
         for target in world.targets.entry(arn).or_default().iter_mut().filter(|target| target.id == *ip) {
             (target.state, target.reason, target.description) =
                 (state.into(), reason.into(), description.into());
@@ -47,7 +31,7 @@ pub(super) fn turn(world: &mut World, task: usize, state: &str, reason: &str, de
 /// Take a task's targets out of their groups.
 pub(super) fn remove(world: &mut World, task: usize) {
     let ip = &world.ecs.tasks[task].ip;
-    for (arn, _) in target_groups(&world.ecs.services[world.ecs.tasks[task].service]) {
+    for (arn, _) in of_task(&world.ecs, task) {
         world.targets.entry(arn).or_default().retain(|target| target.id != *ip);
     }
 }

@@ -6,7 +6,7 @@ use super::super::chance::Span;
 use super::super::faults::{Fate, Subject};
 use super::super::world::World;
 use super::state::{Definition, Running, Service, Task, Times};
-use super::{Happening, detection, images, scheduler, surroundings};
+use super::{Happening, detection, images, routes, scheduler, surroundings};
 
 /// A step in the life of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -269,7 +269,7 @@ pub(super) fn stop(world: &mut World, task: usize, code: &'static str, reason: &
     it.stop_code = Some(code);
     it.stopped_reason = Some(reason.into());
     let service = it.service;
-    let balanced = !surroundings::target_groups(&world.ecs.services[service]).is_empty();
+    let balanced = !routes::of_task(&world.ecs, task).is_empty();
     surroundings::turn(
         world,
         task,
@@ -292,10 +292,26 @@ pub(super) fn stop(world: &mut World, task: usize, code: &'static str, reason: &
     scheduler::stir(world, service, now);
 }
 
+/// Stop tasks because the scheduler has no use for them any more.
+pub(super) fn scale_in(world: &mut World, service: usize, ending: &[usize], now: f64) {
+    if ending.is_empty() {
+        return;
+    }
+    for &task in ending {
+        let id = &world.ecs.deployments[world.ecs.tasks[task].deployment].id;
+        let reason = format!("Scaling activity initiated by (deployment {id})");
+        stop(world, task, "ServiceSchedulerInitiated", &reason, now);
+    }
+    let ids = super::events::listed(ending.iter().map(|&task| world.ecs.tasks[task].id.as_str()));
+    let message = format!("has stopped {} running tasks: {ids}.", ending.len());
+    super::events::note(world, service, &message, now);
+    world.ecs.services[service].steady = false;
+}
+
 /// An event for each target group of a task.
 fn about_targets(world: &mut World, task: usize, what: &str, now: f64) {
     let service = world.ecs.tasks[task].service;
-    for (group, _) in surroundings::target_groups(&world.ecs.services[service]) {
+    for (group, _) in routes::of_task(&world.ecs, task) {
         super::events::note(world, service, &format!("{what} (target-group {group})"), now);
     }
 }
@@ -333,11 +349,11 @@ enum Checks {
 }
 
 fn checks(world: &World, task: usize) -> Checks {
-    let task = &world.ecs.tasks[task];
-    if world.ecs.definitions[task.definition].containers.iter().any(|c| c.essential && c.health_check) {
+    let definition = world.ecs.tasks[task].definition;
+    if world.ecs.definitions[definition].containers.iter().any(|c| c.essential && c.health_check) {
         return Checks::Container;
     }
-    let groups = surroundings::target_groups(&world.ecs.services[task.service]);
+    let groups = routes::of_task(&world.ecs, task);
     groups.into_iter().next().map_or(Checks::None, |(group, port)| Checks::Balancer(group, port))
 }
 

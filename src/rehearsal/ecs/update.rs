@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::super::call::{Answer, Refusal};
 use super::super::mishaps;
 use super::super::world::World;
-use super::{checks, rollout, scheduler, services, shapes, task_definitions, text};
+use super::{checks, rollout, scheduler, services, shapes, strategy, task_definitions, text};
 
 /// Members whose change starts a deployment (API reference of UpdateService).
 pub(super) const DEPLOYING: [&str; 7] = [
@@ -33,6 +33,8 @@ pub(super) fn update(world: &mut World, input: &Value, now: f64) -> Answer {
     let it = &world.ecs.services[service];
     let mut members = it.members.clone();
     merge(&mut members, input.as_object().unwrap_or(&Map::new()));
+    strategy::check(&input["deploymentConfiguration"], &members, it.members.get("deploymentConfiguration"))?;
+    members.get_mut("deploymentConfiguration").into_iter().for_each(strategy::prune);
     let forced = input["forceNewDeployment"].as_bool().unwrap_or(false);
     let redefined = definition.is_some_and(|wanted| wanted != it.definition);
     let changed = DEPLOYING.iter().any(|&member| changes(&it.members, input, member));
@@ -90,10 +92,22 @@ pub(super) fn merge(members: &mut Map<String, Value>, given: &Map<String, Value>
         match (given.get(member), members.get_mut(member)) {
             (None | Some(Value::Null), _) => {}
             (Some(Value::Object(new)), Some(Value::Object(old))) if member == "deploymentConfiguration" => {
-                old.extend(new.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.clone(), v.clone())));
+                within(old, new);
             }
             (Some(new), _) => {
                 members.insert(member.into(), new.clone());
+            }
+        }
+    }
+}
+
+/// What is given replaces what was; structures are merged member by member, lists are replaced whole.
+fn within(old: &mut Map<String, Value>, new: &Map<String, Value>) {
+    for (member, given) in new.iter().filter(|(_, given)| !given.is_null()) {
+        match (given, old.get_mut(member)) {
+            (Value::Object(new), Some(Value::Object(old))) => within(old, new),
+            _ => {
+                old.insert(member.clone(), given.clone());
             }
         }
     }

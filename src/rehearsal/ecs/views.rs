@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::state::State;
-use super::{scheduler, services};
+use super::super::traffic::flow;
+use super::super::world::World;
+use super::{routes, scheduler, services};
 
 /// What runs of one task definition.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -17,7 +18,7 @@ pub struct Served {
 }
 
 /// What serves, and how far the newest deployment is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Serving {
     /// Name of the cluster.
     pub cluster: String,
@@ -39,6 +40,13 @@ pub struct Serving {
     pub deployment: String,
     /// Its status.
     pub deployment_status: String,
+    /// All its service deployments with their statuses, oldest first.
+    pub deployments: Vec<(String, &'static str)>,
+    /// Percent of the traffic in front of it that each version has now, by ARN of the task definition: by the weights of the
+    /// listener rule, then evenly over healthy targets. Without a load balancer, evenly over healthy tasks.
+    pub traffic: BTreeMap<String, f64>,
+    /// Percent of that traffic that nobody takes.
+    pub lost: f64,
 }
 
 impl Serving {
@@ -57,20 +65,47 @@ impl Serving {
 }
 
 /// What serves of one service.
-pub fn serving(ecs: &State, cluster: &str, service: &str) -> Option<Serving> {
+pub fn serving(world: &World, cluster: &str, service: &str) -> Option<Serving> {
+    let ecs = &world.ecs;
     let cluster = ecs.clusters.iter().position(|name| name == cluster)?;
-    services::named(ecs, cluster, service).map(|index| look(ecs, index))
+    services::named(ecs, cluster, service).map(|index| look(world, index))
 }
 
 /// What serves of every service that is not gone.
-pub fn all(ecs: &State) -> Vec<Serving> {
+pub fn all(world: &World) -> Vec<Serving> {
+    let ecs = &world.ecs;
     (0..ecs.services.len())
         .filter(|&index| ecs.services[index].status != "INACTIVE")
-        .map(|index| look(ecs, index))
+        .map(|index| look(world, index))
         .collect()
 }
 
-fn look(ecs: &State, index: usize) -> Serving {
+/// Traffic of each version of a service, and what is lost in front of it.
+fn traffic(world: &World, index: usize, versions: &BTreeMap<String, Served>) -> (BTreeMap<String, f64>, f64) {
+    let it = &world.ecs.services[index];
+    let revision = it.deployments.first().map(|&deployment| world.ecs.deployments[deployment].revision);
+    let groups =
+        revision.map(|revision| routes::target_groups(&world.ecs.revisions[revision])).unwrap_or_default();
+    let rule = groups.first().and_then(|(group, _)| flow::rules_to(world, group));
+    let Some(rule) = rule else {
+        let all: usize = versions.values().map(|served| served.healthy).sum();
+        let share = |served: &Served| 100.0 * served.healthy as f64 / all.max(1) as f64;
+        return (versions.iter().map(|(arn, served)| (arn.clone(), share(served))).collect(), 0.0);
+    };
+    let flow = flow::through(world, rule);
+    let mut shares: BTreeMap<String, f64> = BTreeMap::new();
+    for ((_, definition), share) in flow.parts {
+        let arn = &world.ecs.definitions[definition].arn;
+        // A rule may lead to other services too.
+        if versions.contains_key(arn) {
+            *shares.entry(arn.clone()).or_default() += 100.0 * share;
+        }
+    }
+    (shares, 100.0 * flow.lost)
+}
+
+fn look(world: &World, index: usize) -> Serving {
+    let ecs = &world.ecs;
     let it = &ecs.services[index];
     let mut versions: BTreeMap<String, Served> = BTreeMap::new();
     for task in it.tasks.iter().map(|&task| &ecs.tasks[task]).filter(|task| task.serves()) {
@@ -82,6 +117,7 @@ fn look(ecs: &State, index: usize) -> Serving {
     let primary = it.deployments.first().map(|&deployment| &ecs.deployments[deployment]);
     let rollout = it.rollouts.last().map(|&rollout| &ecs.rollouts[rollout]);
     let definition = primary.map(|d| &ecs.definitions[ecs.revisions[d.revision].definition]);
+    let (traffic, lost) = traffic(world, index, &versions);
     Serving {
         cluster: ecs.clusters[it.cluster].clone(),
         service: it.name.clone(),
@@ -93,5 +129,12 @@ fn look(ecs: &State, index: usize) -> Serving {
         rollout_state: primary.map_or("", |d| d.state).into(),
         deployment: rollout.map(|r| r.arn.clone()).unwrap_or_default(),
         deployment_status: rollout.map_or("", |r| r.status.name()).into(),
+        deployments: it
+            .rollouts
+            .iter()
+            .map(|&rollout| (ecs.rollouts[rollout].arn.clone(), ecs.rollouts[rollout].status.name()))
+            .collect(),
+        traffic,
+        lost,
     }
 }

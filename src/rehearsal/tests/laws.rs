@@ -8,7 +8,7 @@ use super::super::scenarios::{Named, SCENARIOS};
 use super::*;
 
 /// The state machine of a service deployment as AWS documents it.
-fn follows(from: &str, to: &str) -> bool {
+pub(super) fn follows(from: &str, to: &str) -> bool {
     let allowed: &[&str] = match from {
         "PENDING" => &["IN_PROGRESS", "ROLLBACK_REQUESTED", "STOP_REQUESTED", "STOPPED"],
         "IN_PROGRESS" => {

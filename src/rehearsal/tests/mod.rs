@@ -6,8 +6,12 @@ use serde_json::{Value, json};
 
 mod calls;
 mod laws;
+mod native;
+mod native_laws;
+mod pauses;
 mod rollouts;
 mod services;
+mod traffic;
 
 use super::call::{Call, Delivery, Refusal};
 use super::cloud::Cloud;

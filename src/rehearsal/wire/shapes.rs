@@ -13,7 +13,19 @@ pub(super) fn is_timestamp(member: &str) -> bool {
 
 /// Members that are integers, in the inputs of the query services: a form carries text only.
 pub(super) fn is_integer(member: &str) -> bool {
-    ["DurationSeconds", "MaxItems", "MaxRecords", "PageSize", "Port", "Weight", "Priority"].contains(&member)
+    [
+        "DurationSeconds",
+        "MaxItems",
+        "MaxDatapoints",
+        "Order",
+        "Period",
+        "MaxRecords",
+        "PageSize",
+        "Port",
+        "Weight",
+        "Priority",
+    ]
+    .contains(&member)
 }
 
 /// ECR's download links are made by the service as a path and get the address by which the client came,

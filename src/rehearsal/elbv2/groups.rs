@@ -1,26 +1,18 @@
-//! Elastic Load Balancing v2: target groups and the health of their targets.
+//! Target groups, and the health of their targets.
 
 use serde_json::{Value, json};
 
-use super::call::{Answer, Call, Refusal};
-use super::dispatch::not_modelled;
-use super::members::{count, list, page, text, texts};
-use super::world::{TargetState, World};
-
-/// Answers a call to Elastic Load Balancing.
-pub fn answer(world: &World, call: &Call) -> Answer {
-    match call.operation.as_str() {
-        "DescribeTargetHealth" => health(world, &call.input),
-        "DescribeTargetGroups" => groups(world, &call.input),
-        _ => Err(not_modelled(call)),
-    }
-}
+use super::super::call::{Answer, Refusal};
+use super::super::members::{count, list, page, text, texts};
+use super::super::world::{TargetState, World};
+use super::forward;
 
 fn no_group() -> Refusal {
     Refusal::new("TargetGroupNotFound", "One or more target groups not found")
 }
 
-fn health(world: &World, input: &Value) -> Answer {
+/// DescribeTargetHealth.
+pub fn health(world: &World, input: &Value) -> Answer {
     let targets = world.targets.get(text(input, "TargetGroupArn")).ok_or_else(no_group)?;
     let asked = list(input, "Targets");
     let descriptions: Vec<Value> = if asked.is_empty() {
@@ -61,16 +53,15 @@ fn described(world: &World, target: &TargetState) -> Value {
     })
 }
 
-fn groups(world: &World, input: &Value) -> Answer {
-    if !text(input, "LoadBalancerArn").is_empty() {
-        let words = "The embedded cloud models no load balancers, only target groups.";
-        return Err(Refusal { status: 501, code: "NotModelled".into(), message: words.into() });
-    }
+/// DescribeTargetGroups, all of them, by name, by ARN or of a load balancer.
+pub fn groups(world: &World, input: &Value) -> Answer {
     let (arns, names) = (texts(input, "TargetGroupArns"), texts(input, "Names"));
     let known = |arn: &String| arns.contains(arn) || names.iter().any(|wanted| wanted == name(arn));
-    let all = arns.is_empty() && names.is_empty();
-    let found: Vec<Value> =
-        world.targets.keys().filter(|arn| all || known(arn)).map(|arn| group(arn)).collect();
+    let of = text(input, "LoadBalancerArn");
+    let all = arns.is_empty() && names.is_empty() && of.is_empty();
+    let wanted =
+        |arn: &&String| all || known(arn) || !of.is_empty() && balancers(world, arn).contains(&of.into());
+    let found: Vec<Value> = world.targets.keys().filter(wanted).map(|arn| group(world, arn)).collect();
     if found.len() < arns.len().max(names.len()) {
         return Err(no_group());
     }
@@ -84,11 +75,22 @@ fn name(arn: &str) -> &str {
     arn.split('/').nth(1).unwrap_or(arn)
 }
 
+/// Load balancers whose rules forward to a group.
+fn balancers(world: &World, arn: &str) -> Vec<String> {
+    let all = &world.balancing;
+    let named = |actions: &[Value]| forward::weights(actions).iter().any(|(group, _)| group == arn);
+    let rules = all.rules.values().filter(|rule| named(&rule.actions));
+    let mut found: Vec<String> =
+        rules.filter_map(|rule| Some(all.listeners.get(&rule.listener)?.balancer.clone())).collect();
+    found.dedup();
+    found
+}
+
 /// A target group for tasks, with AWS's defaults for its health check.
-fn group(arn: &str) -> Value {
+fn group(world: &World, arn: &str) -> Value {
     json!({
         "TargetGroupArn": arn, "TargetGroupName": name(arn), "Protocol": "HTTP", "ProtocolVersion": "HTTP1",
-        "Port": 80, "TargetType": "ip", "IpAddressType": "ipv4", "LoadBalancerArns": [],
+        "Port": 80, "TargetType": "ip", "IpAddressType": "ipv4", "LoadBalancerArns": balancers(world, arn),
         "HealthCheckEnabled": true, "HealthCheckProtocol": "HTTP", "HealthCheckPort": "traffic-port",
         "HealthCheckPath": "/", "HealthCheckIntervalSeconds": 30, "HealthCheckTimeoutSeconds": 5,
         "HealthyThresholdCount": 5, "UnhealthyThresholdCount": 2, "Matcher": { "HttpCode": "200" },

@@ -1,0 +1,193 @@
+//! Load balancers of a scenario: their settings, and entering them into the world before it begins.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::elbv2::rules::{Listener, Rule};
+use super::scenario::{Scenario, TargetGroup};
+use super::world::World;
+
+/// An Application Load Balancer: a listener with one rule that forwards to target groups by weight, and a listener for tests.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Balancer {
+    /// Its name.
+    pub name: String,
+    /// Target groups of the production rule, by name or ARN.
+    pub groups: Vec<Weighted>,
+    /// Whether there is a second listener with a rule for test traffic to the same groups.
+    #[serde(default = "yes")]
+    pub test: bool,
+    /// Whether the production rule signs users in before it forwards.
+    #[serde(default)]
+    pub authenticate: bool,
+    /// Seconds for which a user stays with a target group; nobody does when absent.
+    #[serde(default)]
+    pub sticky: Option<u32>,
+}
+
+/// A target group of a rule.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Weighted {
+    /// Name or ARN.
+    pub arn: String,
+    /// 0 to 999.
+    #[serde(default)]
+    pub weight: u32,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Balancer {
+    /// A load balancer with all traffic to the first of two groups.
+    pub fn between(name: impl Into<String>, first: impl Into<String>, second: impl Into<String>) -> Self {
+        let groups =
+            vec![Weighted { arn: first.into(), weight: 100 }, Weighted { arn: second.into(), weight: 0 }];
+        Self { name: name.into(), groups, test: true, authenticate: false, sticky: None }
+    }
+}
+
+/// Sixteen hexadecimal digits that belong to a name, as in ARNs of load balancing.
+fn id(name: &str) -> String {
+    hex::encode(Sha256::digest(name))[..16].to_owned()
+}
+
+fn arn(world: &World, rest: &str) -> String {
+    format!("arn:aws:elasticloadbalancing:{}:{}:{rest}", world.region, world.account)
+}
+
+/// The ARN of a target group: its own, or one made from a name.
+pub fn target_group(world: &World, name: &str) -> String {
+    if name.starts_with("arn:") {
+        name.into()
+    } else {
+        arn(world, &format!("targetgroup/{name}/{}", id(name)))
+    }
+}
+
+/// The ARN of a load balancer.
+pub fn balancer(world: &World, name: &str) -> String {
+    arn(world, &format!("loadbalancer/app/{name}/{}", id(name)))
+}
+
+fn listener(world: &World, name: &str, port: u16) -> String {
+    arn(world, &format!("listener/app/{name}/{}/{}", id(name), id(&format!("{name}:{port}"))))
+}
+
+/// The ARN of the rule at a port of a load balancer: 443 is production, 8443 is for tests.
+pub fn rule(world: &World, name: &str, port: u16) -> String {
+    let listener = id(&format!("{name}:{port}"));
+    arn(
+        world,
+        &format!("listener-rule/app/{name}/{}/{listener}/{}", id(name), id(&format!("{name}:{port}/10"))),
+    )
+}
+
+/// Port of production traffic, and port of test traffic.
+pub const PORTS: [u16; 2] = [443, 8443];
+
+/// Enter a load balancer with its listeners, rules and target groups.
+pub fn found(world: &mut World, setting: &Balancer) {
+    for group in &setting.groups {
+        let arn = target_group(world, &group.arn);
+        world.targets.entry(arn).or_default();
+    }
+    let ports = if setting.test { &PORTS[..] } else { &PORTS[..1] };
+    for &port in ports {
+        let listener = listener(world, &setting.name, port);
+        let balancer = balancer(world, &setting.name);
+        world.balancing.listeners.insert(listener.clone(), Listener { balancer, port });
+        let actions = actions(world, setting, port == PORTS[0]);
+        let path =
+            json!({"Field": "path-pattern", "Values": ["/*"], "PathPatternConfig": {"Values": ["/*"]}});
+        let own = Rule { listener: listener.clone(), priority: "10".into(), conditions: vec![path], actions };
+        world.balancing.rules.insert(rule(world, &setting.name, port), own);
+        let nothing =
+            json!({"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}, "Order": 1});
+        let rest = Rule {
+            listener: listener.clone(),
+            priority: "default".into(),
+            conditions: Vec::new(),
+            actions: vec![nothing],
+        };
+        world.balancing.rules.insert(listener.replace(":listener/", ":listener-rule/") + "/default", rest);
+    }
+}
+
+fn actions(world: &World, setting: &Balancer, production: bool) -> Vec<Value> {
+    let group = |it: &Weighted| json!({"TargetGroupArn": target_group(world, &it.arn), "Weight": it.weight});
+    let groups: Vec<Value> = setting.groups.iter().map(group).collect();
+    let mut stickiness = json!({"Enabled": setting.sticky.is_some()});
+    if let Some(seconds) = setting.sticky {
+        stickiness["DurationSeconds"] = seconds.into();
+    }
+    let config = json!({"TargetGroups": groups, "TargetGroupStickinessConfig": stickiness});
+    let mut actions = Vec::new();
+    if production && setting.authenticate {
+        actions.push(json!({"Type": "authenticate-oidc", "Order": 1, "AuthenticateOidcConfig": {
+            "Issuer": "https://id.acme.dev", "AuthorizationEndpoint": "https://id.acme.dev/authorize",
+            "TokenEndpoint": "https://id.acme.dev/token", "UserInfoEndpoint": "https://id.acme.dev/me",
+            "ClientId": "web", "ClientSecret": "known to the load balancer alone", "OnUnauthenticatedRequest": "authenticate",
+        }}));
+    }
+    actions.push(json!({"Type": "forward", "Order": actions.len() + 1, "ForwardConfig": config}));
+    actions
+}
+
+/// `advancedConfiguration` of a service's load balancer, where its target group has an alternate one.
+pub fn advanced(world: &World, group: &TargetGroup) -> Option<Value> {
+    let (alternate, name) = (group.alternate.as_ref()?, group.balancer.as_ref()?);
+    let mut advanced = json!({
+        "alternateTargetGroupArn": target_group(world, alternate),
+        "productionListenerRule": rule(world, name, PORTS[0]),
+        "roleArn": format!("arn:aws:iam::{}:role/ecsInfrastructureRole", world.account),
+    });
+    let test = rule(world, name, PORTS[1]);
+    if world.balancing.rules.contains_key(&test) {
+        advanced["testListenerRule"] = test.into();
+    }
+    Some(advanced)
+}
+
+impl Scenario {
+    /// The same world with a load balancer, an alternate target group and listener rules for every service behind a target
+    /// group: what ECS needs for blue/green, linear and canary deployments.
+    pub fn in_pairs(mut self) -> Self {
+        for service in &mut self.services {
+            let name = service.name.clone();
+            let lonely = service.target_groups.iter_mut().filter(|group| group.alternate.is_none());
+            for (place, group) in lonely.enumerate() {
+                let name = if place == 0 { name.clone() } else { format!("{name}-{place}") };
+                let alternate = format!("{name}-alternate");
+                self.balancers.push(Balancer::between(&name, &group.arn, &alternate));
+                (group.alternate, group.balancer) = (Some(alternate), Some(name));
+            }
+        }
+        self
+    }
+
+    /// The same world with a second service `NAME-green` for every service behind a target group, each with its own group,
+    /// and one rule of a load balancer in front of both: all traffic to the first.
+    pub fn with_twins(mut self) -> Self {
+        let firsts: Vec<_> =
+            self.services.iter().filter(|it| !it.target_groups.is_empty()).cloned().collect();
+        for first in firsts {
+            let name = format!("{}-green", first.name);
+            let mut twin = first.clone();
+            twin.name.clone_from(&name);
+            // The same image: only the traffic tells the two apart.
+            let (account, region) = (&self.account, &self.region);
+            let image = format!("{account}.dkr.ecr.{region}.amazonaws.com/{}:v1", first.name);
+            twin.image = first.image.clone().or(Some(image));
+            twin.target_groups.truncate(1);
+            twin.target_groups[0].arn.clone_from(&name);
+            self.balancers.push(Balancer::between(&first.name, &first.target_groups[0].arn, &name));
+            self.services.push(twin);
+        }
+        self
+    }
+}
