@@ -7,6 +7,7 @@ mod contract;
 mod history;
 mod invariants;
 mod oidc;
+mod pair;
 mod rehearsal;
 mod runner;
 mod support;
