@@ -1,5 +1,6 @@
 //! Whole runs over two services behind one listener rule: who gets which share, and what happens when it goes wrong.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::{CONFIG, Ran, Stage, Trial, virtually};
@@ -7,10 +8,12 @@ use roadstead::action::inputs::RawInputs;
 use roadstead::cli::rehearse::Story;
 use roadstead::rehearsal::balancers::{self, PORTS};
 use roadstead::rehearsal::cloud::Cloud;
-use roadstead::rehearsal::scenario::Scenario;
+use roadstead::rehearsal::record::{Interrupt, Moment, Phase};
+use roadstead::rehearsal::scenario::{AlarmSetting, Scenario};
 use roadstead::release::Outcome;
 use roadstead::sys::signal::{Cancel, Urgency};
 use serde_json::Value;
+use tokio::sync::Notify;
 
 const CANARY: &str = "{ canary: { percent: 10, bake: 3m, final-bake: 2m } }";
 
@@ -155,8 +158,12 @@ fn a_version_that_fails_without_traffic_never_gets_any() {
 
 #[test]
 fn a_version_that_fails_with_a_tenth_of_the_traffic_loses_it_at_once() {
-    for fault in ["flapping-health: { healthy: 200 }", "crash-on-start: { after: 200 }"] {
-        let ran = trial(world(&format!("{{ {fault} }}")), CANARY, "").run();
+    for fault in ["flapping-health: { healthy: 200 }", "alarm-red: { at: 200 }"] {
+        let mut world = world(&format!("{{ {fault} }}"));
+        world.alarms.push(AlarmSetting { name: "backend-5xx".into(), state: "OK".into(), composite: false });
+        let mut trial = trial(world, CANARY, "");
+        trial.config.push_str("    alarms: [backend-5xx]\n");
+        let ran = trial.run();
         assert_eq!(ran.report.outcome, Outcome::Failed, "{fault}: {:#?}", ran.lines);
         assert_eq!((shares(&ran), weights(&ran.cloud)), (vec![(90, 10), (100, 0)], (100, 0)), "{fault}");
         assert_eq!(ran.report.services[0].serves.as_ref().unwrap().label, "backend:1", "{fault}");
@@ -218,6 +225,42 @@ fn the_next_run_goes_on_where_one_died() {
         let made = |name: &str| calls.iter().filter(|c| c.operation == name && c.effective).count();
         assert_eq!((made("RegisterTaskDefinition"), made("UpdateService"), made("ModifyRule")), (1, 1, 2));
     });
+}
+
+#[test]
+fn wherever_a_run_dies_around_a_weight_the_next_one_finishes() {
+    for (call, phase, expected) in [
+        (0, Phase::Before, Outcome::Deployed),
+        (0, Phase::After, Outcome::Deployed),
+        (1, Phase::Before, Outcome::Deployed),
+        (1, Phase::After, Outcome::Unchanged),
+    ] {
+        let trial = trial(world(""), CANARY, "");
+        virtually(async {
+            let stage = trial.stage();
+            let (dead, mut seen) = (Arc::new(Notify::new()), 0);
+            let die = dead.clone();
+            stage.cloud.on_call(Box::new(move |moment: &Moment<'_>| {
+                let mine = moment.call.operation == "ModifyRule";
+                let here = mine && seen == call && moment.phase == phase;
+                seen += usize::from(mine && moment.phase == Phase::After);
+                if here {
+                    die.notify_one();
+                    return Interrupt::Silence;
+                }
+                Interrupt::Pass
+            }));
+            tokio::select! {
+                _ = stage.run() => panic!("{call} {phase:?}: it ended"),
+                () = dead.notified() => {}
+            }
+            stage.cloud.on_call(Box::new(|_| Interrupt::Pass));
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            let report = stage.run_again().await;
+            assert_eq!(report.outcome, expected, "{call} {phase:?}: {:#?}", stage.lines.borrow());
+            assert_eq!(weights(&stage.cloud), (0, 100), "{call} {phase:?}");
+        });
+    }
 }
 
 async fn reached(cloud: &Cloud, at: (i64, i64)) {

@@ -60,6 +60,8 @@ mod fault_tests;
 #[cfg(test)]
 mod lint_tests;
 #[cfg(test)]
+mod pair_rehearsals;
+#[cfg(test)]
 mod preflight_tests;
 #[cfg(test)]
 mod rehearsals;

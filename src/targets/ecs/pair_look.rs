@@ -224,7 +224,7 @@ async fn alarms(pair: &Pair, half: &Ecs, service: &Service) -> Result<Option<Fai
     Ok(None)
 }
 
-/// What the stopped tasks of the service's deployment say: one that ended by itself is enough while it has traffic.
+/// What the stopped tasks of the service's deployment say, where that is enough to give the version up.
 async fn stopped(half: &Ecs, service: &Service) -> Result<Option<Failure>, Problem> {
     let Some(primary) = service.primary() else { return Ok(None) };
     let (cluster, name) = (&half.eyes.settings.cluster, &half.eyes.settings.service);
