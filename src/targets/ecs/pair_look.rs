@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::Ecs;
-use super::causes;
+use super::causes::{self, Cause};
 use super::pair::Pair;
 use super::pair_act::{known, nobody};
 use super::pair_ids::{Motion, Move, Shift};
@@ -236,13 +236,47 @@ async fn stopped(half: &Ecs, service: &Service) -> Result<Option<Failure>, Probl
         return Ok(None);
     }
     let tasks = client.describe_tasks(cluster, arns).await?;
-    let ours = list(&tasks, "tasks").iter().map(Task::read).filter(|task| task.started_by == primary.id);
-    let found: Vec<causes::Cause> = ours.filter_map(|task| causes::of_task(&task)).collect();
-    let Some(failure) = causes::weigh(&found, service.desired) else { return Ok(None) };
+    let tasks: Vec<Task> = list(&tasks, "tasks").iter().map(Task::read).collect();
+    let Some((failure, cause)) = given_up(&tasks, &primary.id, service.desired) else { return Ok(None) };
     let rollout = Rollout { version: primary.definition.clone(), label: String::new(), ids: Vec::new() };
-    let logs = match causes::behind(&failure, &found) {
-        Some(cause) => half.eyes.log_tail(cause, &rollout).await,
+    let logs = match cause {
+        Some(cause) => half.eyes.log_tail(&cause, &rollout).await,
         None => Vec::new(),
     };
-    Ok(failure.permanent.then_some(Failure { logs, ..failure }))
+    Ok(Some(Failure { logs, ..failure }))
+}
+
+/// Why a deployment is given up for what its stopped tasks say, and the task that says it.
+fn given_up(tasks: &[Task], deployment: &str, desired: u32) -> Option<(Failure, Option<Cause>)> {
+    let ours = tasks.iter().filter(|task| task.started_by == deployment);
+    let found: Vec<Cause> = ours.filter_map(causes::of_task).collect();
+    let failure = causes::weigh(&found, desired).filter(|failure| failure.permanent)?;
+    let cause = causes::behind(&failure, &found).cloned();
+    Some((failure, cause))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn tasks_of_this_deployment_that_keep_ending_are_enough_and_others_say_nothing() {
+        let task = |deployment: &str, code: &str| {
+            Task::read(&json!({
+                "taskArn": "arn:task/1", "startedBy": deployment, "desiredStatus": "STOPPED", "stopCode": code,
+                "stoppedReason": "Essential container in task exited", "startedAt": 10, "stoppingAt": 40,
+                "containers": [{"name": "app", "exitCode": 3}],
+            }))
+        };
+        let said = |tasks: &[Task]| given_up(tasks, "ecs-svc/2", 2).map(|(failure, _)| failure.exit_code);
+        let ended = || task("ecs-svc/2", "EssentialContainerExited");
+        assert_eq!(said(&[ended(), ended(), ended()]), Some(Some(3)));
+        assert_eq!(said(&[]), None);
+        let other = || task("ecs-svc/1", "EssentialContainerExited");
+        assert_eq!(said(&[other(), other(), other()]), None);
+        let stopped = || task("ecs-svc/2", "UserInitiated");
+        assert_eq!(said(&[stopped(), stopped(), stopped()]), None);
+    }
 }
