@@ -6,6 +6,7 @@ mod architecture;
 mod contract;
 mod history;
 mod invariants;
+mod native;
 mod oidc;
 mod pair;
 mod rehearsal;

@@ -49,7 +49,9 @@ pub fn all(place: &Place<'_>, file: &str, services: &[Service]) -> Result<Vec<Rc
             let wish = ecs::pair::Wish::of(&service.common.strategy);
             return Ok(Rc::new(ecs::pair::Pair::new(&settings, pair, held, reach, wish)) as Rc<dyn Target>);
         }
-        Ok(Rc::new(ecs::Ecs::new(settings, declared.clone(), alarms, &shared)) as Rc<dyn Target>)
+        let shifts = !matches!(service.common.strategy, config::Strategy::Rolling(_));
+        let ecs = ecs::Ecs::new(settings, declared.clone(), alarms, &shared).shifting(shifts);
+        Ok(Rc::new(ecs) as Rc<dyn Target>)
     };
     services.iter().map(open).collect()
 }

@@ -10,17 +10,17 @@ use super::definition;
 use super::look::Eyes;
 use super::read::{Service, list, some_text, text, version};
 use super::refusal::Refusal;
-use super::write::{self, Movement, Situation};
+use super::write::{self, Movement, Situation, Update};
 use crate::problem::{Code, Problem};
 use crate::release::{Rollout, Split, Version};
 
 /// Tries of one change, with growing pauses.
-const TRIES: u32 = 7;
+pub const TRIES: u32 = 7;
 /// How long a registration waits for its turn: AWS takes twenty at once, then one a second (aws.md §1.7), from all that
 /// use the account, so fifty services of one run need half a minute.
 const QUEUE: Duration = Duration::from_secs(180);
 /// How long a service may still be shown as it was before a change (aws.md: up to 30 s).
-const STALE: Duration = Duration::from_secs(40);
+pub const STALE: Duration = Duration::from_secs(40);
 /// How many revisions of a family are compared before a new one is registered.
 const COMPARED: i32 = 5;
 
@@ -63,13 +63,13 @@ fn refused_definition(refusal: Refusal) -> Problem {
 }
 
 /// Waiting and asking again makes sense.
-fn passes(refusal: &Refusal) -> bool {
+pub fn passes(refusal: &Refusal) -> bool {
     let cause = refusal.problem.cause.as_deref().unwrap_or_default();
     refusal.unsure || refusal.throttled() || cause.contains("Too many concurrent attempts")
 }
 
 /// 1, 2, 4, 8, 8 … seconds, shortened at random by up to half.
-async fn pause(attempt: u32) {
+pub async fn pause(attempt: u32) {
     let longest = 1000 << attempt.min(3);
     sleep(Duration::from_millis(fastrand::u64(longest / 2..=longest))).await;
 }
@@ -99,12 +99,19 @@ pub async fn route(eyes: &Eyes, split: &Split) -> Result<Rollout, Problem> {
     match write::movement(&seen, split) {
         Movement::Nothing(rollout) => Ok(rollout),
         Movement::Superseded(newer) => Err(superseded(&newer)),
-        Movement::Update { definition, force } => update(eyes, &seen.service, &definition, force).await,
+        Movement::Update(wanted) => update(eyes, &seen.service, &wanted).await,
         Movement::StopAndRollBack { arn } => stop(eyes, split, &arn).await,
+        Movement::NoSuchCourse => Err(no_such_course()),
     }
 }
 
-fn superseded(newer: &str) -> Problem {
+fn no_such_course() -> Problem {
+    let sentence = "ECS has no strategy for these shares of the traffic.";
+    Problem::error(Code::Unsupported, sentence).help("Use one share (`canary`) or equal steps (`linear`).")
+}
+
+/// A newer deployment, named here, took over.
+pub fn superseded(newer: &str) -> Problem {
     Problem::error(Code::Superseded, "A newer deployment took over and was left alone.").cause(newer)
 }
 
@@ -132,7 +139,7 @@ async fn definition_of(eyes: &Eyes, revision: Option<&String>) -> Result<Option<
 }
 
 /// Without the permission to read it, a service deployment is as good as not there.
-fn readable<T>(read: Result<Option<T>, Refusal>) -> Result<Option<T>, Problem> {
+pub fn readable<T>(read: Result<Option<T>, Refusal>) -> Result<Option<T>, Problem> {
     match read {
         Err(refusal) if refusal.denied() => Ok(None),
         other => Ok(other?),
@@ -151,8 +158,10 @@ async fn stop(eyes: &Eyes, split: &Split, arn: &str) -> Result<Rollout, Problem>
     match write::movement(&seen, split) {
         Movement::Nothing(rollout) => Ok(rollout),
         Movement::Superseded(newer) => Err(superseded(&newer)),
-        Movement::Update { definition, force } => update(eyes, &seen.service, &definition, force).await,
-        Movement::StopAndRollBack { .. } => update(eyes, &seen.service, &split.version.id, false).await,
+        Movement::Update(wanted) => update(eyes, &seen.service, &wanted).await,
+        Movement::StopAndRollBack { .. } | Movement::NoSuchCourse => {
+            update(eyes, &seen.service, &write::plainly(&seen.service, &split.version.id, false)).await
+        }
     }
 }
 
@@ -160,23 +169,23 @@ fn cannot_stop(refusal: &Refusal) -> bool {
     refusal.is(&["ServiceDeploymentNotFoundException", "ConflictException", "UnsupportedFeatureException"])
 }
 
-/// UpdateService with nothing but the definition; after a lost answer the service is read before it is sent again.
-async fn update(eyes: &Eyes, before: &Service, definition: &str, force: bool) -> Result<Rollout, Problem> {
+/// UpdateService; after a lost answer the service is read before it is sent again.
+async fn update(eyes: &Eyes, before: &Service, wanted: &Update) -> Result<Rollout, Problem> {
     let (cluster, name) = (&eyes.settings.cluster, &eyes.settings.service);
     let mut last = None;
     for attempt in 0..TRIES {
-        let sent = eyes.loader.client().update_service(cluster, name, definition, force).await;
+        let sent = eyes.loader.client().update_service(cluster, name, wanted.members()).await;
         let refusal = match sent {
             Ok(answer) => {
                 let after = Service::read(&answer["service"]);
-                return Ok(write::started_after(before, &after, definition));
+                return Ok(write::started_after(before, &after, &wanted.definition));
             }
             Err(refusal) if passes(&refusal) => refusal,
             Err(refusal) => return Err(refusal.problem),
         };
         pause(attempt).await;
         if refusal.unsure
-            && let Some(rollout) = became(eyes, before, definition, force).await?
+            && let Some(rollout) = became(eyes, before, wanted).await?
         {
             return Ok(rollout);
         }
@@ -191,23 +200,18 @@ async fn update(eyes: &Eyes, before: &Service, definition: &str, force: bool) ->
 ///
 /// The same update twice is one movement for ECS, so it is sent again at once; a forced one is not, so the time of
 /// stale answers is waited out first.
-async fn became(
-    eyes: &Eyes,
-    before: &Service,
-    definition: &str,
-    force: bool,
-) -> Result<Option<Rollout>, Problem> {
+async fn became(eyes: &Eyes, before: &Service, wanted: &Update) -> Result<Option<Rollout>, Problem> {
     let begun = Instant::now();
     loop {
         let now = eyes.service().await?;
         let moved = now.primary().map(|p| &p.id) != before.primary().map(|p| &p.id);
-        if moved && now.definition == definition {
-            return Ok(Some(write::started_after(before, &now, definition)));
+        if moved && now.definition == wanted.definition {
+            return Ok(Some(write::started_after(before, &now, &wanted.definition)));
         }
         if moved {
             return Err(superseded(now.current.as_deref().unwrap_or_default()));
         }
-        if !force || begun.elapsed() > STALE {
+        if !wanted.force || begun.elapsed() > STALE {
             return Ok(None);
         }
         sleep(Duration::from_secs(2)).await;

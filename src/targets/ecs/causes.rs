@@ -182,6 +182,14 @@ pub fn of_alarm(name: &str, state: Option<&str>) -> Option<Cause> {
     }
 }
 
+/// What targets of the load balancer say that stay unhealthy while their version waits beside the old one.
+pub fn of_targets(which: &str) -> Cause {
+    let help =
+        "Look at the path, port and codes of the health check, and at the lines that the container wrote.";
+    let sentence = "The targets of the new version became unhealthy.";
+    cause(Code::HealthCheckFailed, sentence, help, which, Some(1))
+}
+
 /// The cause that most of them name, and whether waiting is over.
 pub fn weigh(causes: &[Cause], desired: u32) -> Option<Failure> {
     let mut counts: BTreeMap<Code, (u32, &Cause)> = BTreeMap::new();

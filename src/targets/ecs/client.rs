@@ -4,11 +4,11 @@ use std::fmt;
 
 use aws_config::SdkConfig;
 use aws_sdk_ecs::types::{
-    DesiredStatus, ServiceField, SortOrder, StopServiceDeploymentStopType, TaskDefinitionField,
-    TaskDefinitionStatus,
+    DeploymentLifecycleHookAction, DesiredStatus, ServiceField, SortOrder, StopServiceDeploymentStopType,
+    TaskDefinitionField, TaskDefinitionStatus,
 };
 use aws_smithy_types::retry::RetryConfig;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::raw::{Captured, send_raw};
 use super::refusal::{Refusal, refusal};
@@ -110,17 +110,24 @@ impl Client {
         raw!("ecs:RegisterTaskDefinition", call.mutate_request(send_raw(definition)))
     }
 
-    /// UpdateService with a task definition and nothing else. Never repeated by itself.
+    /// UpdateService with `members` word for word beside cluster and service. Never repeated by itself.
     pub async fn update_service(
         &self,
         cluster: &str,
         service: &str,
-        definition: &str,
-        force: bool,
+        mut members: Map<String, Value>,
     ) -> Answer {
-        let call = self.ecs.update_service().cluster(cluster).service(service).task_definition(definition);
-        let call = if force { call.force_new_deployment(true) } else { call };
-        raw!("ecs:UpdateService", call.customize().config_override(once()))
+        members.extend([("cluster".to_owned(), cluster.into()), ("service".to_owned(), service.into())]);
+        let call = self.ecs.update_service().cluster(cluster).service(service);
+        let call = call.customize().config_override(once());
+        raw!("ecs:UpdateService", call.mutate_request(send_raw(&members.into())))
+    }
+
+    /// ContinueServiceDeployment: on with a deployment that waits at the hook. Never repeated by itself.
+    pub async fn continue_service_deployment(&self, arn: &str, hook: &str) -> Answer {
+        let call = self.ecs.continue_service_deployment().service_deployment_arn(arn).hook_id(hook);
+        let call = call.action(DeploymentLifecycleHookAction::Continue);
+        raw!("ecs:ContinueServiceDeployment", call.customize().config_override(once()))
     }
 
     /// StopServiceDeployment with a rollback.

@@ -4,10 +4,12 @@ use std::rc::Rc;
 
 use tokio::time::Instant;
 
+use super::beside::{self, Beside};
 use super::causes::Cause;
 use super::definition;
 use super::image;
 use super::loader::Loader;
+use super::native::{self, Pause};
 use super::neighbours::Neighbours;
 use super::read::{Revision, Service, ServiceDeployment, Task, list};
 use super::refusal::Refusal;
@@ -79,9 +81,13 @@ impl Eyes {
         let ours = watch.last.clone();
         let newer = self.newer(ours.as_ref()).await?;
         let evidence = self.evidence(&service, ours.as_ref(), rollout).await?;
+        let beside = match &ours {
+            Some(ours) => self.beside(&service, ours, rollout, watch).await?,
+            None => None,
+        };
         let cause = watch.cause(&service);
         let events = watch.story.clone();
-        Ok(Look { service, ours, newer, evidence, cause, young: watch.young(now), events })
+        Ok(Look { service, ours, newer, evidence, beside, cause, young: watch.young(now), events })
     }
 
     /// A service deployment; without the permission to read it the service alone has to speak.
@@ -90,6 +96,45 @@ impl Eyes {
             Err(refusal) if refusal.denied() => Ok(None),
             other => Ok(other?),
         }
+    }
+
+    /// The new version beside the old one, while our word is awaited: read then only, and its targets once in a while.
+    async fn beside(
+        &self,
+        service: &Service,
+        ours: &ServiceDeployment,
+        rollout: &Rollout,
+        watch: &mut Watch,
+    ) -> Result<Option<Beside>, Problem> {
+        if !matches!(native::pause(ours, service), Pause::Ours(_)) || native::returning(rollout) {
+            return Ok(None);
+        }
+        if watch.beside.is_none() {
+            watch.beside = self.sides(service, ours).await?;
+        }
+        let Some(groups) = watch.beside.as_ref().map(|beside| beside.groups.clone()) else { return Ok(None) };
+        let now = Instant::now();
+        if watch.wants_targets(now) {
+            let targets = self.targets(service, &groups).await?;
+            watch.take_targets(targets, ours.tasks[0], now);
+        }
+        Ok(watch.beside.clone())
+    }
+
+    /// Where the tasks of the new version are, and what tells its traffic from that of the version before.
+    async fn sides(&self, service: &Service, ours: &ServiceDeployment) -> Result<Option<Beside>, Problem> {
+        let arns: Vec<String> = ours.target.iter().chain(&ours.sources).cloned().collect();
+        let revisions = self.loader.revisions(&arns).await?;
+        let of = |arn: &String| revisions.iter().find(|revision| revision.arn == *arn);
+        let Some(new) = ours.target.as_ref().and_then(of) else { return Ok(None) };
+        let old = ours.sources.iter().find_map(of);
+        let groups = beside::groups(service, new);
+        let balancers = match groups.first() {
+            Some(group) => self.around.load_balancers(group).await?,
+            None => Vec::new(),
+        };
+        let arms = old.and_then(|old| beside::arms(service, new, old, balancers.first()));
+        Ok(Some(Beside { groups, arms, targets: None }))
     }
 
     async fn tasks(&self, rollout: &Rollout, watch: &mut Watch) -> Result<(), Problem> {
@@ -151,7 +196,9 @@ impl Eyes {
         let revision = self.revision(arn, serves).await?;
         let container = self.container(&revision, rollout).await?;
         let parts = self.parts(&revision).await;
-        Ok(Some(Evidence { revision, container, parts, targets: self.targets(service).await? }))
+        let groups = if revision.groups.is_empty() { &service.target_groups } else { &revision.groups };
+        let targets = self.targets(service, groups).await?;
+        Ok(Some(Evidence { revision, container, parts, targets }))
     }
 
     /// The name of our container; read from the definition only where it matters.
@@ -180,13 +227,13 @@ impl Eyes {
         parts
     }
 
-    /// The targets of the service, over its target groups.
-    pub async fn targets(&self, service: &Service) -> Result<Option<Targets>, Problem> {
-        if service.target_groups.is_empty() || service.desired == 0 {
+    /// The targets of the service, over the target groups that its tasks are in.
+    pub async fn targets(&self, service: &Service, groups: &[String]) -> Result<Option<Targets>, Problem> {
+        if groups.is_empty() || service.desired == 0 {
             return Ok(None);
         }
         let mut all = Targets { healthy: u32::MAX, others: Vec::new() };
-        for group in &service.target_groups {
+        for group in groups {
             let targets = self.around.targets(group).await?;
             let (healthy, others): (Vec<_>, Vec<_>) = targets.into_iter().partition(|t| t.state == "healthy");
             all.healthy = all.healthy.min(u32::try_from(healthy.len()).unwrap_or(u32::MAX));

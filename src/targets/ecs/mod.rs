@@ -13,14 +13,16 @@ use tokio::time::Instant;
 use super::Target;
 use crate::problem::{Code, Problem};
 use crate::release::{
-    Ability, Changes, Definition, Failure, Health, Observed, Release, Rollout, Split, Traffic, Version,
+    Ability, Changes, Definition, Failure, Health, Observed, Release, Rollout, Split, Version, Way,
 };
 
 pub mod act;
+pub mod beside;
 pub mod blob;
 pub mod causes;
 pub mod changes;
 pub mod client;
+pub mod configuration;
 pub mod definition;
 pub mod document;
 pub mod image;
@@ -31,8 +33,10 @@ pub mod lint_depends;
 pub mod lint_keys;
 pub mod loader;
 pub mod look;
+pub mod native;
 pub mod neighbours;
 pub mod observe;
+pub mod onward;
 pub mod pair;
 pub mod pair_act;
 pub mod pair_checks;
@@ -46,6 +50,7 @@ pub mod preflight_rules;
 pub mod raw;
 pub mod read;
 pub mod refusal;
+pub mod retire;
 pub mod rule;
 pub mod settings;
 pub mod size;
@@ -59,6 +64,8 @@ mod causes_tests;
 mod fault_tests;
 #[cfg(test)]
 mod lint_tests;
+#[cfg(test)]
+mod native_tests;
 #[cfg(test)]
 mod pair_rehearsals;
 #[cfg(test)]
@@ -86,11 +93,12 @@ impl Shared {
     }
 }
 
-/// One ECS service under the rolling strategy.
+/// One ECS service.
 #[derive(Debug)]
 pub struct Ecs {
     eyes: look::Eyes,
     declared: Declared,
+    shifts: bool,
     watches: RefCell<HashMap<Vec<String>, Rc<Mutex<watch::Watch>>>>,
 }
 
@@ -100,7 +108,13 @@ impl Ecs {
     pub fn new(settings: Settings, declared: Declared, alarms: Vec<String>, shared: &Shared) -> Self {
         let (loader, around) = (shared.loader.clone(), shared.around.clone());
         let eyes = look::Eyes { loader, around, settings, alarms };
-        Self { eyes, declared, watches: RefCell::default() }
+        Self { eyes, declared, shifts: false, watches: RefCell::default() }
+    }
+
+    /// Says whether the deploy file wants traffic to be shifted in shares: pre-flight then looks at what that needs.
+    #[must_use]
+    pub fn shifting(self, shifts: bool) -> Self {
+        Self { shifts, ..self }
     }
 
     fn settings(&self) -> &Settings {
@@ -164,8 +178,8 @@ fn failure_of(health: &mut Health) -> Option<&mut Failure> {
 
 #[async_trait(?Send)]
 impl Target for Ecs {
-    fn ability(&self, _seen: &Observed) -> Ability {
-        Ability { traffic: Traffic::Whole, lacks: None }
+    fn ability(&self, seen: &Observed) -> Ability {
+        native::ability(&read::Service::read(&seen.raw))
     }
 
     async fn observe(&self) -> Result<Observed, Problem> {
@@ -183,7 +197,8 @@ impl Target for Ecs {
             Ok(wanted) => wanted,
             Err(problems) => return problems,
         };
-        let intent = preflight::Intent { declared: &self.declared, wanted: &wanted, seen };
+        let intent =
+            preflight::Intent { declared: &self.declared, wanted: &wanted, seen, shifts: self.shifts };
         let found = preflight::check(&self.eyes, &intent).await;
         found.into_iter().map(|problem| problem.of(&release.service)).collect()
     }
@@ -194,11 +209,10 @@ impl Target for Ecs {
     }
 
     async fn route(&self, split: &Split) -> Result<Rollout, Problem> {
-        if split.percent != 100 {
-            let sentence = "A rolling ECS service moves all of its traffic, not a share of it.";
-            return Err(Problem::error(Code::Unsupported, sentence));
+        match &split.way {
+            Way::Onward(rollout) => onward::onward(&self.eyes, rollout, split.percent).await,
+            _ => act::route(&self.eyes, split).await,
         }
-        act::route(&self.eyes, split).await
     }
 
     async fn probe(&self, rollout: &Rollout) -> Result<Health, Problem> {
@@ -219,9 +233,10 @@ impl Target for Ecs {
         Ok(health)
     }
 
-    /// ECS drains and stops what is replaced by itself, and old revisions are what rollbacks go to.
-    async fn retire(&self, _rollout: &Rollout) -> Result<(), Problem> {
-        Ok(())
+    /// ECS drains and stops what is replaced by itself, and old revisions are what rollbacks go to: only the
+    /// deployment configuration is put back.
+    async fn retire(&self, rollout: &Rollout) -> Result<(), Problem> {
+        retire::retire(&self.eyes, rollout).await
     }
 }
 

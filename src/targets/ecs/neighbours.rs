@@ -117,6 +117,32 @@ impl Neighbours {
         Ok(answer.target_health_descriptions().iter().map(read).collect())
     }
 
+    /// ARNs of the load balancers that send traffic to a target group.
+    pub async fn load_balancers(&self, group: &str) -> Result<Vec<String>, Refusal> {
+        let answer = self.elb.describe_target_groups().target_group_arns(group).send().await;
+        let answer = answer.map_err(|error| refusal("elasticloadbalancing:DescribeTargetGroups", &error))?;
+        let all = answer.target_groups().iter().flat_map(|group| group.load_balancer_arns());
+        Ok(all.cloned().collect())
+    }
+
+    /// ARNs of the target groups that a listener rule forwards to; `None` when there is no such rule.
+    pub async fn forwarded(&self, rule: &str) -> Result<Option<Vec<String>>, Refusal> {
+        let answer = self.elb.describe_rules().rule_arns(rule).send().await;
+        let answer = match answer.map_err(|error| refusal("elasticloadbalancing:DescribeRules", &error)) {
+            Err(missing) if missing.is(&["RuleNotFound", "RuleNotFoundException"]) => return Ok(None),
+            other => other?,
+        };
+        let Some(rule) = answer.rules().first() else { return Ok(None) };
+        let weighted = rule.actions().iter().filter_map(|action| action.forward_config());
+        let weighted = weighted.flat_map(|forward| forward.target_groups());
+        let weighted = weighted.filter_map(|group| group.target_group_arn());
+        let plain = rule.actions().iter().filter_map(|action| action.target_group_arn());
+        let mut groups: Vec<String> = weighted.chain(plain).map(Into::into).collect();
+        groups.sort();
+        groups.dedup();
+        Ok(Some(groups))
+    }
+
     /// The states of the alarms with these names, metric and composite; those that do not exist are left out.
     pub async fn alarms(&self, names: Vec<String>) -> Result<Vec<AlarmState>, Refusal> {
         let call = self.cloudwatch.describe_alarms().set_alarm_names(Some(names)).max_records(100);

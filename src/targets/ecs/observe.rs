@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::configuration;
 use super::definition;
 use super::look::Eyes;
 use super::read::{Revision, Service, ServiceDeployment, version};
@@ -80,7 +81,7 @@ impl Seen {
             previous: self.previous(),
             in_flight: self.in_flight(),
             desired: self.service.desired,
-            leftover: false,
+            leftover: configuration::our_hook(&self.service.raw["deploymentConfiguration"]).is_some(),
             url: Some(super::url(eyes.loader.client().region(), &eyes.settings)),
             raw: self.service.raw,
             definition: self.definition,

@@ -170,14 +170,18 @@ async fn demanded(pair: &Pair, split: &Split) -> Result<Move, Problem> {
 /// Whether a side can take all traffic: at least one of its targets is healthy.
 async fn able(pair: &Pair, sight: &Sight, side: Side) -> Result<(), Problem> {
     let name = pair.name(side);
-    let targets = pair.half(side).eyes.targets(sight.service(side)).await?;
-    if targets.as_ref().is_some_and(|targets| targets.healthy > 0) {
+    let targets = match sight.service(side).target_groups.first() {
+        Some(group) => pair.half(side).eyes.around.targets(group).await?,
+        None => Vec::new(),
+    };
+    if targets.iter().any(|target| target.state == "healthy") {
         return Ok(());
     }
     let sentence = format!("`{name}` has no healthy target, so no traffic is moved to it.");
-    let cause = match targets {
-        None => "it is scaled to no tasks".to_owned(),
-        Some(targets) => targets.others.join(", "),
+    let others = targets.iter().map(|target| format!("{} {} {}", target.id, target.state, target.reason));
+    let cause = match sight.service(side).desired {
+        0 => "it is scaled to no tasks".to_owned(),
+        _ => others.collect::<Vec<_>>().join(", "),
     };
     Err(Problem::error(Code::RollbackTargetBroken, sentence).cause(cause).help(format!(
         "Raise the desired count of `{name}`; the weights of the rule can be set when it is healthy."

@@ -61,7 +61,7 @@ async fn permitted(
         return Vec::new();
     };
     let Some(principal) = permissions::principal(&caller) else { return Vec::new() };
-    let mut needs = permissions::needs(sight.service(basis.other()), &wanted);
+    let mut needs = permissions::needs(sight.service(basis.other()), &wanted, false);
     needs.retain(|need| need.action.starts_with("ecs:"));
     let rule = pair.settings.rule.as_str().to_owned();
     needs.push(Need { action: "elasticloadbalancing:ModifyRule", resource: rule });

@@ -27,8 +27,8 @@ pub struct Simulated {
 }
 
 /// The changes that a run or its rollback makes, and what only the end of a run reads. What is read before the first
-/// change is not here: it is tried.
-pub fn needs(service: &Service, wanted: &Value) -> Vec<Need> {
+/// change is not here: it is tried. `shifts` says that traffic is shifted in shares.
+pub fn needs(service: &Service, wanted: &Value, shifts: bool) -> Vec<Need> {
     let arn = text(&service.raw, "serviceArn");
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let [_, partition, _, region, account, path] = parts[..] else { return Vec::new() };
@@ -37,19 +37,20 @@ pub fn needs(service: &Service, wanted: &Value) -> Vec<Need> {
     let cluster = cluster_arn.rsplit('/').next().unwrap_or_default();
     let name = path.rsplit('/').next().unwrap_or_default();
     let family = of(format!("task-definition/{}:*", text(wanted, "family")));
+    let deployments = of(format!("service-deployment/{cluster}/{name}/*"));
     let mut all = vec![
         Need { action: "ecs:RegisterTaskDefinition", resource: family.clone() },
         Need { action: "ecs:UpdateService", resource: arn.clone() },
-        Need {
-            action: "ecs:StopServiceDeployment",
-            resource: of(format!("service-deployment/{cluster}/{name}/*")),
-        },
+        Need { action: "ecs:StopServiceDeployment", resource: deployments.clone() },
         Need {
             action: "ecs:DescribeServiceRevisions",
             resource: of(format!("service-revision/{cluster}/{name}/*")),
         },
         Need { action: "ecs:DescribeTasks", resource: of(format!("task/{cluster}/*")) },
     ];
+    if shifts {
+        all.push(Need { action: "ecs:ContinueServiceDeployment", resource: deployments });
+    }
     if wanted.get("tags").is_some() {
         all.push(Need { action: "ecs:TagResource", resource: family });
     }
@@ -128,7 +129,7 @@ mod tests {
         let raw = json!({"serviceArn":"arn:aws:ecs:eu-west-1:1:service/acme/web","clusterArn":"arn:aws:ecs:eu-west-1:1:cluster/acme"});
         let wanted =
             json!({"family":"web","taskRoleArn":"web-task","executionRoleArn":"arn:aws:iam::1:role/exec"});
-        let all = needs(&Service::read(&raw), &wanted);
+        let all = needs(&Service::read(&raw), &wanted, false);
         let lines: Vec<String> =
             all.iter().map(|need| format!("{} {}", need.action, need.resource)).collect();
         assert_eq!(

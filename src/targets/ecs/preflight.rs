@@ -25,6 +25,8 @@ pub struct Intent<'a> {
     pub wanted: &'a Value,
     /// What runs now.
     pub seen: &'a Observed,
+    /// Whether traffic is shifted in shares.
+    pub shifts: bool,
 }
 
 /// All problems that can be found by reading.
@@ -33,16 +35,20 @@ pub async fn check(eyes: &Eyes, intent: &Intent<'_>) -> Vec<Problem> {
     let region = eyes.loader.client().region();
     let mut found = rules::region(intent.declared, region);
     found.extend(rules::service(&service, &eyes.settings.service));
-    found.extend(rules::percentages(&service));
+    if !intent.shifts {
+        found.extend(rules::own_strategy(&service, &eyes.settings.service));
+        found.extend(rules::percentages(&service));
+    }
     found.extend(rules::container(&service, intent.wanted));
-    let (who, alarms, images, refuge, readable) = tokio::join!(
+    let (who, alarms, images, refuge, readable, carried) = tokio::join!(
         caller(eyes, intent, &service),
         alarms(eyes, &service, &eyes.alarms),
         images(eyes, intent.wanted, intent.seen),
         refuge(eyes, intent.seen),
         readable(eyes, &service, intent.wanted),
+        carried(eyes, intent, &service),
     );
-    found.extend([who, alarms, images, refuge, readable].into_iter().flatten());
+    found.extend([who, alarms, images, refuge, readable, carried].into_iter().flatten());
     found
 }
 
@@ -61,7 +67,7 @@ async fn allowed(eyes: &Eyes, caller: &str, intent: &Intent<'_>, service: &Servi
     let Some(principal) = permissions::principal(caller) else {
         return vec![permissions::unchecked(None)];
     };
-    match eyes.around.simulate(&principal, permissions::needs(service, intent.wanted)).await {
+    match eyes.around.simulate(&principal, permissions::needs(service, intent.wanted, intent.shifts)).await {
         Ok(results) => permissions::missing(&results),
         Err(refusal) => vec![permissions::unchecked(Some(&refusal))],
     }
@@ -146,6 +152,22 @@ async fn refuge(eyes: &Eyes, seen: &Observed) -> Vec<Problem> {
             let why = format!("its image {reference} is not in ECR any more");
             found.push(rules::refuge_broken(&refuge.label, &why));
         }
+    }
+    found
+}
+
+/// The production rules must forward to both groups of each pair, or ECS takes the deployment back.
+async fn carried(eyes: &Eyes, intent: &Intent<'_>, service: &Service) -> Vec<Problem> {
+    let pairs = if intent.shifts { rules::pairs(service) } else { Vec::new() };
+    let mut found = Vec::new();
+    for pair in &pairs {
+        match eyes.around.forwarded(&pair.rule).await {
+            Ok(groups) => found.extend(rules::carries(pair, groups.as_deref())),
+            Err(refusal) => found.push(refusal.problem),
+        }
+    }
+    if let Some(pair) = pairs.first() {
+        found.extend(eyes.around.load_balancers(&pair.groups[0]).await.err().map(Problem::from));
     }
     found
 }

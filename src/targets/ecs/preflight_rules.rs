@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
+use super::configuration;
 use super::definition::containers;
+use super::native::group_label;
 use super::neighbours::AlarmState;
 use super::read::{Service, list, some_text, text};
 use super::settings::Declared;
@@ -39,13 +41,60 @@ pub fn service(service: &Service, name: &str) -> Vec<Problem> {
         let help = "Change deploymentController to ECS (UpdateService can), or deploy with what drives it.";
         found.push(Problem::error(Code::ControllerForeign, sentence).help(help));
     }
-    let strategy = text(&service.raw["deploymentConfiguration"], "strategy");
-    if !matches!(strategy.as_str(), "" | "ROLLING") {
+    found
+}
+
+/// A strategy of the service itself is what a rolling release goes by; one that we left behind is put back.
+pub fn own_strategy(service: &Service, name: &str) -> Option<Problem> {
+    let now = &service.raw["deploymentConfiguration"];
+    let back = configuration::put_back(now);
+    let strategy = text(back.as_ref().filter(|back| back["strategy"].is_string()).unwrap_or(now), "strategy");
+    (!matches!(strategy.as_str(), "" | "ROLLING")).then(|| {
         let sentence =
             format!("The service `{name}` is set to deploy by {strategy}; that is what ECS will do.");
-        found.push(Problem::notice(Code::Unsupported, sentence));
-    }
-    found
+        Problem::notice(Code::Unsupported, sentence)
+    })
+}
+
+/// A listener rule and the two target groups that it shares the production traffic between.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pair {
+    /// Rule ARN.
+    pub rule: String,
+    /// Target group ARNs.
+    pub groups: [String; 2],
+}
+
+/// The pairs of a service; those of a network load balancer have no rule.
+pub fn pairs(service: &Service) -> Vec<Pair> {
+    let pair = |balancer: &Value| {
+        let advanced = &balancer["advancedConfiguration"];
+        let rule = text(advanced, "productionListenerRule");
+        let groups = [text(balancer, "targetGroupArn"), text(advanced, "alternateTargetGroupArn")];
+        rule.contains(":listener-rule/").then_some(Pair { rule, groups })
+    };
+    list(&service.raw, "loadBalancers").iter().filter_map(pair).collect()
+}
+
+/// What a production rule lacks; `groups` are those that it forwards to, `None` when there is no such rule.
+pub fn carries(pair: &Pair, groups: Option<&[String]>) -> Option<Problem> {
+    let rule = pair.rule.rsplit(':').next().unwrap_or_default();
+    let missing: Vec<String> = pair
+        .groups
+        .iter()
+        .filter(|group| !groups.unwrap_or_default().contains(group))
+        .map(|group| group_label(group))
+        .collect();
+    let sentence = match groups {
+        None => format!("The production listener rule {rule} of the service does not exist."),
+        Some(_) if missing.is_empty() => return None,
+        Some(_) => format!(
+            "The production listener rule {rule} does not forward to {}, so ECS would take the deployment back.",
+            missing.join(" and ")
+        ),
+    };
+    let help = "Let it forward to both target groups, with the weights 1 and 0.";
+    Some(Problem::error(Code::Unsupported, sentence).help(help))
 }
 
 /// The percentages must leave room to stop or to start one task.
@@ -204,15 +253,36 @@ mod tests {
                 json!({"status":"ACTIVE","deploymentController":{"type":"CODE_DEPLOY"}}),
                 vec![Code::ControllerForeign],
             ),
-            (
-                json!({"status":"ACTIVE","deploymentConfiguration":{"strategy":"CANARY"}}),
-                vec![Code::Unsupported],
-            ),
         ];
         for (raw, codes) in table {
             let found: Vec<Code> = service(&read(&raw), "web").iter().map(|p| p.code).collect();
             assert_eq!(found, codes, "{raw}");
         }
+    }
+
+    #[test]
+    fn a_strategy_of_the_service_is_told_and_one_that_we_left_is_not() {
+        let told =
+            |configured: Value| own_strategy(&read(&json!({"deploymentConfiguration":configured})), "web");
+        assert_eq!(told(json!({"strategy":"ROLLING"})), None);
+        assert!(told(json!({"strategy":"CANARY"})).unwrap().sentence.contains("CANARY"));
+        let ours = json!({"targetType":"PAUSE","hookDetails":{"roadstead":{"was":{"strategy":"ROLLING"}}}});
+        assert_eq!(told(json!({"strategy":"CANARY","lifecycleHooks":[ours]})), None);
+    }
+
+    #[test]
+    fn a_rule_must_carry_both_groups() {
+        let rule = "arn:aws:elasticloadbalancing:r:1:listener-rule/app/web/1/2/3";
+        let advanced = json!({"alternateTargetGroupArn":"arn:b","productionListenerRule":rule});
+        let service = read(
+            &json!({"loadBalancers":[{"targetGroupArn":"arn:a","advancedConfiguration":advanced},{"targetGroupArn":"arn:c"}]}),
+        );
+        let all = pairs(&service);
+        assert_eq!(all.len(), 1);
+        let both = ["arn:a".to_owned(), "arn:b".to_owned()];
+        assert_eq!(carries(&all[0], Some(&both)), None);
+        assert!(carries(&all[0], Some(&both[..1])).unwrap().sentence.contains("does not forward to b,"));
+        assert!(carries(&all[0], None).unwrap().sentence.contains("does not exist"));
     }
 
     #[test]

@@ -92,6 +92,25 @@ pub struct ServiceDeployment {
     pub breaker_fired: bool,
     /// Names of the alarms that fired; `["?"]` when AWS names none.
     pub alarms_fired: Vec<String>,
+    /// The share of production traffic that is asked for the target revision, in percent; where AWS says it.
+    pub weight: Option<f64>,
+    /// The lifecycle hooks that fired, as AWS lists them.
+    pub hooks: Vec<FiredHook>,
+    /// The deployment configuration that it goes by.
+    pub configuration: Value,
+}
+
+/// A lifecycle hook that fired.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct FiredHook {
+    /// Its id.
+    pub id: String,
+    /// Whether it waits for a word; else it calls a function.
+    pub pauses: bool,
+    /// `AWAITING_ACTION`, `IN_PROGRESS`, `SUCCEEDED`, `FAILED`, `TIMED_OUT` or one we do not know.
+    pub status: String,
+    /// What happens when nobody acts: `ROLLBACK` or `CONTINUE`.
+    pub timeout_action: String,
 }
 
 impl ServiceDeployment {
@@ -115,6 +134,8 @@ pub struct Revision {
     pub definition: String,
     /// Container name, image reference and resolved digest (which may be empty).
     pub images: Vec<(String, String, String)>,
+    /// ARNs of the target groups that its tasks are in; they change places with each deployment in stages.
+    pub groups: Vec<String>,
 }
 
 /// A task.
@@ -236,6 +257,20 @@ impl ServiceDeployment {
             rollback_reason: text(&value["rollback"], "reason"),
             breaker_fired: value["deploymentCircuitBreaker"]["status"] == "TRIGGERED",
             alarms_fired: alarms_fired(&value["alarms"]),
+            weight: target["requestedProductionTrafficWeight"].as_f64(),
+            hooks: list(value, "lifecycleHookDetails").iter().map(FiredHook::read).collect(),
+            configuration: value["deploymentConfiguration"].clone(),
+        }
+    }
+}
+
+impl FiredHook {
+    fn read(value: &Value) -> Self {
+        Self {
+            id: text(value, "hookId"),
+            pauses: value["targetType"] == "PAUSE",
+            status: text(value, "status"),
+            timeout_action: text(value, "timeoutAction"),
         }
     }
 }
@@ -257,6 +292,10 @@ impl Revision {
             arn: text(value, "serviceRevisionArn"),
             definition: text(value, "taskDefinition"),
             images: list(value, "containerImages").iter().map(image).collect(),
+            groups: list(&value["resolvedConfiguration"], "loadBalancers")
+                .iter()
+                .filter_map(|l| some_text(l, "targetGroupArn"))
+                .collect(),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! How a rollout fares, from one look: the decision table (aws.md §1.9). Pure; an unknown word is never success.
 
-use super::read::{Deployment, Revision, Service, ServiceDeployment, version};
+use super::beside::{self, Beside};
+use super::native::{self, Pause};
+use super::read::{Deployment, FiredHook, Revision, Service, ServiceDeployment, version};
 use super::write::ROLLBACK;
 use crate::problem::{Code, Problem};
 use crate::release::{Digest, Failure, Health, Progress, Proof, Rollout};
@@ -16,6 +18,8 @@ pub struct Look {
     pub newer: Option<String>,
     /// What speaks for success; read when AWS says that it is over.
     pub evidence: Option<Evidence>,
+    /// The new version beside the old one; read while our word is awaited.
+    pub beside: Option<Beside>,
     /// What the stopped tasks and events say most.
     pub cause: Option<Failure>,
     /// The rollout began so recently that old answers are to be expected.
@@ -67,7 +71,18 @@ pub fn decide(ours: &Rollout, look: &Look) -> Health {
 fn by_deployment(deployment: &ServiceDeployment, ours: &Rollout, look: &Look) -> Health {
     match deployment.status.as_str() {
         "PENDING" | "IN_PROGRESS" if fired(deployment) => Health::RollingBack(failure(deployment, look)),
-        "PENDING" | "IN_PROGRESS" => waiting(&deployment.status, ours, look),
+        "PENDING" | "IN_PROGRESS" if look.cause.as_ref().is_some_and(|cause| cause.permanent) => {
+            waiting(&deployment.status, ours, look)
+        }
+        "PENDING" | "IN_PROGRESS" if hook_failed(deployment) => {
+            Health::RollingBack(failure(deployment, look))
+        }
+        "PENDING" | "IN_PROGRESS" => paused(deployment, ours, look),
+        "SUCCESSFUL"
+            if deployment.weight.is_some_and(|weight| weight < 100.0) && is_native(deployment, look) =>
+        {
+            waiting("SUCCESSFUL without all of the traffic", ours, look)
+        }
         "SUCCESSFUL" => prove(ours, look, "service deployment SUCCESSFUL"),
         "STOP_REQUESTED" | "STOPPED" => match &look.newer {
             Some(newer) => Health::Superseded(newer.clone()),
@@ -79,6 +94,41 @@ fn by_deployment(deployment: &ServiceDeployment, ours: &Rollout, look: &Look) ->
         "ROLLBACK_SUCCESSFUL" => Health::RolledBack(failure(deployment, look), returned_to(deployment, look)),
         "ROLLBACK_FAILED" => Health::RollbackFailed(rollback_failed(deployment, look)),
         other => Health::Unknown(format!("service deployment status `{other}`")),
+    }
+}
+
+fn is_native(deployment: &ServiceDeployment, look: &Look) -> bool {
+    native::is_native(deployment, &look.service)
+}
+
+/// Whether AWS takes the deployment back because of a hook: it failed, or nobody acted on it in time.
+fn hook_failed(deployment: &ServiceDeployment) -> bool {
+    let over = |hook: &FiredHook| match hook.status.as_str() {
+        "FAILED" => true,
+        "TIMED_OUT" => hook.timeout_action != "CONTINUE",
+        _ => false,
+    };
+    deployment.hooks.iter().any(over)
+}
+
+/// On its way, and perhaps waiting for a word: ours, when the version is healthy, or somebody else's.
+fn paused(deployment: &ServiceDeployment, ours: &Rollout, look: &Look) -> Health {
+    let status = &deployment.status;
+    match native::pause(deployment, &look.service) {
+        Pause::None => waiting(status, ours, look),
+        Pause::Theirs => {
+            let mut progress = progress(status, ours, look);
+            progress.stage.push_str(", waits at a pause hook for a word of somebody else");
+            Health::Progressing(progress)
+        }
+        Pause::Ours(_) => match beside::hold(deployment, native::share(deployment), look.beside.as_ref()) {
+            Ok(hold) => Health::Holding(hold),
+            Err(missing) => {
+                let mut progress = progress(status, ours, look);
+                progress.stage.push_str(&format!(", {}", missing.trim_end()));
+                Health::Progressing(progress)
+            }
+        },
     }
 }
 
@@ -259,6 +309,11 @@ fn failure(deployment: &ServiceDeployment, look: &Look) -> Failure {
     }
     if let Some(cause) = &look.cause {
         return Failure { permanent: true, ..cause.clone() };
+    }
+    if deployment.hooks.iter().any(|hook| hook.status == "TIMED_OUT" && hook.timeout_action != "CONTINUE") {
+        let sentence = "Nobody continued the deployment in time, so ECS took it back.";
+        let help = "A run that dies is meant to end like this; deploy again.";
+        return caused(plain(Code::DeploymentStopped, sentence, help), &deployment.rollback_reason);
     }
     let words =
         if deployment.rollback_reason.is_empty() { &deployment.reason } else { &deployment.rollback_reason };

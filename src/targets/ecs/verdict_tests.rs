@@ -49,7 +49,12 @@ fn look(status: &str) -> Look {
 
 fn evidence(definition: &str, asked: char, runs: char, healthy: Option<u32>) -> Option<Evidence> {
     let image = ("app".to_owned(), format!("repo@{}", digest(asked)), digest(runs));
-    let revision = Revision { arn: "rev-1".into(), definition: definition.into(), images: vec![image] };
+    let revision = Revision {
+        arn: "rev-1".into(),
+        definition: definition.into(),
+        images: vec![image],
+        groups: Vec::new(),
+    };
     let targets = healthy.map(|healthy| Targets { healthy, others: vec!["10.0.0.1 Target.Timeout".into()] });
     Some(Evidence { revision, container: "app".into(), parts: Vec::new(), targets })
 }
@@ -63,7 +68,7 @@ fn word(health: &Health) -> String {
     match health {
         Health::Healthy(proof) => format!("healthy: {}", proof.evidence),
         Health::Progressing(progress) => format!("progressing: {}", progress.stage),
-        Health::Holding(hold) => format!("holding {} %", hold.percent),
+        Health::Holding(hold) => format!("holding {}", hold.percent),
         Health::Failing(f) => format!("failing {}", f.problem.code),
         Health::RollingBack(f) => format!("rolling-back {}", f.problem.code),
         Health::RolledBack(f, to) => {

@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::beside::Beside;
 use super::causes::{self, Cause};
+use super::native;
 use super::read::{Deployment, Service, ServiceDeployment, Task};
+use super::verdict::Targets;
 use super::write::ROLLBACK;
 use crate::release::{Failure, LogLine, Rollout};
 
@@ -18,6 +21,10 @@ const EVERY: u32 = 5;
 const STALL: Duration = Duration::from_secs(20);
 /// How often the deploy file's alarms are read.
 const ALARMS_EVERY: Duration = Duration::from_secs(15);
+/// How often the new version's targets are read while all of them are healthy.
+const TARGETS_EVERY: Duration = Duration::from_secs(10);
+/// How long targets may be unhealthy while the version waits beside the old one.
+const SICK: Duration = Duration::from_secs(10);
 /// How often to look for the stopped tasks that something hinted at, before the hint counts as spent.
 const TRIES: u32 = 3;
 
@@ -45,6 +52,10 @@ pub struct Watch {
     pub logs: Option<Vec<LogLine>>,
     last_chance: bool,
     alarms_at: Option<Instant>,
+    /// The new version beside the old one, once known.
+    pub beside: Option<Beside>,
+    targets_at: Option<Instant>,
+    sick_since: Option<Instant>,
 }
 
 impl Watch {
@@ -68,6 +79,9 @@ impl Watch {
             logs: None,
             last_chance: true,
             alarms_at: None,
+            beside: None,
+            targets_at: None,
+            sick_since: None,
         }
     }
 
@@ -123,6 +137,10 @@ impl Watch {
         let lags = service.primary().is_some_and(|p| p.rollout != "IN_PROGRESS") && self.eager > 0;
         self.eager = self.eager.saturating_sub(1);
         let flying = self.last.as_ref().is_none_or(ServiceDeployment::in_flight);
+        // In stages the service itself shows nothing of the way.
+        if flying && self.last.as_ref().is_some_and(|last| native::is_native(last, service)) {
+            return true;
+        }
         changed || (flying && (self.last.is_none() || lags || self.looks.is_multiple_of(EVERY)))
     }
 
@@ -182,6 +200,36 @@ impl Watch {
             self.alarms_at = Some(now);
         }
         wanted
+    }
+
+    /// Whether the new version's targets must be read now: every time until all are healthy, then once in a while.
+    pub fn wants_targets(&mut self, now: Instant) -> bool {
+        let fine =
+            self.beside.as_ref().is_some_and(|beside| beside.targets.is_some()) && self.sick_since.is_none();
+        let due = self.targets_at.is_none_or(|at| now.duration_since(at) >= TARGETS_EVERY);
+        if due || !fine {
+            self.targets_at = Some(now);
+        }
+        due || !fine
+    }
+
+    /// Takes the new version's targets in, of which `wanted` should be healthy: when half of them stay unhealthy, the
+    /// wait is over before their tasks have been replaced twice.
+    pub fn take_targets(&mut self, targets: Option<Targets>, wanted: u32, now: Instant) {
+        let sick = targets.iter().flat_map(|all| &all.others).filter(|other| other.contains(" unhealthy"));
+        let sick: Vec<&str> = sick.map(String::as_str).collect();
+        let many = !sick.is_empty() && sick.len() * 2 >= wanted as usize;
+        self.sick_since = self.sick_since.or(Some(now)).filter(|_| many);
+        if self.sick_since.is_some_and(|since| now.duration_since(since) >= SICK) {
+            self.causes.push(causes::of_targets(&sick.join(", ")));
+        }
+        let all_healthy = targets.as_ref().is_some_and(|targets| targets.healthy >= wanted);
+        if !all_healthy {
+            self.targets_at = None;
+        }
+        if let Some(beside) = &mut self.beside {
+            beside.targets = targets;
+        }
     }
 
     /// Takes the state of an alarm in; `None` means that it is gone.

@@ -3,8 +3,11 @@
 //! A rollout's `ids` on ECS are `[deployment id ecs-svc/…, service deployment ARN]`, the second absent while AWS has
 //! not told it; `["rollback", ARN]` for a service deployment that is taken back; empty where nothing had to move.
 
+use serde_json::{Map, Value, json};
+
 use super::read::{Service, ServiceDeployment, version};
-use crate::release::{Rollout, Split, Way};
+use super::{configuration, native};
+use crate::release::{Course, Rollout, Split, Way};
 
 /// First id of a rollout that consists of taking another one back.
 pub const ROLLBACK: &str = "rollback";
@@ -26,12 +29,7 @@ pub enum Movement {
     /// Nothing: it is so, or on its way in this rollout.
     Nothing(Rollout),
     /// UpdateService.
-    Update {
-        /// Task definition ARN.
-        definition: String,
-        /// With a new deployment even of the same definition.
-        force: bool,
-    },
+    Update(Update),
     /// StopServiceDeployment with a rollback.
     StopAndRollBack {
         /// The service deployment.
@@ -39,22 +37,64 @@ pub enum Movement {
     },
     /// Nothing: a newer deployment took over, and it is not ours to touch.
     Superseded(String),
+    /// Nothing: ECS has no strategy for such a course.
+    NoSuchCourse,
+}
+
+/// An UpdateService that starts a service deployment.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Update {
+    /// Task definition ARN.
+    pub definition: String,
+    /// With a new deployment even of the same definition.
+    pub force: bool,
+    /// What it sets of the deployment configuration: what the course needs, or what an earlier one had changed.
+    pub configuration: Option<Value>,
+}
+
+impl Update {
+    /// The members to send.
+    pub fn members(&self) -> Map<String, Value> {
+        let mut all = Map::from_iter([("taskDefinition".to_owned(), json!(self.definition))]);
+        all.extend(self.force.then(|| ("forceNewDeployment".to_owned(), json!(true))));
+        all.extend(self.configuration.clone().map(|set| ("deploymentConfiguration".to_owned(), set)));
+        all
+    }
+}
+
+/// An update to `definition` in the service's own way: what an earlier course of ours left behind is put back in the
+/// same call, or the deployment would pause at our hook with nobody to continue it.
+pub fn plainly(service: &Service, definition: &str, force: bool) -> Update {
+    let configuration = configuration::put_back(&service.raw["deploymentConfiguration"]);
+    Update { definition: definition.to_owned(), force, configuration }
 }
 
 /// Decides how `split` comes about.
 pub fn movement(seen: &Situation, split: &Split) -> Movement {
     match &split.way {
         Way::Back(Some(ours)) => taking_back(seen, ours, split),
-        Way::Start { again: true, .. } => forward(seen, split, true),
-        Way::Start { .. } | Way::Back(None) | Way::Onward(_) => forward(seen, split, false),
+        Way::Start { course, again } => match update(seen, &split.version.id, course, *again) {
+            Some(update) if *again => Movement::Update(update),
+            Some(update) => forward(seen, split, update),
+            None => Movement::NoSuchCourse,
+        },
+        Way::Back(None) | Way::Onward(_) => {
+            forward(seen, split, plainly(&seen.service, &split.version.id, false))
+        }
     }
 }
 
-fn forward(seen: &Situation, split: &Split, again: bool) -> Movement {
-    let wanted = &split.version.id;
-    if again {
-        return Movement::Update { definition: wanted.clone(), force: true };
+/// The update that starts a course; `None` for one that ECS cannot do.
+fn update(seen: &Situation, wanted: &str, course: &Course, force: bool) -> Option<Update> {
+    if course.is_whole() {
+        return Some(plainly(&seen.service, wanted, force));
     }
+    let configuration = configuration::start(&seen.service.raw["deploymentConfiguration"], course, wanted)?;
+    Some(Update { definition: wanted.to_owned(), force, configuration: Some(configuration) })
+}
+
+fn forward(seen: &Situation, split: &Split, update: Update) -> Movement {
+    let wanted = &split.version.id;
     match &seen.current {
         Some(current) if current.rolling_back() && seen.source.as_ref() == Some(wanted) => {
             Movement::Nothing(returning(split, &current.arn))
@@ -63,13 +103,13 @@ fn forward(seen: &Situation, split: &Split, again: bool) -> Movement {
             Movement::StopAndRollBack { arn: current.arn.clone() }
         }
         _ if seen.service.definition == *wanted => Movement::Nothing(standing(seen, split)),
-        _ => Movement::Update { definition: wanted.clone(), force: false },
+        _ => Movement::Update(update),
     }
 }
 
 fn taking_back(seen: &Situation, ours: &Rollout, split: &Split) -> Movement {
     let wanted = &split.version.id;
-    let update = |force| Movement::Update { definition: wanted.clone(), force };
+    let update = |force| Movement::Update(plainly(&seen.service, wanted, force));
     if !is_current(seen, ours) {
         return if seen.service.definition == *wanted {
             Movement::Nothing(standing(seen, split))
@@ -80,6 +120,10 @@ fn taking_back(seen: &Situation, ours: &Rollout, split: &Split) -> Movement {
     match &seen.current {
         Some(current) if current.rolling_back() => Movement::Nothing(returning(split, &current.arn)),
         Some(current) if current.in_flight() && seen.source.as_ref() == Some(wanted) => {
+            Movement::StopAndRollBack { arn: current.arn.clone() }
+        }
+        // A deployment in stages keeps all of the old version until its end: nothing is faster than going back in it.
+        Some(current) if current.in_flight() && native::is_native(current, &seen.service) => {
             Movement::StopAndRollBack { arn: current.arn.clone() }
         }
         Some(current) if current.in_flight() => update(false),
@@ -140,7 +184,7 @@ pub fn started_after(before: &Service, after: &Service, definition: &str) -> Rol
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::release::Course;
+    use crate::release::Span;
     use crate::targets::ecs::read::Deployment;
 
     fn split(to: &str, instead_of: Option<&[&str]>) -> Split {
@@ -182,7 +226,12 @@ mod tests {
     fn word(movement: &Movement) -> String {
         match movement {
             Movement::Nothing(rollout) => format!("nothing {:?}", rollout.ids),
-            Movement::Update { definition, force } => format!("update {definition} {force}"),
+            Movement::Update(Update { definition, force, configuration }) => {
+                let with =
+                    configuration.as_ref().map(|set| format!(" {}", set["strategy"].as_str().unwrap()));
+                format!("update {definition} {force}{}", with.unwrap_or_default())
+            }
+            Movement::NoSuchCourse => "no such course".into(),
             Movement::StopAndRollBack { arn } => format!("stop {arn}"),
             Movement::Superseded(by) => format!("superseded {by}"),
         }
@@ -242,6 +291,42 @@ mod tests {
                 expected,
                 "{ids:?} {situation:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_course_is_one_update_and_a_plain_way_puts_back_what_it_left() {
+        let course = |shares: &[u8]| Course {
+            shares: shares.to_vec(),
+            bake: Span::minutes(5),
+            patience: Span::minutes(30),
+        };
+        let start = |seen: &Situation, shares: &[u8]| {
+            let way = Way::Start { course: course(shares), again: false };
+            movement(seen, &Split { way, ..split("new", None) })
+        };
+        let mut seen = seen("SUCCESSFUL", None, "old", "COMPLETED");
+        assert_eq!(word(&start(&seen, &[0, 10, 100])), "update new false CANARY");
+        assert_eq!(word(&start(&seen, &[0, 7, 9, 100])), "no such course");
+        let Movement::Update(update) = start(&seen, &[0, 100]) else { panic!() };
+        let members = update.members();
+        assert_eq!((&members["taskDefinition"], members.get("forceNewDeployment")), (&json!("new"), None));
+        assert_eq!(members["deploymentConfiguration"]["strategy"], "BLUE_GREEN");
+
+        seen.service.raw = json!({"deploymentConfiguration": members["deploymentConfiguration"]});
+        assert_eq!(word(&start(&seen, &[100])), "update new false ROLLING");
+        assert_eq!(word(&start(&seen, &[0, 10, 100])), "update new false CANARY");
+        let back = Split { way: Way::Back(None), ..split("new", None) };
+        assert_eq!(word(&movement(&seen, &back)), "update new false ROLLING");
+    }
+
+    #[test]
+    fn a_deployment_in_stages_is_always_taken_back_in_itself() {
+        let ours: &[&str] = &["ecs-svc/1", "sd"];
+        for source in [None, Some("old"), Some("older")] {
+            let mut flying = seen("IN_PROGRESS", source, "new", "IN_PROGRESS");
+            flying.current.as_mut().unwrap().configuration = json!({"strategy":"CANARY"});
+            assert_eq!(word(&movement(&flying, &split("old", Some(ours)))), "stop sd");
         }
     }
 
