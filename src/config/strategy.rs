@@ -76,7 +76,7 @@ pub struct Linear {
 impl Default for Linear {
     fn default() -> Self {
         Self {
-            step: StepPercent(10),
+            step: StepPercent(20),
             bake: Bake(Span::minutes(5)),
             final_bake: Bake(Span::minutes(5)),
             test: Vec::new(),

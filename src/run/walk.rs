@@ -6,7 +6,7 @@ use futures::future::join_all;
 
 use crate::config::Strategy;
 use crate::plan::{self, Start};
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::release::{Change, Course, Health, Observed, Outcome, Rollout, Split, Version, Way};
 use crate::strategy::{self, Watching};
 use crate::sys::signal::Urgency;
@@ -172,6 +172,9 @@ fn split(unit: &Unit) -> Split {
 fn routed(job: &Job, unit: &mut Unit, answer: Result<Rollout, Problem>) {
     let now = job.doors.clock.now();
     match answer {
+        Err(problem) if problem.code == Code::Superseded => {
+            watch::superseded(job, unit, problem.cause.as_deref().unwrap_or("no name given"));
+        }
         Ok(rollout) => {
             let words = format!(
                 "rollout of {} started ({})",

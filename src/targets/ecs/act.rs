@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use super::definition;
 use super::look::Eyes;
-use super::read::{Service, list, some_text, text, version};
+use super::read::{Deployment, Service, list, some_text, text, version};
 use super::refusal::Refusal;
 use super::write::{self, Movement, Situation, Update};
 use crate::problem::{Code, Problem};
@@ -94,8 +94,12 @@ async fn existing(eyes: &Eyes, wanted: &Value, running: &Value) -> Result<Option
 }
 
 /// Moves the service as `split` says; asking twice moves once.
-pub async fn route(eyes: &Eyes, split: &Split) -> Result<Rollout, Problem> {
+/// `since` is the PRIMARY deployment that the plan was made for: nothing is started over a newer one.
+pub async fn route(eyes: &Eyes, split: &Split, since: Option<&Deployment>) -> Result<Rollout, Problem> {
     let seen = situation(eyes).await?;
+    if let Some(newer) = write::overtaken(&seen, split, since) {
+        return Err(superseded(&newer));
+    }
     match write::movement(&seen, split) {
         Movement::Nothing(rollout) => Ok(rollout),
         Movement::Superseded(newer) => Err(superseded(&newer)),

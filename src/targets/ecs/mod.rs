@@ -103,6 +103,8 @@ pub struct Ecs {
     eyes: look::Eyes,
     declared: Declared,
     shifts: bool,
+    /// The PRIMARY deployment that was observed last.
+    since: RefCell<Option<read::Deployment>>,
     watches: RefCell<HashMap<Vec<String>, Rc<Mutex<watch::Watch>>>>,
 }
 
@@ -112,7 +114,7 @@ impl Ecs {
     pub fn new(settings: Settings, declared: Declared, alarms: Vec<String>, shared: &Shared) -> Self {
         let (loader, around) = (shared.loader.clone(), shared.around.clone());
         let eyes = look::Eyes { loader, around, settings, alarms };
-        Self { eyes, declared, shifts: false, watches: RefCell::default() }
+        Self { eyes, declared, shifts: false, since: RefCell::default(), watches: RefCell::default() }
     }
 
     /// Says whether the deploy file wants traffic to be shifted in shares: pre-flight then looks at what that needs.
@@ -190,7 +192,9 @@ impl Target for Ecs {
     }
 
     async fn observe(&self) -> Result<Observed, Problem> {
-        observe::observe(&self.eyes).await
+        let seen = observe::observe(&self.eyes).await?;
+        self.since.replace(read::Service::read(&seen.raw).primary().cloned());
+        Ok(seen)
     }
 
     fn changes(&self, release: &Release, seen: &Observed) -> Result<Changes, Vec<Problem>> {
@@ -239,7 +243,10 @@ impl Target for Ecs {
     async fn route(&self, split: &Split) -> Result<Rollout, Problem> {
         match &split.way {
             Way::Onward(rollout) => onward::onward(&self.eyes, rollout, split.percent).await,
-            _ => act::route(&self.eyes, split).await,
+            _ => {
+                let since = self.since.borrow().clone();
+                act::route(&self.eyes, split, since.as_ref()).await
+            }
         }
     }
 

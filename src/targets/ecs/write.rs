@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::read::{Service, ServiceDeployment, version};
+use super::read::{Deployment, Service, ServiceDeployment, version};
 use super::{configuration, native};
 use crate::release::{Course, Rollout, Split, Way};
 
@@ -67,6 +67,15 @@ impl Update {
 pub fn plainly(service: &Service, definition: &str, force: bool) -> Update {
     let configuration = configuration::put_back(&service.raw["deploymentConfiguration"]);
     Update { definition: definition.to_owned(), force, configuration }
+}
+
+/// The deployment that somebody started after the plan was made (for `since`), when a new movement would overrun it.
+pub fn overtaken(seen: &Situation, split: &Split, since: Option<&Deployment>) -> Option<String> {
+    let (Way::Start { .. }, Some(since), Some(primary)) = (&split.way, since, seen.service.primary()) else {
+        return None;
+    };
+    let newer = primary.id != since.id && primary.created > since.created;
+    (newer && primary.definition != split.version.id).then(|| primary.id.clone())
 }
 
 /// Decides how `split` comes about.
@@ -185,7 +194,6 @@ pub fn started_after(before: &Service, after: &Service, definition: &str) -> Rol
 mod tests {
     use super::*;
     use crate::release::Span;
-    use crate::targets::ecs::read::Deployment;
 
     fn split(to: &str, instead_of: Option<&[&str]>) -> Split {
         let instead_of = instead_of.map(|ids| Rollout {
