@@ -10,6 +10,8 @@ pub mod aws;
 pub mod cli;
 /// The deploy file: its types, its checks, and the merge of inputs over file over defaults.
 pub mod config;
+/// Sources of evidence: CloudWatch counts, Prometheus, probes and checks of addresses.
+pub mod gates;
 /// GitHub's API, typed: which commits lie between two versions.
 pub mod github;
 /// Building and pushing images: tags and buildx arguments (pure), running buildx, registry login.
@@ -34,3 +36,5 @@ pub mod strategy;
 pub mod sys;
 /// The places a release can go: the Target trait, the one list, one folder per place.
 pub mod targets;
+/// The judge of canaries on trial: seeded traffic, other tools' rules on the same, and the limits ours is held to.
+pub mod trials;

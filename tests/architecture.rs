@@ -71,12 +71,14 @@ fn arrows() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("image", &["sys", "config", "release", "problem"]),
         ("github", &["sys", "release", "problem"]),
         ("targets", &["config", "release", "problem"]),
-        ("report", &["action", "release", "problem"]),
+        ("gates", &["sys", "strategy", "config", "release", "problem"]),
+        ("report", &["action", "strategy", "release", "problem"]),
         ("rehearsal", &["rehearsal"]),
+        ("trials", &["strategy"]),
         (
             "run",
             &[
-                "action", "aws", "image", "targets", "github", "report", "sys", "plan", "strategy",
+                "action", "aws", "image", "targets", "gates", "github", "report", "sys", "plan", "strategy",
                 "rollback", "config", "release", "problem",
             ],
         ),
@@ -85,6 +87,8 @@ fn arrows() -> BTreeMap<&'static str, &'static [&'static str]> {
             &[
                 "run",
                 "rehearsal",
+                "trials",
+                "strategy",
                 "action",
                 "aws",
                 "image",

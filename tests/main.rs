@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod architecture;
+mod canary;
 mod contract;
 mod history;
 mod invariants;
+mod native;
 mod oidc;
 mod permissions;
 mod rehearsal;

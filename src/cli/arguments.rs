@@ -26,6 +26,8 @@ pub enum Command {
     Rehearse(RehearseOptions),
     /// Serve the embedded cloud over HTTP on loopback, for any AWS client.
     Cloud(CloudOptions),
+    /// Try the judge of canaries on seeded traffic, beside the rules of other tools; prints Markdown.
+    Judge(JudgeOptions),
     /// Print the JSON Schema of the deploy file.
     Schema,
 }
@@ -116,4 +118,24 @@ pub struct CloudOptions {
     /// A scenario file, or the name of a built-in scenario.
     #[arg(default_value = "happy")]
     pub scenario: String,
+}
+
+/// How to try the judge.
+#[derive(Debug, Clone, Args)]
+pub struct JudgeOptions {
+    /// Judge simulated canaries, of which it is known how bad they are.
+    #[arg(long, required = true)]
+    pub simulate: bool,
+    /// Runs a cell; the rank test gets at most 150 of them.
+    #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub runs: u32,
+    /// One-minute intervals of a run.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(10..=1440))]
+    pub minutes: u32,
+    /// The same seed gives the same table.
+    #[arg(long, default_value_t = 20_261_120)]
+    pub seed: u64,
+    /// Our judge alone; fail when it breaks a limit.
+    #[arg(long)]
+    pub gate: bool,
 }

@@ -3,6 +3,7 @@
 mod arguments;
 mod cloud;
 mod finish;
+mod judge;
 mod live;
 pub mod policy;
 pub mod rehearse;
@@ -53,6 +54,7 @@ fn command(command: Command, variables: Variables) -> u8 {
         Command::Policy(options) => policy::main(&options),
         Command::Rehearse(options) => rehearse::main(&options),
         Command::Cloud(options) => on_this_thread(cloud::serve(options)),
+        Command::Judge(options) => judge::main(&options),
         Command::Schema => {
             terminal::line(&schema());
             0

@@ -1,5 +1,6 @@
 //! The deploy file: its types, its checks, and the merge of inputs over file over defaults. No I/O.
 
+mod bounds;
 mod branch;
 mod document;
 mod file;
@@ -8,11 +9,12 @@ mod read;
 mod strategy;
 pub mod tree;
 
+pub use bounds::{Address, Bake, CanaryPercent, Margin, Milliseconds, PerMinute, Query, Status, StepPercent};
 pub use branch::{Choice, choose};
 pub use document::{Document, Service};
 pub use file::{Aws, Common, Environment, Placeholders};
 pub use read::read;
 pub use strategy::{
-    Analysis, Bake, BlueGreen, Canary, CanaryPercent, Check, Latency, Linear, Margin, Metric, Nothing,
-    OnInconclusive, Probe, Prometheus, Rolling, StepPercent, Strategy,
+    Analysis, BlueGreen, Canary, Check, Latency, Linear, Metric, Nothing, OnInconclusive, Probe, Prometheus,
+    Rolling, Strategy,
 };

@@ -3,8 +3,11 @@
 //! A name alone stands for its block with defaults; the document writes it out before this is read.
 
 use schemars::{JsonSchema, Schema};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
+use super::bounds::{
+    Address, Bake, CanaryPercent, Margin, Milliseconds, PerMinute, Query, Status, StepPercent,
+};
 use crate::release::Span;
 
 /// How a new version reaches traffic.
@@ -176,12 +179,12 @@ pub struct Nothing {}
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Latency {
     /// A request that takes longer is bad, in milliseconds.
-    pub over_ms: u32,
+    pub over_ms: Milliseconds,
 }
 
 impl Default for Latency {
     fn default() -> Self {
-        Self { over_ms: 1000 }
+        Self { over_ms: Milliseconds(1000) }
     }
 }
 
@@ -192,12 +195,13 @@ pub struct Prometheus {
     /// A name for people.
     pub name: String,
     /// Address of the server, such as `https://prometheus.acme.dev`.
-    pub url: String,
+    pub url: Address,
     /// PromQL for all requests of one arm in the last minute; `{{arm}}` stands for `canary` or `baseline`,
     /// `{{version}}` for the version's short form, each as the text inside a quoted label value.
-    pub total: String,
-    /// PromQL for its bad requests in the last minute, with the same placeholders.
-    pub bad: String,
+    pub total: Query,
+    /// PromQL for its bad requests in the last minute, with the same placeholders. Without an answer nothing is known:
+    /// add `or vector(0)` where none means that there were none.
+    pub bad: Query,
 }
 
 /// Settings of the metric `probe`.
@@ -205,15 +209,15 @@ pub struct Prometheus {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Probe {
     /// Address that only the new version answers, such as one on the test listener.
-    pub canary: String,
+    pub canary: Address,
     /// Address that the version before answers.
-    pub baseline: String,
+    pub baseline: Address,
     /// The status that a good answer has.
-    #[serde(default = "ok_status")]
-    pub status: u16,
+    #[serde(default)]
+    pub status: Status,
     /// Requests a minute to each of the two, 1 to 600.
-    #[serde(default = "sixty")]
-    pub per_minute: u32,
+    #[serde(default)]
+    pub per_minute: PerMinute,
 }
 
 /// An address that must answer well.
@@ -221,92 +225,17 @@ pub struct Probe {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Check {
     /// The address.
-    pub http: String,
+    pub http: Address,
     /// The status that a good answer has.
-    #[serde(default = "ok_status")]
-    pub status: u16,
+    #[serde(default)]
+    pub status: Status,
     /// How long it may take until it does.
     #[serde(default = "a_minute")]
     pub within: Span,
 }
 
-fn ok_status() -> u16 {
-    200
-}
-
-fn sixty() -> u32 {
-    60
-}
-
 fn a_minute() -> Span {
     Span::minutes(1)
-}
-
-/// Declares a number that is read with bounds.
-macro_rules! bounded {
-    ($(#[$doc:meta])* $name:ident($low:literal..=$high:literal), $what:literal) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-        #[serde(try_from = "u64")]
-        pub struct $name(#[schemars(range(min = $low, max = $high))] pub u8);
-
-        impl TryFrom<u64> for $name {
-            type Error = String;
-
-            fn try_from(value: u64) -> Result<Self, String> {
-                let fits = u8::try_from(value).ok().filter(|value| ($low..=$high).contains(value));
-                fits.map(Self).ok_or_else(|| format!("{value} is not between {} and {} {}", $low, $high, $what))
-            }
-        }
-    };
-}
-
-bounded!(
-    /// The share of a canary, in percent.
-    CanaryPercent(1..=99), "percent"
-);
-bounded!(
-    /// The step of a linear shift, in percent (ECS: 3 to 100; above 50 it would be no step).
-    StepPercent(3..=50), "percent"
-);
-
-/// A time to watch, up to 24 hours: ECS bakes no longer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "Span")]
-#[schemars(with = "Span")]
-pub struct Bake(pub Span);
-
-impl TryFrom<Span> for Bake {
-    type Error = String;
-
-    fn try_from(span: Span) -> Result<Self, String> {
-        let fits = span <= Span::minutes(24 * 60);
-        fits.then_some(Self(span)).ok_or_else(|| format!("{span} is longer than 24h"))
-    }
-}
-
-/// Hundredths of a percentage point.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "f64")]
-#[schemars(with = "f64")]
-pub struct Margin(pub u32);
-
-impl Margin {
-    /// As a share of one: 1 percentage point is 0.01.
-    pub fn share(self) -> f64 {
-        f64::from(self.0) / 10_000.0
-    }
-}
-
-impl TryFrom<f64> for Margin {
-    type Error = String;
-
-    fn try_from(points: f64) -> Result<Self, String> {
-        if !(0.05..=50.0).contains(&points) {
-            return Err(format!("{points} is not between 0.05 and 50 percentage points"));
-        }
-        Ok(Self((points * 100.0).round() as u32))
-    }
 }
 
 /// A name alone is its block with defaults.

@@ -139,11 +139,19 @@ impl Cloud {
         };
         let mutating = dispatch::mutates(&call.operation);
         let moment = Moment { phase: Phase::Before, index, at: now, call, mutating, delivery: None };
-        let (delivery, effective) = match self.interrupt(&moment).delivery() {
-            Some(instead) => (instead, false),
-            None => self.inside().apply(call, self.shared.throttling, mutating, now),
+        let mut call = call.clone();
+        let (delivery, effective) = match self.interrupt(&moment) {
+            Interrupt::Instead(members) => {
+                call.input = with(call.input, members);
+                self.inside().apply(&call, self.shared.throttling, mutating, now)
+            }
+            other => match other.delivery() {
+                Some(instead) => (instead, false),
+                None => self.inside().apply(&call, self.shared.throttling, mutating, now),
+            },
         };
-        let moment = Moment { phase: Phase::After, delivery: Some(&delivery), ..moment };
+        let moment =
+            Moment { phase: Phase::After, index, at: now, call: &call, mutating, delivery: Some(&delivery) };
         let instead = self.interrupt(&moment).delivery();
         let delivery = instead.unwrap_or(delivery);
         self.inside().remember(Record {
@@ -151,6 +159,7 @@ impl Cloud {
             service: call.service.clone(),
             operation: call.operation.clone(),
             input: call.input.clone(),
+            key: call.access_key.clone().unwrap_or_default(),
             outcome: Outcome::of(&delivery),
             mutating,
             effective,
@@ -209,6 +218,14 @@ impl Cloud {
         let tags: Vec<String> = tags.iter().map(ToString::to_string).collect();
         self.change(|world, now| setup::push(world, repository, &tags, platform, content, now))
     }
+}
+
+/// `input` with `members` in place of those of the same name.
+fn with(mut input: Value, members: Value) -> Value {
+    if let (Value::Object(input), Value::Object(members)) = (&mut input, members) {
+        input.extend(members);
+    }
+    input
 }
 
 impl Answerer for Cloud {

@@ -41,6 +41,8 @@ pub struct Record {
     pub operation: String,
     /// Input members.
     pub input: Value,
+    /// Who called: the access key id; empty for calls without a signature.
+    pub key: String,
     /// How it ended for the client.
     pub outcome: Outcome,
     /// The operation changes something.
@@ -102,13 +104,18 @@ pub enum Interrupt {
     Silence,
     /// It is refused; no effect when said before.
     Refuse(Refusal),
+    /// The client gets this answer instead; no effect when said before.
+    Answer(Value),
+    /// These members stand in its input instead, when said before.
+    Instead(Value),
 }
 
 impl Interrupt {
     /// What the client gets; `None` to go on as usual.
     pub fn delivery(self) -> Option<Delivery> {
         match self {
-            Self::Pass => None,
+            Self::Pass | Self::Instead(_) => None,
+            Self::Answer(answer) => Some(Delivery::Answer(Ok(answer))),
             Self::Lose => Some(Delivery::Lost),
             Self::Silence => Some(Delivery::Silence),
             Self::Refuse(refusal) => Some(Delivery::Answer(Err(refusal))),

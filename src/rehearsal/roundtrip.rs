@@ -105,6 +105,69 @@ async fn load_balancing_speaks_query() {
     assert!(error.as_service_error().unwrap().is_target_group_not_found_exception(), "{error:?}");
 }
 
+/// A service with a pair of target groups and traffic, deployed as a canary by the SDK.
+#[tokio::test(start_paused = true)]
+async fn a_canary_is_paused_continued_and_measured_through_the_sdk() {
+    use aws_sdk_cloudwatch::primitives::DateTime;
+    use aws_sdk_cloudwatch::types as cw;
+    use aws_sdk_ecs::types as ecs;
+    let world = Scenario::default_for([("acme", "web")]);
+    let cloud = Cloud::new(super::scenarios::find("canary-healthy").unwrap().in_world(world).unwrap(), 1);
+    let config = config(&cloud, user());
+    let client = aws_sdk_ecs::Client::new(&config);
+    let hook = ecs::DeploymentLifecycleHook::builder()
+        .target_type(ecs::DeploymentLifecycleHookTargetType::Pause)
+        .lifecycle_stages(ecs::DeploymentLifecycleHookStage::PreProductionTrafficShift)
+        .build();
+    let canary =
+        ecs::CanaryConfiguration::builder().canary_percent(20.0).canary_bake_time_in_minutes(1).build();
+    let configuration = ecs::DeploymentConfiguration::builder()
+        .strategy(ecs::DeploymentStrategy::Canary)
+        .canary_configuration(canary)
+        .lifecycle_hooks(hook)
+        .build();
+    let update = client.update_service().cluster("acme").service("web").force_new_deployment(true);
+    let updated = update.deployment_configuration(configuration).send().await.unwrap();
+    let arn = updated.service().unwrap().current_service_deployment().unwrap().to_owned();
+    for _ in 0..2 {
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        let seen = client.describe_service_deployments().service_deployment_arns(&arn).send().await.unwrap();
+        let hooks = seen.service_deployments()[0].lifecycle_hook_details();
+        let open = hooks
+            .iter()
+            .find(|hook| hook.status() == Some(&ecs::DeploymentLifecycleHookStatus::AwaitingAction));
+        let go = client.continue_service_deployment().service_deployment_arn(&arn);
+        go.hook_id(open.unwrap().hook_id().unwrap()).send().await.unwrap();
+    }
+    let elb = aws_sdk_elasticloadbalancingv2::Client::new(&config);
+    let rule = cloud.read(|world| super::balancers::rule(world, "web", 443));
+    let rules = elb.describe_rules().rule_arns(&rule).send().await.unwrap();
+    let actions = rules.rules()[0].actions().to_vec();
+    let groups = actions[0].forward_config().unwrap().target_groups().to_vec();
+    assert_eq!(groups.iter().map(|group| group.weight().unwrap()).sum::<i32>(), 100);
+    let modified = elb.modify_rule().rule_arn(&rule).set_actions(Some(actions.clone())).send().await.unwrap();
+    assert_eq!(modified.rules()[0].actions(), actions);
+    let suffix = |arn: &str| arn.rsplit_once(':').unwrap().1.to_owned();
+    let dimension = |name: &str, value: String| cw::Dimension::builder().name(name).value(value).build();
+    let balancer =
+        cloud.read(|world| super::balancers::balancer(world, "web").split_once("/").unwrap().1.to_owned());
+    let metric = cw::Metric::builder().namespace("AWS/ApplicationELB").metric_name("RequestCount");
+    let metric = metric.dimensions(dimension("LoadBalancer", balancer));
+    let metric =
+        metric.dimensions(dimension("TargetGroup", suffix(groups[0].target_group_arn().unwrap()))).build();
+    let stat = cw::MetricStat::builder().metric(metric).period(60).stat("Sum").build();
+    let query = cw::MetricDataQuery::builder().id("requests").metric_stat(stat).build();
+    let now = cloud.now();
+    let ask = aws_sdk_cloudwatch::Client::new(&config).get_metric_data().metric_data_queries(query);
+    let ask = ask.start_time(DateTime::from_secs_f64(now - 900.0)).end_time(DateTime::from_secs_f64(now));
+    let answer = ask.send().await.unwrap();
+    let found = &answer.metric_data_results()[0];
+    assert_eq!(found.status_code(), Some(&cw::StatusCode::Complete));
+    assert_eq!(found.timestamps().len(), found.values().len());
+    assert!(found.values().iter().sum::<f64>() > 500.0, "{found:?}");
+    assert!(found.timestamps()[0].secs() > found.timestamps()[1].secs());
+}
+
 #[tokio::test(start_paused = true)]
 async fn iam_decides_by_the_policy() {
     let client = aws_sdk_iam::Client::new(&config(&cloud(), user()));

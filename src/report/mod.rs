@@ -1,5 +1,6 @@
 //! What happened (values) as log, annotations, summary and outputs. Nothing here decides, nothing here waits.
 
+pub mod analysis;
 pub mod annotations;
 pub mod guide;
 pub mod log;
@@ -16,4 +17,4 @@ pub mod verdict;
 pub mod words;
 
 pub use log::{Event, Recorded, Reporter, Sink};
-pub use values::{CommitLine, Moment, RunReport, ServiceReport};
+pub use values::{Analysis, CommitLine, Moment, RunReport, ServiceReport};

@@ -1,7 +1,7 @@
 //! A report without secrets: every text in it goes through the redactor before any sink sees it, since a secret that
 //! was escaped for Markdown or cut in half would not be recognised afterwards.
 
-use super::values::{CommitLine, Moment, RunReport, ServiceReport};
+use super::values::{Analysis, CommitLine, Moment, RunReport, ServiceReport};
 use crate::action::Redactor;
 use crate::problem::Problem;
 use crate::release::{Change, Changes, Failure, LogLine, Version};
@@ -56,6 +56,12 @@ fn clean_service(service: &mut ServiceReport, redactor: &Redactor) {
         logs.iter_mut().for_each(|LogLine { text, .. }| clean(text));
     }
     service.problems.iter_mut().for_each(|problem| clean_problem(problem, redactor));
+    if let Some(Analysis { opinion, .. }) = &mut service.analysis {
+        clean(&mut opinion.reason);
+        for finding in &mut opinion.findings {
+            [&mut finding.name, &mut finding.reason].into_iter().for_each(clean);
+        }
+    }
 }
 
 fn clean_problem(problem: &mut Problem, redactor: &Redactor) {
@@ -74,6 +80,7 @@ mod tests {
     use crate::problem::Code;
     use crate::release::Outcome;
     use crate::report::samples;
+    use crate::strategy::judge::{Series, Settings, rule};
 
     #[test]
     fn no_text_of_a_report_keeps_a_secret() {
@@ -98,6 +105,9 @@ mod tests {
         failure.problem = problem();
         failure.logs[0].text = s.into();
         service.problems = vec![problem()];
+        let series = Series { name: s.into(), minutes: Vec::new(), share: None };
+        let opinion = rule(&Settings::default(), &[series], false);
+        service.analysis = Some(Analysis { opinion, share: 10 });
         let mut redactor = Redactor::default();
         redactor.add(&Secret::new(s));
         let shown = format!("{:?}", report.redacted(&redactor));

@@ -121,6 +121,17 @@ fn lines(cause: &str) -> Vec<String> {
     cause.trim().split(['\n', '\r']).take(20).map(str::to_owned).collect()
 }
 
+/// What the judge of each canary saw.
+pub fn analyses(report: &RunReport) -> Vec<String> {
+    let several = report.services.len() > 1;
+    let judged = report.services.iter().filter_map(|service| Some((service, service.analysis.as_ref()?)));
+    let block = |(service, analysis): (&ServiceReport, &super::Analysis)| {
+        let of = if several { format!(" of {}", code(&service.name)) } else { String::new() };
+        format!("**Canary{of}**\n\n{}", super::analysis::lines(&analysis.opinion, analysis.share))
+    };
+    judged.map(block).collect()
+}
+
 /// Problems of one severity, but those that `causes` tells.
 pub fn problems(report: &RunReport, severity: Severity) -> Option<String> {
     let told = |problem: &&Problem| {

@@ -33,6 +33,7 @@ fn sections(report: &RunReport) -> Vec<(&'static str, String)> {
         add("problems", problems);
     }
     add("services", sections::services(report).into_iter().collect());
+    add("analysis", sections::analyses(report));
     add("warnings", sections::problems(report, Severity::Warning).into_iter().collect());
     add("notices", sections::problems(report, Severity::Notice).into_iter().collect());
     add("changes", sections::changes(report));

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::problem::{Problem, Severity};
 use crate::release::{Changes, Digest, Failure, ImageRef, Outcome, Version};
+use crate::strategy::judge::Opinion;
 
 /// A whole run: what was asked for, how it ended, and what serves now.
 #[derive(Debug, Clone, PartialEq)]
@@ -136,6 +137,8 @@ pub struct ServiceReport {
     pub expected: Option<Duration>,
     /// Problems of this service, besides the cause in `failure`.
     pub problems: Vec<Problem>,
+    /// What the judge of its canary said last.
+    pub analysis: Option<Analysis>,
 }
 
 impl ServiceReport {
@@ -164,6 +167,7 @@ impl ServiceReport {
             timeline: Vec::new(),
             expected: None,
             problems: Vec::new(),
+            analysis: None,
         }
     }
 
@@ -176,6 +180,15 @@ impl ServiceReport {
     pub fn all_problems(&self) -> impl Iterator<Item = &Problem> {
         self.failure.iter().map(|failure| &failure.problem).chain(&self.problems)
     }
+}
+
+/// What the judge of a canary said.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Analysis {
+    /// Its opinion; names of metrics in it come from outside.
+    pub opinion: Opinion,
+    /// The canary's share of the traffic then, in percent.
+    pub share: u8,
 }
 
 /// One line of history between two versions. All of it is text from outside.

@@ -11,7 +11,7 @@ use crate::report::RunReport;
 use crate::sys::disk;
 use crate::targets;
 
-use super::{Job, refuse, returns};
+use super::{Job, refuse, returns, timing};
 
 /// What the deploy file says about this run.
 pub(super) struct Declared {
@@ -103,6 +103,7 @@ fn declared_in(job: &Job, environment: Option<&str>) -> Result<Declared, Stop> {
         // What is broken in the commit at hand must not keep an earlier version from coming back.
         (vec![None; services.len()], vec![None; services.len()])
     } else {
+        problems.extend(timing::problems(job.inputs.timeout, &services));
         let (builds, more) = builds(&file, &services);
         problems.extend(more);
         let (definitions, more) = definitions(job, &file, &services);

@@ -16,7 +16,7 @@ use crate::release::Outcome;
 use crate::report::RunReport;
 use crate::sys::signal::Cancel;
 
-use super::Teller;
+use super::{Teller, timing};
 
 /// What a run is given.
 pub struct Job {
@@ -58,9 +58,9 @@ impl Job {
         report
     }
 
-    /// How much of the time given is kept for the way back: a quarter, at most ten minutes (invariant I12).
+    /// How much of the time given is kept for the way back (invariant I12).
     pub(super) fn reserve(&self) -> Duration {
-        (self.inputs.timeout / 4).min(Duration::from_secs(600))
+        timing::reserve(self.inputs.timeout)
     }
 
     /// Whether a version that is not proven yet may be waited for.

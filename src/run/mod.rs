@@ -4,6 +4,7 @@
 mod build;
 mod declare;
 mod evidence;
+mod forecast;
 mod history;
 mod hold;
 mod job;
@@ -13,6 +14,7 @@ mod prepare;
 mod returning;
 mod state;
 mod teller;
+mod timing;
 mod undo;
 mod unit;
 mod walk;

@@ -4,6 +4,7 @@ use crate::problem::{Code, Problem};
 use crate::release::{Rollout, Split, Version, Way};
 use crate::strategy::{self, Evidence, Stand, Step};
 
+use super::evidence::Gathered;
 use super::unit::{Phase, Unit};
 use super::{Job, Tone, undo, watch};
 
@@ -39,6 +40,7 @@ impl Unit {
     /// Takes up a step, whose clock starts now.
     pub(super) fn go_to(&mut self, job: &Job, at: usize) {
         (self.at, self.at_since, self.evidence) = (at, job.doors.clock.elapsed(), Evidence::NotNeeded);
+        self.gathered = Gathered::default();
     }
 
     /// Takes up the step after the first that gives traffic: the movement was started.

@@ -6,6 +6,7 @@ use aws_config::SdkConfig;
 
 use crate::aws;
 use crate::config::{Environment, Service};
+use crate::gates::Sources;
 use crate::image::Registry;
 use crate::problem::Problem;
 use crate::release::{Definition, Release};
@@ -44,7 +45,9 @@ pub(super) async fn prepare(job: &Job) -> Result<Prepared, Stop> {
     let place = place(&session, &declared);
     let targets = targets::all(&place, &declared.document.file, &declared.services).map_err(wrong)?;
     let releases = releases(job, &declared);
-    let units = observe(&declared, targets, releases).await.map_err(wrong)?;
+    let mut units = observe(&declared, targets, releases).await.map_err(wrong)?;
+    let sources = Rc::new(Sources::new(&session, job.doors.http.clone()));
+    units.iter_mut().for_each(|unit| unit.sources = Some(sources.clone()));
     let (units, registry) = if returns(job) {
         (returning::choose(job, &session, units).await.map_err(wrong)?, None)
     } else {

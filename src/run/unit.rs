@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::evidence::Gathered;
 use crate::config::Service;
+use crate::gates::Sources;
 use crate::plan::ServicePlan;
 use crate::problem::{Code, Problem};
 use crate::release::{Failure, Observed, Outcome, Proof, Release, Rollout, Version};
@@ -40,6 +42,10 @@ pub struct Unit {
     pub(super) at_since: Duration,
     /// What is known beyond the provider's own word at that step.
     pub(super) evidence: Evidence,
+    /// What was gathered for it so far.
+    pub(super) gathered: Gathered,
+    /// Where evidence comes from.
+    pub(super) sources: Option<Rc<Sources>>,
     /// The last rollout that was under way.
     pub(super) last: Option<Rollout>,
     /// Whether nothing is left to be put back once it has ended.
@@ -77,6 +83,8 @@ impl Unit {
             at: 0,
             at_since: Duration::ZERO,
             evidence: Evidence::NotNeeded,
+            gathered: Gathered::default(),
+            sources: None,
             last: None,
             settled: true,
             built: false,

@@ -11,13 +11,15 @@ use crate::release::{Change, Course, Health, Observed, Outcome, Rollout, Split, 
 use crate::strategy::{self, Watching};
 use crate::sys::signal::Urgency;
 
+use super::evidence::Gathered;
 use super::unit::{Phase, Unit};
-use super::{Job, Tone, hold, onward, state, undo, watch};
+use super::{Job, Tone, forecast, hold, onward, state, undo, watch};
 
 /// Makes the plan and stops there.
 pub(super) async fn plan_only(job: &Job, mut units: Vec<Unit>) -> Vec<Unit> {
     make_plans(job, &mut units);
     hold::check(job, &mut units, true).await;
+    forecast::foretell(job, &mut units, true).await;
     let now = job.doors.clock.now();
     for unit in units.iter_mut().filter(|unit| unit.phase == Phase::Ready) {
         unit.end(now, Outcome::Planned, "planned; nothing was changed");
@@ -29,6 +31,7 @@ pub(super) async fn plan_only(job: &Job, mut units: Vec<Unit>) -> Vec<Unit> {
 pub(super) async fn deploy(job: &Job, environment: &str, mut units: Vec<Unit>) -> Vec<Unit> {
     make_plans(job, &mut units);
     hold::check(job, &mut units, false).await;
+    forecast::foretell(job, &mut units, false).await;
     unchanged(job, &mut units).await;
     if job.cancel.urgency() == Urgency::None {
         stage(job, &mut units).await;
@@ -192,6 +195,10 @@ impl Unit {
         }
         if watching == Watching::Forward {
             self.started(job);
+        }
+        // Nothing is asked any more for a version that is on its way back.
+        if watching != Watching::Forward {
+            self.gathered = Gathered::default();
         }
         self.last = Some(rollout.clone());
         self.phase = Phase::Moving(rollout, watching);

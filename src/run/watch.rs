@@ -122,7 +122,10 @@ async fn act(job: &Job, unit: &mut Unit, rollout: &Rollout, verdict: Verdict) {
     unit.report.took = job.doors.clock.elapsed();
     match verdict {
         Verdict::Wait => {}
-        Verdict::Onward(at) => onward::onward(job, unit, rollout, at).await,
+        Verdict::Onward(at) => {
+            evidence::promoted(job, unit);
+            onward::onward(job, unit, rollout, at).await;
+        }
         Verdict::Succeeded(proof) => {
             job.teller.tell(
                 Some(unit.name()),

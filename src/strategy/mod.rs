@@ -2,11 +2,12 @@
 //! of canaries. Pure.
 
 mod advance;
+pub mod judge;
 mod steps;
 mod watch;
 
 pub use advance::{Evidence, Stand, advance};
 pub use steps::{
-    Step, ability_missing, analysed, course, expected, longest, name, needs, share, steps, words,
+    Step, ability_missing, analysed, checks, course, expected, longest, name, needs, share, steps, words,
 };
 pub use watch::{Verdict, Watching, decide};

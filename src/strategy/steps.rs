@@ -105,6 +105,11 @@ pub fn analysed(strategy: &Strategy) -> Option<(Duration, &Analysis, &[Metric])>
     }
 }
 
+/// What must hold on the test listener before production traffic moves.
+pub fn checks(strategy: &Strategy) -> &[Check] {
+    gradual(strategy).map_or(&[], |way| way.test)
+}
+
 /// The time that all bakes of a strategy take together, at least.
 pub fn expected(strategy: &Strategy) -> Duration {
     let bakes = steps(strategy).into_iter().map(|step| match step {

@@ -8,7 +8,7 @@ use aws_config::SdkConfig;
 use crate::config::{self, Aws, Service};
 use crate::problem::Problem;
 use crate::release::{
-    Ability, Changes, Definition, Former, Health, Observed, Past, Release, Rollout, Split, Version,
+    Ability, Arm, Changes, Definition, Former, Health, Observed, Past, Release, Rollout, Split, Version,
 };
 
 pub mod ecs;
@@ -115,6 +115,10 @@ pub trait Target {
 
     /// One look at a rollout, without waiting. An error is neither healthy nor failed.
     async fn probe(&self, rollout: &Rollout) -> Result<Health, Problem>;
+
+    /// What sources of evidence know the traffic of the service by, whichever version gets it; empty where the place
+    /// cannot say.
+    async fn arms(&self, seen: &Observed) -> Result<Vec<Arm>, Problem>;
 
     /// Takes away what a movement that has ended left behind: settings made for it, copies without traffic. Never
     /// touches what the user set. Asking twice is fine.

@@ -3,7 +3,9 @@ and what happens is what ECS does. Who wrote the cloud wrote none of the models 
 """
 
 import contextlib
+import datetime
 import json
+import time
 import urllib.request
 
 import boto3
@@ -222,6 +224,81 @@ def test_a_newer_deployment_supersedes(aws):
     assert {first, second} <= {brief["serviceDeploymentArn"] for brief in listed["serviceDeployments"]}
 
 
+PAIR = CALM | {
+    "services": [{"cluster": "acme", "name": "backend", "target-groups": [
+        {"arn": "backend", "alternate": "backend-alternate", "balancer": "front"}]}],
+    "balancers": [{"name": "front", "groups": [{"arn": "backend", "weight": 100}, {"arn": "backend-alternate"}],
+                   "authenticate": True, "sticky": 60}],
+    "traffic": [{"requests-per-minute": 600}],
+}
+
+
+def test_a_canary_is_paused_continued_and_measured(aws):
+    cloud = aws(PAIR, speed=900)
+    hook = {"targetType": "PAUSE", "lifecycleStages": ["PRE_PRODUCTION_TRAFFIC_SHIFT"], "hookDetails": {"by": "us"},
+            "timeoutConfiguration": {"timeoutInMinutes": 600, "action": "ROLLBACK"}}
+    cloud.ecs.update_service(**HERE, deploymentConfiguration={
+        "strategy": "CANARY", "canaryConfiguration": {"canaryPercent": 12.5, "canaryBakeTimeInMinutes": 1},
+        "lifecycleHooks": [hook]})
+    arn = cloud.deploy()
+    for _ in range(2):
+        waiting = []
+        while not waiting:
+            found = cloud.deployment(arn)
+            waiting = [it for it in found.get("lifecycleHookDetails", []) if it["status"] == "AWAITING_ACTION"]
+            cloud.ecs.describe_services(cluster="acme", services=["backend"])
+        cloud.ecs.continue_service_deployment(serviceDeploymentArn=arn, hookId=waiting[0]["hookId"], action="CONTINUE")
+    done = cloud.settled(arn)
+    assert done["status"] == "SUCCESSFUL"
+    assert done["targetServiceRevision"]["requestedProductionTrafficWeight"] == 100
+    revision = cloud.ecs.describe_service_revisions(serviceRevisionArns=[done["targetServiceRevision"]["arn"]])
+    live = revision["serviceRevisions"][0]["resolvedConfiguration"]["loadBalancers"][0]
+    with refused("ClientException"):
+        cloud.ecs.continue_service_deployment(serviceDeploymentArn=arn, hookId=waiting[0]["hookId"])
+
+    rule = cloud.elbv2.describe_rules(RuleArns=[live["productionListenerRule"]])["Rules"][0]
+    assert [action["Type"] for action in rule["Actions"]] == ["authenticate-oidc", "forward"]
+    weights = {it["TargetGroupArn"]: it["Weight"] for it in rule["Actions"][1]["ForwardConfig"]["TargetGroups"]}
+    assert weights[live["targetGroupArn"]] == 100
+    rule["Actions"][0]["AuthenticateOidcConfig"]["UseExistingClientSecret"] = True
+    again = cloud.elbv2.modify_rule(RuleArn=rule["RuleArn"], Actions=rule["Actions"])["Rules"][0]
+    assert again["Actions"][1] == rule["Actions"][1]
+    with refused("RuleNotFound"):
+        cloud.elbv2.describe_rules(RuleArns=["arn:none"])
+    group = cloud.elbv2.describe_target_groups(TargetGroupArns=[live["targetGroupArn"]])["TargetGroups"][0]
+    listeners = cloud.elbv2.describe_listeners(LoadBalancerArn=group["LoadBalancerArns"][0])["Listeners"]
+    assert [listener["Port"] for listener in listeners]
+
+
+@pytest.mark.parametrize("protocol", ["json", "smithy-rpc-v2-cbor", "query"])
+def test_metrics_in_each_protocol(aws, monkeypatch, protocol):
+    monkeypatch.setattr(botocore.model, "PRIORITY_ORDERED_SUPPORTED_PROTOCOLS", [protocol, "json", "query"])
+    cloud = aws(PAIR, speed=900)
+    arn = cloud.service()["loadBalancers"][0]["targetGroupArn"]
+    balancer = cloud.elbv2.describe_target_groups(TargetGroupArns=[arn])["TargetGroups"][0]["LoadBalancerArns"][0]
+    dimensions = [{"Name": "TargetGroup", "Value": arn.rsplit(":", 1)[1]},
+                  {"Name": "LoadBalancer", "Value": balancer.split("loadbalancer/")[1]}]
+    start = cloud.service()["createdAt"]
+    stats = {"requests": ("RequestCount", "Sum"), "bad": ("HTTPCode_Target_5XX_Count", "Sum"),
+             "median": ("TargetResponseTime", "p50"), "slow": ("TargetResponseTime", "PR(0.5:)")}
+    queries = [{"Id": key, "MetricStat": {"Metric": {"Namespace": "AWS/ApplicationELB", "MetricName": name,
+                                                     "Dimensions": dimensions}, "Period": 60, "Stat": stat}}
+               for key, (name, stat) in stats.items()]
+    for _ in range(300):
+        answer = cloud.cloudwatch.get_metric_data(
+            MetricDataQueries=queries, StartTime=start, EndTime=start + datetime.timedelta(days=2))
+        found = {it["Id"]: it for it in answer["MetricDataResults"]}
+        if len(found["requests"]["Values"]) > 2:
+            break
+        time.sleep(0.02)
+    assert {it["StatusCode"] for it in found.values()} == {"Complete"}
+    assert all(400 < value < 800 for value in found["requests"]["Values"])
+    assert all(0.06 < value < 0.1 for value in found["median"]["Values"])
+    assert all(0 <= value < 5 for value in found["slow"]["Values"])
+    with refused("ValidationError"):
+        cloud.cloudwatch.get_metric_data(MetricDataQueries=queries, StartTime=start, EndTime=start)
+
+
 def test_services_come_and_go_and_the_waiters_agree(aws):
     cloud = aws(speed=600)
     definition = cloud.next_definition()
@@ -336,7 +413,7 @@ def test_a_call_that_is_not_modelled_is_never_an_empty_success(cloud):
     with refused("NotModelled"):
         clients.ecs.list_attributes(targetType="container-instance")
     with refused("NotModelled"):
-        clients.elbv2.describe_listeners()
+        clients.elbv2.describe_tags(ResourceArns=["arn:x"])
 
 
 def test_a_job_becomes_a_role(aws, cloud):
@@ -359,7 +436,7 @@ def test_a_job_becomes_a_role(aws, cloud):
 def test_every_modelled_operation_was_looked_at():
     """Runs last: what the tests above asked for, against what the cloud says it knows."""
     wanted = {
-        "ecs": "CreateService DeleteService DeregisterTaskDefinition DescribeClusters DescribeServiceDeployments"
+        "ecs": "ContinueServiceDeployment CreateService DeleteService DeregisterTaskDefinition DescribeClusters DescribeServiceDeployments"
                " DescribeServiceRevisions DescribeServices DescribeTaskDefinition DescribeTasks ListClusters"
                " ListServiceDeployments ListServices ListTagsForResource ListTaskDefinitions ListTasks"
                " RegisterTaskDefinition StopServiceDeployment StopTask TagResource UntagResource UpdateService",
@@ -367,8 +444,8 @@ def test_every_modelled_operation_was_looked_at():
                " GetDownloadUrlForLayer PutImage",
         "sts": "AssumeRoleWithWebIdentity GetCallerIdentity",
         "iam": "SimulatePrincipalPolicy",
-        "elbv2": "DescribeTargetGroups DescribeTargetHealth",
-        "cloudwatch": "DescribeAlarms",
+        "elbv2": "DescribeListeners DescribeRules DescribeTargetGroups DescribeTargetHealth ModifyRule",
+        "cloudwatch": "DescribeAlarms GetMetricData",
         "logs": "DescribeLogGroups GetLogEvents",
     }
     missing = {f"{service}.{name}" for service, names in wanted.items() for name in names.split()} - SEEN.keys()

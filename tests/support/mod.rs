@@ -107,7 +107,7 @@ impl Trial {
 pub(crate) struct Stage {
     pub(crate) rehearsal: Rehearsal,
     pub(crate) cloud: Cloud,
-    environment: String,
+    pub(crate) environment: String,
     pub(crate) start: jiff::Timestamp,
     pub(crate) lines: Rc<RefCell<Vec<String>>>,
 }

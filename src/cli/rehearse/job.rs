@@ -61,7 +61,8 @@ pub fn job(
         variables: with_credentials(rehearsal.variables.clone()),
         mask: aws::Mask::new(rehearsal.teller.keeper()),
     };
-    let context = Context { sha: Some(COMMIT.into()), ..Context::read(&rehearsal.variables) };
+    let read = Context::read(&rehearsal.variables);
+    let context = Context { sha: read.sha.clone().or_else(|| Some(COMMIT.into())), ..read };
     Ok(Job {
         inputs,
         context,

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use super::super::traffic::flow;
 use super::super::world::World;
 use super::{routes, scheduler, services};
@@ -40,6 +42,8 @@ pub struct Serving {
     pub deployment: String,
     /// Its status.
     pub deployment_status: String,
+    /// The service's own deployment configuration, as it was set.
+    pub configuration: Value,
     /// All its service deployments with their statuses, oldest first.
     pub deployments: Vec<(String, &'static str)>,
     /// Percent of the traffic in front of it that each version has now, by ARN of the task definition: by the weights of the
@@ -129,6 +133,7 @@ fn look(world: &World, index: usize) -> Serving {
         rollout_state: primary.map_or("", |d| d.state).into(),
         deployment: rollout.map(|r| r.arn.clone()).unwrap_or_default(),
         deployment_status: rollout.map_or("", |r| r.status.name()).into(),
+        configuration: it.members.get("deploymentConfiguration").cloned().unwrap_or_default(),
         deployments: it
             .rollouts
             .iter()

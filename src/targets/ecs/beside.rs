@@ -35,6 +35,20 @@ fn pairs(service: &Service) -> Vec<[String; 2]> {
     list(&service.raw, "loadBalancers").iter().map(pair).collect()
 }
 
+/// What all the traffic of a service is known by, behind one load balancer.
+pub fn traffic(service: &Service, balancer: &str) -> Vec<Arm> {
+    let groups = pairs(service).into_iter().flatten().filter(|group| !group.is_empty());
+    let arm =
+        |group: String| Arm { version: version(&service.definition), labels: labels(&group, Some(balancer)) };
+    groups.map(arm).collect()
+}
+
+fn labels(group: &str, balancer: Option<&str>) -> BTreeMap<String, String> {
+    let mut labels = BTreeMap::from([("TargetGroup".to_owned(), group_label(group))]);
+    labels.extend(balancer.map(|arn| ("LoadBalancer".to_owned(), balancer_label(arn))));
+    labels
+}
+
 /// What tells the two apart; `None` where AWS does not say which target group is whose.
 pub fn arms(service: &Service, new: &Revision, old: &Revision, balancer: Option<&String>) -> Option<Arms> {
     let ours = new.groups.first()?;
@@ -42,8 +56,7 @@ pub fn arms(service: &Service, new: &Revision, old: &Revision, balancer: Option<
     let other = || pair.into_iter().flatten().find(|group| group != ours && !group.is_empty());
     let theirs = old.groups.first().filter(|group| *group != ours).cloned().or_else(other)?;
     let arm = |revision: &Revision, group: &str| {
-        let mut labels = BTreeMap::from([("TargetGroup".to_owned(), group_label(group))]);
-        labels.extend(balancer.map(|arn| ("LoadBalancer".to_owned(), balancer_label(arn))));
+        let labels = labels(group, balancer.map(String::as_str));
         Arm { version: version(&revision.definition), labels }
     };
     Some(Arms { canary: arm(new, ours), baseline: arm(old, &theirs) })

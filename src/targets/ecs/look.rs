@@ -17,7 +17,7 @@ use super::settings::Settings;
 use super::verdict::{Evidence, Look, Targets};
 use super::watch::Watch;
 use crate::problem::{Code, Problem};
-use crate::release::{LogLine, Rollout};
+use crate::release::{Arm, LogLine, Rollout};
 
 /// At most so many lines of a failed container.
 const LOG_LINES: i32 = 20;
@@ -119,6 +119,16 @@ impl Eyes {
             watch.take_targets(targets, ours.tasks[0], now);
         }
         Ok(watch.beside.clone())
+    }
+
+    /// What the traffic of a service is known by in CloudWatch: its target groups, whichever version is behind them.
+    pub async fn arms(&self, service: &Service) -> Result<Vec<Arm>, Problem> {
+        let groups = beside::groups(service, &Revision::default());
+        let balancers = match groups.first() {
+            Some(group) => self.around.load_balancers(group).await?,
+            None => Vec::new(),
+        };
+        Ok(balancers.first().map(|balancer| beside::traffic(service, balancer)).unwrap_or_default())
     }
 
     /// Where the tasks of the new version are, and what tells its traffic from that of the version before.

@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use super::Target;
 use crate::problem::{Code, Problem};
 use crate::release::{
-    Ability, Changes, Definition, Failure, Former, Health, Observed, Past, Release, Rollout, Split, Version,
-    Way,
+    Ability, Arm, Changes, Definition, Failure, Former, Health, Observed, Past, Release, Rollout, Split,
+    Version, Way,
 };
 
 pub mod act;
@@ -199,6 +199,10 @@ impl Target for Ecs {
         let intent = preflight::Intent { declared: &self.declared, wanted: &wanted, former, seen, shifts };
         let found = preflight::check(&self.eyes, &intent).await;
         found.into_iter().map(|problem| problem.of(&release.service)).collect()
+    }
+
+    async fn arms(&self, seen: &Observed) -> Result<Vec<Arm>, Problem> {
+        self.eyes.arms(&read::Service::read(&seen.raw)).await
     }
 
     async fn versions(&self) -> Result<Vec<Past>, Problem> {

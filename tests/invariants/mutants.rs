@@ -1,0 +1,138 @@
+//! One mutant for each invariant: the same run by an engine that misbehaves in one way, made by changing what goes
+//! over the wire between engine and cloud, or what is said. A law that no mutant can break would prove nothing.
+
+use std::time::Duration;
+
+use futures::future::LocalBoxFuture;
+use roadstead::rehearsal::call::Call;
+use roadstead::rehearsal::cloud::Cloud;
+use roadstead::rehearsal::record::{Interrupt, Moment, Phase};
+use serde_json::{Value, json};
+
+use super::case::{self, Blow, Case};
+use super::laws;
+use super::play::{FIRST, SENTINEL, play};
+
+type Wire = fn(&Moment<'_>) -> Option<Interrupt>;
+type After = fn(&Cloud, Option<f64>) -> LocalBoxFuture<'static, ()>;
+
+/// A way to misbehave.
+pub(super) struct Mutant {
+    /// The invariant that it breaks.
+    breaks: &'static str,
+    /// What the broken engine does.
+    about: &'static str,
+    /// The case in which it shows.
+    case: &'static str,
+    /// What it does to a call.
+    pub(super) wire: Option<Wire>,
+    /// What it does after the run.
+    pub(super) after: Option<After>,
+    /// What it says.
+    pub(super) says: &'static str,
+}
+
+const CALM: &str = "rolling 1 9999 Throttled";
+const NONE: Mutant = Mutant { breaks: "", about: "", case: CALM, wire: None, after: None, says: "" };
+
+const MUTANTS: &[Mutant] = &[
+    Mutant {
+        breaks: "I1",
+        about: "lowers the healthy minimum to be quicker",
+        wire: Some(|moment| {
+            instead(
+                moment,
+                "UpdateService",
+                json!({ "deploymentConfiguration": { "minimumHealthyPercent": 0, "maximumPercent": 100 } }),
+            )
+        }),
+        ..NONE
+    },
+    Mutant {
+        breaks: "I2",
+        about: "does not deploy and takes the old version for the new one",
+        wire: Some(|moment| {
+            (moment.phase == Phase::Before)
+                .then_some(())
+                .filter(|()| moment.call.operation == "RegisterTaskDefinition")
+                .map(|()| Interrupt::Answer(json!({ "taskDefinition": old(moment.call) })))
+        }),
+        ..NONE
+    },
+    Mutant {
+        breaks: "I4",
+        about: "goes on after a cancel",
+        case: "rolling 1 40 Cancel",
+        after: Some(deploys_late),
+        ..NONE
+    },
+    Mutant { breaks: "I6", about: "logs what it was given", says: SENTINEL, ..NONE },
+    Mutant { breaks: "I7", about: "prints a line as it came", says: "\n##[error]from the container", ..NONE },
+    Mutant { breaks: "I8", about: "deploys again what serves already", after: Some(deploys_again), ..NONE },
+    Mutant {
+        breaks: "I11",
+        about: "writes the number of copies",
+        wire: Some(|moment| instead(moment, "UpdateService", json!({ "desiredCount": 2 }))),
+        ..NONE
+    },
+];
+
+fn instead(moment: &Moment<'_>, operation: &str, members: Value) -> Option<Interrupt> {
+    let hit = moment.phase == Phase::Before && moment.call.operation == operation;
+    hit.then_some(Interrupt::Instead(members))
+}
+
+/// The answer of a registration that names the first revision.
+fn old(call: &Call) -> Value {
+    let family = call.input["family"].as_str().unwrap_or_default();
+    let arn = format!("arn:aws:ecs:eu-west-1:111111111111:task-definition/{family}:1");
+    json!({ "taskDefinitionArn": arn, "family": family, "revision": 1, "status": "ACTIVE" })
+}
+
+fn update(members: Value) -> Call {
+    let mut input = json!({ "cluster": "acme", "service": "backend" });
+    input.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+    Call {
+        service: "ecs".into(),
+        operation: "UpdateService".into(),
+        input,
+        region: "eu-west-1".into(),
+        access_key: Some(FIRST.into()),
+    }
+}
+
+fn deploys_late(cloud: &Cloud, _: Option<f64>) -> LocalBoxFuture<'static, ()> {
+    let cloud = cloud.clone();
+    Box::pin(async move {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let _ = cloud.answer(update(json!({ "forceNewDeployment": true }))).await;
+    })
+}
+
+fn deploys_again(cloud: &Cloud, _: Option<f64>) -> LocalBoxFuture<'static, ()> {
+    let cloud = cloud.clone();
+    Box::pin(async move {
+        let _ = cloud.answer(update(json!({ "forceNewDeployment": true }))).await;
+    })
+}
+
+#[test]
+fn every_mutant_is_caught_by_its_law() {
+    for mutant in MUTANTS {
+        let case = case::read(mutant.case);
+        assert_eq!(laws::check(&case, &play(case, None)), Ok(()), "without the mutant that {}", mutant.about);
+        let caught = laws::check(&case, &play(case, Some(mutant)));
+        let named = caught.as_ref().is_err_and(|why| why.starts_with(&format!("{}:", mutant.breaks)));
+        assert!(named, "a mutant that {} ({}) ended {caught:?}", mutant.about, mutant.breaks);
+    }
+}
+
+#[test]
+fn a_replay_line_reads_back() {
+    let case = Case::of(7);
+    let line = case.to_string();
+    let text = line.split('\'').nth(1).unwrap();
+    let again = case::read(text);
+    assert_eq!((again.to_string(), again.blow), (line, case.blow));
+    assert_ne!(Case::of(8).to_string(), Case { blow: Blow::Cancel, ..Case::of(7) }.to_string());
+}
