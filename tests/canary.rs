@@ -144,3 +144,23 @@ fn bakes_that_do_not_fit_are_refused_before_any_change() {
     assert_eq!((ran.report.outcome, ran.codes()), (Outcome::Invalid, vec!["input-invalid"]));
     assert_eq!(ran.changes(), Vec::<&str>::new());
 }
+
+#[test]
+fn the_test_listener_is_asked_before_any_production_traffic_moves() {
+    let strategy =
+        "{ blue-green: { bake: 1m, test: [{ http: \"https://shop.example:8443/health\", within: 20s }] } }";
+    let good = run_with("blue-green", strategy);
+    assert_eq!(end(&good), (Outcome::Deployed, 0, None), "{:#?}", good.lines);
+    let bad = run_with("canary-total-failure", strategy);
+    assert_eq!(end(&bad), (Outcome::Failed, 3, Some("check-failed")), "{:#?}", bad.lines);
+    assert_eq!(serves(&bad), "backend:1");
+}
+
+#[test]
+fn probes_judge_where_there_is_too_little_traffic() {
+    let strategy = "{ canary: { bake: 15m, final-bake: 1m, metrics: [{ probe: { canary: \"https://x.example:8443/\", baseline: \"https://x.example/\", per-minute: 60 } }] } }";
+    let good = run_with("canary-idle", strategy);
+    assert_eq!(end(&good).0, Outcome::Deployed, "{:#?}", good.lines);
+    let bad = run_with("canary-5xx", strategy);
+    assert_eq!(end(&bad), (Outcome::Failed, 3, Some("canary-failed")), "{:#?}", bad.lines);
+}

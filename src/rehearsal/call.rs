@@ -6,7 +6,7 @@ use serde_json::Value;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Call {
     /// The signing name of the service: `ecs`, `ecr`, `sts`, `elasticloadbalancing`, `monitoring`, `logs`, `iam`,
-    /// or `oidc` for the runner's token endpoint.
+    /// or `oidc` for the runner's token endpoint, or `web` for what stands behind a load balancer.
     pub service: String,
     /// Operation in the service model's spelling, such as `DescribeServices`.
     pub operation: String,

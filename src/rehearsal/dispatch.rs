@@ -2,7 +2,7 @@
 
 use super::call::{Answer, Call, Refusal};
 use super::world::World;
-use super::{cloudwatch, ecr, ecs, elbv2, iam, logs, oidc, sts};
+use super::{cloudwatch, ecr, ecs, elbv2, iam, logs, oidc, sts, web};
 
 type Service = fn(&mut World, &Call, f64) -> Answer;
 
@@ -11,6 +11,7 @@ const SERVICES: &[(&str, Service)] = &[
     ("ecs", ecs::answer),
     ("ecr", ecr::answer),
     ("sts", sts::answer),
+    ("web", web::answer),
     ("oidc", |world, call, now| oidc::answer(world, call, now)),
     ("iam", |world, call, _| iam::answer(world, call)),
     ("elasticloadbalancing", |world, call, _| elbv2::answer(world, call)),

@@ -102,7 +102,7 @@ const FREE: [&str; 4] = ["AssumeRoleWithWebIdentity", "GetCallerIdentity", "GetI
 
 fn denied(world: &World, call: &Call) -> Option<Refusal> {
     let operation = call.operation.as_str();
-    if call.service == "oidc" || FREE.contains(&operation) {
+    if matches!(call.service.as_str(), "oidc" | "web") || FREE.contains(&operation) {
         return None;
     }
     let wanted = action(&call.service, operation);

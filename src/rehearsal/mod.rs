@@ -57,6 +57,8 @@ pub mod throttle;
 pub mod time;
 /// Traffic through load balancers, and its metrics.
 pub mod traffic;
+/// The listeners of load balancers, as a visitor sees them.
+pub mod web;
 /// AWS's protocols.
 pub mod wire;
 /// The state that services share.

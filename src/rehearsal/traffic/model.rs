@@ -151,6 +151,19 @@ fn minute(world: &mut World, place: usize, now: f64) -> Minute {
     Minute { published: now + lag, groups, lost }
 }
 
+/// The status that one more request through a rule gets.
+pub fn visit(world: &mut World, place: usize, rule: &str, now: f64) -> u16 {
+    let mut left = world.traffic.chance.unit();
+    for ((_, definition), share) in flow::through(world, rule).parts {
+        if left < share {
+            let bad_rate = conduct(world, place, definition, now).bad_rate;
+            return if world.traffic.chance.unit() < bad_rate { 500 } else { 200 };
+        }
+        left -= share;
+    }
+    503
+}
+
 /// How a version behaves in the minute that ends now.
 fn conduct(world: &World, place: usize, definition: usize, now: f64) -> Conduct {
     let stream = &world.traffic.streams[place];

@@ -1,4 +1,5 @@
-//! The two plain GETs: the runner's OIDC token endpoint, and the download link of an ECR layer.
+//! The plain GETs: the runner's OIDC token endpoint, the download link of an ECR layer, and, for any other path, what
+//! stands behind a load balancer.
 
 use bytes::Bytes;
 use http::Request;
@@ -20,10 +21,18 @@ pub(super) fn read(request: &Request<Bytes>) -> Result<Named, Refusal> {
     }
     let layer = path.strip_prefix(LAYER_PATH).and_then(|rest| rest.rsplit_once('/'));
     let Some((repository, digest)) = layer else {
-        return Err(Refusal { status: 404, code: "NotFound".into(), message: format!("Nothing at {path}") });
+        return Ok(Named { service: "web".into(), operation: "Get".into(), input: visit(request) });
     };
     let input = json!({ "repositoryName": repository, "layerDigest": digest });
     Ok(Named { service: "ecr".into(), operation: "GetLayer".into(), input })
+}
+
+/// Where a visitor goes: the host that is asked for, its port, and the path.
+fn visit(request: &Request<Bytes>) -> Value {
+    let host = header(request.headers(), "host");
+    let host = request.uri().authority().map_or(host, |authority| authority.as_str());
+    let (name, port) = host.rsplit_once(':').unwrap_or((host, ""));
+    json!({ "host": name, "port": port.parse::<u16>().ok(), "path": request.uri().path() })
 }
 
 fn token(request: &Request<Bytes>) -> Value {
@@ -63,7 +72,9 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_not_found() {
-        assert_eq!(get("http://x/latest/meta-data").unwrap_err().status, 404);
+    fn anything_else_is_a_visit() {
+        let named = get("https://shop.example:8443/health?x=1").unwrap();
+        assert_eq!(named.service, "web");
+        assert_eq!(named.input, json!({ "host": "shop.example", "port": 8443, "path": "/health" }));
     }
 }
