@@ -9,6 +9,7 @@ mod history;
 mod invariants;
 mod native;
 mod oidc;
+mod pair;
 mod permissions;
 mod rehearsal;
 mod rollback;

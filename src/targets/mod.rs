@@ -46,6 +46,11 @@ pub fn all(place: &Place<'_>, file: &str, services: &[Service]) -> Result<Vec<Rc
     let declared = ecs::Declared { account: place.account.clone(), region: Some(place.region.clone()) };
     let open = |service: &Service| {
         let (settings, alarms) = (settings(file, service)?, service.common.alarms.clone());
+        if let Some(pair) = settings.pair.clone() {
+            let (held, reach) = ((declared.clone(), alarms), (&shared, place.session));
+            let wish = ecs::pair::Wish::of(&service.common.strategy);
+            return Ok(Rc::new(ecs::pair::Pair::new(&settings, pair, held, reach, wish)) as Rc<dyn Target>);
+        }
         let shifts = !matches!(service.common.strategy, config::Strategy::Rolling(_));
         let ecs = ecs::Ecs::new(settings, declared.clone(), alarms, &shared).shifting(shifts);
         Ok(Rc::new(ecs) as Rc<dyn Target>)

@@ -39,6 +39,13 @@ pub mod native;
 pub mod neighbours;
 pub mod observe;
 pub mod onward;
+pub mod pair;
+pub mod pair_act;
+pub mod pair_checks;
+pub mod pair_client;
+pub mod pair_ids;
+pub mod pair_look;
+pub mod pair_sight;
 pub mod permissions;
 pub mod policy;
 pub mod preflight;
@@ -47,6 +54,7 @@ pub mod raw;
 pub mod read;
 pub mod refusal;
 pub mod retire;
+pub mod rule;
 pub mod settings;
 pub mod size;
 pub mod verdict;
@@ -62,6 +70,8 @@ mod fault_tests;
 mod lint_tests;
 #[cfg(test)]
 mod native_tests;
+#[cfg(test)]
+mod pair_rehearsals;
 #[cfg(test)]
 mod preflight_tests;
 #[cfg(test)]

@@ -24,6 +24,57 @@ pub struct Settings {
     /// Environment variables to set on that container; all others stay as they are.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub environment: BTreeMap<String, String>,
+    /// A second service that takes turns with this one behind a listener rule, for blue-green, linear and canary where
+    /// the service has no alternate target group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pair: Option<PairSettings>,
+}
+
+/// The second service of a pair, and the rule that shares the traffic between the two.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct PairSettings {
+    /// Name of the second service, in the same cluster, with a target group of its own.
+    pub service: String,
+    /// ARN of the listener rule that forwards to the target groups of both services.
+    pub rule: RuleArn,
+    /// Take the service without traffic down to no tasks after a deployment that succeeded. Left out, it keeps its tasks,
+    /// so that the way back is a matter of seconds.
+    #[serde(default)]
+    pub scale_down: bool,
+}
+
+/// ARN of a rule of a listener of an Application Load Balancer, such as
+/// `arn:aws:elasticloadbalancing:eu-west-1:111111111111:listener-rule/app/web/50dc6c495c0c9188/f2f7dc8efc522ab2/9683b2d02a6cabee`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
+pub struct RuleArn(String);
+
+impl RuleArn {
+    /// The ARN.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for RuleArn {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let parts: Vec<&str> = text.split(':').collect();
+        let fits = matches!(parts[..], ["arn", _, "elasticloadbalancing", _, _, path] if path.starts_with("listener-rule/app/"));
+        let wrong = format!(
+            "`{text}` is not the ARN of a listener rule of an Application Load Balancer (`arn:…:listener-rule/app/…`)"
+        );
+        fits.then_some(Self(text)).ok_or(wrong)
+    }
+}
+
+impl From<RuleArn> for String {
+    fn from(arn: RuleArn) -> Self {
+        arn.0
+    }
 }
 
 /// The account and region that the deploy file declares; nothing is changed anywhere else.
@@ -48,5 +99,22 @@ mod tests {
         let unknown =
             serde_json::from_str::<Settings>(r#"{"cluster":"c","service":"s","taskDefinition":"x"}"#);
         assert!(unknown.unwrap_err().to_string().contains("taskDefinition"));
+    }
+
+    #[test]
+    fn the_rule_of_a_pair_is_a_rule_of_an_application_load_balancer() {
+        let with = |rule: &str| {
+            let pair =
+                serde_json::json!({"cluster":"c","service":"blue","pair":{"service":"green","rule":rule}});
+            serde_json::from_value::<Settings>(pair).map(|settings| settings.pair.unwrap())
+        };
+        let pair = with("arn:aws:elasticloadbalancing:eu-west-1:1:listener-rule/app/web/1/2/3").unwrap();
+        assert!(!pair.scale_down);
+        for wrong in ["", "web", "arn:aws:elasticloadbalancing:eu-west-1:1:listener/app/web/1/2"] {
+            assert!(
+                with(wrong).unwrap_err().to_string().contains("is not the ARN of a listener rule"),
+                "{wrong}"
+            );
+        }
     }
 }
