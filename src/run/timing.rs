@@ -78,8 +78,9 @@ mod tests {
         assert_eq!(found(60, "canary"), Vec::<String>::new());
         assert_eq!(found(1, "rolling"), Vec::<String>::new());
         insta::assert_snapshot!(found(25, "canary")[0], @"The bakes of `b` take 20m together, and the run has 25m, of which 6m15s are kept for the way back. Give the input `timeout: 31m` or more, or shorter bakes.");
-        insta::assert_snapshot!(found(60, "linear")[0], @"The bakes of `b` take 50m together, and the run has 1h, of which 10m are kept for the way back. Give the input `timeout: 1h1m` or more, or shorter bakes.");
-        assert_eq!(found(61, "linear"), Vec::<String>::new());
+        assert_eq!(found(60, "linear"), Vec::<String>::new());
+        insta::assert_snapshot!(found(60, "{ linear: { step: 10 } }")[0], @"The bakes of `b` take 50m together, and the run has 1h, of which 10m are kept for the way back. Give the input `timeout: 1h1m` or more, or shorter bakes.");
+        assert_eq!(found(61, "{ linear: { step: 10 } }"), Vec::<String>::new());
     }
 
     #[test]
