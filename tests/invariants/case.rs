@@ -111,12 +111,13 @@ impl Case {
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { setting, seed, call, blow } = self;
-        write!(
-            f,
-            "CASE='{} {seed} {call} {blow:?}' cargo test --test main invariants::one_case",
-            setting.name
-        )
+        let blow = called(*blow);
+        write!(f, "CASE='{} {seed} {call} {blow}' cargo test --test main invariants::one_case", setting.name)
     }
+}
+
+fn called(blow: Blow) -> String {
+    format!("{blow:?}")
 }
 
 /// Reads the part of a replay line that stands in `CASE`.
@@ -124,6 +125,6 @@ pub(super) fn read(text: &str) -> Case {
     let words: Vec<&str> = text.split_whitespace().collect();
     let [name, seed, call, blow] = words[..] else { panic!("CASE is `setting seed call blow`") };
     let setting = SETTINGS.iter().find(|setting| setting.name == name).expect("no such setting");
-    let blow = BLOWS.into_iter().find(|known| format!("{known:?}") == blow).expect("no such blow");
+    let blow = BLOWS.into_iter().find(|known| called(*known) == blow).expect("no such blow");
     Case { setting, seed: seed.parse().unwrap(), call: call.parse().unwrap(), blow }
 }

@@ -76,7 +76,8 @@ pub(super) fn play(case: Case, mutant: Option<&'static Mutant>) -> Played {
         };
         let ended = stage.cloud.now();
         if let Some(interfere) = mutant.and_then(|mutant| mutant.after) {
-            interfere(&stage.cloud, *signals.cancelled.lock().unwrap()).await;
+            let cancelled = *signals.cancelled.lock().unwrap();
+            interfere(&stage.cloud, cancelled).await;
         }
         if case.blow != Blow::SecondRun || report.is_none() {
             signals.second.notify_one();
