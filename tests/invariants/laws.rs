@@ -91,6 +91,7 @@ pub(super) fn check(case: &Case, played: &Played) -> Result<(), String> {
     demand(played.broken.is_empty(), || played.broken[0].clone())?;
     whole_version(case, played)?;
     truthful(case, played)?;
+    same_digest(case, played)?;
     safe_cancel(played)?;
     no_leak(played)?;
     text_is_data(played)?;
@@ -113,6 +114,15 @@ fn is_new(serving: &Serving) -> bool {
 /// Whether somebody else moved the service too, so that what serves says nothing about the run.
 fn meddled(case: &Case) -> bool {
     matches!(case.blow, Blow::SecondRun | Blow::PersonDeploys)
+}
+
+/// I3: what serves after a success is the digest that was asked for.
+fn same_digest(case: &Case, played: &Played) -> Result<(), String> {
+    let (Some(Outcome::Deployed), Some(asked), false) = (played.outcome, &played.asked, meddled(case)) else {
+        return Ok(());
+    };
+    let other = played.settled.versions.values().find(|served| !served.digests.contains(asked));
+    demand(other.is_none(), || format!("I3: {asked} was asked for, and {other:?} serves"))
 }
 
 fn whole_version(case: &Case, played: &Played) -> Result<(), String> {
@@ -233,10 +243,13 @@ fn bounded(played: &Played) -> Result<(), String> {
     demand(played.outcome.is_none() || played.ended - first.at <= 3660.0, || {
         format!("I12: it took {:.0} s", played.ended - first.at)
     })?;
-    let reads = played.calls.iter().filter(|call| call.key == FIRST && call.at <= played.ended).count();
-    let per_second = reads as f64 / (played.ended - first.at).max(30.0);
-    demand(per_second <= 5.0, || format!("I12: {per_second:.1} calls a second"))
+    let ours: Vec<f64> = played.calls.iter().filter(|call| call.key == FIRST).map(|call| call.at).collect();
+    let hurried = ours.windows(HURRY).find(|window| window[HURRY - 1] - window[0] < 60.0);
+    demand(hurried.is_none(), || format!("I12: {HURRY} calls within a minute"))
 }
+
+/// So many calls of one run within a minute are too many.
+const HURRY: usize = 300;
 
 /// Whether an update starts a deployment.
 fn moves(call: &Record) -> bool {

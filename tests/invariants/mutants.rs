@@ -66,9 +66,43 @@ const MUTANTS: &[Mutant] = &[
         after: Some(deploys_late),
         ..NONE
     },
+    Mutant {
+        breaks: "I5",
+        about: "takes what is not there for good",
+        case: "canary-no-metrics 1 9999 Throttled",
+        wire: Some(|moment| {
+            moment_before(moment, "GetMetricData").then(|| Interrupt::Answer(imagined(&moment.call.input)))
+        }),
+        ..NONE
+    },
+    Mutant {
+        breaks: "I3",
+        about: "releases what the tag is, not the digest that was asked for",
+        wire: Some(|moment| {
+            moment_before(moment, "RegisterTaskDefinition").then(|| Interrupt::Instead(tagged(moment.call)))
+        }),
+        ..NONE
+    },
     Mutant { breaks: "I6", about: "logs what it was given", says: SENTINEL, ..NONE },
     Mutant { breaks: "I7", about: "prints a line as it came", says: "\n##[error]from the container", ..NONE },
     Mutant { breaks: "I8", about: "deploys again what serves already", after: Some(deploys_again), ..NONE },
+    Mutant {
+        breaks: "I9",
+        about: "brings its own version back after a newer run",
+        case: "rolling 1 30 SecondRun",
+        after: Some(deploys_its_own),
+        ..NONE
+    },
+    Mutant {
+        breaks: "I10",
+        about: "moves without knowing what to go back to",
+        wire: Some(|moment| {
+            moment_before(moment, "ListServiceDeployments")
+                .then(|| Interrupt::Answer(json!({ "serviceDeployments": [] })))
+        }),
+        ..NONE
+    },
+    Mutant { breaks: "I12", about: "looks without a pause", after: Some(hammers), ..NONE },
     Mutant {
         breaks: "I11",
         about: "writes the number of copies",
@@ -76,6 +110,38 @@ const MUTANTS: &[Mutant] = &[
         ..NONE
     },
 ];
+
+fn moment_before(moment: &Moment<'_>, operation: &str) -> bool {
+    moment.phase == Phase::Before && moment.call.operation == operation
+}
+
+/// The definition with the image that the service began with, by its tag.
+fn tagged(call: &Call) -> Value {
+    let mut containers = call.input["containerDefinitions"].clone();
+    let image = containers[0]["image"].as_str().unwrap_or_default();
+    let host = image.split('/').next().unwrap_or_default();
+    containers[0]["image"] = json!(format!("{host}/backend:v1"));
+    json!({ "containerDefinitions": containers })
+}
+
+/// Counts without a flaw for every metric that is asked for.
+fn imagined(input: &Value) -> Value {
+    let time = |name: &str| input[name].as_f64().unwrap_or_default();
+    let minutes = ((time("EndTime") - time("StartTime")) / 60.0) as u32;
+    let stamps: Vec<f64> = (0..minutes).map(|minute| time("StartTime") + 60.0 * f64::from(minute)).collect();
+    let result = |query: &Value| {
+        let metric = query["MetricStat"]["Metric"].to_string();
+        let count = match (metric.contains("RequestCount"), metric.contains("alternate")) {
+            (false, _) => 0.0,
+            (true, true) => 100.0,
+            (true, false) => 900.0,
+        };
+        let values = vec![count; stamps.len()];
+        json!({ "Id": query["Id"], "StatusCode": "Complete", "Timestamps": stamps, "Values": values })
+    };
+    let queries = input["MetricDataQueries"].as_array().into_iter().flatten();
+    json!({ "MetricDataResults": queries.map(result).collect::<Vec<_>>(), "Messages": [] })
+}
 
 fn instead(moment: &Moment<'_>, operation: &str, members: Value) -> Option<Interrupt> {
     let hit = moment.phase == Phase::Before && moment.call.operation == operation;
@@ -109,11 +175,38 @@ fn deploys_late(cloud: &Cloud, _: Option<f64>) -> LocalBoxFuture<'static, ()> {
     })
 }
 
+fn deploys_its_own(cloud: &Cloud, _: Option<f64>) -> LocalBoxFuture<'static, ()> {
+    let cloud = cloud.clone();
+    Box::pin(async move {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let _ = cloud.answer(update(json!({ "taskDefinition": "backend:1" }))).await;
+    })
+}
+
+fn hammers(cloud: &Cloud, _: Option<f64>) -> LocalBoxFuture<'static, ()> {
+    let cloud = cloud.clone();
+    Box::pin(async move {
+        for _ in 0..400 {
+            let input = json!({ "cluster": "acme", "services": ["backend"] });
+            let look = Call { operation: "DescribeServices".into(), input, ..update(json!({})) };
+            let _ = cloud.answer(look).await;
+        }
+    })
+}
+
 fn deploys_again(cloud: &Cloud, _: Option<f64>) -> LocalBoxFuture<'static, ()> {
     let cloud = cloud.clone();
     Box::pin(async move {
         let _ = cloud.answer(update(json!({ "forceNewDeployment": true }))).await;
     })
+}
+
+#[test]
+fn every_invariant_has_a_mutant() {
+    for number in 1..=12 {
+        let law = format!("I{number}");
+        assert!(MUTANTS.iter().any(|mutant| mutant.breaks == law), "{law} has no mutant");
+    }
 }
 
 #[test]

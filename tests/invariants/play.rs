@@ -9,6 +9,7 @@ use roadstead::rehearsal::ecs::interference;
 use roadstead::rehearsal::ecs::views::Serving;
 use roadstead::rehearsal::record::{Interrupt, Moment, Phase, Record};
 use roadstead::release::Outcome;
+use roadstead::report::RunReport;
 use roadstead::sys::signal::{Cancel, Urgency};
 use tokio::sync::Notify;
 
@@ -26,6 +27,8 @@ pub(super) const SENTINEL: &str = "sentinel-5ecr3t-0000000000000000000000000";
 pub(super) struct Played {
     /// How the first run ended; `None` where its runner died.
     pub(super) outcome: Option<Outcome>,
+    /// The digest that was asked for.
+    pub(super) asked: Option<String>,
     /// When it ended, epoch seconds of the cloud.
     pub(super) ended: f64,
     /// When the job was cancelled.
@@ -93,6 +96,7 @@ pub(super) fn play(case: Case, mutant: Option<&'static Mutant>) -> Played {
         text.push_str(mutant.map_or("", |mutant| mutant.says));
         let cancelled = *signals.cancelled.lock().unwrap();
         Played {
+            asked: report.as_ref().and_then(asked),
             outcome: report.map(|report| report.outcome),
             ended,
             cancelled,
@@ -136,6 +140,10 @@ async fn second(case: Case, cloud: Cloud, signals: Signals) -> Option<Outcome> {
     }
     let stage = trial(&case, &Cancel::default(), SECOND, "beef002").stage_on(cloud);
     Some(stage.run().await.outcome)
+}
+
+fn asked(report: &RunReport) -> Option<String> {
+    Some(report.services.first()?.digest.as_ref()?.to_string())
 }
 
 fn serving(cloud: &Cloud) -> Serving {
