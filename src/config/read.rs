@@ -119,6 +119,9 @@ fn plain(error: &str) -> String {
         .replace("invalid type: ", "")
         .replace("invalid value: ", "")
         .replace("missing field", "this key is missing:")
+        .replace("map, expected map with a single key", "several keys where there is one to choose")
+        .replace("expected u64", "expected a whole number")
+        .replace("expected f64", "expected a number")
 }
 
 fn position(root: &Node, path: &[Step]) -> (usize, usize) {

@@ -91,11 +91,13 @@ pub struct Observed {
 
 impl Observed {
     /// Where the undo of a movement that starts now leads: the version that serves, if it completed healthy, else
-    /// the last other one that did.
+    /// the last other one that did. Where there is no other, the version that is asked for now, if it ever completed:
+    /// a rollback that failed or was overrun leaves it as the wish without saying that it is well.
     pub fn refuge(&self) -> Option<&Version> {
+        let completed = |version: &&Version| self.history.iter().any(|past| past.version.id == version.id);
         match (&self.health, &self.version) {
             (Health::Healthy(_), Some(version)) => Some(version),
-            _ => self.previous.as_ref(),
+            (_, version) => self.previous.as_ref().or_else(|| version.as_ref().filter(completed)),
         }
     }
 }
