@@ -299,6 +299,12 @@ impl fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
+/// `words` as the beginning of a sentence.
+pub fn capital(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
 /// `name`, or the nearest of `known` when it looks like a slip of the finger.
 pub fn suggest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::agenda::Event;
@@ -139,19 +139,14 @@ impl Cloud {
         };
         let mutating = dispatch::mutates(&call.operation);
         let moment = Moment { phase: Phase::Before, index, at: now, call, mutating, delivery: None };
-        let mut call = call.clone();
-        let (delivery, effective) = match self.interrupt(&moment) {
-            Interrupt::Instead(members) => {
-                call.input = with(call.input, members);
-                self.inside().apply(&call, self.shared.throttling, mutating, now)
-            }
-            other => match other.delivery() {
-                Some(instead) => (instead, false),
-                None => self.inside().apply(&call, self.shared.throttling, mutating, now),
-            },
+        let interrupt = self.interrupt(&moment);
+        let changed = interrupt.members().map(|members| with(call.clone(), members));
+        let call = changed.as_ref().unwrap_or(call);
+        let (delivery, effective) = match interrupt.delivery() {
+            Some(instead) => (instead, false),
+            None => self.inside().apply(call, self.shared.throttling, mutating, now),
         };
-        let moment =
-            Moment { phase: Phase::After, index, at: now, call: &call, mutating, delivery: Some(&delivery) };
+        let moment = Moment { phase: Phase::After, call, delivery: Some(&delivery), ..moment };
         let instead = self.interrupt(&moment).delivery();
         let delivery = instead.unwrap_or(delivery);
         self.inside().remember(Record {
@@ -220,12 +215,12 @@ impl Cloud {
     }
 }
 
-/// `input` with `members` in place of those of the same name.
-fn with(mut input: Value, members: Value) -> Value {
-    if let (Value::Object(input), Value::Object(members)) = (&mut input, members) {
-        input.extend(members);
+/// `call` with `members` in place of those of the same name.
+fn with(mut call: Call, members: &Map<String, Value>) -> Call {
+    if let Value::Object(input) = &mut call.input {
+        input.extend(members.clone());
     }
-    input
+    call
 }
 
 impl Answerer for Cloud {

@@ -1,6 +1,6 @@
 //! What the embedded cloud keeps of each call, and the hooks through which a test watches and interferes.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::call::{Call, Delivery, Refusal};
 use super::ecs::views::Serving;
@@ -111,6 +111,14 @@ pub enum Interrupt {
 }
 
 impl Interrupt {
+    /// What stands in the input instead.
+    pub fn members(&self) -> Option<&Map<String, Value>> {
+        match self {
+            Self::Instead(Value::Object(members)) => Some(members),
+            _ => None,
+        }
+    }
+
     /// What the client gets; `None` to go on as usual.
     pub fn delivery(self) -> Option<Delivery> {
         match self {

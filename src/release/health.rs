@@ -72,6 +72,20 @@ pub struct Failure {
     pub permanent: bool,
 }
 
+impl Failure {
+    /// A failure that waiting does not help, of which nothing but the problem is known.
+    pub fn permanent(problem: Problem) -> Self {
+        Self { problem, exit_code: None, logs: Vec::new(), permanent: true }
+    }
+}
+
+impl Health {
+    /// Whether it may still become something else without anybody doing anything, or is not known.
+    pub fn is_open(&self) -> bool {
+        matches!(self, Self::Progressing(_) | Self::Holding(_) | Self::RollingBack(_) | Self::Unknown(_))
+    }
+}
+
 /// A line that a container wrote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LogLine {

@@ -2,7 +2,7 @@
 //! chart. Names of metrics come from outside.
 
 use super::markdown::{details, table, text};
-use crate::strategy::judge::{Count, Finding, MOST_EVIDENCE, Opinion, Rates, Ruling};
+use crate::strategy::judge::{Count, Finding, Opinion, Rates, Ruling, grouped, number};
 
 /// Points of a chart that can still be told apart.
 const POINTS: usize = 30;
@@ -151,21 +151,6 @@ fn numbers(findings: &[Finding]) -> String {
 fn per_thousand(rate: f64) -> String {
     let value = 1000.0 * rate;
     if value < 10.0 { format!("{value:.1}") } else { format!("{value:.0}") }
-}
-
-fn number(value: f64) -> String {
-    match value {
-        _ if value >= MOST_EVIDENCE => format!("more than {}", grouped(MOST_EVIDENCE as u64)),
-        _ if value < 10.0 => format!("{value:.1}"),
-        _ => grouped(value.round() as u64),
-    }
-}
-
-/// A number with commas between thousands.
-fn grouped(value: u64) -> String {
-    let digits = value.to_string();
-    let groups: Vec<&[u8]> = digits.as_bytes().rchunks(3).rev().collect();
-    groups.iter().map(|group| String::from_utf8_lossy(group)).collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The version that a rollback on demand goes to: the one that is named, or the last good one. Never "revision minus
 //! one", and nothing that never completed.
 
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, Problem, capital};
 use crate::release::{Digest, Health, Observed, Past, Version};
 
 /// So many versions are listed for people at most.
@@ -168,11 +168,6 @@ fn line(one: &Past) -> String {
     about.extend(one.completed.map(|at| format!("completed {}", at.strftime("%Y-%m-%d %H:%M UTC"))));
     let about = if about.is_empty() { String::new() } else { format!(" ({})", about.join("; ")) };
     format!("`{}`{about}", one.version.label)
-}
-
-fn capital(words: &str) -> String {
-    let mut letters = words.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 #[cfg(test)]

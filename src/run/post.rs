@@ -90,11 +90,7 @@ async fn confirm(job: &Job, unit: &mut Unit, target: Rc<dyn Target>, moved: &Mov
 
 /// What the main step changed for its movement is put back once that has ended.
 async fn put_back(job: &Job, unit: &mut Unit, watched: Option<Rollout>, health: &Health) {
-    let open = matches!(
-        health,
-        Health::Progressing(_) | Health::Holding(_) | Health::RollingBack(_) | Health::Unknown(_)
-    );
-    if let Some(rollout) = watched.filter(|_| !open) {
+    if let Some(rollout) = watched.filter(|_| !health.is_open()) {
         unit.settled = false;
         onward::settle(job, unit, &rollout).await;
     }
@@ -135,10 +131,7 @@ async fn settle(target: &dyn Target, rollout: &Rollout, mut health: Health) -> H
     let until = tokio::time::Instant::now() + PATIENCE;
     while tokio::time::Instant::now() < until {
         health = target.probe(rollout).await.unwrap_or_else(|problem| Health::Unknown(problem.to_string()));
-        if !matches!(
-            health,
-            Health::Progressing(_) | Health::Holding(_) | Health::RollingBack(_) | Health::Unknown(_)
-        ) {
+        if !health.is_open() {
             break;
         }
         tokio::time::sleep(PAUSE).await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::future::join_all;
 
 use crate::action::OnCancel;
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, Problem, capital};
 use crate::release::{Failure, Outcome, Rollout, Split};
 use crate::rollback::{Undo, undo};
 use crate::strategy::Watching;
@@ -120,7 +120,7 @@ pub(super) fn blind(job: &Job, unit: &mut Unit, problem: Problem) {
     let help = "Look at the service now. Give `role-to-assume`: its credentials are renewed for as long as a run waits.";
     let cause = problem.cause.clone().unwrap_or(problem.sentence);
     let problem = Problem::error(problem.code, sentence).cause(cause).help(help).of(unit.name());
-    let failure = Failure { problem, exit_code: None, logs: Vec::new(), permanent: true };
+    let failure = Failure::permanent(problem);
     unit.stranded(job.doors.clock.now(), &failure, words);
 }
 
@@ -184,9 +184,4 @@ fn close(job: &Job, unit: &mut Unit, leave: bool, answer: Option<&Option<Result<
     job.teller.tell(Some(unit.name()), Tone::Bad, &words);
     unit.report.took = job.doors.clock.elapsed();
     unit.end(job.doors.clock.now(), Outcome::Cancelled, &words);
-}
-
-fn capital(words: &str) -> String {
-    let mut letters = words.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }

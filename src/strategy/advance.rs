@@ -79,18 +79,18 @@ fn test(stand: &Stand<'_>, proof: Option<&Proof>) -> Verdict {
     match &stand.evidence {
         Evidence::Good | Evidence::NotNeeded => next(stand, proof),
         Evidence::Awaited(_) => Verdict::Wait,
-        Evidence::Bad(problem) => Verdict::Undo(failed(problem.clone())),
+        Evidence::Bad(problem) => Verdict::Undo(Failure::permanent(problem.clone())),
     }
 }
 
 fn bake(stand: &Stand<'_>, span: Duration, proof: Option<&Proof>) -> Verdict {
     let over = stand.here >= span;
     match &stand.evidence {
-        Evidence::Bad(problem) => Verdict::Undo(failed(problem.clone())),
+        Evidence::Bad(problem) => Verdict::Undo(Failure::permanent(problem.clone())),
         Evidence::Good | Evidence::NotNeeded if over => next(stand, proof),
         Evidence::Awaited(_) if over && stand.here >= stand.longest => match stand.on_inconclusive {
             OnInconclusive::Promote => next(stand, proof),
-            OnInconclusive::Rollback => Verdict::Undo(failed(inconclusive(&stand.evidence))),
+            OnInconclusive::Rollback => Verdict::Undo(Failure::permanent(inconclusive(&stand.evidence))),
         },
         _ => Verdict::Wait,
     }
@@ -104,10 +104,6 @@ fn inconclusive(evidence: &Evidence) -> Problem {
         Evidence::Awaited(why) => problem.cause(why.clone()),
         _ => problem,
     }
-}
-
-fn failed(problem: Problem) -> Failure {
-    Failure { problem, exit_code: None, logs: Vec::new(), permanent: true }
 }
 
 #[cfg(test)]

@@ -26,62 +26,80 @@ pub enum Step {
     Retire,
 }
 
-/// The settings that canary and linear share.
-struct Gradual<'c> {
-    shares: Vec<u8>,
-    bake: Bake,
-    test: &'c [Check],
+/// A strategy as what it does with traffic.
+enum Outline<'c> {
+    /// The provider replaces old copies by new ones; the new version is watched for so long after.
+    InPlace(Bake),
+    /// One share after the other.
+    InShares(Shares<'c>),
 }
 
-fn gradual(strategy: &Strategy) -> Option<Gradual<'_>> {
-    match strategy {
-        Strategy::Rolling(_) => None,
-        Strategy::BlueGreen(all) => {
-            Some(Gradual { shares: Vec::new(), bake: Bake::default(), test: &all.test })
-        }
-        Strategy::Linear(all) => {
-            let shares = (1..).map(|n| all.step.0.saturating_mul(n)).take_while(|share| *share < 100);
-            Some(Gradual { shares: shares.collect(), bake: all.bake, test: &all.test })
-        }
-        Strategy::Canary(all) => {
-            Some(Gradual { shares: vec![all.percent.0], bake: all.bake, test: &all.test })
-        }
-    }
+/// The way through shares of the traffic.
+struct Shares<'c> {
+    /// Those between nothing and all, in percent.
+    between: Vec<u8>,
+    /// How long each of them is watched.
+    bake: Bake,
+    /// How long the old version stays ready after all traffic has moved.
+    last: Bake,
+    test: &'c [Check],
+    /// What the versions are compared by, where they serve at the same time.
+    judged: Option<(&'c Analysis, &'c [Metric])>,
+}
+
+fn outline(strategy: &Strategy) -> Outline<'_> {
+    Outline::InShares(match strategy {
+        Strategy::Rolling(all) => return Outline::InPlace(all.bake),
+        Strategy::BlueGreen(all) => Shares {
+            between: Vec::new(),
+            bake: Bake::default(),
+            last: all.bake,
+            test: &all.test,
+            judged: None,
+        },
+        Strategy::Linear(all) => Shares {
+            between: (1..).map(|n| all.step.0.saturating_mul(n)).take_while(|share| *share < 100).collect(),
+            bake: all.bake,
+            last: all.final_bake,
+            test: &all.test,
+            judged: Some((&all.analysis, &all.metrics)),
+        },
+        Strategy::Canary(all) => Shares {
+            between: vec![all.percent.0],
+            bake: all.bake,
+            last: all.final_bake,
+            test: &all.test,
+            judged: Some((&all.analysis, &all.metrics)),
+        },
+    })
 }
 
 /// The steps of a strategy. The bake with all traffic is the place's own where it keeps the old version for it, so
 /// only `rolling` has it as a step.
 pub fn steps(strategy: &Strategy) -> Vec<Step> {
     let mut steps = vec![Step::Stage];
-    match (gradual(strategy), strategy) {
-        (Some(way), _) => {
+    match outline(strategy) {
+        Outline::InPlace(bake) => {
+            steps.extend([Step::Route(100), Step::Verify]);
+            steps.extend((bake.0 > Span::default()).then_some(Step::Bake(bake.0)));
+        }
+        Outline::InShares(way) => {
             steps.extend([Step::Route(0), Step::Verify]);
             steps.extend((!way.test.is_empty()).then_some(Step::Test));
-            for share in way.shares {
+            for share in way.between {
                 steps.extend([Step::Route(share), Step::Verify, Step::Bake(way.bake.0)]);
             }
             steps.extend([Step::Route(100), Step::Verify, Step::Retire]);
         }
-        (None, Strategy::Rolling(all)) => {
-            steps.extend([Step::Route(100), Step::Verify]);
-            steps.extend((all.bake.0 > Span::default()).then_some(Step::Bake(all.bake.0)));
-        }
-        (None, _) => {}
     }
     steps
 }
 
 /// The course of a strategy.
 pub fn course(strategy: &Strategy) -> Course {
-    let Some(way) = gradual(strategy) else { return Course::whole() };
-    let shares = [0].into_iter().chain(way.shares).chain([100]).collect();
-    let bake = match strategy {
-        Strategy::Rolling(_) => Span::default(),
-        Strategy::BlueGreen(all) => all.bake.0,
-        Strategy::Linear(all) => all.final_bake.0,
-        Strategy::Canary(all) => all.final_bake.0,
-    };
-    Course { shares, bake, patience: patience(strategy) }
+    let Outline::InShares(way) = outline(strategy) else { return Course::whole() };
+    let shares = [0].into_iter().chain(way.between).chain([100]).collect();
+    Course { shares, bake: way.last.0, patience: patience(strategy) }
 }
 
 /// How long any share may last, and a quarter of an hour: for checks, slow reads and a late runner.
@@ -96,18 +114,18 @@ pub fn longest(strategy: &Strategy) -> Option<Duration> {
     Some(if metrics.is_empty() { bake } else { bake.max(extended) })
 }
 
-/// Bake, analysis and metrics of a gradual strategy.
+/// Bake, analysis and metrics of a strategy under which two versions serve at the same time.
 pub fn analysed(strategy: &Strategy) -> Option<(Duration, &Analysis, &[Metric])> {
-    match strategy {
-        Strategy::Linear(all) => Some((all.bake.0.0, &all.analysis, &all.metrics)),
-        Strategy::Canary(all) => Some((all.bake.0.0, &all.analysis, &all.metrics)),
-        Strategy::Rolling(_) | Strategy::BlueGreen(_) => None,
-    }
+    let Outline::InShares(way) = outline(strategy) else { return None };
+    way.judged.map(|(analysis, metrics)| (way.bake.0.0, analysis, metrics))
 }
 
 /// What must hold on the test listener before production traffic moves.
 pub fn checks(strategy: &Strategy) -> &[Check] {
-    gradual(strategy).map_or(&[], |way| way.test)
+    match outline(strategy) {
+        Outline::InPlace(_) => &[],
+        Outline::InShares(way) => way.test,
+    }
 }
 
 /// The time that all bakes of a strategy take together, at least.

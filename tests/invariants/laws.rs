@@ -48,7 +48,7 @@ struct Memory {
 
 impl Memory {
     fn hold(&mut self, setting: &Setting, serving: &Serving) -> Result<(), String> {
-        if serving.healthy() < self.least.min(serving.least_healthy.max(self.least)) {
+        if serving.healthy() < self.least {
             return Err("I1: below the healthy minimum".into());
         }
         if serving.lost > 0.0 && self.least > 0 {

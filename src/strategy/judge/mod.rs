@@ -17,6 +17,7 @@ use serde::Serialize;
 pub use count::{Count, Minute, Series};
 pub use opinion::{Finding, MOST_EVIDENCE, Opinion, Rates, rule};
 pub use sample::minutes_needed;
+pub use words::{grouped, number};
 
 /// What counts as worse, and how sure the judge must be.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -105,7 +105,8 @@ fn points(share: f64) -> String {
     if points.abs() < 1.0 { format!("{points:.2}") } else { format!("{points:.1}") }
 }
 
-fn number(value: f64) -> String {
+/// A measure of evidence: one decimal where it is small, and no more than is worth telling.
+pub fn number(value: f64) -> String {
     match value {
         _ if value >= MOST_EVIDENCE => format!("more than {}", grouped(MOST_EVIDENCE as u64)),
         _ if value < 10.0 => format!("{value:.1}"),
@@ -114,7 +115,7 @@ fn number(value: f64) -> String {
 }
 
 /// A number with commas between thousands.
-fn grouped(value: u64) -> String {
+pub fn grouped(value: u64) -> String {
     let digits = value.to_string();
     let mut out = String::new();
     for (at, digit) in digits.chars().enumerate() {

@@ -38,15 +38,14 @@ fn pairs(service: &Service) -> Vec<[String; 2]> {
 /// What all the traffic of a service is known by, behind one load balancer.
 pub fn traffic(service: &Service, balancer: &str) -> Vec<Arm> {
     let groups = pairs(service).into_iter().flatten().filter(|group| !group.is_empty());
-    let arm =
-        |group: String| Arm { version: version(&service.definition), labels: labels(&group, Some(balancer)) };
-    groups.map(arm).collect()
+    groups.map(|group| arm(&service.definition, &group, Some(balancer_label(balancer)))).collect()
 }
 
-fn labels(group: &str, balancer: Option<&str>) -> BTreeMap<String, String> {
+/// What tells the traffic of a version: its target group, and what the load balancer is called.
+pub fn arm(definition: &str, group: &str, balancer: Option<String>) -> Arm {
     let mut labels = BTreeMap::from([("TargetGroup".to_owned(), group_label(group))]);
-    labels.extend(balancer.map(|arn| ("LoadBalancer".to_owned(), balancer_label(arn))));
-    labels
+    labels.extend(balancer.map(|label| ("LoadBalancer".to_owned(), label)));
+    Arm { version: version(definition), labels }
 }
 
 /// What tells the two apart; `None` where AWS does not say which target group is whose.
@@ -55,11 +54,9 @@ pub fn arms(service: &Service, new: &Revision, old: &Revision, balancer: Option<
     let pair = pairs(service).into_iter().find(|pair| pair.contains(ours));
     let other = || pair.into_iter().flatten().find(|group| group != ours && !group.is_empty());
     let theirs = old.groups.first().filter(|group| *group != ours).cloned().or_else(other)?;
-    let arm = |revision: &Revision, group: &str| {
-        let labels = labels(group, balancer.map(String::as_str));
-        Arm { version: version(&revision.definition), labels }
-    };
-    Some(Arms { canary: arm(new, ours), baseline: arm(old, &theirs) })
+    let balancer = balancer.map(|arn| balancer_label(arn));
+    let canary = arm(&new.definition, ours, balancer.clone());
+    Some(Arms { canary, baseline: arm(&old.definition, &theirs, balancer) })
 }
 
 /// The hold of a deployment that waits for our word, or what is missing for it in words.

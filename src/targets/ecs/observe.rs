@@ -151,5 +151,5 @@ impl Seen {
 fn stopped(words: &str) -> Failure {
     let sentence = "The last deployment failed and nothing took it back.";
     let problem = Problem::error(Code::DeploymentStopped, sentence).cause(words);
-    Failure { problem, exit_code: None, logs: Vec::new(), permanent: true }
+    Failure::permanent(problem)
 }

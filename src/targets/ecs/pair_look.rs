@@ -1,12 +1,12 @@
 //! Looks at a pair: which service serves, how a version fares beside the other, and whether the weights are still ours.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::Ecs;
+use super::beside;
 use super::causes::{self, Cause};
 use super::pair::Pair;
 use super::pair_act::{known, nobody};
@@ -15,14 +15,10 @@ use super::pair_sight::{Sight, Stance};
 use super::preflight_rules::alarm_names;
 use super::read::{Service, Task, list, version};
 use super::rule::{self, Side};
+use super::watch::ALARMS_EVERY;
 use crate::problem::{Code, Problem};
-use crate::release::{
-    Arm, Arms, Failure, Health, Hold, InFlight, Observed, Progress, Proof, Rollout, Version,
-};
+use crate::release::{Arms, Failure, Health, Hold, InFlight, Observed, Progress, Proof, Rollout, Version};
 use crate::targets::Target;
-
-/// How often alarms are read while a version has traffic.
-const ALARMS_EVERY: Duration = Duration::from_secs(15);
 
 /// What runs now: the service with the traffic; during a shift that nobody ended, the version that it leads to.
 pub async fn observe(pair: &Pair, sight: &Sight) -> Result<Observed, Problem> {
@@ -164,10 +160,7 @@ fn arms(sight: &Sight, new: Side, rule: &str) -> Arms {
     let (groups, balancer) = (sight.groups(), rule::balancer_label(rule));
     let arm = |side: Side| {
         let group: &String = side.of(&groups);
-        let group = rule::group_label(group).to_owned();
-        let mut labels = BTreeMap::from([("TargetGroup".to_owned(), group)]);
-        labels.extend(balancer.clone().map(|label| ("LoadBalancer".to_owned(), label)));
-        Arm { version: version(&sight.service(side).definition), labels }
+        beside::arm(&sight.service(side).definition, group, balancer.clone())
     };
     Arms { canary: arm(new), baseline: arm(new.other()) }
 }
@@ -199,12 +192,10 @@ async fn bad(pair: &Pair, side: Side, sight: &Sight) -> Result<Option<Failure>, 
         let sentence =
             format!("{} of {} targets of the new version are unhealthy.", unhealthy.len(), targets.len());
         let help = "Look at what its health check answers.";
-        failure(Problem::error(Code::HealthCheckFailed, sentence).cause(unhealthy.join(", ")).help(help))
+        Failure::permanent(
+            Problem::error(Code::HealthCheckFailed, sentence).cause(unhealthy.join(", ")).help(help),
+        )
     }))
-}
-
-fn failure(problem: Problem) -> Failure {
-    Failure { problem, exit_code: None, logs: Vec::new(), permanent: true }
 }
 
 /// The alarms of the deploy file and those of the service, which ECS watches only until its deployment is complete.
@@ -218,7 +209,7 @@ async fn alarms(pair: &Pair, half: &Ecs, service: &Service) -> Result<Option<Fai
     for name in names {
         let state = half.eyes.loader.alarm(&name).await?;
         if let Some(cause) = causes::of_alarm(&name, state.as_deref()) {
-            return Ok(Some(failure(cause.problem)));
+            return Ok(Some(Failure::permanent(cause.problem)));
         }
     }
     Ok(None)

@@ -168,11 +168,6 @@ pub fn with_weights(rule: &Rule, groups: &[String; 2], weights: Weights) -> Vec<
     actions
 }
 
-/// What sources of evidence call a target group: `arn:…:targetgroup/blue/1` is `targetgroup/blue/1`.
-pub fn group_label(arn: &str) -> &str {
-    arn.rsplit(':').next().unwrap_or(arn)
-}
-
 /// What sources of evidence call the load balancer of a rule: `arn:…:listener-rule/app/web/50dc/f2f7/9683` is
 /// `app/web/50dc`.
 pub fn balancer_label(rule: &str) -> Option<String> {
@@ -189,6 +184,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::targets::ecs::native::group_label;
 
     fn groups() -> [String; 2] {
         ["arn:blue".into(), "arn:green".into()]

@@ -292,12 +292,7 @@ fn mismatch(sentence: String) -> Health {
 }
 
 fn plain(code: Code, sentence: &str, help: &str) -> Failure {
-    Failure {
-        problem: Problem::error(code, sentence).help(help),
-        exit_code: None,
-        logs: Vec::new(),
-        permanent: true,
-    }
+    Failure::permanent(Problem::error(code, sentence).help(help))
 }
 
 /// Why a service deployment did not succeed: alarms, else what its tasks say, else the breaker, else somebody.

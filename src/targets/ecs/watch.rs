@@ -20,7 +20,7 @@ const EVERY: u32 = 5;
 /// Nothing moves for so long: guess that tasks fail.
 const STALL: Duration = Duration::from_secs(20);
 /// How often the deploy file's alarms are read.
-const ALARMS_EVERY: Duration = Duration::from_secs(15);
+pub(super) const ALARMS_EVERY: Duration = Duration::from_secs(15);
 /// How often the new version's targets are read while all of them are healthy.
 const TARGETS_EVERY: Duration = Duration::from_secs(10);
 /// How long targets may be unhealthy while the version waits beside the old one.
