@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use futures::future::join_all;
 
-use super::Web;
 use crate::config::Check;
 use crate::problem::{Code, Problem};
+use crate::sys::web::Web;
 
 /// How long one try may take.
 const PATIENCE: Duration = Duration::from_secs(5);

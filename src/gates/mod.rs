@@ -9,7 +9,6 @@ pub mod probe;
 #[cfg(test)]
 mod probe_tests;
 pub mod prometheus;
-pub mod web;
 pub mod window;
 
 use aws_config::SdkConfig;
@@ -19,9 +18,9 @@ use crate::config::Metric;
 use crate::problem::Problem;
 use crate::release::{Arm, Arms, Version};
 use crate::strategy::judge::{Minute, Series};
+use crate::sys::web::Web;
 
 pub use probe::Prober;
-pub use web::Web;
 pub use window::{Span, Window};
 
 /// How to reach the sources.

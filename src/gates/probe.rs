@@ -10,12 +10,13 @@ use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use tokio::task::AbortHandle;
 
+use super::beside;
 use super::window::{Span, Window};
-use super::{Web, beside};
 use crate::config::{Metric, Probe};
 use crate::strategy::judge::{Count, Minute};
 use crate::sys::clock::Clock;
 use crate::sys::signal::{Cancel, Urgency};
+use crate::sys::web::Web;
 
 /// How long one request may take.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -14,11 +14,12 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use jiff::Timestamp;
 
-use super::{Prober, Web, Window};
+use super::{Prober, Window};
 use crate::config::{Address, Metric, PerMinute, Probe, Status};
 use crate::strategy::judge::Count;
 use crate::sys::clock::Clock;
 use crate::sys::signal::{Cancel, Urgency};
+use crate::sys::web::Web;
 
 /// Answers `good.example` with 200, `moved.example` with 301, `down.example` not at all, `mute.example` never.
 #[derive(Debug, Clone, Default)]

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::Compared;
 use super::window::{Span, Window};
-use super::{Compared, Web};
 use crate::config;
 use crate::problem::{Code, Problem};
 use crate::strategy::judge::{Count, Minute};
+use crate::sys::web::Web;
 
 /// A scrape and its ingestion take less.
 pub const LAG: Span = Span(Duration::from_secs(60));

@@ -1,4 +1,4 @@
-//! The only doors to process, clock, disk, environment and signals. Used by adapters and the shell, never by the core.
+//! The only doors to process, clock, disk, environment, signals and plain HTTP. Used by adapters and the shell, never by the core.
 //! The lints that close these doors elsewhere are opened here and nowhere else (tests/architecture.rs).
 #![allow(clippy::disallowed_methods)]
 
@@ -8,3 +8,4 @@ pub mod environment;
 pub mod process;
 pub mod signal;
 pub mod terminal;
+pub mod web;
