@@ -114,6 +114,10 @@ codes! {
     CircuitBreaker = "circuit-breaker",
     /// The new version answers worse than the one before.
     CanaryFailed = "canary-failed",
+    /// Argo CD could not bring the commit into the cluster.
+    SyncFailed = "sync-failed",
+    /// The new version failed and stays, because the deploy file says so.
+    LeftAlone = "left-alone",
     /// There was too little data to judge the new version.
     Inconclusive = "inconclusive",
     /// A check of the new version did not hold.

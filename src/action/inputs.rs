@@ -123,6 +123,10 @@ pub struct Inputs {
     pub role_to_assume: Option<String>,
     /// Token for GitHub's API.
     pub github_token: Option<Secret>,
+    /// Token for the repository of manifests, where that is another one; `None` means the one for GitHub's API.
+    pub manifests_token: Option<Secret>,
+    /// Token for Argo CD's API.
+    pub argocd_token: Option<Secret>,
     /// What becomes of a deployment in flight on a cancel.
     pub on_cancel: OnCancel,
     /// Upper bound of the whole operation, 1 minute to 24 hours.
@@ -153,6 +157,10 @@ pub struct RawInputs {
     pub role_to_assume: Option<String>,
     /// See [`Inputs::github_token`].
     pub github_token: Option<Secret>,
+    /// See [`Inputs::manifests_token`].
+    pub manifests_token: Option<Secret>,
+    /// See [`Inputs::argocd_token`].
+    pub argocd_token: Option<Secret>,
     /// See [`Inputs::on_cancel`].
     pub on_cancel: Option<String>,
     /// See [`Inputs::timeout`].
@@ -227,6 +235,8 @@ impl Inputs {
             aws_region: errors.named("aws-region", raw.aws_region, parse::region),
             role_to_assume: errors.named("role-to-assume", raw.role_to_assume, parse::role),
             github_token: raw.github_token,
+            manifests_token: raw.manifests_token,
+            argocd_token: raw.argocd_token,
             on_cancel: errors.read("on-cancel", read_on_cancel(on_cancel)).unwrap_or(OnCancel::Rollback),
             timeout: errors
                 .read("timeout", parse::timeout(raw.timeout.as_deref().unwrap_or("60m")))

@@ -66,7 +66,17 @@ pub const INPUTS: &[Input] = &[
     input(
         "github-token",
         Some("${{ github.token }}"),
-        "Token for GitHub's API. It is used to read the commits between two versions.",
+        "Token for GitHub's API: to read the commits between two versions, and to commit to manifests.",
+    ),
+    input(
+        "manifests-token",
+        None,
+        "Token for the repository of manifests, where that is another repository. Without it, github-token.",
+    ),
+    input(
+        "argocd-token",
+        None,
+        "Token for Argo CD's API, to wait for the rollout. Without it, the variable ARGOCD_AUTH_TOKEN.",
     ),
     input(
         "on-cancel",
@@ -84,7 +94,7 @@ pub const INPUTS: &[Input] = &[
 pub const OUTPUTS: &[Output] = &[
     output(
         "outcome",
-        "What is true at the end: deployed, unchanged, planned, verified, rolled-back, skipped, invalid, failed, stranded, superseded, inconclusive or cancelled.",
+        "What is true at the end: deployed, committed, proposed, unchanged, planned, verified, rolled-back, skipped, invalid, failed, stranded, superseded, inconclusive or cancelled.",
     ),
     output("environment", "The environment of the deploy file."),
     output("image", "The image that was asked for, by digest. Empty for several services."),

@@ -61,6 +61,11 @@ pub async fn open(doors: &Doors, wanted: &Wanted) -> Result<(SdkConfig, Vec<Prob
     Ok((bare.into_builder().credentials_provider(provider).build(), problems))
 }
 
+/// No session: for runs that touch nothing of AWS. Calls made with it fail.
+pub fn nowhere(doors: &Doors) -> SdkConfig {
+    SdkConfig::builder().behavior_version(BehaviorVersion::latest()).http_client(doors.http.clone()).build()
+}
+
 fn base(doors: &Doors, region: Region, endpoint: Option<String>) -> SdkConfig {
     let mut config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())

@@ -148,6 +148,9 @@ impl Step {
 /// Variables whose values must never show. Account ids and key ids are no secrets, and masking them would hide ARNs.
 const SECRETS: &[&str] = &[
     "INPUT_GITHUB-TOKEN",
+    "INPUT_MANIFESTS-TOKEN",
+    "INPUT_ARGOCD-TOKEN",
+    "ARGOCD_AUTH_TOKEN",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
     "ACTIONS_ID_TOKEN_REQUEST_TOKEN",

@@ -80,6 +80,7 @@ pub fn back(name: &str, to: &Version, changes: Changes, seen: &Observed) -> Serv
     let wished = seen.version.as_ref() == Some(to);
     let (start, why) = match (&seen.in_flight, &seen.health) {
         (None, Health::Healthy(_)) if wished => (Start::Unchanged, format!("{} already serves", to.label)),
+        (None, Health::Handed(_)) if wished => (Start::Unchanged, format!("{} is asked for already", to.label)),
         (Some(flight), _) if wished && !flight.rolling_back => {
             (Start::Adopt(flight.rollout.clone()), format!("{} is on its way already", to.label))
         }
@@ -120,6 +121,7 @@ fn start(changes: &Changes, seen: &Observed) -> (Start, String) {
         (None, Health::Healthy(_)) => {
             (Start::Unchanged, "the same definition and image already serve".into())
         }
+        (None, Health::Handed(_)) => (Start::Unchanged, "the same image is asked for already".into()),
         _ => (Start::Fresh { again: true }, "this version was asked for before and does not serve".into()),
     }
 }

@@ -26,6 +26,8 @@ pub enum Health {
     Stopped(Failure),
     /// A newer rollout, named here, took over.
     Superseded(String),
+    /// It stands where the place takes its wishes from, and nobody here can see how it fares.
+    Handed(Handed),
     /// The provider said something that we do not know, or nothing; never success and never failure.
     Unknown(String),
 }
@@ -39,6 +41,19 @@ pub struct Proof {
     pub digest: Option<Digest>,
     /// The evidence in words, such as `service deployment SUCCESSFUL, 4 of 4 targets healthy`.
     pub evidence: String,
+}
+
+/// A wish that was handed over to a place that cannot be watched from here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Handed {
+    /// The version that was asked for.
+    pub version: Version,
+    /// Its digest, where that is known.
+    pub digest: Option<Digest>,
+    /// Where it stands, in words, such as `committed to acme/manifests as 3f2a9c1`.
+    pub evidence: String,
+    /// Whether somebody has to accept it before it is a wish at all.
+    pub proposed: bool,
 }
 
 /// How far a rollout is.
@@ -57,6 +72,18 @@ pub struct Progress {
     /// Lines of the provider's story about this rollout that no earlier look showed, oldest first (untrusted text):
     /// over all looks of one target value, each line comes once.
     pub events: Vec<String>,
+}
+
+impl Progress {
+    /// How far it is, in words. A place that does not count copies has its stage alone.
+    pub fn words(&self) -> String {
+        let Self { running, pending, desired, failed, stage, .. } = self;
+        match (desired, failed) {
+            (0, 0) => stage.clone(),
+            (_, 0) => format!("{stage}: {running} of {desired} run, {pending} start"),
+            _ => format!("{stage}: {running} of {desired} run, {pending} start, {failed} failed"),
+        }
+    }
 }
 
 /// Why a rollout failed.

@@ -9,7 +9,7 @@ mod past;
 mod span;
 
 pub use course::{Arm, Arms, Course, Hold, Split, Way};
-pub use health::{Failure, Health, LogLine, Progress, Proof};
+pub use health::{Failure, Handed, Health, LogLine, Progress, Proof};
 pub use image::{Digest, ImageRef};
 pub use observed::{Ability, Change, Changes, InFlight, Observed, Rollout, Traffic, Version};
 pub use outcome::Outcome;
@@ -25,6 +25,8 @@ pub struct Release {
     pub environment: String,
     /// The image, by digest; `None` where only settings change.
     pub image: Option<ImageRef>,
+    /// A tag that names the same image, for places that write tags beside digests.
+    pub tag: Option<String>,
     /// The definition from the user's file, if the deploy file names one.
     pub definition: Option<Definition>,
     /// The earlier version that is to serve again as it was, instead of anything new; then neither `image` nor

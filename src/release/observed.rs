@@ -96,7 +96,7 @@ impl Observed {
     pub fn refuge(&self) -> Option<&Version> {
         let completed = |version: &&Version| self.history.iter().any(|past| past.version.id == version.id);
         match (&self.health, &self.version) {
-            (Health::Healthy(_), Some(version)) => Some(version),
+            (Health::Healthy(_) | Health::Handed(_), Some(version)) => Some(version),
             (_, version) => self.previous.as_ref().or_else(|| version.as_ref().filter(completed)),
         }
     }

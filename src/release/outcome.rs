@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 pub enum Outcome {
     /// The new version serves, proven.
     Deployed,
+    /// The change stands in Git; its rollout could not be watched.
+    Committed,
+    /// The change stands in a pull request and waits for somebody to merge it.
+    Proposed,
     /// What was asked for already serves.
     Unchanged,
     /// The plan was made; nothing was changed.
@@ -36,8 +40,10 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome, in the order of the documentation.
-    pub const ALL: [Outcome; 12] = [
+    pub const ALL: [Outcome; 14] = [
         Self::Deployed,
+        Self::Committed,
+        Self::Proposed,
         Self::Unchanged,
         Self::Planned,
         Self::Verified,
@@ -55,6 +61,8 @@ impl Outcome {
     pub fn word(self) -> &'static str {
         match self {
             Self::Deployed => "deployed",
+            Self::Committed => "committed",
+            Self::Proposed => "proposed",
             Self::Unchanged => "unchanged",
             Self::Planned => "planned",
             Self::Verified => "verified",
@@ -95,12 +103,14 @@ impl Outcome {
             Self::Verified => 3,
             Self::RolledBack => 4,
             Self::Deployed => 5,
-            Self::Superseded => 6,
-            Self::Inconclusive => 7,
-            Self::Invalid => 8,
-            Self::Cancelled => 9,
-            Self::Failed => 10,
-            Self::Stranded => 11,
+            Self::Committed => 6,
+            Self::Proposed => 7,
+            Self::Superseded => 8,
+            Self::Inconclusive => 9,
+            Self::Invalid => 10,
+            Self::Cancelled => 11,
+            Self::Failed => 12,
+            Self::Stranded => 13,
         }
     }
 }

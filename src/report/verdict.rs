@@ -28,6 +28,7 @@ pub fn verdict(report: &RunReport, dress: Dress) -> String {
 pub fn sign(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Deployed | Outcome::Unchanged | Outcome::Verified | Outcome::RolledBack => "✅",
+        Outcome::Committed | Outcome::Proposed => "📨",
         Outcome::Planned => "📋",
         Outcome::Skipped | Outcome::Superseded => "⏩",
         Outcome::Invalid | Outcome::Failed => "❌",
@@ -73,6 +74,8 @@ fn one(service: &ServiceReport, operation: &str, dress: Dress) -> String {
 fn happened(service: &ServiceReport, outcome: Outcome, operation: &str) -> &'static str {
     match outcome {
         Outcome::Deployed => "is deployed",
+        Outcome::Committed => "is committed; its rollout was not watched",
+        Outcome::Proposed => "is proposed; somebody has to merge it",
         Outcome::Unchanged => "is unchanged",
         Outcome::Planned => "is planned",
         Outcome::Verified => "is verified",
@@ -97,6 +100,8 @@ fn stranded(service: &ServiceReport, operation: &str) -> &'static str {
         "needs a person now: the credentials ended while it was watched"
     } else if service.problems.iter().any(|problem| problem.code == Code::RollbackTargetMissing) {
         "needs a person now: the new version failed, and there is no earlier one to return to"
+    } else if service.problems.iter().any(|problem| problem.code == Code::LeftAlone) {
+        "needs a person now: the new version failed and stays, as `on-failure: leave` says"
     } else if operation == "rollback" {
         "needs a person now: the version that was returned to failed, and so did the way back from there"
     } else {

@@ -74,6 +74,7 @@ mod tests {
             service: "app".into(),
             environment: "production".into(),
             image: Some(format!("acme/app@{digest}").parse().unwrap()),
+            tag: None,
             definition: None,
             former: None,
             commit: None,

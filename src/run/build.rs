@@ -18,10 +18,11 @@ struct Place {
 }
 
 /// Gives every unit its image; builds where that is what the deploy file says and a plan is not all that was asked.
-/// The registry comes with it where one was needed.
+/// The registry comes with it where one was needed. Without a session there is none: an image that is named is taken as
+/// it is.
 pub(super) async fn images(
     job: &Job,
-    session: &SdkConfig,
+    session: Option<&SdkConfig>,
     builds: &[Option<Build>],
     mut units: Vec<Unit>,
 ) -> Result<(Vec<Unit>, Option<Rc<dyn Registry>>), Vec<Problem>> {
@@ -32,19 +33,25 @@ pub(super) async fn images(
     if builds.iter().all(Option::is_none) && job.inputs.images.is_empty() {
         return Ok((units, None));
     }
-    let web = (!job.rehearsal).then(image::Web::new);
-    let (registry, host) =
-        image::ecr::registry(session, web, job.masker()).await.map_err(|problem| vec![problem])?;
-    let place = Place { registry, host };
+    let place = match session {
+        Some(session) => Some(place(job, session).await.map_err(|problem| vec![problem])?),
+        None => None,
+    };
     for (unit, block) in units.iter_mut().zip(builds) {
-        let chosen = chosen(job, unit, block.clone(), &place)
+        let chosen = chosen(job, unit, block.clone(), place.as_ref())
             .await
             .map_err(|problem| vec![problem.of(unit.name())])?;
         unit.report.image = chosen.clone();
         unit.report.digest = chosen.as_ref().and_then(|image| image.digest.clone());
         unit.release.image = chosen;
     }
-    Ok((units, Some(place.registry)))
+    Ok((units, place.map(|place| place.registry)))
+}
+
+async fn place(job: &Job, session: &SdkConfig) -> Result<Place, Problem> {
+    let web = (!job.rehearsal).then(image::Web::new);
+    let (registry, host) = image::ecr::registry(session, web, job.masker()).await?;
+    Ok(Place { registry, host })
 }
 
 /// Images named for services that are not part of this run, or for nobody in particular among several.
@@ -71,7 +78,7 @@ async fn chosen(
     job: &Job,
     unit: &mut Unit,
     block: Option<Build>,
-    place: &Place,
+    place: Option<&Place>,
 ) -> Result<Option<ImageRef>, Problem> {
     let named = job
         .inputs
@@ -79,25 +86,28 @@ async fn chosen(
         .iter()
         .find(|choice| choice.service.as_deref().is_none_or(|name| name == unit.name()));
     if let Some(choice) = named {
+        unit.release.tag = choice.image.tag.clone();
         return pinned(job, &choice.image, place).await.map(Some);
     }
-    match (block, unit.service.common.repository.clone()) {
-        (Some(_), Some(repository)) if operation(job) == Operation::Plan => {
+    match (block, unit.service.common.repository.clone().zip(place)) {
+        (Some(_), Some((repository, _))) if operation(job) == Operation::Plan => {
             let commit =
                 job.context.commit().map_or("the workspace", |commit| commit.get(..7).unwrap_or(commit));
             unit.would_build = Some(format!("{repository}, built from {commit}"));
             Ok(None)
         }
-        (Some(settings), Some(repository)) => build(job, unit, settings, &repository, place).await.map(Some),
+        (Some(settings), Some((repository, place))) => {
+            build(job, unit, settings, &repository, place).await.map(Some)
+        }
         _ => Ok(None),
     }
 }
 
 /// A tag can move between the check and the start of a task: what is deployed is the digest it stands for now.
-async fn pinned(job: &Job, image: &ImageRef, place: &Place) -> Result<ImageRef, Problem> {
-    if image.digest.is_some() || place.host != image.registry {
+async fn pinned(job: &Job, image: &ImageRef, place: Option<&Place>) -> Result<ImageRef, Problem> {
+    let Some(place) = place.filter(|place| image.digest.is_none() && place.host == image.registry) else {
         return Ok(image.clone());
-    }
+    };
     let found = place.registry.find(image).await?.ok_or_else(|| {
         Problem::error(Code::ImageMissing, format!("The image `{image}` is not in the registry."))
             .help("Check repository and tag, and that the image was pushed to this account and region.")
@@ -140,7 +150,14 @@ async fn build(
     unit.report.moment(job.doors.clock.now(), format!("{words}: {}", built.image));
     unit.report.problems.extend(built.notices);
     unit.built = true;
+    unit.release.tag = named(&request.commit, &built.tags);
     Ok(built.image)
+}
+
+/// The tag that says most: that of the commit, else any.
+fn named(commit: &str, tags: &[String]) -> Option<String> {
+    let of_commit = image::tags::of_commit(commit);
+    tags.iter().find(|tag| **tag == of_commit).or(tags.first()).cloned()
 }
 
 async fn run_builder(

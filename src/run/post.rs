@@ -38,8 +38,8 @@ pub async fn post(job: &Job) -> Option<RunReport> {
 
 async fn confirm_all(job: &Job, state: &State) -> Result<Vec<Unit>, Vec<Problem>> {
     let declared = declare::declared_for(job, &state.environment)?;
-    let (session, _) = prepare::session(job, &declared.environment).await.map_err(|problem| vec![problem])?;
-    let place = prepare::place(&session, &declared);
+    let session = prepare::session(job, &declared).await.map_err(|problem| vec![problem])?;
+    let place = prepare::place(job, &session.config, &declared);
     let targets = targets::all(&place, &declared.document.file, &declared.services)?;
     let mut units = Vec::new();
     for (service, target) in declared.services.iter().zip(targets) {
@@ -50,6 +50,7 @@ async fn confirm_all(job: &Job, state: &State) -> Result<Vec<Unit>, Vec<Problem>
                 service: service.name.clone(),
                 environment: state.environment.clone(),
                 image: None,
+                tag: None,
                 definition: None,
                 former: None,
                 commit: job.context.commit().map(str::to_owned),
@@ -148,6 +149,8 @@ fn conclude(job: &Job, unit: &mut Unit, health: &Health) {
             let back = unit.report.previous.as_ref().is_some_and(|version| version.id == proof.version.id);
             unit.succeeded(now, if back { Outcome::RolledBack } else { super::goal(job) }, proof);
         }
+        // What stands in Git is all that can be known; whether that is the way back, its words say.
+        Health::Handed(handed) => unit.handed(now, handed),
         Health::RolledBack(failure, to) => {
             unit.returned(now, failure, to.clone());
             unit.report.failure = None;

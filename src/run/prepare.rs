@@ -7,6 +7,7 @@ use aws_config::SdkConfig;
 use crate::aws;
 use crate::config::{Environment, Service};
 use crate::gates::Sources;
+use crate::github::Addresses;
 use crate::image::Registry;
 use crate::problem::Problem;
 use crate::release::{Definition, Release};
@@ -32,45 +33,95 @@ pub(super) async fn prepare(job: &Job) -> Result<Prepared, Stop> {
     let declared = declared(job)?;
     let wrong = |problems: Vec<Problem>| Stop::Wrong(Some(declared.name.clone()), problems);
     let mut problems = declared.problems.clone();
-    let session = match session(job, &declared.environment).await {
-        Ok((session, more)) => {
-            problems.extend(more);
-            session
-        }
+    let session = match session(job, &declared).await {
+        Ok(session) => session,
         Err(problem) => return Err(wrong(problems.into_iter().chain([problem]).collect())),
     };
+    problems.extend(session.problems.clone());
     if declared.is_wrong() {
         return Err(wrong(problems));
     }
-    let place = place(&session, &declared);
+    let place = place(job, &session.config, &declared);
     let targets = targets::all(&place, &declared.document.file, &declared.services).map_err(wrong)?;
     let releases = releases(job, &declared);
     let mut units = observe(&declared, targets, releases).await.map_err(wrong)?;
-    let sources = Rc::new(Sources::new(&session, job.doors.http.clone()));
+    let sources = Rc::new(Sources::new(&session.config, job.doors.http.clone()));
     units.iter_mut().for_each(|unit| unit.sources = Some(sources.clone()));
     let (units, registry) = if returns(job) {
-        (returning::choose(job, &session, units).await.map_err(wrong)?, None)
+        (returning::choose(job, session.aws(), units).await.map_err(wrong)?, None)
     } else {
-        build::images(job, &session, &declared.builds, units).await.map_err(wrong)?
+        build::images(job, session.aws(), &declared.builds, units).await.map_err(wrong)?
     };
     let units = check(job, units).await.map_err(wrong)?;
     Ok(Prepared { environment: declared.name, units, problems, registry })
 }
 
 /// Where the targets of an environment are.
-pub(super) fn place<'s>(session: &'s SdkConfig, declared: &Declared) -> targets::Place<'s> {
+pub(super) fn place<'s>(job: &Job, session: &'s SdkConfig, declared: &Declared) -> targets::Place<'s> {
     targets::Place {
         session,
         region: session.region().map(ToString::to_string).unwrap_or_default(),
         account: declared.environment.aws.as_ref().and_then(|aws| aws.account.clone()),
+        http: job.doors.http.clone(),
+        origin: origin(job, declared),
     }
 }
 
-/// The AWS session of an environment. Inputs win over the file.
-pub(super) async fn session(
-    job: &Job,
-    environment: &Environment,
-) -> Result<(SdkConfig, Vec<Problem>), Problem> {
+/// The run as targets know it.
+fn origin(job: &Job, declared: &Declared) -> targets::Origin {
+    let inputs = &job.inputs;
+    let own = inputs.github_token.as_ref();
+    let of_argocd = inputs.argocd_token.as_ref().map(|token| token.expose().to_owned());
+    let variable = || job.doors.variables.get("ARGOCD_AUTH_TOKEN").filter(|token| !token.is_empty()).cloned();
+    targets::Origin {
+        environment: declared.name.clone(),
+        addresses: Addresses::from_variables(&job.doors.variables),
+        repository: job.context.repository.clone(),
+        run: run_number(job),
+        run_url: job.context.run_url(),
+        manifests_token: inputs.manifests_token.as_ref().or(own).map(|token| token.expose().to_owned()),
+        argocd_token: of_argocd.or_else(variable),
+        images: inputs.images.iter().map(|choice| (choice.service.clone(), choice.image.clone())).collect(),
+    }
+}
+
+fn run_number(job: &Job) -> Option<targets::RunNumber> {
+    let number = |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok());
+    let attempt = number(&job.context.run_attempt).unwrap_or(1);
+    number(&job.context.run_id).map(|id| targets::RunNumber { id, attempt })
+}
+
+/// What calls to AWS are made with.
+pub(super) struct Session {
+    /// Credentials and region; empty where nothing of AWS is needed.
+    pub(super) config: SdkConfig,
+    /// What is worth knowing about them.
+    pub(super) problems: Vec<Problem>,
+    /// Whether there are any.
+    opened: bool,
+}
+
+impl Session {
+    /// The session, where there is one.
+    pub(super) fn aws(&self) -> Option<&SdkConfig> {
+        self.opened.then_some(&self.config)
+    }
+}
+
+/// The AWS session of an environment. Inputs win over the file. A run that touches nothing of AWS needs none.
+pub(super) async fn session(job: &Job, declared: &Declared) -> Result<Session, Problem> {
+    let needed = declared.environment.aws.is_some()
+        || declared.builds.iter().any(Option::is_some)
+        || declared.services.is_empty()
+        || declared.services.iter().any(|service| targets::is_of_aws(&service.target));
+    if !needed {
+        return Ok(Session { config: aws::nowhere(&job.doors), problems: Vec::new(), opened: false });
+    }
+    let (config, problems) = open(job, &declared.environment).await?;
+    Ok(Session { config, problems, opened: true })
+}
+
+async fn open(job: &Job, environment: &Environment) -> Result<(SdkConfig, Vec<Problem>), Problem> {
     let aws = environment.aws.clone().unwrap_or_default();
     let run = job.context.run_id.as_deref().unwrap_or("local");
     let wanted = aws::Wanted {
@@ -86,6 +137,7 @@ fn releases(job: &Job, declared: &Declared) -> Vec<Release> {
         service: service.name.clone(),
         environment: declared.name.clone(),
         image: None,
+        tag: None,
         definition: definition.clone(),
         former: None,
         commit: job.context.commit().filter(|_| !returns(job)).map(str::to_owned),

@@ -17,7 +17,7 @@ const LOOKED_UP: usize = 30;
 /// Gives every unit the version that it returns to. Errors when one of them has none: then nothing is begun for any.
 pub(super) async fn choose(
     job: &Job,
-    session: &SdkConfig,
+    session: Option<&SdkConfig>,
     mut units: Vec<Unit>,
 ) -> Result<Vec<Unit>, Vec<Problem>> {
     let mut problems = Vec::new();
@@ -29,11 +29,13 @@ pub(super) async fn choose(
     if problems.is_empty() { Ok(units) } else { Err(problems) }
 }
 
-async fn choose_one(job: &Job, session: &SdkConfig, unit: &mut Unit) -> Result<(), Problem> {
+async fn choose_one(job: &Job, session: Option<&SdkConfig>, unit: &mut Unit) -> Result<(), Problem> {
     let to = job.inputs.to.as_deref();
     let mut past = unit.target.versions().await?;
     let commit = to.filter(|to| rollback::asks_for_commit(to, &past));
-    if let Some(commit) = commit {
+    // A place that keeps the commits itself need not be helped by the tags of the images.
+    let untold = past.iter().all(|one| one.commits.is_empty());
+    if let Some((commit, session)) = commit.zip(session).filter(|_| untold) {
         find_commits(job, session, commit, &mut past).await?;
     }
     let chosen = rollback::choose(to, &past, &unit.seen)?;

@@ -46,6 +46,9 @@ pub(super) async fn unless_cancelled<T>(
 
 /// Takes one service back after `failure` and keeps watching until that is confirmed.
 pub(super) async fn back(job: &Job, unit: &mut Unit, failure: Failure) {
+    if unit.target.leaves_failed() {
+        return leave(job, unit, &failure);
+    }
     match undo(&unit.seen, unit.moving()) {
         Undo::Nowhere => strand(job, unit, failure),
         Undo::Route(split) => {
@@ -62,6 +65,16 @@ pub(super) async fn back(job: &Job, unit: &mut Unit, failure: Failure) {
             }
         }
     }
+}
+
+/// Ends a service whose failed version stays, as the deploy file says: nothing healthy is proven to serve.
+fn leave(job: &Job, unit: &mut Unit, failure: &Failure) {
+    let words = "the new version failed and stays: the deploy file says `on-failure: leave`";
+    job.teller.tell(Some(unit.name()), Tone::Bad, words);
+    let problem = Problem::error(Code::LeftAlone, format!("{}.", capital(words)));
+    let help = "Fix it and deploy again, or run `operation: rollback`.";
+    unit.report.problems.push(problem.help(help).of(unit.name()));
+    unit.stranded(job.doors.clock.now(), failure, words);
 }
 
 /// Answers to a rollback that asking again would not change.

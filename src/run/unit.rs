@@ -10,10 +10,10 @@ use crate::config::Service;
 use crate::gates::Sources;
 use crate::plan::ServicePlan;
 use crate::problem::{Code, Problem};
-use crate::release::{Failure, Observed, Outcome, Proof, Release, Rollout, Version};
+use crate::release::{Failure, Handed, Observed, Outcome, Proof, Release, Rollout, Version};
 use crate::report::ServiceReport;
 use crate::strategy::{self, Evidence, Watching};
-use crate::targets::Target;
+use crate::targets::{self, Target};
 
 /// How far a service is.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,7 +66,7 @@ pub struct Unit {
 impl Unit {
     pub(super) fn new(service: Service, target: Rc<dyn Target>, release: Release, seen: Observed) -> Self {
         let mut report = ServiceReport::new(&service.name, Outcome::Skipped);
-        report.target = place(&service);
+        report.target = targets::words(&service);
         report.strategy = strategy::words(&service.common.strategy);
         report.commit = release.commit.clone();
         report.previous = seen.version.clone();
@@ -125,6 +125,21 @@ impl Unit {
         self.end(at, outcome, &format!("proven: {}", proof.evidence));
     }
 
+    /// The wish was handed over; what serves is not known.
+    pub(super) fn handed(&mut self, at: Timestamp, handed: &Handed) {
+        let outcome = if handed.proposed { Outcome::Proposed } else { Outcome::Committed };
+        self.stands(at, outcome, handed);
+    }
+
+    /// The wish stands where it belongs, whether it was just handed over or was there before.
+    pub(super) fn stands(&mut self, at: Timestamp, outcome: Outcome, handed: &Handed) {
+        self.lost_sight();
+        self.report.version = Some(handed.version.clone());
+        self.report.digest = self.report.digest.take().or_else(|| handed.digest.clone());
+        self.report.evidence = handed.evidence.clone();
+        self.end(at, outcome, &handed.evidence);
+    }
+
     /// The previous version serves again.
     pub(super) fn returned(&mut self, at: Timestamp, failure: &Failure, to: Option<Version>) {
         self.report.failure = Some(failure.clone());
@@ -163,12 +178,4 @@ impl Unit {
     pub(super) fn into_report(self) -> ServiceReport {
         self.report
     }
-}
-
-fn place(service: &Service) -> String {
-    let word = |key: &str| match service.settings.get(key).map(|node| node.to_value()) {
-        Some(serde_json::Value::String(text)) => text,
-        _ => String::new(),
-    };
-    format!("{} {}/{}", service.target, word("cluster"), word("service"))
 }

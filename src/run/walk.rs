@@ -90,11 +90,15 @@ fn would_build(unit: &Unit) -> Option<Change> {
 async fn unchanged(job: &Job, units: &mut [Unit]) {
     let now = job.doors.clock.now();
     for unit in units.iter_mut().filter(|unit| starts(unit, |start| *start == Start::Unchanged)) {
-        if let Health::Healthy(proof) = unit.seen.health.clone() {
-            unit.succeeded(now, Outcome::Unchanged, &proof);
-            unit.settled = !unit.seen.leftover;
-            let Version { id, label } = proof.version;
-            onward::settle(job, unit, &Rollout { version: id, label, ids: Vec::new() }).await;
+        match unit.seen.health.clone() {
+            Health::Healthy(proof) => {
+                unit.succeeded(now, Outcome::Unchanged, &proof);
+                unit.settled = !unit.seen.leftover;
+                let Version { id, label } = proof.version;
+                onward::settle(job, unit, &Rollout { version: id, label, ids: Vec::new() }).await;
+            }
+            Health::Handed(handed) => unit.stands(now, Outcome::Unchanged, &handed),
+            _ => {}
         }
     }
 }

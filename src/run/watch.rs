@@ -134,6 +134,10 @@ async fn act(job: &Job, unit: &mut Unit, rollout: &Rollout, verdict: Verdict) {
             );
             unit.succeeded(now, super::goal(job), &proof);
         }
+        Verdict::Handed(handed) => {
+            job.teller.tell(Some(unit.name()), Tone::Good, &handed.evidence);
+            unit.handed(now, &handed);
+        }
         Verdict::FollowBack(failure) => {
             tell_failure(job, unit, &failure);
             job.moment(unit, Tone::Bad, "the provider is rolling back by itself");
@@ -176,12 +180,7 @@ fn tell_progress(job: &Job, unit: &mut Unit, progress: &Progress) {
         job.teller.outside(unit.name(), event);
         unit.report.moment(job.doors.clock.now(), event.clone());
     }
-    let failed = if progress.failed > 0 { format!(", {} failed", progress.failed) } else { String::new() };
-    let words = format!(
-        "{}: {} of {} run, {} start{failed}",
-        progress.stage, progress.running, progress.desired, progress.pending
-    );
-    tell_once(job, unit, &words);
+    tell_once(job, unit, &progress.words());
 }
 
 pub(super) fn tell_once(job: &Job, unit: &mut Unit, words: &str) {

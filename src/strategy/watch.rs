@@ -2,7 +2,7 @@
 
 use super::advance::{Stand, advance};
 use crate::problem::{Code, Problem};
-use crate::release::{Failure, Health, Proof, Version};
+use crate::release::{Failure, Handed, Health, Proof, Version};
 
 /// Which way a service is moving.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +22,8 @@ pub enum Verdict {
     Onward(usize),
     /// The new version serves, proven.
     Succeeded(Proof),
+    /// It was handed over, and there is nothing here to watch it by.
+    Handed(Handed),
     /// The new version failed and nobody is taking it back: we must.
     Undo(Failure),
     /// The provider is taking it back by itself: watch that.
@@ -50,11 +52,9 @@ fn forward(stand: &Stand<'_>, health: &Health, time_left: bool) -> Verdict {
         Health::RolledBack(failure, to) => Verdict::Returned(failure.clone(), to.clone()),
         Health::RollbackFailed(failure) => Verdict::Stranded(failure.clone()),
         Health::Superseded(by) => Verdict::Superseded(by.clone()),
+        Health::Handed(handed) => Verdict::Handed(handed.clone()),
         Health::Progressing(_) | Health::Unknown(_) if time_left => Verdict::Wait,
-        Health::Progressing(progress) => Verdict::Undo(late(&format!(
-            "{} of {} copies ran and {} had failed",
-            progress.running, progress.desired, progress.failed
-        ))),
+        Health::Progressing(progress) => Verdict::Undo(late(&progress.words())),
         Health::Unknown(why) => Verdict::Undo(late(why)),
     }
 }
@@ -65,7 +65,8 @@ fn back(cause: &Failure, health: &Health, time_left: bool) -> Verdict {
         Health::RolledBack(_, to) => Verdict::Returned(cause.clone(), to.clone()),
         // The request came too late for the movement that it was to take back: ask again, as things are now.
         Health::Stopped(_) if time_left => Verdict::Undo(cause.clone()),
-        Health::Failing(_) | Health::Stopped(_) | Health::RollbackFailed(_) => {
+        // A way back that nobody can see is not confirmed.
+        Health::Failing(_) | Health::Stopped(_) | Health::RollbackFailed(_) | Health::Handed(_) => {
             Verdict::Stranded(cause.clone())
         }
         Health::Superseded(by) => Verdict::Superseded(by.clone()),
@@ -130,6 +131,12 @@ mod tests {
             Health::Stopped(failure()),
             Health::Superseded("x".into()),
             Health::Unknown("?".into()),
+            Health::Handed(Handed {
+                version: proof().version,
+                digest: None,
+                evidence: String::new(),
+                proposed: false,
+            }),
         ]
     }
 

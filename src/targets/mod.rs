@@ -11,51 +11,70 @@ use crate::release::{
     Ability, Arm, Changes, Definition, Former, Health, Observed, Past, Release, Rollout, Split, Version,
 };
 
+pub mod argocd;
 pub mod ecs;
+mod place;
 
-/// The targets that exist; each is a key of a service in the deploy file. Registering one is a line here and an arm
-/// in [`all`].
-pub const NAMES: &[&str] = &["ecs"];
+pub use place::{Origin, Place, RunNumber};
 
-/// Where the targets of one environment are reached.
-pub struct Place<'s> {
-    /// The AWS session.
-    pub session: &'s SdkConfig,
-    /// Region of the session.
-    pub region: String,
-    /// The account that the environment declares.
-    pub account: Option<String>,
+/// The targets that exist; each is a key of a service in the deploy file. Registering one is a line here, a variant of
+/// [`Block`] and an arm in [`all`].
+pub const NAMES: &[&str] = &["ecs", "argocd"];
+
+/// Whether a target is reached through an AWS session.
+pub fn is_of_aws(target: &str) -> bool {
+    target != "argocd"
+}
+
+/// The block of a service, read by the target that it belongs to.
+enum Block {
+    Ecs(Box<ecs::Settings>),
+    ArgoCd(Box<argocd::Settings>),
 }
 
 /// What is wrong with the blocks of services, each on its line; no call is made.
 pub fn problems(file: &str, services: &[Service]) -> Vec<Problem> {
-    let blocks = services.iter().map(|service| settings(file, service).err().unwrap_or_default());
-    blocks.flatten().collect()
+    services.iter().flat_map(|service| block(file, service).err().unwrap_or_default()).collect()
 }
 
 /// What can be found in a service's block and in the file that it names without any call, on the lines of that file.
 pub fn lint(file: &str, service: &Service, definition: Option<&Definition>) -> Vec<Problem> {
-    let found =
-        settings(file, service).map(|settings| ecs::findings(&settings, definition)).unwrap_or_default();
+    let found = match block(file, service) {
+        Ok(Block::Ecs(settings)) => ecs::findings(&settings, definition),
+        Ok(Block::ArgoCd(settings)) => argocd::findings(&settings),
+        Err(_) => Vec::new(),
+    };
     found.into_iter().map(|problem| problem.of(&service.name)).collect()
 }
 
 /// The target of each service, in their order. Errors as of [`problems`].
 pub fn all(place: &Place<'_>, file: &str, services: &[Service]) -> Result<Vec<Rc<dyn Target>>, Vec<Problem>> {
-    let shared = ecs::Shared::new(place.session);
-    let declared = ecs::Declared { account: place.account.clone(), region: Some(place.region.clone()) };
-    let open = |service: &Service| {
-        let (settings, alarms) = (settings(file, service)?, service.common.alarms.clone());
-        if let Some(pair) = settings.pair.clone() {
-            let (held, reach) = ((declared.clone(), alarms), (&shared, place.session));
-            let wish = ecs::pair::Wish::of(&service.common.strategy);
-            return Ok(Rc::new(ecs::pair::Pair::new(&settings, pair, held, reach, wish)) as Rc<dyn Target>);
+    let (shared, depots) = (ecs::Shared::new(place.session), argocd::Depots::new(place));
+    let open = |service: &Service| match block(file, service)? {
+        Block::Ecs(settings) => Ok(of_ecs(place, &shared, service, *settings)),
+        Block::ArgoCd(settings) => {
+            let one = argocd::ArgoCd::new(place, &depots, service, *settings);
+            one.map(|one| Rc::new(one) as Rc<dyn Target>).map_err(|problem| vec![problem.of(&service.name)])
         }
-        let shifts = !matches!(service.common.strategy, config::Strategy::Rolling(_));
-        let ecs = ecs::Ecs::new(settings, declared.clone(), alarms, &shared).shifting(shifts);
-        Ok(Rc::new(ecs) as Rc<dyn Target>)
     };
     services.iter().map(open).collect()
+}
+
+fn of_ecs(
+    place: &Place<'_>,
+    shared: &ecs::Shared,
+    service: &Service,
+    settings: ecs::Settings,
+) -> Rc<dyn Target> {
+    let declared = ecs::Declared { account: place.account.clone(), region: Some(place.region.clone()) };
+    let alarms = service.common.alarms.clone();
+    if let Some(pair) = settings.pair.clone() {
+        let wish = ecs::pair::Wish::of(&service.common.strategy);
+        let (held, reach) = ((declared, alarms), (shared, place.session));
+        return Rc::new(ecs::pair::Pair::new(&settings, pair, held, reach, wish));
+    }
+    let shifts = !matches!(service.common.strategy, config::Strategy::Rolling(_));
+    Rc::new(ecs::Ecs::new(settings, declared, alarms, shared).shifting(shifts))
 }
 
 /// The smallest policy for the role of an environment: a JSON document of IAM. `role` is the ARN of that role, where the
@@ -69,15 +88,37 @@ pub fn policy(
     let of_role = aws.role.as_deref().and_then(|role| role.split(':').nth(4));
     let account = aws.account.as_deref().or(of_role).unwrap_or("*");
     let subject = |(service, definition): &(Service, Option<Definition>)| {
-        let scope = ecs::grants::Scope::of(&settings(file, service)?, region, account);
+        let Block::Ecs(settings) = block(file, service)? else { return Ok(None) };
+        let scope = ecs::grants::Scope::of(&settings, region, account);
         let scope = ecs::grants::Scope { caller: aws.role.clone(), ..scope };
-        Ok(ecs::policy::Subject::new(scope, &service.common, definition.as_ref()))
+        Ok(Some(ecs::policy::Subject::new(scope, &service.common, definition.as_ref())))
     };
     let subjects: Result<Vec<_>, Vec<Problem>> = services.iter().map(subject).collect();
-    Ok(ecs::policy::policy(&subjects?))
+    Ok(ecs::policy::policy(&subjects?.into_iter().flatten().collect::<Vec<_>>()))
 }
 
-fn settings(file: &str, service: &Service) -> Result<ecs::Settings, Vec<Problem>> {
+/// The place of a service in a few words, such as `ecs acme/backend`.
+pub fn words(service: &Service) -> String {
+    let word = |key: &str| match service.settings.get(key).map(|node| node.to_value()) {
+        Some(serde_json::Value::String(text)) => text,
+        _ => String::new(),
+    };
+    let (outer, inner) = match service.target.as_str() {
+        "argocd" => (word("repository"), word("application")),
+        _ => (word("cluster"), word("service")),
+    };
+    let parts: Vec<String> = [outer, inner].into_iter().filter(|part| !part.is_empty()).collect();
+    format!("{} {}", service.target, parts.join("/"))
+}
+
+fn block(file: &str, service: &Service) -> Result<Block, Vec<Problem>> {
+    match service.target.as_str() {
+        "argocd" => settings(file, service).map(|settings| Block::ArgoCd(Box::new(settings))),
+        _ => settings(file, service).map(|settings| Block::Ecs(Box::new(settings))),
+    }
+}
+
+fn settings<T: serde::de::DeserializeOwned>(file: &str, service: &Service) -> Result<T, Vec<Problem>> {
     let what = format!("`{}` of service `{}`", service.target, service.name);
     let read = config::read(file, &what, &service.settings);
     read.map_err(|problems| problems.into_iter().map(|problem: Problem| problem.of(&service.name)).collect())
@@ -124,6 +165,11 @@ pub trait Target {
     /// What sources of evidence know the traffic of the service by, whichever version gets it; empty where the place
     /// cannot say.
     async fn arms(&self, seen: &Observed) -> Result<Vec<Arm>, Problem>;
+
+    /// Whether a version that fails stays where it is, because the deploy file says so.
+    fn leaves_failed(&self) -> bool {
+        false
+    }
 
     /// Takes away what a movement that has ended left behind: settings made for it, copies without traffic. Never
     /// touches what the user set. Asking twice is fine.

@@ -38,6 +38,7 @@ fn release(cloud: &Cloud, content: &str) -> Release {
         service: "web".into(),
         environment: "production".into(),
         image: Some(format!("{ECR}/web@{digest}").parse().unwrap()),
+        tag: None,
         definition: None,
         commit: None,
         former: None,

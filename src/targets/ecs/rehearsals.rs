@@ -77,6 +77,7 @@ impl Rig {
             service: "web".into(),
             environment: "production".into(),
             image: Some(format!("{ECR}/web@{digest}").parse().unwrap()),
+            tag: None,
             definition: None,
             former: None,
             commit: None,
