@@ -16,6 +16,8 @@ pub mod gates;
 pub mod github;
 /// Building and pushing images: tags and buildx arguments (pure), running buildx, registry login.
 pub mod image;
+/// Image values in YAML files: found, read, replaced byte for byte.
+pub mod manifest;
 /// Event, configuration and observed state in; steps, and why, out.
 pub mod plan;
 /// What went wrong, for the person reading a red job at night.

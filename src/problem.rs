@@ -54,6 +54,10 @@ codes! {
     TaskDefinitionInvalid = "task-definition-invalid",
     /// The container to change is missing or there is more than one.
     ContainerUnclear = "container-unclear",
+    /// Which value of a manifest is to be changed is not clear, or changing it would change more.
+    ManifestUnclear = "manifest-unclear",
+    /// A manifest cannot be read as YAML, or is too large.
+    ManifestUnreadable = "manifest-unreadable",
     /// A value that looks like a secret stands in plain text.
     SecretInPlainText = "secret-in-plain-text",
     /// No AWS credentials, or they are refused.
@@ -173,6 +177,8 @@ impl Code {
                 | FileUnreadable
                 | TaskDefinitionInvalid
                 | ContainerUnclear
+                | ManifestUnclear
+                | ManifestUnreadable
                 | CredentialsMissing
                 | RoleRefused
                 | AccountMismatch

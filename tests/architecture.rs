@@ -70,7 +70,8 @@ fn arrows() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("aws", &["sys", "problem"]),
         ("image", &["sys", "config", "release", "problem"]),
         ("github", &["sys", "release", "problem"]),
-        ("targets", &["config", "release", "problem"]),
+        ("manifest", &["release", "problem"]),
+        ("targets", &["manifest", "config", "release", "problem"]),
         ("gates", &["sys", "strategy", "config", "release", "problem"]),
         ("report", &["action", "strategy", "release", "problem"]),
         ("rehearsal", &["rehearsal"]),
@@ -88,6 +89,7 @@ fn arrows() -> BTreeMap<&'static str, &'static [&'static str]> {
                 "run",
                 "rehearsal",
                 "trials",
+                "manifest",
                 "strategy",
                 "action",
                 "aws",
@@ -126,7 +128,7 @@ fn modules_know_only_whom_they_may() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-const CORE: [&str; 6] = ["problem", "release", "config", "strategy", "rollback", "plan"];
+const CORE: [&str; 7] = ["problem", "release", "config", "manifest", "strategy", "rollback", "plan"];
 
 #[test]
 fn the_core_neither_waits_nor_touches_the_world() {

@@ -1,0 +1,328 @@
+//! Kustomizations before and after, byte for byte.
+
+use super::*;
+
+const DIGEST: &str = "sha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+fn wish(image: &str) -> Wish {
+    Wish { image: image.replace("DIGEST", DIGEST).parse().unwrap(), pin: Pin::Digest }
+}
+
+fn named(name: &str) -> Spot {
+    Spot::Kustomize { name: Some(name.into()) }
+}
+
+/// The file afterwards; the reason, where it is refused. A second edit must change nothing.
+fn after(text: &str, spot: &Spot, image: &str) -> String {
+    let text = text.replace("DIGEST", DIGEST);
+    match edit(text.as_bytes(), spot, &wish(image)) {
+        Ok(edited) => {
+            let again = edit(&edited.bytes, spot, &wish(image)).unwrap();
+            assert_eq!((&again.bytes, again.replaced), (&edited.bytes, Vec::new()));
+            assert_eq!(edited.replaced.is_empty(), edited.bytes == text.as_bytes());
+            let found = look(&edited.bytes, spot, &wish(image).image).unwrap();
+            assert_eq!(found.image, Some(wish(image).image), "{found:?}");
+            String::from_utf8(edited.bytes).unwrap().replace(DIGEST, "DIGEST")
+        }
+        Err(refusal) => {
+            let (line, column) = refusal.at.unwrap_or_default();
+            format!("{line}:{column}: {}", refusal.why)
+        }
+    }
+}
+
+#[test]
+fn the_value_changes_and_nothing_else() {
+    for (before, image, wanted) in [
+        (
+            "images:\n- name: app\n  newTag: v1 # live\n",
+            "app:v2",
+            "images:\n- name: app\n  newTag: v2 # live\n",
+        ),
+        ("images:\n- name: app\n  newTag: 'v1'\n", "app:v2", "images:\n- name: app\n  newTag: 'v2'\n"),
+        ("images:\n- name: app\n  newTag: \"v1\"", "app:v2", "images:\n- name: app\n  newTag: \"v2\""),
+        ("images:\n- name: app\n  newTag: v1\n", "app:1.10", "images:\n- name: app\n  newTag: \"1.10\"\n"),
+        ("images:\n- name: app\n  newTag: 1.10\n", "app:1.10", "images:\n- name: app\n  newTag: \"1.10\"\n"),
+        ("images:\n- name: app\n  newTag: 1.10 # x\n", "app:v2", "images:\n- name: app\n  newTag: v2 # x\n"),
+        (
+            "images:\r\n- name: app\r\n  newTag: v1\r\n",
+            "app:v2",
+            "images:\r\n- name: app\r\n  newTag: v2\r\n",
+        ),
+        (
+            "\u{feff}images:\n- name: app\n  newTag: v1\n",
+            "app:v2",
+            "\u{feff}images:\n- name: app\n  newTag: v2\n",
+        ),
+        ("images:\n- name: app\n  newTag: &t v1\n", "app:v2", "images:\n- name: app\n  newTag: &t v2\n"),
+        ("images: [{name: app, newTag: v1}]\n", "app:v2", "images: [{name: app, newTag: v2}]\n"),
+        (
+            "{\"images\":[{\"name\":\"app\",\"newTag\":\"v1\"}]}",
+            "app:v2",
+            "{\"images\":[{\"name\":\"app\",\"newTag\":\"v2\"}]}",
+        ),
+        (
+            "images:\n- name: app\n  newTag: >-\n    v1\n",
+            "app:v2",
+            "images:\n- name: app\n  newTag: >-\n    v2\n",
+        ),
+        ("images:\n- name: app\n  newTag:\n", "app:v2", "images:\n- name: app\n  newTag: v2\n"),
+        ("images:\n- name: app\n  newTag: # none\n", "app:v2", "images:\n- name: app\n  newTag: v2 # none\n"),
+        ("images:\n- name: app\n  newTag: ~\n", "app:v2", "images:\n- name: app\n  newTag: v2\n"),
+        (
+            "images:\n- newTag: !!str v1\n  name: app\n",
+            "app:v2",
+            "images:\n- newTag: !!str v2\n  name: app\n",
+        ),
+        (
+            "images:\n- name: app\n  digest: DIGEST\n",
+            "app@DIGEST",
+            "images:\n- name: app\n  digest: DIGEST\n",
+        ),
+        (
+            "---\nimages:\n- name: app\n  newTag: v1\n...\n",
+            "app:v2",
+            "---\nimages:\n- name: app\n  newTag: v2\n...\n",
+        ),
+    ] {
+        assert_eq!(after(before, &Spot::Kustomize { name: None }, image), wanted);
+    }
+}
+
+#[test]
+fn tag_and_digest_are_what_was_wished_and_nothing_stale_is_left() {
+    for (before, image, wanted) in [
+        (
+            "images:\n- name: app\n  newTag: v1\n",
+            "app:v2@DIGEST",
+            "images:\n- name: app\n  newTag: v2\n  digest: DIGEST\n",
+        ),
+        (
+            "images:\n- name: app\n  newTag: v1",
+            "app:v2@DIGEST",
+            "images:\n- name: app\n  newTag: v2\n  digest: DIGEST",
+        ),
+        (
+            "images:\n- name: app\n  newTag: v1 # x\n",
+            "app@DIGEST",
+            "images:\n- name: app\n  digest: DIGEST\n",
+        ),
+        ("images:\n- name: app\n  digest: DIGEST\n", "app:v2", "images:\n- name: app\n  newTag: v2\n"),
+        ("images:\n- name: app\n  digest: DIGEST", "app:v2", "images:\n- name: app\n  newTag: v2"),
+        ("images:\n- digest: DIGEST\n  name: app\n", "app:v2", "images:\n- name: app\n  newTag: v2\n"),
+        (
+            "images:\n- digest: DIGEST # x\n  # y\n  name: app\n",
+            "app:v2",
+            "images:\n-  # x\n  # y\n  name: app\n  newTag: v2\n",
+        ),
+        (
+            "images:\n-   name: app\n    digest: DIGEST\n# end\n",
+            "app:v2",
+            "images:\n-   name: app\n    newTag: v2\n# end\n",
+        ),
+        (
+            "images:\n- {name: app, newTag: v1}\n",
+            "app@DIGEST",
+            "images:\n- {name: app, digest: \"DIGEST\"}\n",
+        ),
+        (
+            "images:\n- {newTag: v1, name: app}\n",
+            "app@DIGEST",
+            "images:\n- {name: app, digest: \"DIGEST\"}\n",
+        ),
+        (
+            "images:\n- { name: app, newTag: v1, }\n",
+            "app@DIGEST",
+            "images:\n- { name: app, digest: \"DIGEST\", }\n",
+        ),
+        (
+            "{\n  \"images\": [\n    {\n      \"name\": \"app\",\n      \"newTag\": \"v1\"\n    }\n  ]\n}\n",
+            "app:v2@DIGEST",
+            "{\n  \"images\": [\n    {\n      \"name\": \"app\",\n      \"newTag\": \"v2\",\n      \"digest\": \"DIGEST\"\n    }\n  ]\n}\n",
+        ),
+        (
+            "{\"images\":[{\"name\":\"app\",\"newTag\":\"v1\"}]}",
+            "app:v2@DIGEST",
+            "{\"images\":[{\"name\":\"app\",\"newTag\":\"v2\",\"digest\":\"DIGEST\"}]}",
+        ),
+        (
+            "images: [{ name: app, # x\n  newTag: v1 }]\n",
+            "app@DIGEST",
+            "images: [{ name: app, digest: \"DIGEST\" # x\n   }]\n",
+        ),
+        (
+            "images:\r\n- name: app\r\n  digest: DIGEST\r\n",
+            "app:v2",
+            "images:\r\n- name: app\r\n  newTag: v2\r\n",
+        ),
+        (
+            "images:\n- name: app\n  newTag: v2\n  digest: \"\"\n",
+            "app:v2",
+            "images:\n- name: app\n  newTag: v2\n  digest: \"\"\n",
+        ),
+    ] {
+        assert_eq!(after(before, &Spot::Kustomize { name: None }, image), wanted);
+    }
+}
+
+#[test]
+fn the_entry_is_found_by_what_the_image_is_called() {
+    let full = "reg.io:5000/acme/app:v2";
+    let none = Spot::Kustomize { name: None };
+    for (before, spot, wanted) in [
+        (
+            "- name: reg.io:5000/acme/app\n  newTag: v1\n",
+            &none,
+            "- name: reg.io:5000/acme/app\n  newTag: v2\n",
+        ),
+        (
+            "- name: acme/app\n  newTag: v1\n",
+            &none,
+            "- name: acme/app\n  newName: reg.io:5000/acme/app\n  newTag: v2\n",
+        ),
+        (
+            "- name: app\n  newName: reg.io:5000/acme/app\n  newTag: v1\n",
+            &none,
+            "- name: app\n  newName: reg.io:5000/acme/app\n  newTag: v2\n",
+        ),
+        (
+            "- name: app\n  newName: acme/app # hub\n  newTag: v1\n",
+            &none,
+            "- name: app\n  newName: reg.io:5000/acme/app # hub\n  newTag: v2\n",
+        ),
+        ("- name: app\n", &named("app"), "- name: app\n  newName: reg.io:5000/acme/app\n  newTag: v2\n"),
+        (
+            "- name: app # a\n  newTag: v1\n",
+            &named("app"),
+            "- name: app # a\n  newName: reg.io:5000/acme/app\n  newTag: v2\n",
+        ),
+        ("- {name: app}\n", &named("app"), "- {name: app, newName: \"reg.io:5000/acme/app\", newTag: v2}\n"),
+    ] {
+        assert_eq!(after(&format!("images:\n{before}"), spot, full), format!("images:\n{wanted}"));
+    }
+}
+
+#[test]
+fn what_is_missing_is_added_in_the_style_of_the_file() {
+    let none = Spot::Kustomize { name: None };
+    for (before, wanted) in [
+        ("resources:\n- a.yaml\n", "resources:\n- a.yaml\nimages:\n- name: app\n  newTag: v2\n"),
+        ("resources:\n  - a.yaml\n", "resources:\n  - a.yaml\nimages:\n  - name: app\n    newTag: v2\n"),
+        ("resources:\n-   a.yaml", "resources:\n-   a.yaml\nimages:\n-   name: app\n    newTag: v2"),
+        (
+            "resources:\r\n- a.yaml # x\r\n\r\n# end\r\n",
+            "resources:\r\n- a.yaml # x\r\nimages:\r\n- name: app\r\n  newTag: v2\r\n\r\n# end\r\n",
+        ),
+        ("namespace: x\n", "namespace: x\nimages:\n- name: app\n  newTag: v2\n"),
+        ("---\nnamespace: x\n...\n", "---\nnamespace: x\nimages:\n- name: app\n  newTag: v2\n...\n"),
+        (
+            "patches:\n- patch: |-\n    a\n    b\n  target: {}\n",
+            "patches:\n- patch: |-\n    a\n    b\n  target: {}\nimages:\n- name: app\n  newTag: v2\n",
+        ),
+        (
+            "patches:\n- patch: |\n    a\n    b\n\n# end\n",
+            "patches:\n- patch: |\n    a\n    b\nimages:\n- name: app\n  newTag: v2\n\n# end\n",
+        ),
+        ("images:\nnamespace: x\n", "images:\n- name: app\n  newTag: v2\nnamespace: x\n"),
+        ("images: # none\nnamespace: x\n", "images: # none\n- name: app\n  newTag: v2\nnamespace: x\n"),
+        ("images: ~ # none\n", "images: # none\n- name: app\n  newTag: v2\n"),
+        ("images: []\n", "images: [{name: app, newTag: v2}]\n"),
+        (
+            "images:\n- name: b\n  newTag: v1\n# end\n",
+            "images:\n- name: b\n  newTag: v1\n- name: app\n  newTag: v2\n# end\n",
+        ),
+        ("images:\n  -\n    name: b\n", "images:\n  -\n    name: b\n  - name: app\n    newTag: v2\n"),
+        (
+            "images:\n- {name: b, newTag: v1}\n",
+            "images:\n- {name: b, newTag: v1}\n- {name: app, newTag: v2}\n",
+        ),
+        ("images: [ { name: b } ]\n", "images: [ { name: b }, { name: app, newTag: v2 } ]\n"),
+        ("{}\n", "{images: [{name: app, newTag: v2}]}\n"),
+        ("{namespace: x}\n", "{namespace: x, images: [{name: app, newTag: v2}]}\n"),
+        (
+            "{\n  \"namespace\": \"x\"\n}\n",
+            "{\n  \"namespace\": \"x\",\n  \"images\": [{\"name\": \"app\", \"newTag\": \"v2\"}]\n}\n",
+        ),
+        (
+            "{\n  \"images\": [\n    {\n      \"name\": \"b\"\n    }\n  ]\n}\n",
+            "{\n  \"images\": [\n    {\n      \"name\": \"b\"\n    },\n    {\n      \"name\": \"app\",\n      \"newTag\": \"v2\"\n    }\n  ]\n}\n",
+        ),
+    ] {
+        assert_eq!(after(before, &none, "app:v2"), wanted);
+    }
+    let before = "images:\n- name: b\n";
+    assert_eq!(
+        after(before, &named("web"), "app:v2"),
+        "images:\n- name: b\n- name: web\n  newName: app\n  newTag: v2\n"
+    );
+}
+
+#[test]
+fn what_is_not_clear_is_refused() {
+    let none = Spot::Kustomize { name: None };
+    for (before, wanted) in [
+        ("", "0:0: it is empty, so it is no kustomization"),
+        ("- a\n", "1:1: it is no mapping, so it is no kustomization"),
+        ("images: []\n---\nimages: []\n", "3:1: it holds more than one document, and a kustomization is one"),
+        ("images:\n- name: app\n- name: app\n", "3:3: several entries of `images` are of `app`"),
+        ("images: []\nimages: []\n", "2:1: the key `images` stands twice in the same mapping"),
+        ("a: 1\na: 2\nimages: []\n", "2:1: the key `a` stands twice in the same mapping"),
+        (
+            "images:\n- name: app\n  newTag: a\n  newTag: b\n",
+            "4:3: the key `newTag` stands twice in the same mapping",
+        ),
+        (
+            "images:\n- name: app\n  newTag: *t\n",
+            "3:11: it is not YAML that can be read (while parsing node, found unknown anchor)",
+        ),
+        (
+            "x: &t v1\nimages:\n- name: app\n  newTag: *t\n",
+            "4:11: `images[0].newTag` is an alias of a value that stands elsewhere",
+        ),
+        (
+            "images:\n- name: app\n  newTag: &t v1\nx: *t\n",
+            "3:14: `images[0].newTag` is used in other places too, by an alias",
+        ),
+        ("images: &i\n- name: app\nx: *i\n", "2:3: `images` is used in other places too, by an alias"),
+        (
+            "images:\n- name: app\n  newTag: !vault v1\n",
+            "3:18: `images[0].newTag` carries the YAML tag `!vault`",
+        ),
+        (
+            "images:\n- name: app\n  newTag: |\n    v1\n",
+            "4:5: `images[0].newTag` is a block of text that does not end with its last word",
+        ),
+        (
+            "images:\n- name: app\n  newTag: '{{ .tag }}'\n",
+            "3:11: `images[0].newTag` is filled in by a template",
+        ),
+        (
+            "images:\n- name: app\n  newTag: {{ .tag }}\n",
+            "3:11: `images[0].newTag` is filled in by a template",
+        ),
+        ("images:\n- name: app\n  newTag: [v1]\n", "3:11: `images[0].newTag` is no single value"),
+        (
+            "images:\n- name: app\n  tagSuffix: -x\n",
+            "3:14: the entry has a `tagSuffix`, which would be put behind the new tag",
+        ),
+        ("images: x\n", "1:9: `images` is no list"),
+    ] {
+        assert_eq!(after(before, &none, "app:v2"), wanted, "{before}");
+    }
+}
+
+#[test]
+fn what_changed_is_told_with_its_new_place() {
+    let before = "images:\n- digest: DIGEST\n  name: app\n".replace("DIGEST", DIGEST);
+    let edited = edit(before.as_bytes(), &named("app"), &wish("reg.io/app:v2")).unwrap();
+    let told = edited.replaced.into_iter().map(|it| (it.path, it.line, it.column, it.from, it.to));
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        [
+            ("images[0].digest".to_owned(), 2, 3, some(DIGEST), None),
+            ("images[0].newName".to_owned(), 3, 12, None, some("reg.io/app")),
+            ("images[0].newTag".to_owned(), 4, 11, None, some("v2")),
+        ]
+    );
+}
