@@ -86,9 +86,9 @@ fn origin(job: &Job, declared: &Declared) -> targets::Origin {
 }
 
 fn run_number(job: &Job) -> Option<targets::RunNumber> {
-    let number = |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok());
-    let attempt = number(&job.context.run_attempt).unwrap_or(1);
-    number(&job.context.run_id).map(|id| targets::RunNumber { id, attempt })
+    let attempt = job.context.run_attempt.as_deref().and_then(|text| text.parse().ok()).unwrap_or(1);
+    let id = job.context.run_id.as_deref()?.parse().ok()?;
+    Some(targets::RunNumber { id, attempt })
 }
 
 /// What calls to AWS are made with.

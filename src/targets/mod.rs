@@ -3,7 +3,6 @@
 use std::rc::Rc;
 
 use async_trait::async_trait;
-use aws_config::SdkConfig;
 
 use crate::config::{self, Aws, Service};
 use crate::problem::Problem;

@@ -107,6 +107,7 @@ pub struct Health {
     /// Why.
     pub message: String,
     /// Since when.
+    #[serde(deserialize_with = "time")]
     pub last_transition_time: Option<Timestamp>,
 }
 
@@ -119,8 +120,10 @@ pub struct Operation {
     /// Why.
     pub message: String,
     /// When it began.
+    #[serde(deserialize_with = "time")]
     pub started_at: Option<Timestamp>,
     /// When it ended.
+    #[serde(deserialize_with = "time")]
     pub finished_at: Option<Timestamp>,
     /// What it did.
     pub sync_result: Option<SyncResult>,
@@ -243,6 +246,12 @@ pub struct Event {
 /// Go writes an empty list as `null`.
 fn or_default<'d, D: serde::Deserializer<'d>, T: DeserializeOwned + Default>(input: D) -> Result<T, D::Error> {
     Ok(Option::<T>::deserialize(input)?.unwrap_or_default())
+}
+
+/// A time that cannot be read is none.
+fn time<'d, D: serde::Deserializer<'d>>(input: D) -> Result<Option<Timestamp>, D::Error> {
+    let text = Option::<String>::deserialize(input)?;
+    Ok(text.and_then(|text| text.parse().ok()))
 }
 
 impl Application {

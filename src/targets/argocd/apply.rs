@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::intent::{Expect, Intent, Operation, Site};
 use super::record::Entry;
-use crate::manifest::{self, Refusal};
+use crate::manifest;
 use crate::problem::{Code, Problem};
 use crate::release::ImageRef;
 
@@ -33,7 +33,7 @@ pub enum Applied {
 /// What stands at a place; `None` where nothing does.
 pub fn found(tree: &Tree, site: &Site, name: &ImageRef) -> Result<Option<ImageRef>, Problem> {
     let bytes = tree.get(&site.path).ok_or_else(|| missing(&site.path))?;
-    manifest::look(bytes, &site.spot, name).map(|found| found.image).map_err(|why| refused(&site.path, why))
+    manifest::look(bytes, &site.spot, name).map(|found| found.image).map_err(|why| why.problem(&site.path))
 }
 
 /// The image that stands for all places of a service: one with a digest before one without.
@@ -86,7 +86,7 @@ fn edited(tree: &Tree, intent: &Intent) -> Result<Tree, Problem> {
     for site in &intent.sites {
         let bytes = changed.get(&site.path).or_else(|| tree.get(&site.path)).ok_or_else(|| missing(&site.path))?;
         let edit = manifest::edit(bytes, &site.spot, &site.wish(&intent.wish));
-        let edit = edit.map_err(|why| refused(&site.path, why))?;
+        let edit = edit.map_err(|why| why.problem(&site.path))?;
         if !edit.replaced.is_empty() {
             changed.insert(site.path.clone(), edit.bytes);
         }
@@ -136,10 +136,9 @@ fn missing(path: &str) -> Problem {
         .help("Check `files` of the deploy file, and the branch.")
 }
 
-/// A refusal of the editor, for the file it is about: it may lie in another repository, so it has no place in this one.
-fn refused(path: &str, why: Refusal) -> Problem {
-    let problem = Problem::from(why);
-    let place = problem.at.as_ref().map(|at| format!("{path}:{}:{}: ", at.line, at.column));
-    let sentence = format!("{}{}", place.unwrap_or_else(|| format!("{path}: ")), problem.sentence);
+/// The problem with its place in words: a file of another repository has no lines here.
+pub fn elsewhere(problem: Problem) -> Problem {
+    let Some(at) = &problem.at else { return problem };
+    let sentence = format!("{}:{}:{}: {}", at.file, at.line, at.column, problem.sentence);
     Problem { sentence, at: None, ..problem }
 }

@@ -75,7 +75,10 @@ impl Depot {
                 return;
             }
             let setback = match self.commit(&seen, &batch).await {
-                Ok(landed) => return self.settle(batch, &landed),
+                Ok(landed) => {
+                    self.forget().await;
+                    return self.settle(batch, &landed);
+                }
                 Err(setback) => setback,
             };
             waiting = batch.ready.into_iter().map(|one| (one.number, one.intent)).collect();
@@ -139,7 +142,7 @@ impl Depot {
 
     fn fail(&self, waiting: Vec<(u64, Intent)>, setback: &Setback) {
         let mut done = self.queue.done.borrow_mut();
-        done.extend(waiting.into_iter().map(|(number, _)| (number, Err(Problem::from(setback.clone())))));
+        done.extend(waiting.into_iter().map(|(number, _)| (number, Err(setback.problem(&self.repository)))));
     }
 }
 

@@ -98,6 +98,11 @@ impl Depot {
         Ok(snapshot)
     }
 
+    /// What was seen is known to be of the past: the next one who asks reads anew.
+    pub async fn forget(&self) {
+        *self.seen.lock().await = None;
+    }
+
     /// The branch as it is now, when it was not looked at for a while; `None` where it was, or cannot be read.
     pub async fn now_and_then(&self) -> Option<Rc<Snapshot>> {
         let due = self.read_at.get().is_none_or(|at| at.elapsed() >= WHILE);

@@ -35,6 +35,11 @@ pub mod sites;
 pub mod verdict;
 pub mod watch;
 
+#[cfg(test)]
+mod apply_tests;
+#[cfg(test)]
+mod verdict_tests;
+
 pub use depots::Depots;
 pub use settings::Settings;
 pub use sites::findings;
@@ -90,8 +95,19 @@ impl ArgoCd {
         record::version(&self.service, image)
     }
 
+    async fn seen(&self) -> Result<Rc<Snapshot>, Problem> {
+        self.depot.seen().await.map_err(|setback| setback.problem(&self.depot.repository))
+    }
+
+    /// A problem of a file: with its line where that is a line of the run's own repository, else in words.
+    fn placed(&self, problem: Problem) -> Problem {
+        let own = self.origin.repository.as_deref() == Some(self.depot.repository.as_str());
+        if own { problem } else { apply::elsewhere(problem) }
+    }
+
     fn sight(&self, snapshot: &Snapshot) -> Result<Sight, Problem> {
-        Sight::of(snapshot, (&self.service, &self.key), &self.sites, self.name.as_ref())
+        let sight = Sight::of(snapshot, (&self.service, &self.key), &self.sites, self.name.as_ref());
+        sight.map_err(|problem| self.placed(problem))
     }
 
     /// What `release` wants written, given what was seen.
@@ -225,7 +241,7 @@ impl Target for ArgoCd {
     }
 
     async fn observe(&self) -> Result<Observed, Problem> {
-        let snapshot = self.depot.seen().await?;
+        let snapshot = self.seen().await?;
         let sight = self.sight(&snapshot)?;
         let health = match &sight.stand.image {
             Some(image) => self.fares(&self.version(image), image, sight.written_by()).await?,
@@ -241,14 +257,14 @@ impl Target for ArgoCd {
         let tree = sight::tree_of(seen);
         let stand = Stand::read(&tree, &self.sites, self.name.as_ref().or(seen.image.as_ref()));
         let intent = stand.and_then(|stand| self.intent(release, &stand)).map_err(|problem| vec![problem])?;
-        sight::changes(&tree, &intent).map_err(|problem| vec![problem])
+        sight::changes(&tree, &intent).map_err(|problem| vec![self.placed(problem)])
     }
 
     async fn check(&self, release: &Release, _: &Observed) -> Vec<Problem> {
         let mut problems = Vec::new();
-        match self.depot.seen().await {
+        match self.seen().await {
             Ok(snapshot) => problems.extend(sight::writable(&snapshot, &self.settings, &self.depot.repository)),
-            Err(setback) => problems.push(setback.into()),
+            Err(problem) => problems.push(problem),
         }
         if let Some(client) = &self.client {
             problems.extend(self.syncs(client).await);
@@ -259,7 +275,7 @@ impl Target for ArgoCd {
     }
 
     async fn versions(&self) -> Result<Vec<Past>, Problem> {
-        let snapshot = self.depot.seen().await?;
+        let snapshot = self.seen().await?;
         Ok(self.sight(&snapshot)?.past(None))
     }
 
@@ -278,9 +294,9 @@ impl Target for ArgoCd {
 
     /// Nothing has to be made: the image is there. What is to be written is tried out on the files as they were seen.
     async fn stage(&self, release: &Release, _: &Observed) -> Result<Version, Problem> {
-        let snapshot = self.depot.seen().await?;
+        let snapshot = self.seen().await?;
         let intent = self.intent(release, &self.sight(&snapshot)?.stand)?;
-        let (_, written) = apply::preview(&depot::tree(&snapshot), &intent)?;
+        let (_, written) = apply::preview(&depot::tree(&snapshot), &intent).map_err(|problem| self.placed(problem))?;
         let version = self.version(&written);
         self.staged.replace(Some((intent, written)));
         Ok(version)

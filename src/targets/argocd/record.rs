@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::intent::Operation;
 use super::message::short;
-use crate::github::Commit;
+use crate::github::PastCommit;
 use crate::release::{Digest, ImageRef, Past, Version};
 use crate::targets::RunNumber;
 
@@ -38,11 +38,11 @@ pub fn version(service: &str, image: &ImageRef) -> Version {
 }
 
 /// What is recorded of the service with this key, newest first as `history` is. What cannot be read is not ours.
-pub fn entries(history: &[Commit], key: &str) -> Vec<Entry> {
+pub fn entries(history: &[PastCommit], key: &str) -> Vec<Entry> {
     history.iter().filter_map(|commit| entry(commit, key)).collect()
 }
 
-fn entry(commit: &Commit, key: &str) -> Option<Entry> {
+fn entry(commit: &PastCommit, key: &str) -> Option<Entry> {
     let start = format!("Roadstead-Service: {key}");
     let mut lines = commit.message.lines().map(str::trim_end).skip_while(|line| *line != start).skip(1);
     let block: Vec<(&str, &str)> = lines
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     /// `oid operation image run undoes`, newest first.
-    fn history(lines: &[&str]) -> Vec<Commit> {
+    fn history(lines: &[&str]) -> Vec<PastCommit> {
         let commit = |(at, line): (usize, &&str)| {
             let words: Vec<&str> = line.split(' ').collect();
             let undoes = words.get(4).map(|oid| format!("Roadstead-Undoes: {oid}\n")).unwrap_or_default();
@@ -111,7 +111,7 @@ mod tests {
                 words[2], words[2], words[3], words[1],
             );
             let at = Timestamp::from_second(1_000_000 - at as i64).unwrap();
-            Commit { oid: words[0].into(), message, at, paths: Vec::new() }
+            PastCommit { oid: words[0].into(), message, at, paths: Vec::new() }
         };
         lines.iter().enumerate().map(commit).collect()
     }

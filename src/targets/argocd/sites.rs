@@ -23,7 +23,7 @@ fn spot(file: &File) -> Spot {
     match (&file.container, &file.image) {
         (Some(name), _) => Spot::Container { name: name.clone() },
         (None, Some(name)) if is_kustomization(file) => Spot::Kustomize { name: Some(name.clone()) },
-        (None, Some(path)) => Spot::Values { path: path.split('.').map(str::to_owned).collect() },
+        (None, Some(path)) => Spot::values(path),
         (None, None) => Spot::Kustomize { name: None },
     }
 }

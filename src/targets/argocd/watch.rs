@@ -82,7 +82,8 @@ impl Watch<'_> {
         if let Some(known) = memory.contained.get(revision) {
             return Ok(*known);
         }
-        let contained = self.depot.hub.contains(&self.depot.repository, commit, revision).await?;
+        let contained = self.depot.hub.contains(&self.depot.repository, commit, revision).await;
+        let contained = contained.map_err(|setback| setback.problem(&self.depot.repository))?;
         memory.contained.insert(revision.to_owned(), contained);
         Ok(contained)
     }
