@@ -152,6 +152,20 @@ codes! {
     TagImmutable = "tag-immutable",
     /// The registry refused the login.
     RegistryLoginFailed = "registry-login-failed",
+    /// A repository, a branch or a file in it is not there, or the token may not see it.
+    RepositoryMissing = "repository-missing",
+    /// GitHub does not accept the token, or it lacks a right.
+    TokenRefused = "token-refused",
+    /// A rule of the branch refuses the commit.
+    BranchProtected = "branch-protected",
+    /// The branch kept moving while a commit was made for it.
+    CommitConflict = "commit-conflict",
+    /// GitHub will not do what was asked, as it was asked.
+    CommitRefused = "commit-refused",
+    /// The answer to a change was lost, and looking did not tell whether it happened.
+    CommitUncertain = "commit-uncertain",
+    /// GitHub takes no more requests of this token for a while.
+    RateLimited = "rate-limited",
     /// Which commits lie between two versions could not be found out.
     HistoryUnknown = "history-unknown",
     /// A file of the runner (output, summary, state) cannot be written.
@@ -194,6 +208,10 @@ impl Code {
                 | RollbackTargetBroken
                 | VersionUnknown
                 | RolledBackBefore
+                | RepositoryMissing
+                | TokenRefused
+                | BranchProtected
+                | CommitRefused
         )
     }
 }

@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+
 use crate::action::inputs::{RawInputs, Read};
 use crate::action::{Context, Inputs};
 use crate::aws;
@@ -63,13 +65,15 @@ fn real(variables: Variables) -> Result<Outside, Box<(Outside, Problem)>> {
         Ok(cancel) => (cancel, None),
         Err(error) => (Cancel::default(), Some(error.to_string())),
     };
+    let http = aws::https_client();
+    let github = http.clone();
     let outside = Outside {
         variables,
-        http: aws::https_client(),
+        http,
         clock: Clock::real(),
         cancel,
         builder: None,
-        commits: Box::new(commits),
+        commits: Box::new(move |inputs, context| commits(&github, inputs, context)),
         rehearsal: false,
     };
     let unsignalled =
@@ -81,7 +85,7 @@ fn real(variables: Variables) -> Result<Outside, Box<(Outside, Problem)>> {
 }
 
 /// GitHub, where the run has a token and knows which GitHub it is.
-fn commits(inputs: &Inputs, context: &Context) -> Option<Rc<dyn Commits>> {
+fn commits(http: &SharedHttpClient, inputs: &Inputs, context: &Context) -> Option<Rc<dyn Commits>> {
     let (token, api) = (inputs.github_token.as_ref()?, context.api_url.as_deref()?);
-    Some(Rc::new(github::Api::new(api, token.expose())))
+    Some(Rc::new(github::Api::new(http.clone(), api, token.expose())))
 }

@@ -1,61 +1,42 @@
-//! Asking GitHub: effects, one function a question. The client's own retries are off (they repeat every method at
-//! once), and its errors are replaced by what GitHub said.
+//! Asking which commits lie between two versions: effects. What is not known is a notice, after a few seconds.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use http::HeaderValue;
-use http_body_util::{BodyExt as _, Limited};
-use octocrab::Octocrab;
-use octocrab::service::middleware::retry::RetryConfig;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use super::Commits;
+use super::addresses::Addresses;
 use super::compare::{self, History, Page};
+use super::door::{Ask, Door, Endurance};
+use super::setback::Setback;
 use crate::problem::{Code, Problem};
 
-/// How long a whole answer may take, with its repetitions.
+/// How long each of the one or two questions may take with its repetitions.
+const ENDURANCE: Endurance =
+    Endurance { whole: PATIENCE, pauses: &[Duration::from_millis(300), Duration::from_millis(900)] };
+/// How long a whole answer may take.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Pauses before a question is asked again.
-const PAUSES: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(900)];
-/// The largest answer that is read; a comparison has up to 300 changed files in it.
-const LARGEST: usize = 8 << 20;
 
-/// GitHub's REST API, for one token.
+/// GitHub's history, for one token.
+#[derive(Debug)]
 pub struct Api {
-    base: String,
-    token: String,
-}
-
-/// Why a question has no answer.
-struct Unanswered {
-    why: String,
-    again: bool,
+    /// Or why there is none.
+    door: Result<Door, String>,
 }
 
 impl Api {
-    /// `base` is `GITHUB_API_URL`, such as `https://api.github.com` or `https://ghes.example/api/v3`.
-    pub fn new(base: &str, token: &str) -> Self {
-        Self { base: base.trim_end_matches('/').to_owned(), token: token.to_owned() }
-    }
-
-    /// The client, or why there is none. It would panic at a token that no header can hold.
-    fn client(&self) -> Result<Octocrab, String> {
-        HeaderValue::from_str(&self.token).map_err(|_| "the token has characters that no token has")?;
-        Octocrab::builder()
-            .base_uri(self.base.as_str())
-            .map_err(|_| "GITHUB_API_URL is no address")?
-            .personal_token(self.token.clone())
-            .add_retry_config(RetryConfig::None)
-            .set_connect_timeout(Some(PATIENCE))
-            .build()
-            .map_err(|error| plain(&error))
+    /// `base` is `GITHUB_API_URL`, such as `https://api.github.com` or `https://ghes.example/api/v3`. Must be called
+    /// inside a runtime.
+    pub fn new(http: SharedHttpClient, base: &str, token: &str) -> Self {
+        Self { door: Door::new(http, &Addresses::of(base), token) }
     }
 
     async fn compare(&self, repository: &str, from: &str, to: &str) -> Result<History, String> {
-        let client = self.client()?;
-        let first = read(&client, &compare::route(repository, from, to, Page::FIRST)?).await?;
+        let door = self.door.as_ref().map_err(Clone::clone)?;
+        let first = read(door, compare::route(repository, from, to, Page::FIRST)?).await?;
         let Some(last) = Page::last(first.total) else { return Ok(first) };
-        let newest = read(&client, &compare::route(repository, from, to, last)?).await?;
+        let newest = read(door, compare::route(repository, from, to, last)?).await?;
         Ok(History { total: first.total, ..newest })
     }
 }
@@ -73,40 +54,23 @@ impl Commits for Api {
     }
 }
 
-async fn read(client: &Octocrab, route: &str) -> Result<History, String> {
-    let mut pauses = PAUSES.into_iter();
-    loop {
-        match ask(client, route).await {
-            Ok(body) => return compare::read(&body),
-            Err(unanswered) => match pauses.next().filter(|_| unanswered.again) {
-                Some(pause) => tokio::time::sleep(pause).await,
-                None => return Err(unanswered.why),
-            },
-        }
+async fn read(door: &Door, route: String) -> Result<History, String> {
+    match door.read(&Ask::get(route), ENDURANCE).await {
+        Ok(body) => compare::read(body),
+        Err(setback) => Err(in_words(setback)),
     }
 }
 
-async fn ask(client: &Octocrab, route: &str) -> Result<Vec<u8>, Unanswered> {
-    let answer = client._get(route).await.map_err(|error| Unanswered { why: plain(&error), again: true })?;
-    let status = answer.status();
-    let body = Limited::new(answer.into_body(), LARGEST).collect().await;
-    let body = body.map_err(|error| Unanswered { why: error.to_string(), again: false })?.to_bytes();
-    if status.is_success() {
-        return Ok(body.to_vec());
-    }
-    Err(Unanswered { why: compare::refusal(status.as_u16(), &body), again: status.is_server_error() })
-}
-
-/// An error and its causes without their backtraces.
-fn plain(error: &octocrab::Error) -> String {
-    let chain = std::iter::successors(std::error::Error::source(error), |error| error.source());
-    let words: Vec<String> = chain.map(ToString::to_string).collect();
-    if words.is_empty() { error.to_string() } else { words.join(": ") }
-}
-
-impl std::fmt::Debug for Api {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Api").field("base", &self.base).finish_non_exhaustive()
+fn in_words(setback: Setback) -> String {
+    match setback {
+        Setback::Moved => "the branch moved".into(),
+        Setback::Missing(what) => format!("{what} is not there, or this token may not see it"),
+        Setback::Forbidden(why)
+        | Setback::Protected(why)
+        | Setback::Limited { why, .. }
+        | Setback::Uncertain(why)
+        | Setback::Passing(why)
+        | Setback::Refused(why) => why,
     }
 }
 
@@ -119,6 +83,11 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+
+    /// A client as the run has it, for plain HTTP.
+    fn http() -> SharedHttpClient {
+        aws_smithy_http_client::Builder::new().build_http()
+    }
 
     /// Answers each connection with the next of `answers`, keeps the head of each request, and gives what came of asking.
     async fn told(answers: Vec<(u16, String)>, token: &str) -> (Result<History, Problem>, Vec<String>) {
@@ -141,7 +110,7 @@ mod tests {
             }
             std::future::pending::<()>().await;
         };
-        let api = Api::new(&base, token);
+        let api = Api::new(http(), &base, token);
         let result = tokio::select! {
             result = api.between("acme/shop", "c0ffee1", "beef123") => result,
             () = serve => unreachable!(),
@@ -188,7 +157,8 @@ mod tests {
         assert_eq!((history.unwrap_err().cause.as_deref(), heads.len()), (Some("GitHub answered 502"), 3));
         let (history, heads) = told(vec![(404, r#"{"message":"Not Found"}"#.into())], "t").await;
         let problem = history.unwrap_err();
-        assert_eq!((problem.cause.as_deref(), heads.len()), (Some("GitHub answered 404: Not Found"), 1));
+        let gone = "what was asked for is not there, or this token may not see it";
+        assert_eq!((problem.cause.as_deref(), heads.len()), (Some(gone), 1));
         assert!(!problem.is_error() && problem.code == Code::HistoryUnknown);
     }
 
@@ -197,7 +167,8 @@ mod tests {
         for (base, token) in
             [("http://127.0.0.1:1", "t"), ("http://127.0.0.1:1", "a\nb"), ("no address", "t")]
         {
-            let problem = Api::new(base, token).between("acme/shop", "c0ffee1", "beef123").await.unwrap_err();
+            let problem =
+                Api::new(http(), base, token).between("acme/shop", "c0ffee1", "beef123").await.unwrap_err();
             assert_eq!(problem.code, Code::HistoryUnknown, "{base}");
             assert!(!problem.to_string().contains("a\nb"));
         }

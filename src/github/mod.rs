@@ -1,15 +1,28 @@
-//! GitHub's API, typed: which commits lie between two versions. Reading answers is pure (`compare`), asking is not
-//! (`api`).
+//! GitHub's API, typed: which commits lie between two versions, what a branch holds, committing to it, and proposing.
+//! Reading answers and making bodies is pure; `door` is the one way out, and `api`, `hub` and `proposal` use it.
 
+pub mod addresses;
 pub mod api;
+pub mod commit;
 pub mod compare;
+pub mod door;
+pub mod hub;
+pub mod names;
+pub mod reply;
+pub mod setback;
+pub mod snapshot;
 
 use async_trait::async_trait;
 
 use crate::problem::Problem;
 
+pub use addresses::Addresses;
 pub use api::Api;
+pub use commit::{FileChange, Landed, NewCommit};
 pub use compare::{Commit, History};
+pub use hub::Hub;
+pub use setback::Setback;
+pub use snapshot::{File, Mode, PastCommit, Snapshot, Wanted};
 
 /// Somebody who knows a repository's history.
 #[async_trait(?Send)]

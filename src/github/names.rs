@@ -1,0 +1,101 @@
+//! Names that become part of an address: nothing from outside does, unless it looks like what it should be. Pure.
+
+/// Refuses what is not owner/name.
+pub fn repository(text: &str) -> Result<(&str, &str), String> {
+    let plain = |part: &str| {
+        let known = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
+        !part.is_empty() && !part.starts_with('.') && part.bytes().all(known)
+    };
+    let parts = text.split_once('/').filter(|(owner, name)| plain(owner) && plain(name));
+    parts.ok_or_else(|| format!("`{text}` is not owner/name"))
+}
+
+/// Refuses what cannot be the name of a commit.
+pub fn commit(oid: &str) -> Result<&str, String> {
+    let sound = (7..=64).contains(&oid.len()) && oid.bytes().all(|b| b.is_ascii_hexdigit());
+    if sound { Ok(oid) } else { Err(format!("`{oid}` is not the name of a commit")) }
+}
+
+/// Refuses what Git would not have as the name of a branch. <https://git-scm.com/docs/git-check-ref-format>
+pub fn branch(name: &str) -> Result<&str, String> {
+    let odd = |c: char| c.is_control() || " ~^:?*[\\".contains(c);
+    let part = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock");
+    let sound = name.len() <= 240
+        && !name.starts_with('-')
+        && !name.ends_with('.')
+        && !name.contains("..")
+        && !name.contains("@{")
+        && !name.contains(odd)
+        && name.split('/').all(part);
+    if sound { Ok(name) } else { Err(format!("`{name}` cannot be the name of a branch")) }
+}
+
+/// Refuses a path that is none inside of a repository, or one that Git keeps for itself.
+pub fn path(text: &str) -> Result<&str, String> {
+    let part =
+        |part: &str| !part.is_empty() && part != "." && part != ".." && !part.eq_ignore_ascii_case(".git");
+    let sound = text.len() <= 4096 && !text.chars().any(char::is_control) && text.split('/').all(part);
+    if sound { Ok(text) } else { Err(format!("`{text}` is no path inside of the repository")) }
+}
+
+/// Text as part of the path or the query of an address; a slash stays one.
+pub fn encoded(text: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                out.push(char::from(byte));
+            }
+            other => out.push_str(&format!("%{other:02X}")),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repositories_and_commits() {
+        assert_eq!(repository("acme/shop.js"), Ok(("acme", "shop.js")));
+        for odd in ["acme", "acme/", "/shop", "acme/..", "acme/../x", "acme/shop?x=", "acme/sh op", "a/b/c"] {
+            assert!(repository(odd).is_err(), "{odd}");
+        }
+        assert_eq!(commit("c0ffee1"), Ok("c0ffee1"));
+        for odd in ["", "main", "c0ffee", "../../x", "c0ffee1 "] {
+            assert!(commit(odd).is_err(), "{odd}");
+        }
+    }
+
+    #[test]
+    fn branches() {
+        for good in ["main", "release/1.2", "roadstead/production-a+b", "ünïcode", "a#b%c", "@"] {
+            assert_eq!(branch(good), Ok(good));
+        }
+        for odd in [
+            "", "a..b", "a b", "a\nb", "a\0", "~a", "a^", "a:b", "a?", "*", "a[", "a\\b", "/a", "a/", "a//b",
+            ".a", "a/.b", "a.lock", "a.lock/b", "a.", "a@{b", "-a",
+        ] {
+            assert!(branch(odd).is_err(), "{odd:?}");
+        }
+    }
+
+    #[test]
+    fn paths() {
+        for good in ["a", "apps/x y/values.yaml", ".github/x", "a/...", "ü/é.yaml", "a#b?c%d"] {
+            assert_eq!(path(good), Ok(good));
+        }
+        for odd in
+            ["", "/a", "a/", "a//b", "../a", "a/../b", "./a", "a/.", ".git/config", "a/.GIT/x", "a\nb", "a\0"]
+        {
+            assert!(path(odd).is_err(), "{odd:?}");
+        }
+    }
+
+    #[test]
+    fn what_would_end_a_part_of_an_address_is_written_otherwise() {
+        assert_eq!(encoded("a b/ü?#%&=+"), "a%20b/%C3%BC%3F%23%25%26%3D%2B");
+        assert_eq!(encoded("release/1.2-x_y~z"), "release/1.2-x_y~z");
+    }
+}
