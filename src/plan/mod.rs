@@ -80,7 +80,9 @@ pub fn back(name: &str, to: &Version, changes: Changes, seen: &Observed) -> Serv
     let wished = seen.version.as_ref() == Some(to);
     let (start, why) = match (&seen.in_flight, &seen.health) {
         (None, Health::Healthy(_)) if wished => (Start::Unchanged, format!("{} already serves", to.label)),
-        (None, Health::Handed(_)) if wished => (Start::Unchanged, format!("{} is asked for already", to.label)),
+        (None, Health::Handed(_)) if wished => {
+            (Start::Unchanged, format!("{} is asked for already", to.label))
+        }
         (Some(flight), _) if wished && !flight.rolling_back => {
             (Start::Adopt(flight.rollout.clone()), format!("{} is on its way already", to.label))
         }

@@ -65,7 +65,9 @@ pub(super) fn service(name: &str, outcome: Outcome) -> ServiceReport {
         Outcome::Superseded => {
             serve(&mut service, version(name, 43), '5', "a newer service deployment is SUCCESSFUL")
         }
-        Outcome::Committed => hand(&mut service, "committed to acme/manifests as 3f2a9c1; its rollout was not watched"),
+        Outcome::Committed => {
+            hand(&mut service, "committed to acme/manifests as 3f2a9c1; its rollout was not watched")
+        }
         Outcome::Proposed => hand(&mut service, "proposed in acme/manifests#12"),
         Outcome::Stranded => service.evidence = "no answer since 12:04:30".into(),
         _ => serve(&mut service, old, '7', "rolled back, 4 of 4 targets healthy on the old digest"),

@@ -8,7 +8,7 @@ use futures::future::join_all;
 use crate::github::{Commits, History};
 use crate::image::{Registry, tags};
 use crate::problem::{Code, Problem};
-use crate::release::{ImageRef, Outcome};
+use crate::release::{ImageRef, Outcome, Past};
 use crate::report::CommitLine;
 
 use super::{Job, Unit, undo};
@@ -27,8 +27,7 @@ struct Learnt {
 
 /// Finds out what each service that was released, or tried to be, got. The images' own tags say of which commit they are.
 pub(super) async fn learn(job: &Job, registry: Option<&dyn Registry>, units: &mut [Unit]) {
-    let (Some(registry), Some(commits), Some(repository)) =
-        (registry, job.commits.as_deref(), job.context.repository.as_deref())
+    let (Some(commits), Some(repository)) = (job.commits.as_deref(), job.context.repository.as_deref())
     else {
         return;
     };
@@ -63,20 +62,23 @@ fn keep(unit: &mut Unit, learnt: Learnt) {
 
 async fn learn_one(
     unit: &Unit,
-    registry: &dyn Registry,
+    registry: Option<&dyn Registry>,
     commits: &dyn Commits,
     repository: &str,
 ) -> Result<Option<Learnt>, Problem> {
-    let (Some(before), Some(now)) = (served_before(unit), unit.release.image.as_ref()) else {
-        return Ok(None);
-    };
-    if before.digest == now.digest {
+    let (before, now) = (served_before(unit), unit.release.image.as_ref());
+    if before.as_ref().zip(now).is_some_and(|(before, now)| before.digest == now.digest) {
         return Ok(None);
     }
-    let from = of_image(registry, &before).await?;
-    let to = match &unit.release.commit {
-        Some(commit) if unit.built => Some(commit.clone()),
-        _ => of_image(registry, now).await?.into_iter().next(),
+    let from = match (recorded(unit), registry, before) {
+        (known, ..) if !known.is_empty() => known,
+        (_, Some(registry), Some(before)) => of_image(registry, &before).await?,
+        _ => return Ok(None),
+    };
+    let to = match (&unit.release.commit, registry, now) {
+        (Some(commit), ..) if unit.built => Some(commit.clone()),
+        (_, Some(registry), Some(now)) => of_image(registry, now).await?.into_iter().next(),
+        _ => None,
     };
     let Some(to) = to else { return Ok(None) };
     let from = from.into_iter().filter(|sha| !to.starts_with(sha.as_str())).take(CANDIDATES);
@@ -88,6 +90,12 @@ fn served_before(unit: &Unit) -> Option<ImageRef> {
     let image = unit.seen.image.as_ref()?;
     let digest = image.digest.clone().or_else(|| unit.seen.digest.clone())?;
     Some(image.pinned(digest))
+}
+
+/// The commits that the provider's own record names for what served before.
+fn recorded(unit: &Unit) -> Vec<String> {
+    let same = |past: &&Past| Some(&past.version) == unit.seen.version.as_ref();
+    unit.seen.history.iter().find(same).map(|past| past.commits.clone()).unwrap_or_default()
 }
 
 /// The commits whose tags an image has.

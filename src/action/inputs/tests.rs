@@ -31,6 +31,8 @@ fn every_input_of_the_table_is_read_from_its_variable() {
         ("aws-region", "eu-west-1"),
         ("role-to-assume", "arn:aws:iam::111111111111:role/x"),
         ("github-token", "t"),
+        ("manifests-token", "m"),
+        ("argocd-token", "a"),
         ("on-cancel", "leave"),
         ("timeout", "5m"),
     ];
@@ -47,10 +49,13 @@ fn every_input_of_the_table_is_read_from_its_variable() {
         aws_region,
         role_to_assume,
         github_token,
+        manifests_token,
+        argocd_token,
         on_cancel,
         timeout,
     } = raw(&pairs.into()).unwrap();
-    let token = github_token.map(|token| token.expose().to_owned());
+    let text = |token: Option<Secret>| token.map(|token| token.expose().to_owned());
+    let [token, manifests, argocd] = [github_token, manifests_token, argocd_token].map(text);
     let found = [
         operation,
         config,
@@ -62,6 +67,8 @@ fn every_input_of_the_table_is_read_from_its_variable() {
         aws_region,
         role_to_assume,
         token,
+        manifests,
+        argocd,
         on_cancel,
         timeout,
     ];

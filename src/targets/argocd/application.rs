@@ -244,7 +244,9 @@ pub struct Event {
 }
 
 /// Go writes an empty list as `null`.
-fn or_default<'d, D: serde::Deserializer<'d>, T: DeserializeOwned + Default>(input: D) -> Result<T, D::Error> {
+fn or_default<'d, D: serde::Deserializer<'d>, T: DeserializeOwned + Default>(
+    input: D,
+) -> Result<T, D::Error> {
     Ok(Option::<T>::deserialize(input)?.unwrap_or_default())
 }
 
@@ -321,14 +323,17 @@ mod tests {
         ] {
             assert!(is_of(address, "acme/manifests"), "{address}");
         }
-        for address in ["https://github.com/xacme/manifests", "https://github.com/acme/manifests2", "manifests"] {
+        for address in
+            ["https://github.com/xacme/manifests", "https://github.com/acme/manifests2", "manifests"]
+        {
             assert!(!is_of(address, "acme/manifests"), "{address}");
         }
     }
 
     #[test]
     fn one_source_or_several_have_their_own_revision() {
-        let one = of(r#"{"spec":{"source":{"repoURL":"https://x/acme/m"}},"status":{"sync":{"revision":"a"}}}"#);
+        let one =
+            of(r#"{"spec":{"source":{"repoURL":"https://x/acme/m"}},"status":{"sync":{"revision":"a"}}}"#);
         assert_eq!(one.source_of("acme/m").and_then(|source| one.revision(source)), Some("a"));
         let two = of(
             r#"{"spec":{"sources":[{"repoURL":"https://x/charts"},{"repoURL":"https://x/acme/m.git"}]},"status":{"sync":{"revisions":["a","b"]}}}"#,

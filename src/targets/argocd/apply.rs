@@ -84,7 +84,8 @@ pub fn preview(tree: &Tree, intent: &Intent) -> Result<(Tree, ImageRef), Problem
 fn edited(tree: &Tree, intent: &Intent) -> Result<Tree, Problem> {
     let mut changed = Tree::new();
     for site in &intent.sites {
-        let bytes = changed.get(&site.path).or_else(|| tree.get(&site.path)).ok_or_else(|| missing(&site.path))?;
+        let bytes =
+            changed.get(&site.path).or_else(|| tree.get(&site.path)).ok_or_else(|| missing(&site.path))?;
         let edit = manifest::edit(bytes, &site.spot, &site.wish(&intent.wish));
         let edit = edit.map_err(|why| why.problem(&site.path))?;
         if !edit.replaced.is_empty() {
@@ -107,7 +108,8 @@ fn owner(tree: &Tree, entries: &[Entry], intent: &Intent) -> Result<Option<Strin
     let now = now?;
     let last = entries.first();
     let recorded = last.filter(|entry| canonical(&now).as_ref() == Some(&entry.image));
-    let by_us = |entry: &&Entry| intent.run.is_some() && entry.run.map(|run| run.id) == intent.run.map(|run| run.id);
+    let by_us =
+        |entry: &&Entry| intent.run.is_some() && entry.run.map(|run| run.id) == intent.run.map(|run| run.id);
     let fine = match &intent.expect {
         Expect::Seen(seen) => *seen == now || recorded.is_some_and(|entry| older(entry, intent)),
         Expect::Ours(image) => canonical(&now).as_ref() == Some(image),

@@ -56,11 +56,31 @@ fn newest_wins_whoever_comes_first() {
         ("there already", tree("1.3"), none.to_vec(), "stands"),
         ("a person wrote", tree("9"), none.to_vec(), "overtaken by somebody wrote acme/app:9 there"),
         ("an older run wrote", tree("1.1"), vec![entry("a1", "1.1", 69, Deploy)], "write acme/app:1.3"),
-        ("a newer run wrote", tree("1.4"), vec![entry("a1", "1.4", 71, Deploy)], "overtaken by run 71, commit a1"),
-        ("a newer run wrote what we planned on", tree("1.2"), vec![entry("a1", "1.2", 71, Deploy)], "overtaken by run 71, commit a1"),
-        ("a newer run wrote the same", tree("1.3"), vec![entry("a1", "1.3", 71, Deploy)], "overtaken by run 71, commit a1"),
+        (
+            "a newer run wrote",
+            tree("1.4"),
+            vec![entry("a1", "1.4", 71, Deploy)],
+            "overtaken by run 71, commit a1",
+        ),
+        (
+            "a newer run wrote what we planned on",
+            tree("1.2"),
+            vec![entry("a1", "1.2", 71, Deploy)],
+            "overtaken by run 71, commit a1",
+        ),
+        (
+            "a newer run wrote the same",
+            tree("1.3"),
+            vec![entry("a1", "1.3", 71, Deploy)],
+            "overtaken by run 71, commit a1",
+        ),
         ("our other attempt wrote it", tree("1.3"), vec![entry("a1", "1.3", 70, Deploy)], "stands"),
-        ("a person wrote over an older run", tree("9"), vec![entry("a1", "1.1", 69, Deploy)], "overtaken by somebody wrote acme/app:9 there"),
+        (
+            "a person wrote over an older run",
+            tree("9"),
+            vec![entry("a1", "1.1", 69, Deploy)],
+            "overtaken by somebody wrote acme/app:9 there",
+        ),
         ("an older run took back", tree("1.1"), vec![entry("b1", "1.1", 69, Undo)], "write acme/app:1.3"),
     ];
     for (case, tree, entries, expected) in rows {
@@ -76,8 +96,18 @@ fn only_what_is_ours_is_taken_back() {
         (ours(), tree("1.3"), vec![], "write acme/app:1.2"),
         (ours(), tree("1.2"), vec![], "stands"),
         (ours(), tree("1.4"), vec![], "overtaken by somebody wrote acme/app:1.4 there"),
-        (Expect::OursByRecord, tree("1.3"), vec![entry("a1", "1.3", 70, Operation::Deploy)], "write acme/app:1.2"),
-        (Expect::OursByRecord, tree("1.3"), vec![entry("a1", "1.3", 69, Operation::Deploy)], "overtaken by commit a1"),
+        (
+            Expect::OursByRecord,
+            tree("1.3"),
+            vec![entry("a1", "1.3", 70, Operation::Deploy)],
+            "write acme/app:1.2",
+        ),
+        (
+            Expect::OursByRecord,
+            tree("1.3"),
+            vec![entry("a1", "1.3", 69, Operation::Deploy)],
+            "overtaken by commit a1",
+        ),
         (Expect::OursByRecord, tree("1.3"), vec![], "overtaken by somebody wrote acme/app:1.3 there"),
     ];
     for (expect, tree, entries, expected) in rows {

@@ -21,7 +21,9 @@ pub fn of_sync(operation: &Operation) -> Option<Failure> {
         .collect();
     let cause = if failed.is_empty() { operation.message.clone() } else { failed.join("\n") };
     let problem = Problem::error(Code::SyncFailed, "Argo CD could not sync the commit.").cause(cause);
-    Some(Failure::permanent(problem.help("The manifests, or the rights of Argo CD in the cluster, need a fix.")))
+    Some(Failure::permanent(
+        problem.help("The manifests, or the rights of Argo CD in the cluster, need a fix."),
+    ))
 }
 
 /// What is wrong with the application itself; `None` where nothing is.
@@ -40,7 +42,8 @@ pub fn of_resources(resources: &[&Resource], message: &str) -> Failure {
     };
     let lines: Vec<String> = resources.iter().take(NAMED).map(line).collect();
     let named = resources.first().map(|one| format!("{}/{}", one.kind, one.name));
-    let sentence = format!("{} is degraded with the new version.", named.as_deref().unwrap_or("The application"));
+    let sentence =
+        format!("{} is degraded with the new version.", named.as_deref().unwrap_or("The application"));
     let cause = if lines.is_empty() { message.to_owned() } else { lines.join("\n") };
     let problem = Problem::error(Code::HealthCheckFailed, sentence).cause(cause);
     Failure::permanent(problem.help("Look at its events and at the logs of its pods."))
@@ -63,10 +66,18 @@ fn of_pod(pod: &Node) -> Option<Failure> {
 fn trouble(message: &str) -> (Code, &'static str, &'static str) {
     let has = |words: &[&str]| words.iter().any(|word| message.contains(word));
     if has(&["ErrImagePull", "ImagePullBackOff", "InvalidImageName", "pulling image", "pull image"]) {
-        return (Code::ImagePullFailed, "cannot pull its image", "Check the image, and the pull secret of the cluster.");
+        return (
+            Code::ImagePullFailed,
+            "cannot pull its image",
+            "Check the image, and the pull secret of the cluster.",
+        );
     }
     if has(&["OOMKilled"]) {
-        return (Code::OutOfMemory, "was killed for its memory", "Raise its memory limit, or find what needs so much.");
+        return (
+            Code::OutOfMemory,
+            "was killed for its memory",
+            "Raise its memory limit, or find what needs so much.",
+        );
     }
     if has(&["CrashLoopBackOff", "back-off restarting", "exit code", "Error"]) {
         return (Code::ContainerExited, "exits by itself", "Its last log lines say why.");

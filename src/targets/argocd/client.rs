@@ -48,10 +48,8 @@ impl Client {
 
     /// The events of a resource.
     pub async fn events(&self, resource: &Resource) -> Result<Vec<Event>, Problem> {
-        let query = vec![
-            ("resourceNamespace", resource.namespace.clone()),
-            ("resourceName", resource.name.clone()),
-        ];
+        let query =
+            vec![("resourceNamespace", resource.namespace.clone()), ("resourceName", resource.name.clone())];
         Ok(self.get::<Events>("/events", query).await?.items)
     }
 
@@ -79,7 +77,9 @@ impl Client {
         let request = Request::new(Method::POST, self.url("/sync", Vec::new()));
         let request = request.json(body.to_string().into_bytes());
         match self.ask::<Value>(request).await {
-            Err(problem) if problem.cause.as_deref().is_some_and(|why| why.contains("another operation")) => Ok(()),
+            Err(problem) if problem.cause.as_deref().is_some_and(|why| why.contains("another operation")) => {
+                Ok(())
+            }
             answer => answer.map(drop),
         }
     }
@@ -120,7 +120,10 @@ impl Client {
             ),
             403 | 404 => (
                 Code::PermissionMissing,
-                format!("The token may not do this with the application `{}`, or there is none.", self.application),
+                format!(
+                    "The token may not do this with the application `{}`, or there is none.",
+                    self.application
+                ),
                 "Argo CD says the same for both. The role needs `applications, get` (and `sync` for `sync: true`).",
             ),
             _ => return unanswered(&self.server, why),

@@ -38,7 +38,12 @@ impl Depots {
     }
 
     /// The branch, which from now on is read with these paths too.
-    pub fn open(&self, repository: &str, branch: Option<&str>, paths: &[String]) -> Result<Rc<Depot>, Problem> {
+    pub fn open(
+        &self,
+        repository: &str,
+        branch: Option<&str>,
+        paths: &[String],
+    ) -> Result<Rc<Depot>, Problem> {
         let key = (repository.to_owned(), branch.map(str::to_owned));
         let known = self.all.borrow().get(&key).cloned();
         let depot = match known {

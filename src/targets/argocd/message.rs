@@ -95,7 +95,11 @@ mod tests {
     #[test]
     fn a_release_says_what_and_where_and_keeps_its_record() {
         let intent = intent("analytics", "acme/analytics:1.3");
-        let message = message(&[(&intent, written("acme/analytics:1.3"))], "c0ffee", Some("https://github.example/run/7"));
+        let message = message(
+            &[(&intent, written("acme/analytics:1.3"))],
+            "c0ffee",
+            Some("https://github.example/run/7"),
+        );
         insta::assert_snapshot!(format!("{}\n\n{}", message.headline, message.body), @r"
         Release analytics at 1.3 in production
 
@@ -107,13 +111,14 @@ mod tests {
         Roadstead-Source: c0ffee1234567890
         Roadstead-Run: 70.1
         Roadstead-Operation: deploy
-        Roadstead-Change: 8f1b0b8c0e7b0e4a
+        Roadstead-Change: eb5b560765903817
         ");
     }
 
     #[test]
     fn text_from_outside_is_one_plain_word() {
-        for text in ["a\nRoadstead-Run: 99.1", "x [skip ci]", "@everyone", "fixes #3", "a\r\nb", "\u{202e}x"] {
+        for text in ["a\nRoadstead-Run: 99.1", "x [skip ci]", "@everyone", "fixes #3", "a\r\nb", "\u{202e}x"]
+        {
             let plain = plain(text);
             assert!(!plain.contains(['\n', '\r', '[', '@', '#', ' ', ':', '\u{202e}']), "{plain}");
         }

@@ -69,7 +69,12 @@ pub struct ArgoCd {
 
 impl ArgoCd {
     /// The service as its block says. Errors when the deploy file and the run leave open where that is.
-    pub fn new(place: &Place<'_>, depots: &Depots, service: &Service, settings: Settings) -> Result<Self, Problem> {
+    pub fn new(
+        place: &Place<'_>,
+        depots: &Depots,
+        service: &Service,
+        settings: Settings,
+    ) -> Result<Self, Problem> {
         let origin = place.origin.clone();
         let own = origin.repository.clone();
         let repository = settings.repository.as_ref().map(|name| name.as_str().to_owned()).or(own);
@@ -154,7 +159,12 @@ impl ArgoCd {
     }
 
     /// Looks at the application, or says that there is none to look at.
-    async fn fares(&self, version: &Version, image: &ImageRef, commit: Option<&str>) -> Result<Health, Problem> {
+    async fn fares(
+        &self,
+        version: &Version,
+        image: &ImageRef,
+        commit: Option<&str>,
+    ) -> Result<Health, Problem> {
         let Some(client) = &self.client else { return Ok(self.handed(version, image, commit)) };
         let application = self.settings.application.as_ref().map_or("", |name| name.as_str());
         let watch = Watch { client, depot: &self.depot, application, sync: self.settings.sync };
@@ -174,7 +184,12 @@ impl ArgoCd {
             "committed to {} as {commit}; without an Argo CD server to ask, its rollout was not observed",
             self.depot.repository
         );
-        Health::Handed(Handed { version: version.clone(), digest: image.digest.clone(), evidence, proposed: false })
+        Health::Handed(Handed {
+            version: version.clone(),
+            digest: image.digest.clone(),
+            evidence,
+            proposed: false,
+        })
     }
 
     async fn look(&self, rollout: &Rollout) -> Result<Health, Problem> {
@@ -263,7 +278,9 @@ impl Target for ArgoCd {
     async fn check(&self, release: &Release, _: &Observed) -> Vec<Problem> {
         let mut problems = Vec::new();
         match self.seen().await {
-            Ok(snapshot) => problems.extend(sight::writable(&snapshot, &self.settings, &self.depot.repository)),
+            Ok(snapshot) => {
+                problems.extend(sight::writable(&snapshot, &self.settings, &self.depot.repository))
+            }
             Err(problem) => problems.push(problem),
         }
         if let Some(client) = &self.client {
@@ -281,7 +298,11 @@ impl Target for ArgoCd {
 
     async fn recall(&self, version: &Version) -> Result<Former, Problem> {
         let image = image_of(version)?;
-        Ok(Former { version: version.clone(), definition: Value::String(image.to_string()), digest: image.digest })
+        Ok(Former {
+            version: version.clone(),
+            definition: Value::String(image.to_string()),
+            digest: image.digest,
+        })
     }
 
     fn equals(&self, release: &Release, _: &Observed, former: &Former) -> bool {
@@ -296,7 +317,8 @@ impl Target for ArgoCd {
     async fn stage(&self, release: &Release, _: &Observed) -> Result<Version, Problem> {
         let snapshot = self.seen().await?;
         let intent = self.intent(release, &self.sight(&snapshot)?.stand)?;
-        let (_, written) = apply::preview(&depot::tree(&snapshot), &intent).map_err(|problem| self.placed(problem))?;
+        let (_, written) =
+            apply::preview(&depot::tree(&snapshot), &intent).map_err(|problem| self.placed(problem))?;
         let version = self.version(&written);
         self.staged.replace(Some((intent, written)));
         Ok(version)
@@ -341,8 +363,11 @@ fn nothing_staged() -> Problem {
 }
 
 fn unwatched() -> Problem {
-    Problem::warning(Code::CredentialsMissing, "There is a `server`, but no token for it: the rollout will not be watched.")
-        .help("Give the input `argocd-token`, or set ARGOCD_AUTH_TOKEN.")
+    Problem::warning(
+        Code::CredentialsMissing,
+        "There is a `server`, but no token for it: the rollout will not be watched.",
+    )
+    .help("Give the input `argocd-token`, or set ARGOCD_AUTH_TOKEN.")
 }
 
 impl ArgoCd {

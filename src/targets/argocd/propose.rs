@@ -1,8 +1,15 @@
 //! Proposing instead of committing.
-use crate::release::{Handed, ImageRef, Rollout, Version};
-use crate::problem::Problem;
-use super::intent::Intent;
 use super::ArgoCd;
+use super::intent::Intent;
+use crate::problem::Problem;
+use crate::release::{Handed, ImageRef, Rollout, Version};
 
-pub fn open(_: &Rollout, _: &Version, _: &ImageRef) -> Option<Handed> { None }
-impl ArgoCd { pub(super) async fn propose(&self, _: Intent) -> Result<Vec<String>, Problem> { Ok(Vec::new()) } }
+/// Not yet.
+pub fn open(_: &Rollout, _: &Version, _: &ImageRef) -> Option<Handed> {
+    None
+}
+impl ArgoCd {
+    pub(super) async fn propose(&self, _: Intent) -> Result<Vec<String>, Problem> {
+        Ok(Vec::new())
+    }
+}

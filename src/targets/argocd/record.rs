@@ -74,7 +74,9 @@ fn run(text: &str) -> Option<RunNumber> {
 pub fn past(service: &str, entries: &[Entry], open: Option<&str>) -> Vec<Past> {
     let undone: Vec<&str> = entries.iter().filter_map(|entry| entry.undoes.as_deref()).collect();
     let counts = |entry: &&Entry| {
-        entry.operation != Operation::Undo && !undone.contains(&entry.oid.as_str()) && open != Some(&entry.oid)
+        entry.operation != Operation::Undo
+            && !undone.contains(&entry.oid.as_str())
+            && open != Some(&entry.oid)
     };
     let mut past: Vec<Past> = entries.iter().filter(counts).map(|entry| of_entry(service, entry)).collect();
     past.extend(entries.last().and_then(|first| before(service, first)));
@@ -94,7 +96,13 @@ fn of_entry(service: &str, entry: &Entry) -> Past {
 fn before(service: &str, first: &Entry) -> Option<Past> {
     let image = first.previous.clone()?;
     let version = version(service, &image);
-    Some(Past { version, digest: image.digest.clone(), image: Some(image), completed: None, commits: Vec::new() })
+    Some(Past {
+        version,
+        digest: image.digest.clone(),
+        image: Some(image),
+        completed: None,
+        commits: Vec::new(),
+    })
 }
 
 #[cfg(test)]
@@ -138,6 +146,9 @@ mod tests {
         assert_eq!(labels(&["b deploy 2 8", "a deploy 1 7"], None), ["app:2", "app:1", "app:0"]);
         assert_eq!(labels(&["b deploy 2 8", "a deploy 1 7"], Some("b")), ["app:1", "app:0"]);
         assert_eq!(labels(&["c undo 1 8 b", "b deploy 2 8", "a deploy 1 7"], None), ["app:1", "app:0"]);
-        assert_eq!(labels(&["c rollback 1 9", "b deploy 2 8", "a deploy 1 7"], None), ["app:1", "app:2", "app:1", "app:0"]);
+        assert_eq!(
+            labels(&["c rollback 1 9", "b deploy 2 8", "a deploy 1 7"], None),
+            ["app:1", "app:2", "app:1", "app:0"]
+        );
     }
 }

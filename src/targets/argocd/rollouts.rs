@@ -11,7 +11,9 @@ pub fn words(live: &Value) -> Option<String> {
     if let (Some(steps), Some(at)) = (canary["steps"].as_array(), status["currentStepIndex"].as_u64()) {
         parts.push(format!("canary step {} of {}", (at + 1).min(steps.len() as u64), steps.len()));
         let weight = status["canary"]["weights"]["canary"]["weight"].as_u64();
-        parts.extend(weight.or_else(|| weight_at(steps, at)).map(|weight| format!("{weight} % of the traffic")));
+        parts.extend(
+            weight.or_else(|| weight_at(steps, at)).map(|weight| format!("{weight} % of the traffic")),
+        );
     }
     parts.extend(paused(status));
     parts.extend(analysis(status));
@@ -57,7 +59,9 @@ mod tests {
         });
         assert_eq!(
             words(&live).as_deref(),
-            Some("canary step 2 of 3, 20 % of the traffic, paused (CanaryPauseStep), analysis ok-1 Running, CanaryPauseStep")
+            Some(
+                "canary step 2 of 3, 20 % of the traffic, paused (CanaryPauseStep), analysis ok-1 Running, CanaryPauseStep"
+            )
         );
         assert_eq!(words(&json!({ "kind": "Deployment" })), None);
         assert_eq!(words(&json!({ "status": {} })), None);

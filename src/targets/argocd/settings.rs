@@ -187,7 +187,8 @@ fn is_repository(text: &str) -> bool {
 fn is_branch(text: &str) -> bool {
     let part = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock");
     let bad = |c: char| c.is_control() || " ~^:?*[\\".contains(c);
-    let whole = !text.contains("..") && !text.contains("@{") && !text.starts_with('-') && !text.ends_with('.');
+    let whole =
+        !text.contains("..") && !text.contains("@{") && !text.starts_with('-') && !text.ends_with('.');
     whole && !text.contains(bad) && text.split('/').all(part) && text.len() <= 200
 }
 
@@ -219,7 +220,9 @@ mod tests {
             (settings.pull_request, settings.on_failure, settings.sync),
             (PullRequest::default(), OnFailure::Rollback, false)
         );
-        assert!(serde_json::from_str::<Settings>(r#"{"files":[]}"#).unwrap_err().to_string().contains("no file"));
+        assert!(
+            serde_json::from_str::<Settings>(r#"{"files":[]}"#).unwrap_err().to_string().contains("no file")
+        );
     }
 
     #[test]

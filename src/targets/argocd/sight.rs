@@ -108,7 +108,8 @@ impl Sight {
     /// A commit of ours that Argo CD has not worked off.
     fn in_flight(&self, version: Option<&Version>, health: &Health) -> Option<InFlight> {
         let (oid, version) = (self.written_by()?, version?);
-        let rollout = Rollout { version: version.id.clone(), label: version.label.clone(), ids: vec![oid.to_owned()] };
+        let rollout =
+            Rollout { version: version.id.clone(), label: version.label.clone(), ids: vec![oid.to_owned()] };
         matches!(health, Health::Progressing(_)).then_some(InFlight { rollout, rolling_back: false })
     }
 }
@@ -150,7 +151,10 @@ pub fn writable(snapshot: &Snapshot, settings: &Settings, repository: &str) -> O
     let branch = &snapshot.branch;
     if snapshot.archived {
         let sentence = format!("The repository `{repository}` is archived: nobody can write to it.");
-        return Some(Problem::error(Code::PermissionMissing, sentence).help("Unarchive it, or name another repository."));
+        return Some(
+            Problem::error(Code::PermissionMissing, sentence)
+                .help("Unarchive it, or name another repository."),
+        );
     }
     let closed = snapshot.can_push == Some(false) && !settings.pull_request.wanted;
     closed.then(|| {

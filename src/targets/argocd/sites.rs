@@ -41,7 +41,9 @@ pub fn findings(settings: &Settings) -> Vec<Problem> {
     for file in &settings.files.0 {
         let path = file.path.as_str();
         if file.image.is_some() && file.container.is_some() {
-            found.push(invalid(format!("`{path}` has both `image` and `container`; one says where the image is.")));
+            found.push(invalid(format!(
+                "`{path}` has both `image` and `container`; one says where the image is."
+            )));
         }
         if file.image.is_none() && file.container.is_none() && !is_kustomization(file) {
             let sentence = format!("It is not said where in `{path}` the image is.");
@@ -62,7 +64,8 @@ pub fn findings(settings: &Settings) -> Vec<Problem> {
 
 /// The name by which an entry is looked for that the deploy file does not name.
 pub fn name(settings: &Settings, repository: Option<&str>, given: Option<&ImageRef>) -> Option<ImageRef> {
-    let named = settings.files.0.iter().filter(|file| is_kustomization(file)).find_map(|file| file.image.as_deref());
+    let named =
+        settings.files.0.iter().filter(|file| is_kustomization(file)).find_map(|file| file.image.as_deref());
     let parsed = |text: &str| text.parse::<ImageRef>().ok();
     given.cloned().or_else(|| repository.and_then(parsed)).or_else(|| named.and_then(parsed))
 }

@@ -50,7 +50,9 @@ pub fn decide(want: Want<'_>, look: &Look<'_>) -> Health {
     if let Some(failure) = operation.filter(|_| look.synced).and_then(causes::of_sync) {
         return Health::Failing(failure);
     }
-    if let Some(failure) = look.broken.filter(|since| *since >= GRACE).and_then(|_| causes::of_conditions(&status.conditions)) {
+    if let Some(failure) =
+        look.broken.filter(|since| *since >= GRACE).and_then(|_| causes::of_conditions(&status.conditions))
+    {
         return Health::Failing(failure);
     }
     if !look.compared {
@@ -67,7 +69,9 @@ fn fares(want: Want<'_>, look: &Look<'_>, operation: Option<&Operation>) -> Heal
     let status = &look.application.status;
     match status.health.status.as_str() {
         "Degraded" if is_ours(look, operation) => Health::Failing(degraded(look)),
-        "Healthy" if operation.is_some_and(Operation::is_running) => progressing("the sync is not over".into()),
+        "Healthy" if operation.is_some_and(Operation::is_running) => {
+            progressing("the sync is not over".into())
+        }
         "Healthy" => healthy(want, look),
         "" | "Unknown" => Health::Unknown("Argo CD does not know how the application fares".into()),
         other => match look.trouble.filter(|(since, _)| *since >= TROUBLE) {
@@ -85,7 +89,8 @@ fn is_ours(look: &Look<'_>, operation: Option<&Operation>) -> bool {
 }
 
 fn degraded(look: &Look<'_>) -> Failure {
-    let bad = |resource: &&Resource| resource.health.as_ref().is_some_and(|health| health.status == "Degraded");
+    let bad =
+        |resource: &&Resource| resource.health.as_ref().is_some_and(|health| health.status == "Degraded");
     let resources: Vec<&Resource> = look.application.status.resources.iter().filter(bad).collect();
     match look.trouble {
         Some((_, failure)) => failure.clone(),
@@ -120,7 +125,8 @@ pub fn is_live(live: &str, wanted: &ImageRef) -> bool {
         (Some(live), Some(wanted)) => live == wanted,
         _ => live.tag == wanted.tag,
     };
-    same && live.repository == wanted.repository && (live.registry == wanted.registry || wanted.registry.is_empty())
+    same && live.repository == wanted.repository
+        && (live.registry == wanted.registry || wanted.registry.is_empty())
 }
 
 fn digest(live: &str) -> Option<Digest> {

@@ -83,7 +83,22 @@ fn the_table() {
         let application = application(sync, health, operation, images);
         format!("{sync} {health}: {}", word(&ruled(&look(&application))))
     });
-    insta::assert_snapshot!(told.join("\n"), @"");
+    insta::assert_snapshot!(told.join("\n"), @"
+    Synced Healthy: healthy: application Synced at c0ffee1 and Healthy, live: acme/app:2
+    Synced Healthy: progressing: synced and healthy, but the new image is not live yet
+    Synced Healthy: progressing: the sync is not over
+    OutOfSync Healthy: progressing: it is OutOfSync at our commit and no sync runs
+    OutOfSync Healthy: progressing: syncing: words
+    Unknown Healthy: progressing: it is Unknown at our commit and no sync runs
+    Synced Progressing: progressing: progressing
+    Synced Suspended: progressing: suspended
+    Synced Missing: progressing: missing
+    Synced Degraded: failing: Deployment/app is degraded with the new version.
+    Synced Degraded: progressing: degraded
+    OutOfSync Degraded: failing: Argo CD could not sync the commit.
+    Synced : unknown: Argo CD does not know how the application fares
+    Synced SomethingNew: progressing: somethingnew
+    ");
 }
 
 #[test]
@@ -103,7 +118,10 @@ fn a_state_that_never_changes_is_believed_after_a_minute() {
     let bare = application("Synced", "Healthy", operation("Succeeded", BEFORE), &[]);
     assert!(matches!(ruled(&look(&bare)), Health::Progressing(_)));
     let late = Look { here: Duration::from_secs(60), ..look(&bare) };
-    assert_eq!(word(&ruled(&late)), "healthy: application Synced at c0ffee1 and Healthy; it lists no live image");
+    assert_eq!(
+        word(&ruled(&late)),
+        "healthy: application Synced at c0ffee1 and Healthy; it lists no live image"
+    );
 }
 
 #[test]

@@ -48,7 +48,12 @@ pub struct Watch<'w> {
 
 impl Watch<'_> {
     /// One look. `commit` is the commit that must be live; `None` where any may.
-    pub async fn look(&self, want: Want<'_>, commit: Option<&str>, memory: &mut Memory) -> Result<Health, Problem> {
+    pub async fn look(
+        &self,
+        want: Want<'_>,
+        commit: Option<&str>,
+        memory: &mut Memory,
+    ) -> Result<Health, Problem> {
         let application = self.client.application(memory.refresh()).await?;
         let source = application.source_of(&self.depot.repository);
         let source = source.ok_or_else(|| verdict::foreign(self.application, &self.depot.repository))?;
@@ -72,7 +77,12 @@ impl Watch<'_> {
     }
 
     /// Whether `revision` has our commit in it.
-    async fn contains(&self, commit: Option<&str>, revision: Option<&str>, memory: &mut Memory) -> Result<bool, Problem> {
+    async fn contains(
+        &self,
+        commit: Option<&str>,
+        revision: Option<&str>,
+        memory: &mut Memory,
+    ) -> Result<bool, Problem> {
         let (Some(commit), Some(revision)) = (commit, revision) else {
             return Ok(commit.is_none() && revision.is_some());
         };
@@ -89,9 +99,16 @@ impl Watch<'_> {
     }
 
     /// Pods tell of trouble long before the application does, and rollouts say how far they are.
-    async fn look_closely(&self, want: Want<'_>, application: &Application, compared: bool, memory: &mut Memory) {
+    async fn look_closely(
+        &self,
+        want: Want<'_>,
+        application: &Application,
+        compared: bool,
+        memory: &mut Memory,
+    ) {
         let due = memory.looked_closely.is_none_or(|at| at.elapsed() >= CLOSELY);
-        let moves = ["Progressing", "Degraded", "Suspended"].contains(&application.status.health.status.as_str());
+        let moves =
+            ["Progressing", "Degraded", "Suspended"].contains(&application.status.health.status.as_str());
         if !(compared && due && moves) {
             return;
         }
@@ -106,7 +123,13 @@ impl Watch<'_> {
     }
 
     /// Starts the sync, once, where that is ours to do.
-    async fn start(&self, commit: Option<&str>, application: &Application, compared: bool, memory: &mut Memory) -> Result<(), Problem> {
+    async fn start(
+        &self,
+        commit: Option<&str>,
+        application: &Application,
+        compared: bool,
+        memory: &mut Memory,
+    ) -> Result<(), Problem> {
         let wanted = self.sync && compared && application.status.sync.status == "OutOfSync";
         let Some(commit) = commit.filter(|_| wanted && !memory.asked_to_sync) else { return Ok(()) };
         self.client.sync(commit).await?;
@@ -151,4 +174,3 @@ impl Memory {
         self.trouble = trouble.map(|failure| (since.unwrap_or_else(Instant::now), failure));
     }
 }
-

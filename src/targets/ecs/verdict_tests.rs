@@ -77,6 +77,7 @@ fn word(health: &Health) -> String {
         Health::RollbackFailed(f) => format!("rollback-failed {}", f.problem.code),
         Health::Stopped(f) => format!("stopped {}", f.problem.code),
         Health::Superseded(by) => format!("superseded by {by}"),
+        Health::Handed(handed) => format!("handed: {}", handed.evidence),
         Health::Unknown(what) => format!("unknown: {what}"),
     }
 }
