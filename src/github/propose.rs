@@ -94,7 +94,11 @@ impl Hub {
     async fn branched(&self, proposal: &Proposal, base: &str) -> Result<(), Setback> {
         let route = format!("/repos/{}/git/refs", proposal.repository);
         let body = json!({ "ref": format!("refs/heads/{}", proposal.branch), "sha": base });
-        self.door.write(&Ask::send(Method::POST, route, body)).await.map(drop)
+        match self.door.write(&Ask::send(Method::POST, route, body)).await {
+            // Somebody was faster; what the branch has is read before anything is committed to it.
+            Err(Setback::Refused(why)) if why.contains("already exists") => Ok(()),
+            made => made.map(drop),
+        }
     }
 
     /// Commits what is still missing on the branch, again from what it then is whenever it moved.
@@ -106,7 +110,16 @@ impl Hub {
         let mut unsure = false;
         let mut last = Setback::Moved;
         for tried in 0..TRIES {
-            let seen = self.snapshot(&pulls::wanted(proposal, &proposal.branch)).await?;
+            let grown = PAUSE * tried;
+            tokio::time::sleep(grown.mul_f64(0.5 + fastrand::f64())).await;
+            let seen = match self.snapshot(&pulls::wanted(proposal, &proposal.branch)).await {
+                // A branch that was just made may not be seen everywhere yet.
+                Err(missing @ Setback::Missing(_)) => {
+                    last = missing;
+                    continue;
+                }
+                seen => seen?,
+            };
             let Some(edit) = edit(&seen)? else {
                 // After a lost answer this is our own commit.
                 let commit = unsure.then(|| self.as_landed(&proposal.repository, seen.head));
@@ -120,8 +133,6 @@ impl Hub {
                 }
                 Err(other) => return Err(other.into()),
             }
-            let grown = PAUSE * (tried + 1);
-            tokio::time::sleep(grown.mul_f64(0.5 + fastrand::f64())).await;
         }
         Err(last.into())
     }

@@ -97,6 +97,18 @@ async fn the_first_time_a_branch_is_made_at_the_head_of_the_base() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_branch_that_somebody_else_just_made_or_that_is_not_seen_yet_is_read_again() {
+    let missing = || rest(404, json!({"message": "Not Found"}));
+    let exists = rest(422, json!({"message": "Reference already exists"}));
+    let unseen = data(json!({"repository": {"ref": null}}));
+    let begin = vec![none(), branch("main", BASE, &["old"]), missing(), exists, unseen];
+    let end = vec![branch(BRANCH, TIP, &["old"]), committed(NEXT), rest(201, pull(7))];
+    let (result, calls, bodies) = proposed([begin, end].concat(), &proposal()).await;
+    assert_eq!((result.unwrap().unwrap().commit, calls.len()), (Some(landed()), 8));
+    assert_eq!(bodies[6]["variables"]["input"]["expectedHeadOid"], TIP);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_the_base_has_already_is_not_proposed() {
     let (result, calls, _) = proposed(vec![none(), branch("main", BASE, &["new"])], &proposal()).await;
     assert_eq!(result, Ok(None));

@@ -65,7 +65,7 @@ pub(crate) fn branch(name: &str, head: &str, texts: &[&str]) -> Reply {
     let mut commit = json!({ "oid": head });
     for (index, text) in texts.iter().enumerate() {
         commit[format!("f{index}")] = json!({"mode": 0o100_644, "type": "blob", "object": {
-            "oid": blob_oid(text.as_bytes()), "byteSize": text.len(), "isTruncated": false, "text": text,
+            "oid": blob_oid(text.as_bytes()), "byteSize": text.len(), "text": text,
         }});
     }
     let reference = json!({"name": name, "refUpdateRule": null, "target": commit});
