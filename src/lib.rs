@@ -12,7 +12,7 @@ pub mod cli;
 pub mod config;
 /// Sources of evidence: CloudWatch counts, Prometheus, probes and checks of addresses.
 pub mod gates;
-/// GitHub's API, typed: which commits lie between two versions.
+/// GitHub's API, typed: which commits lie between two versions, what a branch holds, committing and proposing.
 pub mod github;
 /// Building and pushing images: tags and buildx arguments (pure), running buildx, registry login.
 pub mod image;

@@ -1,5 +1,5 @@
 //! GitHub's API, typed: which commits lie between two versions, what a branch holds, committing to it, and proposing.
-//! Reading answers and making bodies is pure; `door` is the one way out, and `api`, `hub` and `proposal` use it.
+//! Reading answers and making bodies is pure; `door` is the one way out, and `api`, `hub` and `propose` use it.
 
 pub mod addresses;
 pub mod api;
@@ -7,8 +7,16 @@ pub mod commit;
 pub mod compare;
 pub mod door;
 pub mod hub;
+#[cfg(test)]
+mod hub_tests;
 pub mod names;
+pub mod propose;
+#[cfg(test)]
+mod propose_tests;
+pub mod pulls;
 pub mod reply;
+#[cfg(test)]
+mod scripted;
 pub mod setback;
 pub mod snapshot;
 
@@ -21,6 +29,7 @@ pub use api::Api;
 pub use commit::{FileChange, Landed, NewCommit};
 pub use compare::{Commit, History};
 pub use hub::Hub;
+pub use pulls::{Edit, Proposal, PullRequest};
 pub use setback::Setback;
 pub use snapshot::{File, Mode, PastCommit, Snapshot, Wanted};
 

@@ -164,7 +164,7 @@ pub fn question(repository: &str, start: Start<'_>, paths: &[String], depth: usi
     for (index, path) in paths.iter().enumerate() {
         variables.insert(format!("p{index}"), json!(path));
         let _ = write!(head, ",$p{index}:String!");
-        let blob = "object{...on Blob{oid byteSize isBinary isTruncated text}}";
+        let blob = "object{...on Blob{oid byteSize text}}";
         let _ = write!(fields, " f{index}:file(path:$p{index}){{mode type {blob}}}");
         if depth > 0 {
             let nodes = "nodes{oid message committedDate}";
@@ -173,7 +173,7 @@ pub fn question(repository: &str, start: Start<'_>, paths: &[String], depth: usi
     }
     let about = "isArchived viewerPermission";
     let document = format!(
-        "query({head}){{repository(owner:$owner,name:$name){{{about} {opening}...on Commit{{{fields}}}{closing}}}}}"
+        "query Snapshot({head}){{repository(owner:$owner,name:$name){{{about} {opening}...on Commit{{{fields}}}{closing}}}}}"
     );
     (document, Value::Object(variables))
 }
@@ -321,20 +321,20 @@ mod tests {
         let odd = "x\"){id}} #";
         let (document, variables) =
             question(&format!("acme/{odd}"), Start::Branch(odd), &paths(&["a.yaml", odd]), 20);
-        insta::assert_snapshot!(document, @"query($owner:String!,$name:String!,$ref:String!,$depth:Int!,$p0:String!,$p1:String!){repository(owner:$owner,name:$name){isArchived viewerPermission ref(qualifiedName:$ref){name refUpdateRule{viewerCanPush} target{...on Commit{oid f0:file(path:$p0){mode type object{...on Blob{oid byteSize isBinary isTruncated text}}} h0:history(first:$depth,path:$p0){nodes{oid message committedDate}} f1:file(path:$p1){mode type object{...on Blob{oid byteSize isBinary isTruncated text}}} h1:history(first:$depth,path:$p1){nodes{oid message committedDate}}}}}}}");
+        insta::assert_snapshot!(document, @"query Snapshot($owner:String!,$name:String!,$ref:String!,$depth:Int!,$p0:String!,$p1:String!){repository(owner:$owner,name:$name){isArchived viewerPermission ref(qualifiedName:$ref){name refUpdateRule{viewerCanPush} target{...on Commit{oid f0:file(path:$p0){mode type object{...on Blob{oid byteSize text}}} h0:history(first:$depth,path:$p0){nodes{oid message committedDate}} f1:file(path:$p1){mode type object{...on Blob{oid byteSize text}}} h1:history(first:$depth,path:$p1){nodes{oid message committedDate}}}}}}}");
         assert_eq!(
             variables,
             json!({"owner": "acme", "name": odd, "ref": format!("refs/heads/{odd}"), "depth": 20, "p0": "a.yaml", "p1": odd})
         );
         let (document, variables) = question("acme/shop", Start::Commit("c0ffee1"), &paths(&["a"]), 0);
-        insta::assert_snapshot!(document, @"query($owner:String!,$name:String!,$oid:GitObjectID!,$p0:String!){repository(owner:$owner,name:$name){isArchived viewerPermission object(oid:$oid){...on Commit{oid f0:file(path:$p0){mode type object{...on Blob{oid byteSize isBinary isTruncated text}}}}}}}");
+        insta::assert_snapshot!(document, @"query Snapshot($owner:String!,$name:String!,$oid:GitObjectID!,$p0:String!){repository(owner:$owner,name:$name){isArchived viewerPermission object(oid:$oid){...on Commit{oid f0:file(path:$p0){mode type object{...on Blob{oid byteSize text}}}}}}}");
         assert_eq!(variables, json!({"owner": "acme", "name": "shop", "oid": "c0ffee1", "p0": "a"}));
         let (document, _) = question("acme/shop", Start::Default, &[], 5);
         assert!(document.contains("defaultBranchRef{name") && !document.contains("$depth"), "{document}");
     }
 
     fn blob(text: &str) -> Value {
-        json!({"oid": blob_oid(text.as_bytes()), "byteSize": text.len(), "isBinary": false, "isTruncated": false, "text": text})
+        json!({"oid": blob_oid(text.as_bytes()), "byteSize": text.len(), "text": text})
     }
 
     fn entry(mode: u64, kind: &str, object: Value) -> Value {
