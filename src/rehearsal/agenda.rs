@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::argocd;
 use super::ecs::Happening;
 
 /// Something that happens at a time of its own.
@@ -9,6 +10,8 @@ use super::ecs::Happening;
 pub enum Event {
     /// Inside ECS.
     Ecs(Happening),
+    /// Inside Argo CD.
+    Argocd(argocd::Happening),
     /// A minute of traffic is over.
     Minute,
     /// The timed fault at this place of the scenario's list.

@@ -17,7 +17,7 @@ use super::scenario::Scenario;
 use super::traffic::model;
 use super::wire::Answerer;
 use super::world::World;
-use super::{dispatch, ecs, mishaps, setup};
+use super::{argocd, dispatch, ecs, mishaps, setup};
 
 /// How many calls are remembered.
 const REMEMBERED: usize = 100_000;
@@ -94,6 +94,7 @@ impl Cloud {
             Err(refusal) => Delivery::Answer(Err(refusal)),
         };
         let delivery = self.store(&call, delivery).await;
+        let delivery = self.wait(&call, delivery).await;
         if latency > 0.0 {
             tokio::time::sleep(Duration::from_secs_f64(latency * 0.5)).await;
         }
@@ -121,6 +122,17 @@ impl Cloud {
             (Err(refusal), Delivery::Answer(Ok(_))) => Delivery::Answer(Err(refusal)),
             (_, delivery) => delivery,
         }
+    }
+
+    /// An answer that comes only when something has happened in the cloud: wait for it, and look again.
+    async fn wait(&self, call: &Call, delivery: Delivery) -> Delivery {
+        let until = argocd::awaited(&self.inside().world, call, &delivery);
+        let Some(until) = until else { return delivery };
+        // The runtime's timers count whole milliseconds: one more, so that what is awaited is due.
+        let seconds = (until - self.now()).max(0.0) / self.shared.speed + 0.001;
+        tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
+        let now = self.now();
+        Delivery::Answer(self.read(|world| argocd::after_waiting(world, call, now)))
     }
 
     fn latency(&self) -> f64 {
@@ -241,6 +253,7 @@ impl Inside {
             match event {
                 Event::Minute => model::close(&mut self.world, at),
                 Event::Ecs(happening) => ecs::happen(&mut self.world, happening, at),
+                Event::Argocd(happening) => argocd::happen(&mut self.world, happening, at),
                 Event::Fault(place) => mishaps::strike(&mut self.world, place, at),
             }
             self.tick(at);

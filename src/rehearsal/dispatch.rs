@@ -2,13 +2,14 @@
 
 use super::call::{Answer, Call, Refusal};
 use super::world::World;
-use super::{cloudwatch, ecr, ecs, elbv2, iam, logs, oidc, sts, web};
+use super::{argocd, cloudwatch, ecr, ecs, elbv2, iam, logs, oidc, sts, web};
 
 type Service = fn(&mut World, &Call, f64) -> Answer;
 
 /// The services of this cloud, by signing name.
 const SERVICES: &[(&str, Service)] = &[
     ("ecs", ecs::answer),
+    ("argocd", argocd::answer),
     ("ecr", ecr::answer),
     ("sts", sts::answer),
     ("web", web::answer),
@@ -49,6 +50,7 @@ pub fn mutates(operation: &str) -> bool {
         "Lookup",
         "Filter",
         "Test",
+        "ResourceTree",
     ];
     !reads.iter().any(|start| operation.starts_with(start))
 }

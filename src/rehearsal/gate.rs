@@ -1,5 +1,6 @@
 //! What stands between a call and the service it is for: credentials, permissions, request rates, and faults of calls.
 
+use super::argocd;
 use super::call::{Call, Refusal};
 use super::faults::Fault;
 use super::policy::{Denial, action};
@@ -34,7 +35,7 @@ pub fn judge(world: &mut World, call: &Call, throttling: bool, now: f64) -> Verd
         _ => None,
     });
     if throttled || throttling && !world.buckets.take(&call.service, operation, now) {
-        return Verdict::Refuse(Refusal::new(throttle_code(&call.service), "Rate exceeded"));
+        return Verdict::Refuse(throttled_by(&call.service));
     }
     if let Some(refusal) = failing(world, call, now) {
         return Verdict::Refuse(refusal);
@@ -58,8 +59,13 @@ fn speaks_query(service: &str) -> bool {
     matches!(service, "sts" | "iam" | "elasticloadbalancing" | "monitoring")
 }
 
-fn throttle_code(service: &str) -> &'static str {
-    if speaks_query(service) { "Throttling" } else { "ThrottlingException" }
+fn throttled_by(service: &str) -> Refusal {
+    let words = "Rate exceeded";
+    match service {
+        "argocd" => argocd::refusal(429, "ResourceExhausted", words),
+        service if speaks_query(service) => Refusal::new("Throttling", words),
+        _ => Refusal::new("ThrottlingException", words),
+    }
 }
 
 /// Temporary keys that STS never issued. Any other key is taken for a user's, and no signature is verified:
@@ -104,6 +110,11 @@ fn denied(world: &World, call: &Call) -> Option<Refusal> {
     let operation = call.operation.as_str();
     if matches!(call.service.as_str(), "oidc" | "web") || FREE.contains(&operation) {
         return None;
+    }
+    if call.service == "argocd" {
+        let words = "permission denied";
+        let denied = denial(world, &action(&call.service, operation));
+        return denied.map(|_| argocd::refusal(403, "PermissionDenied", words));
     }
     let wanted = action(&call.service, operation);
     let passes = operation == "RegisterTaskDefinition"
@@ -156,7 +167,7 @@ fn resource(world: &World, call: &Call, action: &str) -> String {
 }
 
 fn failing(world: &World, call: &Call, now: f64) -> Option<Refusal> {
-    let (deployed, _) = world.mischief.deployed?;
+    let deployed = world.mischief.deployed.map(|(at, _)| at).or(world.argocd.changed)?;
     let burst = world.mischief.faults.iter().any(|fault| match fault {
         Fault::ServerErrors(burst) => {
             let from = deployed + burst.from;
@@ -169,6 +180,8 @@ fn failing(world: &World, call: &Call, now: f64) -> Option<Refusal> {
         let code = match call.service.as_str() {
             "ecs" | "ecr" => "ServerException",
             "logs" => "ServiceUnavailableException",
+            // What stands in front of it answers in its place.
+            "argocd" => return argocd::refusal(502, "BadGateway", "502 Bad Gateway"),
             _ => "InternalFailure",
         };
         let status = if code == "ServiceUnavailableException" { 503 } else { 500 };

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::argocd::setting::ArgoCd;
 use super::balancers::Balancer;
 use super::chance::{Span, span};
 use super::ecs;
@@ -37,6 +38,8 @@ pub struct Scenario {
     pub alarms: Vec<AlarmSetting>,
     /// Repositories by name.
     pub repositories: BTreeMap<String, RepositorySetting>,
+    /// Argo CD and its applications.
+    pub argocd: ArgoCd,
     /// How long things take.
     pub timings: Timings,
     /// Which actions the caller may take.
@@ -288,6 +291,7 @@ impl Default for Scenario {
             traffic: Vec::new(),
             alarms: Vec::new(),
             repositories: BTreeMap::new(),
+            argocd: ArgoCd::default(),
             timings: Timings::default(),
             policy: Policy::default(),
             trust: Trust::default(),
@@ -309,6 +313,7 @@ impl Scenario {
     /// What types cannot say: the start is a time, task definitions are what AWS accepts, names are known ones.
     fn check(&self) -> Result<(), String> {
         self.began()?;
+        self.argocd.check()?;
         for service in &self.services {
             ecs::founding::check(service, &self.account, &self.region)?;
             one_of("status", &service.status, &["ACTIVE", "DRAINING", "INACTIVE"])?;

@@ -4,7 +4,7 @@ use super::chance::Chance;
 use super::faults::Mischief;
 use super::scenario::Scenario;
 use super::world::{Alarm, Repository, World};
-use super::{balancers, ecr, ecs, mishaps, traffic};
+use super::{argocd, balancers, ecr, ecs, mishaps, traffic};
 
 /// The world of a scenario at its beginning.
 pub fn world(scenario: &Scenario, seed: u64) -> World {
@@ -43,6 +43,7 @@ pub fn world(scenario: &Scenario, seed: u64) -> World {
     for service in &scenario.services {
         ecs::founding::service(&mut world, service, began);
     }
+    argocd::founding::found(&mut world, &scenario.argocd, began);
     traffic::model::found(&mut world, scenario, seed, began);
     mishaps::at_start(&mut world, began);
     world

@@ -123,6 +123,8 @@ pub struct World {
     pub caller: String,
     /// ECS: clusters, services, deployments, tasks.
     pub ecs: ecs::state::State,
+    /// Argo CD: applications, syncs, pods.
+    pub argocd: super::argocd::state::State,
     /// What will happen later.
     pub agenda: Agenda,
     /// The seeded source of every random choice.

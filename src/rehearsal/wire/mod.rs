@@ -1,6 +1,7 @@
-//! The wire: HTTP requests in AWS's protocols to calls, answers to HTTP responses. No behaviour of any service
+//! The wire: HTTP requests in AWS's protocols and Argo CD's to calls, answers to HTTP responses. No behaviour of any service
 //! lives here, and nothing here opens a socket.
 
+pub mod argocd;
 pub mod cbor;
 pub mod get;
 pub mod json;
@@ -41,6 +42,8 @@ pub enum Protocol {
     Query,
     /// Smithy RPC v2 with CBOR.
     Cbor,
+    /// Argo CD's API.
+    Argocd,
     /// A plain GET: JSON for an object, the bytes themselves for a string.
     Get,
 }
@@ -100,6 +103,7 @@ pub fn read(request: &Request<Bytes>) -> Result<Spoken, (Protocol, Refusal)> {
         Protocol::Json10 | Protocol::Json11 => json::read(request.headers(), request.body()),
         Protocol::Query => query::read(request.body()),
         Protocol::Cbor => cbor::read(request.uri().path(), request.body()),
+        Protocol::Argocd => argocd::read(request),
         Protocol::Get => get::read(request),
     };
     let named = read.map_err(|refusal| (protocol, refusal))?;
@@ -136,6 +140,7 @@ pub fn write(spoken: &Spoken, answer: Answer, id: &str) -> Response<Bytes> {
         Protocol::Json10 | Protocol::Json11 => json::write(&value),
         Protocol::Query => xml::write(&spoken.call.service, &spoken.call.operation, &value, id),
         Protocol::Cbor => cbor::write(&value),
+        Protocol::Argocd => json::write(&value),
         Protocol::Get => get::write(&value),
     };
     respond(StatusCode::OK, spoken.protocol, body, id)
@@ -145,12 +150,16 @@ pub fn write(spoken: &Spoken, answer: Answer, id: &str) -> Response<Bytes> {
 pub fn refuse(protocol: Protocol, refusal: &Refusal, id: &str) -> Response<Bytes> {
     let body = match protocol {
         Protocol::Json10 | Protocol::Json11 | Protocol::Get => json::refuse(refusal),
+        Protocol::Argocd => argocd::refuse(refusal),
         Protocol::Query => xml::refuse(refusal, id),
         Protocol::Cbor => cbor::refuse(refusal),
     };
     let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = respond(status, protocol, body, id);
-    if protocol != Protocol::Query {
+    if protocol == Protocol::Argocd && (502..=504).contains(&refusal.status) {
+        set(response.headers_mut(), "content-type", "text/html");
+    }
+    if !matches!(protocol, Protocol::Query | Protocol::Argocd) {
         set(response.headers_mut(), "x-amzn-errortype", &refusal.code);
     }
     if protocol == Protocol::Cbor {
@@ -169,10 +178,12 @@ fn respond(status: StatusCode, protocol: Protocol, body: Vec<u8>, id: &str) -> R
         Protocol::Json11 => "application/x-amz-json-1.1",
         Protocol::Query => "text/xml",
         Protocol::Cbor => "application/cbor",
-        Protocol::Get => "application/json",
+        Protocol::Get | Protocol::Argocd => "application/json",
     };
     set(response.headers_mut(), "content-type", kind);
-    set(response.headers_mut(), "x-amzn-requestid", id);
+    if protocol != Protocol::Argocd {
+        set(response.headers_mut(), "x-amzn-requestid", id);
+    }
     if protocol == Protocol::Cbor {
         set(response.headers_mut(), "smithy-protocol", "rpc-v2-cbor");
     }
@@ -187,7 +198,9 @@ fn set(headers: &mut HeaderMap, name: &'static str, value: &str) {
 
 fn protocol(request: &Request<Bytes>) -> Protocol {
     let kind = header(request.headers(), "content-type");
-    if request.method() == Method::GET {
+    if argocd::is(request.uri().path()) {
+        Protocol::Argocd
+    } else if request.method() == Method::GET {
         Protocol::Get
     } else if request.uri().path().starts_with(cbor::PREFIX) {
         Protocol::Cbor

@@ -1,0 +1,119 @@
+//! Argo CD over HTTP requests, in virtual time. Helpers only.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Request;
+use serde_json::{Value, json};
+
+mod canaries;
+mod failures;
+mod refusals;
+mod syncs;
+
+use crate::rehearsal::cloud::Cloud;
+use crate::rehearsal::scenario::Scenario;
+use crate::rehearsal::wire::{Exchange, RequestIds, exchange};
+
+const FILE: &str = "apps/web/kustomization.yaml";
+
+/// A world with one application `web` that follows `acme/manifests`, as `app` says besides, and these faults.
+fn start(app: &str, faults: &str) -> Cloud {
+    started(&format!("{{ name: web, {SOURCE}, {app} }}"), "", faults)
+}
+
+const SOURCE: &str =
+    "sources: [{ repository: acme/manifests, branch: main, files: [apps/web/kustomization.yaml] }]";
+
+/// The same with the application and the rest of `argocd` in full.
+fn started(application: &str, rest: &str, faults: &str) -> Cloud {
+    let text = format!("argocd: {{ applications: [{application}], {rest} }}\nfaults: {faults}\n");
+    let scenario = Scenario::parse(&text).unwrap();
+    let argocd = scenario.argocd.clone();
+    let cloud = Cloud::new(Scenario { argocd: Default::default(), ..scenario }, 7);
+    push(&cloud, "v1");
+    cloud.change(|world, now| super::founding::found(world, &argocd, now));
+    cloud
+}
+
+fn push(cloud: &Cloud, tag: &str) -> String {
+    commit(cloud, &format!("images:\n  - name: acme/web\n    newTag: {tag}\n"))
+}
+
+/// Commits the file with this text, and gives the commit.
+fn commit(cloud: &Cloud, text: &str) -> String {
+    cloud.change(|world, _| {
+        let shelf = world.argocd.shelf.entry("acme/manifests".into()).or_default();
+        let id = format!("{:040x}", shelf.len() + 1);
+        shelf.push((id.clone(), [(FILE.to_owned(), text.to_owned())].into()));
+        id
+    })
+}
+
+/// Status and body of a request with a token.
+async fn ask(cloud: &Cloud, method: &str, path: &str, body: &str) -> (u16, String) {
+    let request = Request::builder()
+        .method(method)
+        .uri(format!("https://argocd.acme.dev/api/v1/applications{path}"))
+        .header("authorization", "Bearer t0ken")
+        .header("content-type", "application/json");
+    let request = request.body(Bytes::copy_from_slice(body.as_bytes())).unwrap();
+    match exchange(cloud, &RequestIds::default(), &request).await {
+        Exchange::Respond(response) => {
+            (response.status().as_u16(), String::from_utf8(response.body().to_vec()).unwrap())
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn get(cloud: &Cloud, path: &str) -> Value {
+    let (status, body) = ask(cloud, "GET", path, "").await;
+    assert_eq!(status, 200, "{body}");
+    serde_json::from_str(&body).unwrap()
+}
+
+async fn app(cloud: &Cloud) -> Value {
+    get(cloud, "/web").await
+}
+
+async fn refreshed(cloud: &Cloud) -> Value {
+    get(cloud, "/web?refresh=normal").await
+}
+
+fn word<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Sync status, health and revision.
+fn brief(app: &Value) -> (String, String, String) {
+    ["/status/sync/status", "/status/health/status", "/status/sync/revision"]
+        .map(|pointer| word(app, pointer).to_owned())
+        .into()
+}
+
+async fn sleep(seconds: u64) {
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+}
+
+/// The application once `done`, looked at each second; it must come within `most` seconds.
+async fn until(cloud: &Cloud, most: u64, done: impl Fn(&Value) -> bool) -> Value {
+    for _ in 0..most {
+        let seen = app(cloud).await;
+        if done(&seen) {
+            return seen;
+        }
+        sleep(1).await;
+    }
+    panic!("not within {most} s: {}", app(cloud).await["status"]);
+}
+
+async fn healthy_at(cloud: &Cloud, commit: &str, most: u64) -> Value {
+    let wanted = ("Synced".to_owned(), "Healthy".to_owned(), commit.to_owned());
+    until(cloud, most, |app| brief(app) == wanted).await
+}
+
+/// Nodes of the tree of this kind.
+async fn nodes(cloud: &Cloud, kind: &str) -> Vec<Value> {
+    let tree = get(cloud, "/web/resource-tree").await;
+    tree["nodes"].as_array().unwrap().iter().filter(|node| node["kind"] == kind).cloned().collect()
+}
