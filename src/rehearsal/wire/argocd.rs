@@ -34,8 +34,9 @@ pub(super) fn read(request: &Request<Bytes>) -> Result<Named, Refusal> {
         (&Method::GET, [_, "resource"]) => "GetResource",
         (&Method::POST, [_, "sync"]) => "SyncApplication",
         (&Method::DELETE, [_, "operation"]) => "TerminateOperation",
-        (method, [_, rest @ ..]) => return Ok(unknown(&format!("{method} {}", rest.join("/")))),
-        (method, []) => return Ok(unknown(&method.to_string())),
+        // What is not modelled is refused by the service, in words that name it.
+        (method, [_, rest @ ..]) => &format!("{method} {}", rest.join("/")),
+        (method, []) => method.as_str(),
     };
     let mut input = members(request)?;
     if let Some(name) = parts.first() {
@@ -44,11 +45,6 @@ pub(super) fn read(request: &Request<Bytes>) -> Result<Named, Refusal> {
     let bearer = header(request.headers(), "authorization").strip_prefix("Bearer ").unwrap_or_default();
     input.insert("bearer".into(), json!(bearer.trim()));
     Ok(Named { service: "argocd".into(), operation: operation.into(), input: Value::Object(input) })
-}
-
-/// What is not modelled is refused by the service, in words that name it.
-fn unknown(operation: &str) -> Named {
-    Named { service: "argocd".into(), operation: operation.into(), input: json!({}) }
 }
 
 fn decoded(part: &str) -> String {

@@ -19,6 +19,7 @@ async fn a_canary_goes_through_its_steps() {
     let paused = until(&cloud, 90, |app| brief(app).1 == "Suspended").await;
     assert_eq!(brief(&paused), ("Synced".into(), "Suspended".into(), commit.clone()));
     assert_eq!(word(&paused, "/status/resources/1/health/message"), "CanaryPauseStep");
+    sleep(10).await;
     let live = rollout(&cloud).await;
     assert_eq!(live["status"]["currentStepIndex"], 1);
     assert_eq!(live["status"]["canary"]["weights"]["canary"]["weight"], 25);
@@ -26,10 +27,12 @@ async fn a_canary_goes_through_its_steps() {
     let pods = nodes(&cloud, "Pod").await;
     let new = pods.iter().filter(|pod| pod["images"] == json!(["acme/web:v2"])).count();
     assert_eq!((pods.len(), new), (4, 1));
-    sleep(61).await;
+    sleep(51).await;
     let run = nodes(&cloud, "AnalysisRun").await;
     assert_eq!(word(&run[0], "/health/status"), "Progressing");
-    let done = healthy_at(&cloud, &commit, 300).await;
+    healthy_at(&cloud, &commit, 300).await;
+    sleep(10).await;
+    let done = app(&cloud).await;
     assert_eq!(done["status"]["summary"]["images"], json!(["acme/web:v2"]));
     let live = rollout(&cloud).await;
     assert_eq!(live["status"]["currentStepIndex"], 5);

@@ -12,6 +12,10 @@ async fn the_old_state_is_shown_until_somebody_refreshes_or_the_poll_comes() {
     sleep(20).await;
     assert_eq!(brief(&app(&cloud).await), old, "nobody looked at Git yet");
     let seen = healthy_at(&cloud, &commit, 400).await;
+    let both = json!(["acme/web:v1", "acme/web:v2"]);
+    assert_eq!(seen["status"]["summary"]["images"], both, "old pods that still end are among them");
+    sleep(10).await;
+    let seen = app(&cloud).await;
     assert_eq!(seen["status"]["summary"]["images"], json!(["acme/web:v2"]));
     assert_eq!(seen["status"]["history"].as_array().unwrap().len(), 2);
     assert_eq!(word(&seen, "/status/operationState/syncResult/revision"), commit);
