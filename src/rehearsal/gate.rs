@@ -73,8 +73,8 @@ fn unknown(world: &World, call: &Call) -> Option<Refusal> {
         true => (403, "InvalidClientTokenId"),
         false => (400, "UnrecognizedClientException"),
     };
-    let message = "The security token included in the request is invalid".into();
-    Some(Refusal { status, code: code.into(), message })
+    let message = "The security token included in the request is invalid";
+    Some(Refusal::of(status, code, message))
 }
 
 fn expired(world: &World, call: &Call, now: f64) -> Option<Refusal> {
@@ -89,11 +89,7 @@ fn expired(world: &World, call: &Call, now: f64) -> Option<Refusal> {
     (by_fault || by_time).then(|| {
         let (status, code) =
             if speaks_query(&call.service) { (403, "ExpiredToken") } else { (400, "ExpiredTokenException") };
-        Refusal {
-            status,
-            code: code.into(),
-            message: "The security token included in the request is expired".into(),
-        }
+        Refusal::of(status, code, "The security token included in the request is expired")
     })
 }
 
@@ -138,7 +134,7 @@ fn refuse(world: &World, call: &Call, action: &str, denial: Denial) -> Refusal {
     let (status, code) =
         if speaks_query(&call.service) { (403, "AccessDenied") } else { (400, "AccessDeniedException") };
     let message = format!("User: {who} is not authorized to perform: {action} on resource: {resource} {why}");
-    Refusal { status, code: code.into(), message }
+    Refusal::of(status, code, message)
 }
 
 /// What the caller wanted to act on, as far as the input says.
@@ -172,6 +168,6 @@ fn failing(world: &World, call: &Call, now: f64) -> Option<Refusal> {
             _ => "InternalFailure",
         };
         let status = if code == "ServiceUnavailableException" { 503 } else { 500 };
-        Refusal { status, code: code.into(), message: "Service Unavailable. Please try again later.".into() }
+        Refusal::of(status, code, "Service Unavailable. Please try again later.")
     })
 }
