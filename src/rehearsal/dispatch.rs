@@ -30,11 +30,11 @@ pub fn dispatch(world: &mut World, call: &Call, now: f64) -> Answer {
 
 /// The refusal of a call that this cloud does not model: never an empty success.
 pub fn not_modelled(call: &Call) -> Refusal {
-    Refusal {
-        status: 501,
-        code: "NotModelled".into(),
-        message: format!("the embedded cloud does not model {} of {}", call.operation, call.service),
-    }
+    Refusal::of(
+        501,
+        "NotModelled",
+        format!("the embedded cloud does not model {} of {}", call.operation, call.service),
+    )
 }
 
 /// Whether an operation changes anything.

@@ -1,6 +1,5 @@
 //! What stands between a call and the service it is for: credentials, permissions, request rates, and faults of calls.
 
-use super::argocd;
 use super::call::{Call, Refusal};
 use super::faults::Fault;
 use super::policy::{Denial, action};
@@ -62,7 +61,7 @@ fn speaks_query(service: &str) -> bool {
 fn throttled_by(service: &str) -> Refusal {
     let words = "Rate exceeded";
     match service {
-        "argocd" => argocd::refusal(429, "ResourceExhausted", words),
+        "argocd" => Refusal::of(429, "ResourceExhausted", words),
         service if speaks_query(service) => Refusal::new("Throttling", words),
         _ => Refusal::new("ThrottlingException", words),
     }
@@ -79,8 +78,8 @@ fn unknown(world: &World, call: &Call) -> Option<Refusal> {
         true => (403, "InvalidClientTokenId"),
         false => (400, "UnrecognizedClientException"),
     };
-    let message = "The security token included in the request is invalid".into();
-    Some(Refusal { status, code: code.into(), message })
+    let message = "The security token included in the request is invalid";
+    Some(Refusal::of(status, code, message))
 }
 
 fn expired(world: &World, call: &Call, now: f64) -> Option<Refusal> {
@@ -95,11 +94,7 @@ fn expired(world: &World, call: &Call, now: f64) -> Option<Refusal> {
     (by_fault || by_time).then(|| {
         let (status, code) =
             if speaks_query(&call.service) { (403, "ExpiredToken") } else { (400, "ExpiredTokenException") };
-        Refusal {
-            status,
-            code: code.into(),
-            message: "The security token included in the request is expired".into(),
-        }
+        Refusal::of(status, code, "The security token included in the request is expired")
     })
 }
 
@@ -114,7 +109,7 @@ fn denied(world: &World, call: &Call) -> Option<Refusal> {
     if call.service == "argocd" {
         let words = "permission denied";
         let denied = denial(world, &action(&call.service, operation));
-        return denied.map(|_| argocd::refusal(403, "PermissionDenied", words));
+        return denied.map(|_| Refusal::of(403, "PermissionDenied", words));
     }
     let wanted = action(&call.service, operation);
     let passes = operation == "RegisterTaskDefinition"
@@ -149,7 +144,7 @@ fn refuse(world: &World, call: &Call, action: &str, denial: Denial) -> Refusal {
     let (status, code) =
         if speaks_query(&call.service) { (403, "AccessDenied") } else { (400, "AccessDeniedException") };
     let message = format!("User: {who} is not authorized to perform: {action} on resource: {resource} {why}");
-    Refusal { status, code: code.into(), message }
+    Refusal::of(status, code, message)
 }
 
 /// What the caller wanted to act on, as far as the input says.
@@ -181,10 +176,10 @@ fn failing(world: &World, call: &Call, now: f64) -> Option<Refusal> {
             "ecs" | "ecr" => "ServerException",
             "logs" => "ServiceUnavailableException",
             // What stands in front of it answers in its place.
-            "argocd" => return argocd::refusal(502, "BadGateway", "502 Bad Gateway"),
+            "argocd" => return Refusal::of(502, "BadGateway", "502 Bad Gateway"),
             _ => "InternalFailure",
         };
         let status = if code == "ServiceUnavailableException" { 503 } else { 500 };
-        Refusal { status, code: code.into(), message: "Service Unavailable. Please try again later.".into() }
+        Refusal::of(status, code, "Service Unavailable. Please try again later.")
     })
 }

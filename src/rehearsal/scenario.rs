@@ -10,6 +10,7 @@ use super::balancers::Balancer;
 use super::chance::{Span, span};
 use super::ecs;
 use super::faults::Fault;
+use super::github;
 use super::oidc::Workflow;
 use super::policy::Policy;
 use super::sts::Trust;
@@ -50,6 +51,8 @@ pub struct Scenario {
     pub workflow: Workflow,
     /// A real registry behind ECR.
     pub registry: Option<Registry>,
+    /// GitHub: repositories and tokens.
+    pub github: github::settings::Settings,
     /// Whether documented request rates are enforced.
     pub throttling: bool,
     /// What goes wrong.
@@ -297,6 +300,7 @@ impl Default for Scenario {
             trust: Trust::default(),
             workflow: Workflow::default(),
             registry: None,
+            github: github::settings::Settings::default(),
             throttling: true,
             faults: Vec::new(),
         }

@@ -2,10 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::refusal;
 use super::state::{App, Pod, ReplicaSet};
 use super::views::time;
-use crate::rehearsal::call::Answer;
+use crate::rehearsal::call::{Answer, Refusal};
 use crate::rehearsal::faults::Fate;
 use crate::rehearsal::members::text;
 
@@ -35,7 +34,7 @@ pub fn events(app: &App, input: &Value, now: f64) -> Answer {
         || app.workload.sets.iter().any(|set| set.name == name && set.uid == uid);
     if !known {
         let words = format!("{name} not found as part of application {}", app.setting.name);
-        return Err(refusal(400, "InvalidArgument", words));
+        return Err(Refusal::of(400, "InvalidArgument", words));
     }
     let about = json!({
         "kind": if name == app.setting.name { app.setting.kind().0 } else { "ReplicaSet" },

@@ -3,6 +3,7 @@
 use super::render::{self, Rendered};
 use super::setting::{Application, Source};
 use crate::rehearsal::faults::Fault;
+use crate::rehearsal::github::commits;
 use crate::rehearsal::world::World;
 
 /// The commits that the sources of an application stand at, or what a manifest generation would say.
@@ -62,19 +63,20 @@ pub fn render(world: &World, app: usize, revisions: &[String]) -> Result<Rendere
     Ok(all)
 }
 
-/// The commit that a source's branch stands at; a full commit id is itself.
+/// The commit that a source stands at.
 pub fn head(world: &World, source: &Source) -> Option<String> {
-    let shelf = world.argocd.shelf.get(&source.repository)?;
-    shelf.last().map(|(commit, _)| commit.clone())
+    resolve(world, source, source.target())
+}
+
+/// The commit that somebody names: `HEAD`, a branch of the source's repository, or a full commit id.
+pub fn resolve(world: &World, source: &Source, revision: &str) -> Option<String> {
+    let repository = world.github.repositories.get(&source.repository)?;
+    let branch = if revision == "HEAD" { repository.default_branch.as_str() } else { revision };
+    let commit = || commits::read(&repository.objects, revision).map(|_| revision.to_owned());
+    world.github.head(&source.repository, branch).or_else(commit)
 }
 
 fn file(world: &World, repository: &str, commit: &str, path: &str) -> Option<String> {
-    let shelf = world.argocd.shelf.get(repository)?;
-    shelf.iter().find(|(id, _)| id == commit)?.1.get(path).cloned()
-}
-
-/// The commit that somebody names: a branch of the repository, or a commit.
-pub fn resolve(world: &World, source: &Source, revision: &str) -> Option<String> {
-    let shelf = world.argocd.shelf.get(&source.repository)?;
-    shelf.iter().find(|(id, _)| id == revision).map(|(id, _)| id.clone())
+    let bytes = world.github.file(repository, commit, path)?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }

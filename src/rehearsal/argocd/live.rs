@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
+use super::canary;
 use super::setting::{Application, Step};
 use super::state::{Analysis, App, ReplicaSet};
 use super::views::time;
-use super::{canary, refusal};
-use crate::rehearsal::call::Answer;
+use crate::rehearsal::call::{Answer, Refusal};
 use crate::rehearsal::members::text;
 
 /// The manifest of the resource that is named.
@@ -41,7 +41,7 @@ pub fn manifest(app: &App, input: &Value, now: f64) -> Answer {
             let group = text(input, "group");
             let words =
                 format!("{kind} {group} {name} not found as part of application {}", app.setting.name);
-            return Err(refusal(400, "InvalidArgument", words));
+            return Err(Refusal::of(400, "InvalidArgument", words));
         }
     };
     Ok(json!({ "manifest": found.to_string() }))

@@ -134,24 +134,19 @@ pub fn answer(world: &mut World, call: &Call, now: f64) -> Answer {
     }
 }
 
-/// A refusal with the name of a gRPC code.
-pub fn refusal(status: u16, code: &str, message: impl Into<String>) -> Refusal {
-    Refusal { status, code: code.into(), message: message.into() }
-}
-
 fn denied() -> Refusal {
-    refusal(403, "PermissionDenied", "permission denied")
+    Refusal::of(403, "PermissionDenied", "permission denied")
 }
 
 /// Whether the token is one that is known still.
 fn known(world: &World, input: &Value, now: f64) -> Result<(), Refusal> {
     let bearer = text(input, "bearer");
     if bearer.is_empty() {
-        return Err(refusal(401, "Unauthenticated", "no session information"));
+        return Err(Refusal::of(401, "Unauthenticated", "no session information"));
     }
     if world.argocd.setting.token.as_deref().is_some_and(|token| token != bearer) {
         let words = "invalid session: token signature is invalid: signature is invalid";
-        return Err(refusal(401, "Unauthenticated", words));
+        return Err(Refusal::of(401, "Unauthenticated", words));
     }
     let expired = world.mischief.faults.iter().any(|fault| match fault {
         Fault::ArgocdTokenExpires(expiry) => now >= world.mischief.began + expiry.after,
@@ -159,7 +154,7 @@ fn known(world: &World, input: &Value, now: f64) -> Result<(), Refusal> {
     });
     if expired {
         let words = "invalid session: token has invalid claims: token is expired";
-        return Err(refusal(401, "Unauthenticated", words));
+        return Err(Refusal::of(401, "Unauthenticated", words));
     }
     Ok(())
 }
@@ -175,7 +170,7 @@ fn found(world: &World, input: &Value) -> Result<usize, Refusal> {
     let seen = |project: &str| {
         may(world, "get") && world.argocd.setting.projects.iter().any(|it| it == "*" || it == project)
     };
-    let missing = || refusal(404, "NotFound", format!("applications.argoproj.io \"{name}\" not found"));
+    let missing = || Refusal::of(404, "NotFound", format!("applications.argoproj.io \"{name}\" not found"));
     if !project.is_empty() && !seen(project) {
         return Err(denied());
     }
@@ -242,14 +237,14 @@ fn sync(world: &mut World, input: &Value, now: f64) -> Answer {
             "permission denied: applications, sync, {}/{}, sub: roadstead",
             setting.project, setting.name
         );
-        return Err(refusal(403, "PermissionDenied", words));
+        return Err(Refusal::of(403, "PermissionDenied", words));
     }
     let dry_run = input["dryRun"].as_bool().unwrap_or_default();
     let revisions = wanted(world, place, input, dry_run, now)?;
     if world.argocd.apps[place].busy() {
         let words = "error setting app operation: rpc error: code = FailedPrecondition desc = another operation is \
                      already in progress";
-        return Err(refusal(400, "FailedPrecondition", words));
+        return Err(Refusal::of(400, "FailedPrecondition", words));
     }
     let prune = input["prune"].as_bool().unwrap_or_default();
     let order = Order { revisions, by: Some("roadstead".into()), dry_run, prune, until: None };
@@ -266,7 +261,7 @@ fn wanted(
     now: f64,
 ) -> Result<Vec<String>, Refusal> {
     let setting = &world.argocd.apps[place].setting;
-    let precondition = |words: String| refusal(400, "FailedPrecondition", words);
+    let precondition = |words: String| Refusal::of(400, "FailedPrecondition", words);
     let mut revisions = git::revisions(world, place, now).map_err(precondition)?;
     let mut asked: Vec<(usize, String)> = Vec::new();
     if setting.multi() {
@@ -274,7 +269,7 @@ fn wanted(
             let position =
                 position.as_u64().or_else(|| position.as_str()?.parse().ok()).unwrap_or(0) as usize;
             if position == 0 || position > setting.sources.len() {
-                return Err(refusal(500, "Unknown", "source position is out of range"));
+                return Err(Refusal::of(500, "Unknown", "source position is out of range"));
             }
             asked.push((position - 1, revision.as_str().unwrap_or_default().into()));
         }
@@ -306,7 +301,7 @@ fn terminate(world: &mut World, input: &Value, now: f64) -> Answer {
     }
     if !world.argocd.apps[place].busy() {
         let words = "Unable to terminate operation. No operation is in progress";
-        return Err(refusal(400, "InvalidArgument", words));
+        return Err(Refusal::of(400, "InvalidArgument", words));
     }
     operation::finish(world, place, "Failed", "Operation terminated", now);
     Ok(json!({}))

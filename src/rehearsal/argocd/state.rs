@@ -1,7 +1,5 @@
 //! The state of Argo CD and of what its applications run, as plain data.
 
-use std::collections::BTreeMap;
-
 use super::render::Rendered;
 use super::setting::{Application, ArgoCd};
 use crate::rehearsal::faults::Fate;
@@ -17,8 +15,6 @@ pub struct State {
     pub changed: Option<f64>,
     /// When the first refresh was asked for, epoch seconds.
     pub refreshed: Option<f64>,
-    /// Commits and their files by repository, oldest first.
-    pub shelf: BTreeMap<String, Vec<(String, BTreeMap<String, String>)>>,
 }
 
 /// An application.

@@ -64,11 +64,7 @@ fn members(request: &Request<Bytes>) -> Result<Map<String, Value>, Refusal> {
     let kind = header(request.headers(), "content-type");
     if !kind.starts_with("application/json") {
         // Since 2.5 against forged requests of browsers.
-        return Err(Refusal {
-            status: 415,
-            code: "InvalidArgument".into(),
-            message: "Invalid content type".into(),
-        });
+        return Err(Refusal::of(415, "InvalidArgument", "Invalid content type"));
     }
     match serde_json::from_slice(request.body()) {
         Ok(Value::Object(body)) => input.extend(body),
@@ -147,11 +143,10 @@ mod tests {
 
     #[test]
     fn errors_have_the_shape_of_the_gateway() {
-        let denied =
-            Refusal { status: 403, code: "PermissionDenied".into(), message: "permission denied".into() };
+        let denied = Refusal::of(403, "PermissionDenied", "permission denied");
         let body: Value = serde_json::from_slice(&refuse(&denied)).unwrap();
         assert_eq!(body, json!({ "error": "permission denied", "code": 7, "message": "permission denied" }));
-        let away = Refusal { status: 502, code: "BadGateway".into(), message: "502 Bad Gateway".into() };
+        let away = Refusal::of(502, "BadGateway", "502 Bad Gateway");
         assert!(refuse(&away).starts_with(b"<html>"));
     }
 }

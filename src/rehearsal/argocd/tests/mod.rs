@@ -27,13 +27,12 @@ const SOURCE: &str =
 
 /// The same with the application and the rest of `argocd` in full.
 fn started(application: &str, rest: &str, faults: &str) -> Cloud {
-    let text = format!("argocd: {{ applications: [{application}], {rest} }}\nfaults: {faults}\n");
-    let scenario = Scenario::parse(&text).unwrap();
-    let argocd = scenario.argocd.clone();
-    let cloud = Cloud::new(Scenario { argocd: Default::default(), ..scenario }, 7);
-    push(&cloud, "v1");
-    cloud.change(|world, now| super::founding::found(world, &argocd, now));
-    cloud
+    let file = "images: [{ name: acme/web, newTag: v1 }]";
+    let text = format!(
+        "github: {{ repositories: [{{ name: acme/manifests, files: {{ {FILE}: '{file}' }} }}] }}\n\
+         argocd: {{ applications: [{application}], {rest} }}\nfaults: {faults}\n"
+    );
+    Cloud::new(Scenario::parse(&text).unwrap(), 7)
 }
 
 fn push(cloud: &Cloud, tag: &str) -> String {
@@ -42,12 +41,12 @@ fn push(cloud: &Cloud, tag: &str) -> String {
 
 /// Commits the file with this text, and gives the commit.
 fn commit(cloud: &Cloud, text: &str) -> String {
-    cloud.change(|world, _| {
-        let shelf = world.argocd.shelf.entry("acme/manifests".into()).or_default();
-        let id = format!("{:040x}", shelf.len() + 1);
-        shelf.push((id.clone(), [(FILE.to_owned(), text.to_owned())].into()));
-        id
-    })
+    let changes = [(FILE, Some(text.as_bytes()))];
+    cloud
+        .change(|world, now| {
+            world.github.commit("acme/manifests", "main", "somebody", "change", &changes, now)
+        })
+        .unwrap()
 }
 
 /// Status and body of a request with a token.
