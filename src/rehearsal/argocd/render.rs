@@ -21,9 +21,14 @@ const DEPTH: usize = 8;
 pub fn render(paths: &[String], file: &dyn Fn(&str) -> Option<String>) -> Result<Rendered, String> {
     let mut rendered = Rendered::default();
     for path in paths {
-        add(path, file, DEPTH, &mut rendered)?;
+        // Each file is a root of its own: entries of one kustomization do not touch what another file makes.
+        let mut part = BTreeMap::new();
+        add(path, file, DEPTH, &mut part)?;
+        let new: Vec<String> =
+            images(&part).into_iter().filter(|image| !rendered.images.contains(image)).collect();
+        rendered.images.extend(new);
+        rendered.documents.extend(part);
     }
-    rendered.images = images(&rendered.documents);
     Ok(rendered)
 }
 
@@ -32,15 +37,15 @@ fn add(
     path: &str,
     file: &dyn Fn(&str) -> Option<String>,
     depth: usize,
-    into: &mut Rendered,
+    into: &mut BTreeMap<String, Vec<Value>>,
 ) -> Result<(), String> {
-    if into.documents.contains_key(path) {
+    if into.contains_key(path) {
         return Ok(());
     }
     let text = file(path).ok_or_else(|| format!("{path}: app path does not exist"))?;
     let documents = read(path, &text)?;
     let named: Vec<String> = documents.iter().flat_map(resources).collect();
-    into.documents.insert(path.to_owned(), documents);
+    into.insert(path.to_owned(), documents);
     let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
     for name in named.iter().filter(|name| depth > 0 && !name.contains("://")) {
         if let Some(found) = candidates(folder, name).into_iter().find(|path| file(path).is_some()) {
