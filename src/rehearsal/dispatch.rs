@@ -2,7 +2,7 @@
 
 use super::call::{Answer, Call, Refusal};
 use super::world::World;
-use super::{argocd, cloudwatch, ecr, ecs, elbv2, iam, logs, oidc, sts, web};
+use super::{argocd, cloudwatch, ecr, ecs, elbv2, github, iam, logs, oidc, sts, web};
 
 type Service = fn(&mut World, &Call, f64) -> Answer;
 
@@ -18,6 +18,7 @@ const SERVICES: &[(&str, Service)] = &[
     ("elasticloadbalancing", |world, call, _| elbv2::answer(world, call)),
     ("monitoring", |world, call, now| cloudwatch::answer(world, call, now)),
     ("logs", |world, call, _| logs::answer(world, call)),
+    ("github", github::answer),
 ];
 
 /// Have the service that a call is for answer it.
@@ -39,6 +40,13 @@ pub fn not_modelled(call: &Call) -> Refusal {
 
 /// Whether an operation changes anything.
 pub fn mutates(operation: &str) -> bool {
+    // GitHub's operations are a part of its API and a verb; its queries are `graphql` and a name.
+    if operation == "graphql" || operation.starts_with("graphql/") {
+        return false;
+    }
+    if let Some((_, verb)) = operation.split_once('/') {
+        return !["get", "list", "compare"].iter().any(|start| verb.starts_with(start));
+    }
     let reads = [
         "Describe",
         "List",

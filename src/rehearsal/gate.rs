@@ -2,6 +2,7 @@
 
 use super::call::{Call, Refusal};
 use super::faults::Fault;
+use super::github;
 use super::policy::{Denial, action};
 use super::world::World;
 
@@ -12,6 +13,8 @@ pub enum Verdict {
     Pass,
     /// It goes on, and its answer is lost.
     Lose,
+    /// It goes on, and this stands in the place of its answer.
+    Replace(Refusal),
     /// It is never answered.
     Silence,
     /// It is refused.
@@ -20,25 +23,17 @@ pub enum Verdict {
 
 /// Judge a call.
 pub fn judge(world: &mut World, call: &Call, throttling: bool, now: f64) -> Verdict {
-    if let Some(refusal) =
-        unknown(world, call).or_else(|| expired(world, call, now)).or_else(|| denied(world, call))
-    {
+    let refusal = match call.service.as_str() {
+        "github" => github::gate::refused(world, call, throttling, now),
+        _ => refused(world, call, throttling, now),
+    };
+    if let Some(refusal) = refusal {
         return Verdict::Refuse(refusal);
     }
     let operation = call.operation.as_str();
     let struck = |world: &mut World, kind: fn(&Fault) -> Option<&super::faults::Calls>| {
         world.mischief.strike(|fault, spent| kind(fault).is_some_and(|calls| calls.strikes(operation, spent)))
     };
-    let throttled = struck(world, |fault| match fault {
-        Fault::Throttle(calls) => Some(calls),
-        _ => None,
-    });
-    if throttled || throttling && !world.buckets.take(&call.service, operation, now) {
-        return Verdict::Refuse(throttled_by(&call.service));
-    }
-    if let Some(refusal) = failing(world, call, now) {
-        return Verdict::Refuse(refusal);
-    }
     let silent = struck(world, |fault| match fault {
         Fault::NoAnswer(calls) => Some(calls),
         _ => None,
@@ -50,7 +45,28 @@ pub fn judge(world: &mut World, call: &Call, throttling: bool, now: f64) -> Verd
         Fault::ResponseLost(calls) => Some(calls),
         _ => None,
     });
-    if lost { Verdict::Lose } else { Verdict::Pass }
+    if lost {
+        return Verdict::Lose;
+    }
+    github::gate::replaced(world, call).map_or(Verdict::Pass, Verdict::Replace)
+}
+
+/// The refusal that a call to AWS meets before anything is done.
+fn refused(world: &mut World, call: &Call, throttling: bool, now: f64) -> Option<Refusal> {
+    let credentials =
+        unknown(world, call).or_else(|| expired(world, call, now)).or_else(|| denied(world, call));
+    if credentials.is_some() {
+        return credentials;
+    }
+    let operation = call.operation.as_str();
+    let throttled = world.mischief.strike(|fault, spent| match fault {
+        Fault::Throttle(calls) => calls.strikes(operation, spent),
+        _ => false,
+    });
+    if throttled || throttling && !world.buckets.take(&call.service, operation, now) {
+        return Some(throttled_by(&call.service));
+    }
+    failing(world, call, now)
 }
 
 /// Services of the query protocol have their own names for common errors.
