@@ -2,17 +2,23 @@
 
 use std::collections::BTreeMap;
 
+use super::argocd;
 use super::ecs::Happening;
+use super::github::moves::Met;
 
 /// Something that happens at a time of its own.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// Inside ECS.
     Ecs(Happening),
+    /// Inside Argo CD.
+    Argocd(argocd::Happening),
     /// A minute of traffic is over.
     Minute,
     /// The timed fault at this place of the scenario's list.
     Fault(usize),
+    /// Reviews and checks of a pull request are there.
+    GitHub(Met),
 }
 
 /// Events by time, then by the order they were planned in: the same plan always runs the same way.

@@ -17,7 +17,7 @@ use super::scenario::Scenario;
 use super::traffic::model;
 use super::wire::Answerer;
 use super::world::World;
-use super::{dispatch, ecs, mishaps, setup};
+use super::{argocd, dispatch, ecs, github, mishaps, setup};
 
 /// How many calls are remembered.
 const REMEMBERED: usize = 100_000;
@@ -94,6 +94,7 @@ impl Cloud {
             Err(refusal) => Delivery::Answer(Err(refusal)),
         };
         let delivery = self.store(&call, delivery).await;
+        let delivery = self.wait(&call, delivery).await;
         if latency > 0.0 {
             tokio::time::sleep(Duration::from_secs_f64(latency * 0.5)).await;
         }
@@ -121,6 +122,17 @@ impl Cloud {
             (Err(refusal), Delivery::Answer(Ok(_))) => Delivery::Answer(Err(refusal)),
             (_, delivery) => delivery,
         }
+    }
+
+    /// An answer that comes only when something has happened in the cloud: wait for it, and look again.
+    async fn wait(&self, call: &Call, delivery: Delivery) -> Delivery {
+        let until = argocd::awaited(&self.inside().world, call, &delivery);
+        let Some(until) = until else { return delivery };
+        // The runtime's timers count whole milliseconds: one more, so that what is awaited is due.
+        let seconds = (until - self.now()).max(0.0) / self.shared.speed + 0.001;
+        tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
+        let now = self.now();
+        Delivery::Answer(self.read(|world| argocd::after_waiting(world, call, now)))
     }
 
     fn latency(&self) -> f64 {
@@ -208,6 +220,22 @@ impl Cloud {
         result
     }
 
+    /// A person pushes a commit to a branch of GitHub and gets its id; `None` where there is no such branch.
+    pub fn commit(
+        &self,
+        repository: &str,
+        branch: &str,
+        author: &str,
+        message: &str,
+        changes: &[(&str, Option<&[u8]>)],
+    ) -> Option<String> {
+        self.change(|world, now| {
+            let oid = world.github.commit(repository, branch, author, message, changes, now)?;
+            github::moves::to(world, repository, &format!("refs/heads/{branch}"), Some(oid.clone()), now);
+            Some(oid)
+        })
+    }
+
     /// Put an image into a repository as a build would, and get its digest. The same content has the same digest.
     pub fn push(&self, repository: &str, tags: &[&str], platform: &str, content: &str) -> String {
         let tags: Vec<String> = tags.iter().map(ToString::to_string).collect();
@@ -241,7 +269,9 @@ impl Inside {
             match event {
                 Event::Minute => model::close(&mut self.world, at),
                 Event::Ecs(happening) => ecs::happen(&mut self.world, happening, at),
+                Event::Argocd(happening) => argocd::happen(&mut self.world, happening, at),
                 Event::Fault(place) => mishaps::strike(&mut self.world, place, at),
+                Event::GitHub(met) => github::moves::meet(&mut self.world, &met, at),
             }
             self.tick(at);
         }
@@ -255,18 +285,19 @@ impl Inside {
     }
 
     fn apply(&mut self, call: &Call, throttling: bool, mutating: bool, now: f64) -> (Delivery, bool) {
-        let lose = match gate::judge(&mut self.world, call, throttling, now) {
+        let instead = match gate::judge(&mut self.world, call, throttling, now) {
             Verdict::Refuse(refusal) => return (Delivery::Answer(Err(refusal)), false),
             Verdict::Silence => return (Delivery::Silence, false),
-            Verdict::Lose => true,
-            Verdict::Pass => false,
+            Verdict::Lose => Some(Delivery::Lost),
+            Verdict::Replace(refusal) => Some(Delivery::Answer(Err(refusal))),
+            Verdict::Pass => None,
         };
         let answer = dispatch::dispatch(&mut self.world, call, now);
         let effective = answer.is_ok();
         if mutating {
             self.tick(now);
         }
-        (if lose { Delivery::Lost } else { Delivery::Answer(answer) }, effective)
+        (instead.unwrap_or(Delivery::Answer(answer)), effective)
     }
 
     fn remember(&mut self, record: Record) {

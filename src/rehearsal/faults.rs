@@ -4,6 +4,7 @@
 use serde::Deserialize;
 
 use super::ecs::state::State;
+use super::github::faults as github;
 
 /// Which version of a service a fault strikes. `old` is the definition the service ran when the world began; `new` is any other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -42,7 +43,8 @@ macro_rules! of_tasks {
         }
 
         impl $name {
-            fn strikes(&self, subject: &Subject<'_>, spent: u32) -> bool {
+            /// Whether it strikes once more.
+            pub fn strikes(&self, subject: &Subject<'_>, spent: u32) -> bool {
                 let version = match (&self.image, self.version) {
                     (Some(part), _) => subject.images.iter().any(|image| image.contains(part.as_str())),
                     (None, Version::All) => true,
@@ -84,6 +86,89 @@ of_tasks! {
     Slow {
         /// Seconds more.
         seconds: f64 = 120.0,
+    }
+}
+
+of_tasks! {
+    /// A sync whose resources cannot be applied. `service` is an application, `tasks` how many tries are struck.
+    SyncFailed {
+        /// Why not.
+        message: String = "Deployment.apps \"web\" is invalid: spec.template.spec.containers[0].image: Required value".into(),
+    }
+}
+of_tasks! {
+    /// A sync that cannot be carried out at all. `service` is an application, `tasks` how many syncs are struck.
+    OperationError {
+        /// Why not.
+        message: String = "ComparisonError: Failed to load target state: failed to generate manifest for source 1 of 1: \
+                           rpc error: code = Unknown desc = failed to list refs: dial tcp: i/o timeout".into(),
+    }
+}
+
+macro_rules! of_applications {
+    ($(#[$doc:meta])* $name:ident { $($(#[$fdoc:meta])* $field:ident: $type:ty = $default:expr,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Deserialize)]
+        #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+        pub struct $name {
+            /// Only this application of Argo CD.
+            pub application: Option<String>,
+            $($(#[$fdoc])* pub $field: $type,)*
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { application: None, $($field: $default,)* }
+            }
+        }
+
+        impl $name {
+            /// Whether it is about this application.
+            pub fn on(&self, application: &str) -> bool {
+                self.application.as_deref().is_none_or(|name| name == application)
+            }
+        }
+    };
+}
+
+of_applications! {
+    /// Applications, without details.
+    OnApplication {}
+}
+of_applications! {
+    /// A Git server that Argo CD reads old commits from.
+    StaleGit {
+        /// Seconds after the first refresh that somebody asks for.
+        #[serde(rename = "for")]
+        lasts: f64 = 30.0,
+    }
+}
+of_applications! {
+    /// Manifests cannot be made.
+    Incomparable {
+        /// Why not.
+        message: String = "code = Unknown desc = `kustomize build` failed exit status 1".into(),
+        /// Seconds after the world began.
+        after: f64 = 0.0,
+    }
+}
+of_applications! {
+    /// Somebody else's sync runs.
+    ForeignSync {
+        /// Seconds after the world began.
+        at: f64 = 0.0,
+        /// How many seconds it lasts.
+        #[serde(rename = "for")]
+        lasts: f64 = 120.0,
+    }
+}
+of_applications! {
+    /// Somebody changes the cluster by hand.
+    ByHand {
+        /// Seconds after the world began.
+        at: f64 = 300.0,
+        /// The image that is set.
+        image: String = "somebody/else:v0".into(),
     }
 }
 
@@ -244,6 +329,36 @@ pub enum Fault {
     MetricsForbidden(Nothing),
     /// The desired count changes during the deployment.
     DesiredCount(Scaling),
+    /// Argo CD compares and never starts a sync by itself.
+    ArgocdNeverSyncs(OnApplication),
+    /// What is synced cannot be applied.
+    ArgocdSyncFailed(SyncFailed),
+    /// A sync ends in an error before anything is applied.
+    ArgocdOperationError(OperationError),
+    /// Argo CD sees its branch as it was.
+    ArgocdStale(StaleGit),
+    /// Argo CD cannot compare.
+    ArgocdComparisonError(Incomparable),
+    /// The workload is deleted right after it was synced. `service` is an application, `tasks` how many times.
+    ArgocdMissing(Plain),
+    /// The workload is paused.
+    ArgocdSuspended(OnApplication),
+    /// Somebody else's sync is in progress.
+    ArgocdBusy(ForeignSync),
+    /// The cluster is changed by hand.
+    ArgocdDrift(ByHand),
+    /// The analysis of a canary fails. `service` is an application, `tasks` how many runs.
+    ArgocdAnalysisFailed(Plain),
+    /// The token of Argo CD expires.
+    ArgocdTokenExpires(Expiry),
+    /// Somebody else's commit lands on the branch just before the client's.
+    RivalCommit(github::Rival),
+    /// GitHub refuses requests for their rate.
+    RateLimit(github::RateLimit),
+    /// GitHub's gateway gives up.
+    BadGateway(github::BadGateway),
+    /// GitHub's reads lag behind a branch that moved.
+    ReplicaLag(github::ReplicaLag),
 }
 
 /// A task about to be started.

@@ -1,8 +1,11 @@
-//! The embedded cloud: an in-process AWS with a virtual clock and faults, and the same over HTTP on loopback.
-//! It knows wire protocols and AWS's behaviour; it shares no code with the engine, so that a mistake there cannot hide here.
+//! The embedded cloud: an in-process AWS, GitHub and Argo CD with a virtual clock and faults, and the same over HTTP on
+//! loopback. It knows wire protocols and how these services behave; it shares no code with the engine, so that a
+//! mistake there cannot hide here.
 
 /// What will happen later, in order of virtual time.
 pub mod agenda;
+/// Argo CD.
+pub mod argocd;
 /// Load balancers of a scenario.
 pub mod balancers;
 /// One request and its answer.
@@ -27,6 +30,8 @@ pub mod elbv2;
 pub mod faults;
 /// Credentials, permissions, rates and faults of calls.
 pub mod gate;
+/// GitHub, with real Git repositories.
+pub mod github;
 /// AWS IAM.
 pub mod iam;
 /// Amazon CloudWatch Logs.

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::argocd::setting::ArgoCd;
 use super::balancers::Balancer;
 use super::chance::{Span, span};
 use super::ecs;
 use super::faults::Fault;
+use super::github;
 use super::oidc::Workflow;
 use super::policy::Policy;
 use super::sts::Trust;
@@ -37,6 +39,8 @@ pub struct Scenario {
     pub alarms: Vec<AlarmSetting>,
     /// Repositories by name.
     pub repositories: BTreeMap<String, RepositorySetting>,
+    /// Argo CD and its applications.
+    pub argocd: ArgoCd,
     /// How long things take.
     pub timings: Timings,
     /// Which actions the caller may take.
@@ -47,6 +51,8 @@ pub struct Scenario {
     pub workflow: Workflow,
     /// A real registry behind ECR.
     pub registry: Option<Registry>,
+    /// GitHub: repositories and tokens.
+    pub github: github::settings::Settings,
     /// Whether documented request rates are enforced.
     pub throttling: bool,
     /// What goes wrong.
@@ -288,11 +294,13 @@ impl Default for Scenario {
             traffic: Vec::new(),
             alarms: Vec::new(),
             repositories: BTreeMap::new(),
+            argocd: ArgoCd::default(),
             timings: Timings::default(),
             policy: Policy::default(),
             trust: Trust::default(),
             workflow: Workflow::default(),
             registry: None,
+            github: github::settings::Settings::default(),
             throttling: true,
             faults: Vec::new(),
         }
@@ -309,6 +317,7 @@ impl Scenario {
     /// What types cannot say: the start is a time, task definitions are what AWS accepts, names are known ones.
     fn check(&self) -> Result<(), String> {
         self.began()?;
+        self.argocd.check()?;
         for service in &self.services {
             ecs::founding::check(service, &self.account, &self.region)?;
             one_of("status", &service.status, &["ACTIVE", "DRAINING", "INACTIVE"])?;

@@ -1,5 +1,6 @@
 //! The scenarios that come with the embedded cloud: a calm one, and one for each thing that can go wrong.
 
+use super::argocd::setting::Step;
 use super::faults::Fault;
 use super::scenario::{AlarmSetting, DeploymentAlarms, Scenario};
 
@@ -25,6 +26,10 @@ pub enum Front {
     Pairs(&'static str),
     /// A second service for each, and one rule in front of both, with this `traffic`.
     Twins(&'static str),
+    /// Every application of Argo CD runs a Rollout with these `steps`, as in a scenario file.
+    Rollouts(&'static str),
+    /// The branches of every repository are protected in this way, as in a scenario file.
+    Protected(&'static str),
 }
 
 const fn named(name: &'static str, about: &'static str, faults: &'static str) -> Named {
@@ -39,6 +44,9 @@ const fn paired(
 ) -> Named {
     Named { name, about, faults, front: Front::Pairs(traffic) }
 }
+
+/// Two steps, each with a pause, and an analysis between them.
+const STEPS: &str = "[set-weight: 50, pause: 60, analysis: 60, set-weight: 100]";
 
 /// Six hundred requests a minute, one in a thousand bad, whatever the version.
 const CALM: &str = "{ requests-per-minute: 600 }";
@@ -213,6 +221,94 @@ pub const SCENARIOS: &[Named] = &[
         faults: "[]",
         front: Front::Twins(CALM),
     },
+    named("gitops-happy", "A commit is synced and becomes healthy.", "[]"),
+    named(
+        "argocd-degraded",
+        "Pods of the new version never become ready: the application is Degraded after ten minutes.",
+        "[failing-health-check: {}]",
+    ),
+    named("argocd-image-pull", "The new image does not exist: its pods back off.", "[image-not-found: {}]"),
+    named(
+        "argocd-crash-loop",
+        "Pods of the new version crash two seconds after their start.",
+        "[crash-on-start: {}]",
+    ),
+    named(
+        "argocd-flapping",
+        "Pods of the new version are ready for 30 seconds at a time.",
+        "[flapping-health: {}]",
+    ),
+    named("argocd-slow", "Pods of the new version take two minutes longer to start.", "[slow-start: {}]"),
+    named("argocd-sync-failed", "The cluster refuses the new manifests.", "[argocd-sync-failed: {}]"),
+    named("argocd-operation-error", "The sync ends in an error.", "[argocd-operation-error: {}]"),
+    named(
+        "argocd-comparison-error",
+        "From half a minute on, Argo CD cannot make the manifests.",
+        "[argocd-comparison-error: { after: 30 }]",
+    ),
+    named("argocd-never-syncs", "Argo CD sees the commit and never syncs.", "[argocd-never-syncs: {}]"),
+    named(
+        "argocd-stale",
+        "For 90 seconds after the first refresh, Argo CD sees the branch as it was.",
+        "[argocd-stale: { for: 90 }]",
+    ),
+    named("argocd-busy", "Somebody else's sync runs for two minutes.", "[argocd-busy: { for: 120 }]"),
+    named("argocd-missing", "The workload is deleted right after it was synced.", "[argocd-missing: {}]"),
+    named("argocd-suspended", "The workload is paused.", "[argocd-suspended: {}]"),
+    named("argocd-drift", "Somebody sets another image by hand.", "[argocd-drift: { at: 60 }]"),
+    named(
+        "argocd-token-expires",
+        "The token of Argo CD expires after a minute.",
+        "[argocd-token-expires: { after: 60 }]",
+    ),
+    named(
+        "argocd-outage",
+        "For a minute, what stands in front of Argo CD answers 502.",
+        "[server-errors: { from: 5, for: 60 }]",
+    ),
+    Named {
+        name: "argocd-canary",
+        about: "Argo Rollouts takes the new version through a canary.",
+        faults: "[]",
+        front: Front::Rollouts(STEPS),
+    },
+    Named {
+        name: "argocd-analysis-failed",
+        about: "The analysis of the canary fails, and Argo Rollouts aborts it.",
+        faults: "[argocd-analysis-failed: {}]",
+        front: Front::Rollouts(STEPS),
+    },
+    named(
+        "git-moved-head",
+        "Somebody else commits just before, three times.",
+        "[rival-commit: { times: 3 }]",
+    ),
+    Named {
+        name: "git-protected",
+        about: "The branch may only be changed by pull requests with a review.",
+        faults: "[]",
+        front: Front::Protected("{ required-reviews: 1 }"),
+    },
+    named(
+        "git-rate-limited",
+        "GitHub refuses the commit for its rate, twice.",
+        "[rate-limit: { operation: createCommitOnBranch, times: 2, retry-after: 60 }]",
+    ),
+    named(
+        "git-lost-answer",
+        "The commit is made, and the connection breaks before its answer.",
+        "[response-lost: { operation: createCommitOnBranch }]",
+    ),
+    named(
+        "git-bad-gateway",
+        "The commit is made, and GitHub's gateway gives up before its answer.",
+        "[bad-gateway: { operation: createCommitOnBranch, effect: true }]",
+    ),
+    named(
+        "git-replica-lag",
+        "For ten seconds after a commit, GitHub's reads show the branch as it was.",
+        "[replica-lag: { for: 10 }]",
+    ),
 ];
 
 /// The scenario with this name.
@@ -234,6 +330,14 @@ impl Named {
                 world = world.with_twins();
                 Some(traffic)
             }
+            Front::Rollouts(steps) => {
+                world = with_rollouts(world, steps)?;
+                None
+            }
+            Front::Protected(how) => {
+                world = with_protection(world, how)?;
+                None
+            }
         };
         if let Some(traffic) = traffic {
             world.traffic.push(serde_saphyr::from_str(traffic).map_err(|error| error.to_string())?);
@@ -251,6 +355,24 @@ impl Named {
     }
 }
 
+/// Every application runs a Rollout with these steps, where it has none of its own.
+fn with_rollouts(mut world: Scenario, steps: &str) -> Result<Scenario, String> {
+    let steps: Vec<Step> = serde_saphyr::from_str(steps).map_err(|error| error.to_string())?;
+    for app in world.argocd.applications.iter_mut().filter(|app| app.steps.is_empty()) {
+        (app.workload, app.steps) = ("Rollout".into(), steps.clone());
+    }
+    Ok(world)
+}
+
+/// The default branch of every repository is protected, where none of its branches is.
+fn with_protection(mut world: Scenario, how: &str) -> Result<Scenario, String> {
+    for repository in world.github.repositories.iter_mut().filter(|it| it.protected.is_empty()) {
+        let text = how.replacen('{', &format!("{{ branch: {:?},", repository.default_branch), 1);
+        repository.protected.push(serde_saphyr::from_str(&text).map_err(|error| error.to_string())?);
+    }
+    Ok(world)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -259,12 +381,25 @@ mod tests {
     fn every_scenario_reads_and_names_are_unique() {
         for (place, scenario) in SCENARIOS.iter().enumerate() {
             let world = scenario.in_world(Scenario::default_for([("acme", "web")])).unwrap();
-            let calm = scenario.name == "happy" || scenario.front != Front::AsIs;
+            let calm = scenario.name.ends_with("happy") || scenario.front != Front::AsIs;
             assert!(calm || !world.faults.is_empty(), "{}", scenario.name);
-            assert_eq!(world.traffic.is_empty(), scenario.front == Front::AsIs, "{}", scenario.name);
+            let flows = matches!(scenario.front, Front::Pairs(_) | Front::Twins(_));
+            assert_eq!(world.traffic.is_empty(), !flows, "{}", scenario.name);
             assert!(SCENARIOS[..place].iter().all(|earlier| earlier.name != scenario.name));
         }
         assert!(find("happy").is_some() && find("nothing-like-it").is_none());
+    }
+
+    #[test]
+    fn rollouts_and_protections_come_where_a_scenario_needs_them() {
+        let text = "github: { repositories: [{ name: acme/manifests, default-branch: trunk }] }\n\
+                    argocd: { applications: [{ name: web, sources: [{ repository: acme/manifests }] }] }";
+        let world = |name: &str| find(name).unwrap().in_world(Scenario::parse(text).unwrap()).unwrap();
+        let app = &world("argocd-canary").argocd.applications[0];
+        assert_eq!((app.workload.as_str(), app.steps.len()), ("Rollout", 4));
+        let protection = &world("git-protected").github.repositories[0].protected[0];
+        assert_eq!((protection.branch.as_str(), protection.required_reviews), ("trunk", 1));
+        assert_eq!(world("gitops-happy"), world("happy"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod builder;
 mod job;
+mod manifests;
 mod story;
 mod world;
 

@@ -10,7 +10,7 @@ use crate::rehearsal::scenario::{Scenario, Service};
 use crate::sys::disk;
 use crate::targets;
 
-use super::Rehearsal;
+use super::{Rehearsal, manifests};
 
 pub(super) const COMMIT: &str = "c0ffee1234567890c0ffee1234567890c0ffee12";
 
@@ -48,6 +48,9 @@ pub fn world(rehearsal: &Rehearsal) -> Result<(String, Scenario), String> {
             scenario.services.iter().any(|have| have.cluster == running.cluster && have.name == running.name);
         scenario = if there { scenario } else { scenario.with_service(running) };
     }
+    let own = rehearsal.variables.get("GITHUB_REPOSITORY").cloned();
+    let own = own.unwrap_or_else(|| scenario.workflow.repository.clone());
+    let scenario = manifests::with_gitops(scenario, &services, &rehearsal.workspace, &own)?;
     Ok((name, rehearsal.story.happen(scenario)?))
 }
 
@@ -55,6 +58,9 @@ pub fn world(rehearsal: &Rehearsal) -> Result<(String, Scenario), String> {
 fn running(workspace: &Path, service: &config::Service) -> Result<Option<Service>, String> {
     let word =
         |key: &str| service.settings.get(key).and_then(|node| node.to_value().as_str().map(str::to_owned));
+    if service.target == manifests::TARGET {
+        return Ok(None);
+    }
     let (Some(cluster), Some(name)) = (word("cluster"), word("service")) else { return Ok(None) };
     let mut running = Service::named(cluster, name);
     running.container = word("container").unwrap_or(running.container);

@@ -1,10 +1,13 @@
-//! The wire: HTTP requests in AWS's protocols to calls, answers to HTTP responses. No behaviour of any service
-//! lives here, and nothing here opens a socket.
+//! The wire: HTTP requests in the protocols of AWS, GitHub and Argo CD to calls, answers to HTTP responses. No behaviour
+//! of any service lives here, and nothing here opens a socket.
 
+pub mod argocd;
 pub mod cbor;
 pub mod get;
+pub mod github;
 pub mod json;
 pub mod query;
+mod routes;
 pub mod scope;
 pub mod shapes;
 pub mod xml;
@@ -41,8 +44,12 @@ pub enum Protocol {
     Query,
     /// Smithy RPC v2 with CBOR.
     Cbor,
+    /// Argo CD's API.
+    Argocd,
     /// A plain GET: JSON for an object, the bytes themselves for a string.
     Get,
+    /// One of GitHub's APIs.
+    GitHub(github::Style),
 }
 
 /// A request, read.
@@ -100,17 +107,20 @@ pub fn read(request: &Request<Bytes>) -> Result<Spoken, (Protocol, Refusal)> {
         Protocol::Json10 | Protocol::Json11 => json::read(request.headers(), request.body()),
         Protocol::Query => query::read(request.body()),
         Protocol::Cbor => cbor::read(request.uri().path(), request.body()),
+        Protocol::Argocd => argocd::read(request),
         Protocol::Get => get::read(request),
+        Protocol::GitHub(style) => github::read(style, request),
     };
     let named = read.map_err(|refusal| (protocol, refusal))?;
     let scope = scope::of(request);
+    let access_key = if named.service == "github" { github::token(request) } else { scope.access_key };
     let call = Call {
         // A target that is not in the table is named by the scope it was signed for.
         service: if named.service.is_empty() { scope.service } else { named.service },
         operation: named.operation,
         input: named.input,
         region: scope.region,
-        access_key: scope.access_key,
+        access_key,
     };
     Ok(Spoken { protocol, call, origin: origin(request) })
 }
@@ -128,6 +138,9 @@ pub struct Named {
 
 /// Writes an answer in the protocol of its request.
 pub fn write(spoken: &Spoken, answer: Answer, id: &str) -> Response<Bytes> {
+    if let Protocol::GitHub(style) = spoken.protocol {
+        return github::write(style, spoken, answer, id);
+    }
     let value = match answer {
         Ok(value) => shapes::without_nulls(shapes::with_links(&spoken.call, &spoken.origin, value)),
         Err(refusal) => return refuse(spoken.protocol, &refusal, id),
@@ -136,21 +149,29 @@ pub fn write(spoken: &Spoken, answer: Answer, id: &str) -> Response<Bytes> {
         Protocol::Json10 | Protocol::Json11 => json::write(&value),
         Protocol::Query => xml::write(&spoken.call.service, &spoken.call.operation, &value, id),
         Protocol::Cbor => cbor::write(&value),
-        Protocol::Get => get::write(&value),
+        Protocol::Argocd => json::write(&value),
+        Protocol::Get | Protocol::GitHub(_) => get::write(&value),
     };
     respond(StatusCode::OK, spoken.protocol, body, id)
 }
 
 /// Writes an error in a protocol.
 pub fn refuse(protocol: Protocol, refusal: &Refusal, id: &str) -> Response<Bytes> {
+    if let Protocol::GitHub(style) = protocol {
+        return github::refuse(style, refusal, id);
+    }
     let body = match protocol {
-        Protocol::Json10 | Protocol::Json11 | Protocol::Get => json::refuse(refusal),
+        Protocol::Json10 | Protocol::Json11 | Protocol::Get | Protocol::GitHub(_) => json::refuse(refusal),
+        Protocol::Argocd => argocd::refuse(refusal),
         Protocol::Query => xml::refuse(refusal, id),
         Protocol::Cbor => cbor::refuse(refusal),
     };
     let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = respond(status, protocol, body, id);
-    if protocol != Protocol::Query {
+    if protocol == Protocol::Argocd && (502..=504).contains(&refusal.status) {
+        set(response.headers_mut(), "content-type", "text/html");
+    }
+    if !matches!(protocol, Protocol::Query | Protocol::Argocd) {
         set(response.headers_mut(), "x-amzn-errortype", &refusal.code);
     }
     if protocol == Protocol::Cbor {
@@ -169,10 +190,12 @@ fn respond(status: StatusCode, protocol: Protocol, body: Vec<u8>, id: &str) -> R
         Protocol::Json11 => "application/x-amz-json-1.1",
         Protocol::Query => "text/xml",
         Protocol::Cbor => "application/cbor",
-        Protocol::Get => "application/json",
+        Protocol::Get | Protocol::Argocd | Protocol::GitHub(_) => "application/json",
     };
     set(response.headers_mut(), "content-type", kind);
-    set(response.headers_mut(), "x-amzn-requestid", id);
+    if protocol != Protocol::Argocd {
+        set(response.headers_mut(), "x-amzn-requestid", id);
+    }
     if protocol == Protocol::Cbor {
         set(response.headers_mut(), "smithy-protocol", "rpc-v2-cbor");
     }
@@ -187,7 +210,11 @@ fn set(headers: &mut HeaderMap, name: &'static str, value: &str) {
 
 fn protocol(request: &Request<Bytes>) -> Protocol {
     let kind = header(request.headers(), "content-type");
-    if request.method() == Method::GET {
+    if argocd::is(request.uri().path()) {
+        Protocol::Argocd
+    } else if let Some(style) = github::style(request) {
+        Protocol::GitHub(style)
+    } else if request.method() == Method::GET {
         Protocol::Get
     } else if request.uri().path().starts_with(cbor::PREFIX) {
         Protocol::Cbor
