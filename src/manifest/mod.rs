@@ -2,6 +2,8 @@
 //! refused with its reason. Pure: text in, text out; who reads and writes files or repositories is not known here.
 
 mod containers;
+#[cfg(test)]
+mod containers_tests;
 mod draft;
 mod insert;
 mod kind;
@@ -14,11 +16,16 @@ mod refusal;
 mod scalar;
 mod tree;
 mod values;
+#[cfg(test)]
+mod values_tests;
 
 use crate::release::ImageRef;
 
 use draft::Draft;
 use tree::Tree;
+
+/// The largest file that is read, in bytes.
+pub const MAX_BYTES: usize = tree::MAX_BYTES;
 
 pub use kind::{Kind, kind_of};
 pub use refusal::Refusal;
