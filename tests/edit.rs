@@ -98,7 +98,7 @@ fn one_file_that_cannot_be_edited_keeps_all_as_they_are() {
     let (code, said) = folder.edit(&[&["--tag", "v2"], &files[..]].concat());
     assert_eq!(code, 2, "{said}");
     let heads = [
-        "broken.yaml:2:1: error manifest-unreadable: `broken.yaml` is left as it is",
+        "broken.yaml:1:4: error manifest-unreadable: `broken.yaml` is left as it is",
         "error manifest-unclear: `other.yaml` is left as it is: no `repository`",
         "twice.yaml:1:11: error manifest-unclear: `twice.yaml` is left as it is: `image` is used in other places",
         "error file-unreadable: `link.yaml` cannot be edited. (it is a symbolic link",

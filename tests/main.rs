@@ -8,6 +8,7 @@ mod contract;
 mod edit;
 mod history;
 mod invariants;
+mod manifests;
 mod native;
 mod oidc;
 mod pair;

@@ -183,7 +183,7 @@ fn what_is_not_clear_is_refused() {
             "a",
             "1:10: `a.tag` is filled in by a template Point to the values that the template is filled with.",
         ),
-        ("a:\n{{- if x }}\n  tag: v1\n{{ end }}\n", "a", "2:2: it is a template, or no YAML ("),
+        ("a:\n{{- if x }}\n  tag: v1\n{{ end }}\n", "a", "2:3: it is a template, or no YAML ("),
         ("a: {tag: !!int 1}\n", "a", "1:16: `a.tag` carries the YAML tag `tag:yaml.org,2002:int`"),
         (
             "a: \u{2028}\n",
