@@ -5,8 +5,10 @@
 mod architecture;
 mod canary;
 mod contract;
+mod edit;
 mod history;
 mod invariants;
+mod manifests;
 mod native;
 mod oidc;
 mod pair;

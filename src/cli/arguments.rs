@@ -20,6 +20,8 @@ pub enum Command {
     Plan(Box<ReleaseOptions>),
     /// Return to the last version that completed healthy, or to a named one; watch until it is proven.
     Rollback(Box<RollbackOptions>),
+    /// Set the image in kustomizations, Helm values and manifests; every other byte stays.
+    Edit(EditOptions),
     /// Print the smallest IAM policy for the role of an environment. Makes no call.
     Policy(PolicyOptions),
     /// Run a deploy on the embedded cloud, in virtual time, with the faults of a scenario.
@@ -67,6 +69,24 @@ pub struct RollbackOptions {
     /// Everything else.
     #[command(flatten)]
     pub release: ReleaseOptions,
+}
+
+/// Which image, in which files.
+#[derive(Debug, Clone, Args)]
+#[command(group = clap::ArgGroup::new("version").required(true).multiple(true).args(["tag", "digest"]))]
+pub struct EditOptions {
+    /// Name of the image with its registry, as it stands in the files; no tag.
+    #[arg(long)]
+    pub image: String,
+    /// Tag to set.
+    #[arg(long)]
+    pub tag: Option<String>,
+    /// Digest to set: sha256: and 64 hex digits.
+    #[arg(long)]
+    pub digest: Option<String>,
+    /// Files to edit: all of them, or none when one cannot be edited.
+    #[arg(required = true)]
+    pub files: Vec<String>,
 }
 
 /// Whose policy.

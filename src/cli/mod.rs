@@ -2,6 +2,7 @@
 
 mod arguments;
 mod cloud;
+mod edit;
 mod finish;
 mod judge;
 mod live;
@@ -51,6 +52,7 @@ fn command(command: Command, variables: Variables) -> u8 {
             let RollbackOptions { to, release } = *options;
             on_this_thread(live::command("rollback", release, to, variables))
         }
+        Command::Edit(options) => edit::main(&options),
         Command::Policy(options) => policy::main(&options),
         Command::Rehearse(options) => rehearse::main(&options),
         Command::Cloud(options) => on_this_thread(cloud::serve(options)),

@@ -111,7 +111,7 @@ impl Draft<'_> {
                 let lead = self.blanks_before(self.tree.node(last).bytes.start);
                 let lead = if self.tree.items(list).len() == 1 && lead.is_empty() { " " } else { lead };
                 let item = format!(",{lead}{}", self.flow_item(Some(last), list, entries));
-                self.put(self.tree.node(last).bytes.end, item, path, told, 1 + lead.len());
+                self.put_item(self.tree.node(last).bytes.end, item, path, told, entries);
             }
             Some(last) => {
                 let (indent, gap) = self.dash(list)?;
@@ -122,12 +122,12 @@ impl Draft<'_> {
                 } else {
                     block_item(entries, &format!("{}{indent} {gap}", lines::break_for(self.text, at)))
                 };
-                self.put(at, format!("{lead}{item}"), path, told, lead.len());
+                self.put_item(at, format!("{lead}{item}"), path, told, entries);
             }
             None if self.tree.is_null(list) => self.fill(list, entries, path, told)?,
             None => {
                 let item = self.flow_item(None, list, entries);
-                self.put(self.tree.node(list).bytes.start + 1, item, path, told, 0);
+                self.put_item(self.tree.node(list).bytes.start + 1, item, path, told, entries);
             }
         }
         self.grow_item(list, entries);
@@ -149,7 +149,7 @@ impl Draft<'_> {
                 self.cut(self.text[..bytes.start].trim_end_matches([' ', '\t']).len()..bytes.end, None);
             }
             let list = self.block_list(mapping, entries, at);
-            self.put(at, list, path, told, 0);
+            self.put_item(at, list, path, told, entries);
         }
         Ok(())
     }
@@ -170,17 +170,16 @@ impl Draft<'_> {
                 let (name, colon) = self.key_text(mapping, last, key);
                 let item = self.flow_item(None, self.tree.entries(mapping)[last].1, entries);
                 let lead = format!(",{}{name}{colon}[", self.lead(mapping, last));
-                let offset = lead.len();
-                self.put(self.end_in_flow(mapping, last), format!("{lead}{item}]"), path, told, offset);
+                self.put_item(self.end_in_flow(mapping, last), format!("{lead}{item}]"), path, told, entries);
             }
             Some(last) => {
                 let (at, lead) = self.new_line(mapping, last);
                 let list = format!("{lead}{key}:{}", self.block_list(mapping, entries, at));
-                self.put(at, list, path, told, lead.len());
+                self.put_item(at, list, path, told, entries);
             }
             None => {
                 let item = format!("{key}: [{}]", self.flow_item(None, mapping, entries));
-                self.put(self.tree.node(mapping).bytes.start + 1, item, path, told, 0);
+                self.put_item(self.tree.node(mapping).bytes.start + 1, item, path, told, entries);
             }
         }
         let list = self.grow(Kind::Sequence { items: Vec::new(), flow: false });
@@ -190,6 +189,12 @@ impl Draft<'_> {
             entries.push((key, list));
         }
         Ok(())
+    }
+
+    /// Puts in text with a new item, which is told of at its first key.
+    fn put_item(&mut self, at: usize, text: String, path: String, told: &str, entries: &Entries<'_>) {
+        let offset = entries.first().and_then(|(key, _)| text.find(key)).unwrap_or_default();
+        self.put(at, text, path, told, offset);
     }
 
     fn grow_item(&mut self, list: Id, entries: &Entries<'_>) {

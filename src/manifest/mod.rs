@@ -2,6 +2,8 @@
 //! refused with its reason. Pure: text in, text out; who reads and writes files or repositories is not known here.
 
 mod containers;
+#[cfg(test)]
+mod containers_tests;
 mod draft;
 mod insert;
 mod kind;
@@ -14,11 +16,16 @@ mod refusal;
 mod scalar;
 mod tree;
 mod values;
+#[cfg(test)]
+mod values_tests;
 
 use crate::release::ImageRef;
 
 use draft::Draft;
 use tree::Tree;
+
+/// The largest file that is read, in bytes.
+pub const MAX_BYTES: usize = tree::MAX_BYTES;
 
 pub use kind::{Kind, kind_of};
 pub use refusal::Refusal;
@@ -85,7 +92,8 @@ pub struct Wish {
 /// What stands in a file now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// The image, where it can be read as one; where several places are meant, only when they agree.
+    /// The image, where it can be read as one; where several places are meant, only when they agree. Its name is
+    /// spelled as the image that was asked for, where both mean the same repository.
     pub image: Option<ImageRef>,
     /// The same as it is written, joined from its pieces; `None` where nothing stands there yet.
     pub text: Option<String>,
@@ -141,11 +149,14 @@ pub struct Replaced {
 /// Where the file cannot be read, or where it is not clear which value is meant.
 pub fn look(text: &[u8], spot: &Spot, image: &ImageRef) -> Result<Found, Refusal> {
     let tree = tree::read(tree::text_of(text)?)?;
-    if let Spot::Kustomize { name } = spot {
-        return kustomize::look(&tree, name.as_deref(), image);
+    let mut found = match spot {
+        Spot::Kustomize { name } => kustomize::look(&tree, name.as_deref(), image)?,
+        _ => Found::together(targets(&tree, spot, image)?.iter().map(|it| it.look(&tree, image)).collect()),
+    };
+    if let Some(now) = found.image.as_mut().filter(|now| names::same_repository(now, image)) {
+        (now.registry, now.repository) = (image.registry.clone(), image.repository.clone());
     }
-    let found = targets(&tree, spot, image)?.iter().map(|target| target.look(&tree, image)).collect();
-    Ok(Found::together(found))
+    Ok(found)
 }
 
 /// The file with the wish fulfilled at the spot, and every other byte as it was.

@@ -1,6 +1,6 @@
 //! Why a file is left alone: in words for whoever reads it, with the place where it is so.
 
-use crate::problem::{Code, Problem, capital};
+use crate::problem::{Code, Problem};
 
 /// A change that would have been a guess, or a file that cannot be read. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,8 +38,8 @@ impl Refusal {
 
     /// The same as a problem of `file`.
     pub fn problem(&self, file: &str) -> Problem {
-        let sentence = format!("{file} is left as it is: {}.", self.why);
-        let problem = Problem::error(self.code, capital(&sentence)).help(&self.help);
+        let sentence = format!("`{file}` is left as it is: {}.", self.why);
+        let problem = Problem::error(self.code, sentence).help(&self.help);
         match self.at {
             Some((line, column)) => problem.at(file, line, column),
             None => problem,

@@ -10,7 +10,7 @@ use granit_parser::{Event, Options, Parser, ScalarStyle, Span, StrInput, Structu
 use super::refusal::Refusal;
 
 /// Bytes of a file.
-const MAX_BYTES: usize = 8 << 20;
+pub(super) const MAX_BYTES: usize = 8 << 20;
 const MAX_NODES: usize = 1_000_000;
 /// Of block and of flow collections each.
 const MAX_DEPTH: usize = 100;

@@ -72,6 +72,43 @@ pub fn open_regular(path: &Path) -> Result<Option<std::fs::File>> {
     std::fs::File::open(path).map(Some).with_context(|| format!("reading {}", path.display()))
 }
 
+/// The bytes of a plain file of at most `limit` bytes and one more, by which a larger one is told.
+/// Errors on symbolic links and on everything else that is no plain file.
+pub fn read_regular(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    use std::io::Read as _;
+    let file = open_regular(path)?.with_context(|| format!("{} is no plain file", path.display()))?;
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes).with_context(|| format!("reading {}", path.display()))?;
+    Ok(bytes)
+}
+
+/// New content for a file, complete on disk beside it. The file is as it was until [`Staged::commit`].
+pub struct Staged {
+    file: tempfile::NamedTempFile,
+    path: PathBuf,
+}
+
+/// Makes new content for the file at `path` ready, with the permissions that the file has.
+pub fn stage(path: &Path, bytes: &[u8]) -> Result<Staged> {
+    let context = || format!("writing {}", path.display());
+    let folder = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file =
+        tempfile::Builder::new().prefix(".roadstead-").tempfile_in(folder).with_context(context)?;
+    file.write_all(bytes).with_context(context)?;
+    let mode = std::fs::symlink_metadata(path).with_context(context)?.permissions();
+    file.as_file().set_permissions(mode).with_context(context)?;
+    file.as_file().sync_all().with_context(context)?;
+    Ok(Staged { file, path: path.to_owned() })
+}
+
+impl Staged {
+    /// Puts the new content in the place of the old, in one step.
+    pub fn commit(self) -> Result<()> {
+        let context = format!("writing {}", self.path.display());
+        self.file.persist(&self.path).map(drop).map_err(|error| error.error).context(context)
+    }
+}
+
 /// Writes a file anew that only this user can read.
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;

@@ -1,0 +1,7 @@
+//! Image edits of arbitrary files, by libFuzzer.
+#![no_main]
+
+#[path = "../body.rs"]
+mod body;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| body::run(data));

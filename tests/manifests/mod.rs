@@ -1,0 +1,122 @@
+//! Image edits of files as they are found in the wild, and of files as nobody writes them: only the bytes of the
+//! value change.
+
+mod generator;
+mod property;
+
+use generator::{Case, case};
+use roadstead::manifest::{self, Kind};
+
+#[path = "../../fuzz/body.rs"]
+mod body;
+
+/// Every file changes exactly where its generator put the value, once.
+#[test]
+fn fifteen_hundred_files_keep_every_other_byte() {
+    let mut kinds = std::collections::BTreeMap::new();
+    for seed in 0..1500 {
+        let Case { shape, spot, wish, before, after, values } = case(seed);
+        let name = format!("seed {seed}, {shape}");
+        let edited = match manifest::edit(before.as_bytes(), &spot, &wish) {
+            Ok(edited) => edited,
+            Err(refusal) => panic!("{name}: {refusal:?}\n{before}"),
+        };
+        let now = String::from_utf8(edited.bytes).unwrap();
+        assert_eq!(now, after, "{name}");
+        assert_eq!(edited.replaced.len(), values, "{name}: {:?}\n{before}", edited.replaced);
+        for it in &edited.replaced {
+            let line = now.lines().nth(it.line - 1).unwrap();
+            let at = line.chars().skip(it.column - 1).collect::<String>();
+            let added = it.from.is_none() && it.path == "images[0]";
+            let to = if added { "name: " } else { it.to.as_deref().unwrap_or_default() };
+            assert!(at.trim_start_matches(['"', '\'']).starts_with(to), "{name}: {line} {it:?}");
+        }
+        let found = manifest::look(now.as_bytes(), &spot, &wish.image).unwrap();
+        assert_eq!(found.image.map(|it| it.to_string()), Some(wish.image.to_string()), "{name}\n{now}");
+        assert!(manifest::edit(now.as_bytes(), &spot, &wish).unwrap().replaced.is_empty(), "{name}");
+        body::check(before.as_bytes(), &spot, &wish);
+        *kinds.entry(shape).or_insert(0) += 1;
+    }
+    assert!(kinds.len() >= 12 && kinds.values().all(|n| *n >= 40), "{kinds:?}");
+}
+
+/// The command line finds the same places by itself.
+#[test]
+fn the_command_line_recognises_the_files() {
+    for seed in 0..300 {
+        let case = case(seed);
+        let wanted = match case.shape {
+            shape if shape.starts_with("kustom") => Kind::Kustomize,
+            shape if shape.starts_with("values") => Kind::Values,
+            _ => Kind::Manifest,
+        };
+        assert_eq!(
+            manifest::kind_of("file.yaml", case.before.as_bytes()),
+            wanted,
+            "{}\n{}",
+            case.shape,
+            case.before
+        );
+    }
+}
+
+/// Files with a few bytes wrong: the body of the fuzzer, a bounded number of times, always the same.
+#[test]
+fn damaged_files_are_refused_or_edited_right() {
+    let rounds = std::env::var("FUZZ_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(3_000);
+    for seed in 0..rounds {
+        let mut random = fastrand::Rng::with_seed(seed ^ 0x9e37_79b9);
+        let mut bytes = case(seed % 1500).before.into_bytes();
+        for _ in 0..random.usize(0..6) {
+            damage(&mut bytes, &mut random);
+        }
+        let mut data = vec![random.u8(..), random.u8(..)];
+        data.append(&mut bytes);
+        body::run(&data);
+    }
+}
+
+fn damage(bytes: &mut Vec<u8>, random: &mut fastrand::Rng) {
+    const BITS: [&str; 28] = [
+        "&a ",
+        "*a",
+        "<<: *a",
+        "? ",
+        ": ",
+        "- ",
+        "\t",
+        "\"",
+        "'",
+        "{",
+        "}",
+        "[",
+        "]",
+        "#",
+        " # x",
+        "\n",
+        "\r\n",
+        "|\n",
+        ">-\n",
+        "{{ .x }}",
+        "---\n",
+        "...\n",
+        "\u{feff}",
+        "é",
+        "!!str ",
+        "!x ",
+        ",",
+        "image: app:v1\n",
+    ];
+    let at = random.usize(0..=bytes.len());
+    match random.u8(0..5) {
+        0 if at < bytes.len() => drop(bytes.remove(at)),
+        1 if at < bytes.len() => bytes[at] = random.u8(..),
+        2 => {
+            let end = (at + random.usize(0..40)).min(bytes.len());
+            let piece = bytes[at..end].to_vec();
+            let to = random.usize(0..=bytes.len());
+            bytes.splice(to..to, piece);
+        }
+        _ => drop(bytes.splice(at..at, random.choice(BITS).unwrap_or_default().bytes())),
+    }
+}
