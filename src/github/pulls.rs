@@ -13,6 +13,9 @@ pub const AUTO_MERGE: &str = "mutation($input:EnablePullRequestAutoMergeInput!){
 /// The longest title and body, in characters; GitHub refuses longer ones.
 const WORDS: [usize; 2] = [256, 65_536];
 
+/// Commits of the branch that are seen with it: who edits has to know what is proposed already.
+const DEPTH: usize = 50;
+
 /// A change to be proposed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proposal {
@@ -111,7 +114,7 @@ pub fn valid(proposal: &Proposal) -> Result<(), Setback> {
 /// What is to be seen of a branch.
 pub fn wanted(proposal: &Proposal, branch: &str) -> Wanted {
     let (repository, paths) = (proposal.repository.clone(), proposal.paths.clone());
-    Wanted { repository, branch: Some(branch.to_owned()), paths, depth: 0 }
+    Wanted { repository, branch: Some(branch.to_owned()), paths, depth: DEPTH }
 }
 
 /// The body that opens it.

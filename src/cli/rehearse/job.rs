@@ -7,11 +7,13 @@ use jiff::Timestamp;
 
 use crate::action::files::RunnerFiles;
 use crate::action::inputs::RawInputs;
+use crate::action::redact::Secret;
 use crate::action::{Context, Inputs};
 use crate::aws;
 use crate::image::Builder;
 use crate::rehearsal::client::http_client;
 use crate::rehearsal::cloud::Cloud;
+use crate::rehearsal::oidc::Workflow;
 use crate::report::RunReport;
 use crate::run::{self, Job};
 use crate::sys::clock::Clock;
@@ -52,7 +54,7 @@ pub fn job(
     let raw = RawInputs {
         config: Some(format!("{}\n", rehearsal.config.1)),
         environment: Some(environment),
-        ..rehearsal.inputs.clone()
+        ..with_tokens(rehearsal.inputs.clone())
     };
     let inputs = Inputs::parse(raw).map_err(|problems| words(&problems))?;
     let doors = aws::Doors {
@@ -62,7 +64,11 @@ pub fn job(
         mask: aws::Mask::new(rehearsal.teller.keeper()),
     };
     let read = Context::read(&rehearsal.variables);
-    let context = Context { sha: read.sha.clone().or_else(|| Some(COMMIT.into())), ..read };
+    let context = Context {
+        sha: read.sha.clone().or_else(|| Some(COMMIT.into())),
+        repository: read.repository.clone().or_else(|| Some(Workflow::default().repository)),
+        ..read
+    };
     Ok(Job {
         inputs,
         context,
@@ -76,6 +82,13 @@ pub fn job(
         rehearsal: true,
         saved: RefCell::new(None),
     })
+}
+
+/// Tokens for the embedded GitHub and Argo CD where none are given; they open nothing else.
+fn with_tokens(mut inputs: RawInputs) -> RawInputs {
+    inputs.github_token.get_or_insert_with(|| Secret::new("rehearsal-github-token"));
+    inputs.argocd_token.get_or_insert_with(|| Secret::new("rehearsal-argocd-token"));
+    inputs
 }
 
 /// A builder that pretends: the image appears in the embedded registry, with a digest of its own.

@@ -10,7 +10,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::depot::Queue;
+use super::queue::Queue;
 use crate::github::{Hub, Setback, Snapshot, Wanted};
 use crate::problem::{Code, Problem};
 use crate::targets::{Origin, Place};

@@ -27,6 +27,7 @@ pub mod depots;
 pub mod intent;
 pub mod message;
 pub mod propose;
+pub mod queue;
 pub mod record;
 pub mod rollouts;
 pub mod settings;
@@ -45,6 +46,7 @@ pub use settings::Settings;
 pub use sites::findings;
 
 use depots::Depot;
+use queue::How;
 use intent::{Expect, Intent, Operation, Site};
 use settings::OnFailure;
 use sight::{Sight, Stand};
@@ -318,7 +320,7 @@ impl Target for ArgoCd {
         let snapshot = self.seen().await?;
         let intent = self.intent(release, &self.sight(&snapshot)?.stand)?;
         let (_, written) =
-            apply::preview(&depot::tree(&snapshot), &intent).map_err(|problem| self.placed(problem))?;
+            apply::preview(&queue::tree(&snapshot), &intent).map_err(|problem| self.placed(problem))?;
         let version = self.version(&written);
         self.staged.replace(Some((intent, written)));
         Ok(version)
@@ -330,14 +332,10 @@ impl Target for ArgoCd {
             Way::Back(moved) => self.undo(split, moved.as_ref())?,
             Way::Onward(rollout) => return Ok(rollout.clone()),
         };
+        let settings::PullRequest { wanted, auto_merge } = self.settings.pull_request;
+        let how = if wanted { How::Propose { auto_merge } } else { How::Commit };
         let Version { id, label } = split.version.clone();
-        let back = intent.operation == Operation::Undo;
-        let ids = match self.settings.pull_request.wanted {
-            true if back => return Ok(Rollout { version: id, label, ids: Vec::new() }),
-            true => self.propose(intent).await?,
-            false => vec![self.depot.write(intent).await?],
-        };
-        Ok(Rollout { version: id, label, ids })
+        Ok(Rollout { version: id, label, ids: self.depot.write(intent, how).await? })
     }
 
     async fn probe(&self, rollout: &Rollout) -> Result<Health, Problem> {

@@ -52,7 +52,7 @@ impl Sight {
     ) -> Result<Self, Problem> {
         let entries = record::entries(&snapshot.history, key);
         let name = name.or(entries.first().map(|entry| &entry.image));
-        let stand = Stand::read(&super::depot::tree(snapshot), sites, name)?;
+        let stand = Stand::read(&super::queue::tree(snapshot), sites, name)?;
         Ok(Self { stand, service: service.to_owned(), entries })
     }
 
