@@ -148,9 +148,7 @@ impl Target for Pair {
     async fn versions(&self) -> Result<Vec<Past>, Problem> {
         let [first, second] = &self.halves;
         let (first, second) = tokio::try_join!(first.versions(), second.versions())?;
-        let mut both = [first, second].concat();
-        both.sort_by_key(|past| std::cmp::Reverse(past.completed));
-        Ok(both)
+        Ok(pair_look::merged(first, second))
     }
 
     async fn recall(&self, version: &Version) -> Result<Former, Problem> {
