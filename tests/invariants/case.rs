@@ -76,7 +76,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("pair", "[]", CANARY, true, None).in_pair(),
     setting("pair-judged", "canary-healthy", PASSES, true, None).in_pair(),
     setting("pair-bad", "[crash-on-start: {}]", CANARY, false, Some(0)).in_pair(),
-    setting("pair-falls-ill", "[flapping-health: { healthy: 150 }]", CANARY, false, Some(10)).in_pair(),
+    setting("pair-falls-ill", "[flapping-health: { healthy: 60 }]", CANARY, false, Some(10)).in_pair(),
     setting("pair-rolling", "[]", ROLLING, true, None).in_pair(),
     setting("rollback", "[]", ROLLING, true, None).back(),
     setting("rollback-broken", "[rollback-fails: {}]", ROLLING, false, None).back(),
@@ -123,9 +123,14 @@ pub(super) const BLOWS: [Blow; 10] = [
 ];
 
 impl Blow {
-    /// Whether it can strike in a setting: an older version can only have been deployed where new ones become healthy.
+    /// Whether it can strike in a setting: an older version can only have been deployed where new ones become healthy,
+    /// and a person's version that falls ill after it was deployed is nobody's fault here.
     pub(super) fn fits(self, setting: &Setting) -> bool {
-        self != Self::OldRun || setting.good || setting.rollback
+        match self {
+            Self::OldRun => setting.good || setting.rollback,
+            Self::PersonDeploys => setting.good || !setting.pair,
+            _ => true,
+        }
     }
 }
 

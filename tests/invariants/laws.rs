@@ -228,7 +228,8 @@ fn once(case: &Case, played: &Played) -> Result<(), String> {
         return demand(!finally, || format!("I1: the bad version serves: {:?}", played.finally));
     }
     let fine = match (case.setting.rollback, played.again) {
-        (false, Outcome::Deployed | Outcome::Unchanged) | (true, Outcome::RolledBack) => true,
+        (false, Outcome::Deployed | Outcome::Unchanged)
+        | (true, Outcome::RolledBack | Outcome::Unchanged) => true,
         // What was to be left is not there any more: there is nothing to roll back from.
         (true, Outcome::Invalid) => is_asked(case, played, &played.settled),
         _ => false,
