@@ -4,6 +4,7 @@
 
 mod architecture;
 mod canary;
+mod changed;
 mod contract;
 mod edit;
 mod history;

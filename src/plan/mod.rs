@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::config::Strategy;
 use crate::problem::Problem;
-use crate::release::{Ability, Changes, Course, Health, Observed, Rollout, Span, Version};
+use crate::release::{Ability, Changes, Course, Flight, Health, Observed, Rollout, Span, Version};
 use crate::strategy::{self, Step};
 
 /// What will be done for one service, and why.
@@ -96,6 +96,31 @@ pub fn back(name: &str, to: &Version, changes: Changes, seen: &Observed) -> Serv
     let back_to = crate::rollback::target(seen);
     let course = Course::whole();
     ServicePlan { service: name.into(), start, changes, steps, course, why, back_to, desired: seen.desired }
+}
+
+/// The same plan over a rollout in flight that may have been started by another strategy, as when a run died and the
+/// deploy file was changed: what goes on by itself is watched for what it is, and what would wait in vain for its own
+/// next share is taken back and started over.
+pub fn over(plan: ServicePlan, flight: Flight) -> ServicePlan {
+    if !matches!(plan.start, Start::Adopt(_)) {
+        return plan;
+    }
+    match flight {
+        Flight::Along => plan,
+        Flight::ByItself => ServicePlan {
+            steps: strategy::steps(&Strategy::default()),
+            course: Course::whole(),
+            why: format!("{}, which was started as a rolling update and cannot be shared", plan.why),
+            ..plan
+        },
+        Flight::Elsewhere(how) => ServicePlan {
+            start: Start::Fresh { again: true },
+            why: format!(
+                "a rollout of this very version is under way as {how}; it is taken back and started over"
+            ),
+            ..plan
+        },
+    }
 }
 
 /// Why there is nothing to compare the new version with, so that it is brought in at once.

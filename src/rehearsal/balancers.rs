@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::elbv2::rules::{Listener, Rule};
-use super::scenario::{Scenario, TargetGroup};
+use super::scenario::{Scenario, Service, TargetGroup};
 use super::world::World;
 
 /// An Application Load Balancer: a listener with one rule that forwards to target groups by weight, and a listener for tests.
@@ -25,6 +25,9 @@ pub struct Balancer {
     /// Seconds for which a user stays with a target group; nobody does when absent.
     #[serde(default)]
     pub sticky: Option<u32>,
+    /// ARN of the production rule, which says the ARNs of listener and load balancer too; made from the name when absent.
+    #[serde(default)]
+    pub rule: Option<String>,
 }
 
 /// A target group of a rule.
@@ -47,7 +50,7 @@ impl Balancer {
     pub fn between(name: impl Into<String>, first: impl Into<String>, second: impl Into<String>) -> Self {
         let groups =
             vec![Weighted { arn: first.into(), weight: 100 }, Weighted { arn: second.into(), weight: 0 }];
-        Self { name: name.into(), groups, test: true, authenticate: false, sticky: None }
+        Self { name: name.into(), groups, test: true, authenticate: false, sticky: None, rule: None }
     }
 }
 
@@ -87,6 +90,19 @@ pub fn rule(world: &World, name: &str, port: u16) -> String {
     )
 }
 
+/// The ARN of a load balancer and of its production rule: as its setting gives them, else made from its name.
+pub fn production(world: &World, setting: &Balancer) -> (String, String) {
+    let own = setting.rule.as_ref().and_then(|rule| Some((above(rule, "loadbalancer", 3)?, rule.clone())));
+    own.unwrap_or_else(|| (balancer(world, &setting.name), rule(world, &setting.name, PORTS[0])))
+}
+
+/// The ARN of what a rule belongs to: `app/NAME/ID` of its load balancer, and one part more of its listener.
+fn above(rule: &str, kind: &str, parts: usize) -> Option<String> {
+    let (head, path) = rule.split_once(":listener-rule/")?;
+    let path: Vec<&str> = path.split('/').collect();
+    (path.len() == 5).then(|| format!("{head}:{kind}/{}", path[..parts].join("/")))
+}
+
 /// Port of production traffic, and port of test traffic.
 pub const PORTS: [u16; 2] = [443, 8443];
 
@@ -97,15 +113,18 @@ pub fn found(world: &mut World, setting: &Balancer) {
         world.targets.entry(arn).or_default();
     }
     let ports = if setting.test { &PORTS[..] } else { &PORTS[..1] };
+    let (balancer, production) = production(world, setting);
     for &port in ports {
-        let listener = listener(world, &setting.name, port);
-        let balancer = balancer(world, &setting.name);
+        let made = || (listener(world, &setting.name, port), rule(world, &setting.name, port));
+        let own = || Some((above(&production, "listener", 4)?, production.clone()));
+        let (listener, rule) = own().filter(|_| port == PORTS[0]).unwrap_or_else(made);
+        let balancer = balancer.clone();
         world.balancing.listeners.insert(listener.clone(), Listener { balancer, port });
         let actions = actions(world, setting, port == PORTS[0]);
         let path =
             json!({"Field": "path-pattern", "Values": ["/*"], "PathPatternConfig": {"Values": ["/*"]}});
         let own = Rule { listener: listener.clone(), priority: "10".into(), conditions: vec![path], actions };
-        world.balancing.rules.insert(rule(world, &setting.name, port), own);
+        world.balancing.rules.insert(rule, own);
         let nothing =
             json!({"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}, "Order": 1});
         let rest = Rule {
@@ -155,39 +174,66 @@ pub fn advanced(world: &World, group: &TargetGroup) -> Option<Value> {
 
 impl Scenario {
     /// The same world with a load balancer, an alternate target group and listener rules for every service behind a target
-    /// group: what ECS needs for blue/green, linear and canary deployments.
+    /// group that no load balancer leads to: what ECS needs for blue/green, linear and canary deployments.
     pub fn in_pairs(mut self) -> Self {
-        for service in &mut self.services {
+        let Self { services, balancers, .. } = &mut self;
+        for service in services {
             let name = service.name.clone();
-            let lonely = service.target_groups.iter_mut().filter(|group| group.alternate.is_none());
-            for (place, group) in lonely.enumerate() {
+            let free =
+                |group: &&mut TargetGroup| group.alternate.is_none() && !leads_to(balancers, &group.arn);
+            for (place, group) in
+                service.target_groups.iter_mut().filter(free).enumerate().collect::<Vec<_>>()
+            {
                 let name = if place == 0 { name.clone() } else { format!("{name}-{place}") };
                 let alternate = format!("{name}-alternate");
-                self.balancers.push(Balancer::between(&name, &group.arn, &alternate));
+                balancers.push(Balancer::between(&name, &group.arn, &alternate));
                 (group.alternate, group.balancer) = (Some(alternate), Some(name));
             }
         }
         self
     }
 
-    /// The same world with a second service `NAME-green` for every service behind a target group, each with its own group,
-    /// and one rule of a load balancer in front of both: all traffic to the first.
+    /// The same world with a second service `NAME-green` for every service behind a target group that no load balancer
+    /// leads to, each with its own group, and one rule of a load balancer in front of both: all traffic to the first.
     pub fn with_twins(mut self) -> Self {
-        let firsts: Vec<_> =
-            self.services.iter().filter(|it| !it.target_groups.is_empty()).cloned().collect();
+        let lonely = |it: &&Service| {
+            it.target_groups.first().is_some_and(|group| !leads_to(&self.balancers, &group.arn))
+        };
+        let firsts: Vec<_> = self.services.iter().filter(lonely).cloned().collect();
         for first in firsts {
             let name = format!("{}-green", first.name);
-            let mut twin = first.clone();
-            twin.name.clone_from(&name);
-            // The same image: only the traffic tells the two apart.
-            let (account, region) = (&self.account, &self.region);
-            let image = format!("{account}.dkr.ecr.{region}.amazonaws.com/{}:v1", first.name);
-            twin.image = first.image.clone().or(Some(image));
-            twin.target_groups.truncate(1);
-            twin.target_groups[0].arn.clone_from(&name);
-            self.balancers.push(Balancer::between(&first.name, &first.target_groups[0].arn, &name));
-            self.services.push(twin);
+            self = self.with_twin(&first, &name, None);
         }
         self
     }
+
+    /// The same world with a second service `name` for `first`, and the rule in front of both, with this ARN where one is
+    /// given. What is there already stays as it is.
+    pub fn with_twin(mut self, first: &Service, name: &str, rule: Option<String>) -> Self {
+        let Some(group) = first.target_groups.first() else { return self };
+        if !leads_to(&self.balancers, &group.arn) {
+            let called =
+                rule.as_deref().and_then(|rule| rule.split("listener-rule/app/").nth(1)?.split('/').next());
+            let balancer = Balancer::between(called.unwrap_or(&first.name), &group.arn, name);
+            self.balancers.push(Balancer { rule: rule.clone(), ..balancer });
+        }
+        if self.services.iter().any(|it| it.cluster == first.cluster && it.name == name) {
+            return self;
+        }
+        let mut twin = first.clone();
+        twin.name = name.to_owned();
+        // The same image: only the traffic tells the two apart.
+        let (account, region) = (&self.account, &self.region);
+        let image = format!("{account}.dkr.ecr.{region}.amazonaws.com/{}:v1", first.name);
+        twin.image = first.image.clone().or(Some(image));
+        twin.target_groups.truncate(1);
+        twin.target_groups[0].arn = name.to_owned();
+        self.services.push(twin);
+        self
+    }
+}
+
+/// Whether a load balancer forwards to a target group.
+fn leads_to(balancers: &[Balancer], group: &str) -> bool {
+    balancers.iter().any(|balancer| balancer.groups.iter().any(|it| it.arn == group))
 }

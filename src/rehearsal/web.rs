@@ -19,8 +19,10 @@ pub fn answer(world: &mut World, call: &Call, now: f64) -> Answer {
         let message = format!("Nothing at {}", text(&call.input, "path"));
         return Err(Refusal::of(404, "NotFound", message));
     };
-    let port = if count(&call.input, "port") == Some(usize::from(PORTS[1])) { PORTS[1] } else { PORTS[0] };
-    let rule = balancers::rule(world, name, port);
+    let rule = match count(&call.input, "port") == Some(usize::from(PORTS[1])) {
+        true => balancers::rule(world, name, PORTS[1]),
+        false => world.traffic.streams[meant].rule.clone(),
+    };
     match model::visit(world, meant, &rule, now) {
         200 => Ok(Value::String("ok\n".into())),
         status => Err(Refusal::of(status, "Answered", format!("status {status}"))),

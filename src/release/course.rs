@@ -32,6 +32,17 @@ impl Course {
     }
 }
 
+/// How a movement that is in flight relates to the course that is wished for now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Flight {
+    /// It goes along it, as far as the place shows.
+    Along,
+    /// It was started as the place's own replacement of old by new and goes on by itself: it can only be watched.
+    ByItself,
+    /// It waits for the words of another course, which this run would never say; what it is, for people.
+    Elsewhere(String),
+}
+
 /// Who gets which share of traffic, and what that continues.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Split {

@@ -8,7 +8,7 @@ mod outcome;
 mod past;
 mod span;
 
-pub use course::{Arm, Arms, Course, Hold, Split, Way};
+pub use course::{Arm, Arms, Course, Flight, Hold, Split, Way};
 pub use health::{Failure, Handed, Health, LogLine, Progress, Proof};
 pub use image::{Digest, ImageRef};
 pub use observed::{Ability, Change, Changes, InFlight, Observed, Rollout, Traffic, Version};

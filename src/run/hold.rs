@@ -44,11 +44,11 @@ fn starter(job: &Job) -> Starter {
 
 /// Why the release of a unit is held. What cannot be read holds nothing: the check is there against accidents.
 async fn held(unit: &Unit, starter: Starter) -> Option<Problem> {
-    let past = &unit.seen.history;
-    for suspect in rollback::suspects(past, &unit.release, starter).into_iter().take(COMPARED) {
+    let (past, wish) = (&unit.seen.history, unit.seen.version.as_ref());
+    for suspect in rollback::suspects(past, &unit.release, starter, wish).into_iter().take(COMPARED) {
         let Ok(former) = unit.target.recall(&suspect.version).await else { continue };
         if unit.target.equals(&unit.release, &unit.seen, &former) {
-            return Some(rollback::hold(suspect, past));
+            return Some(rollback::hold(suspect, past, wish));
         }
     }
     None

@@ -56,6 +56,10 @@ fn make_plans(job: &Job, units: &mut [Unit]) {
                 changes,
                 &unit.seen,
             )
+            .map(|plan| {
+                let flight = unit.target.flight(&unit.seen, &plan.course);
+                plan::over(plan, flight)
+            })
             .map_err(|p| vec![p])
         });
         match made {

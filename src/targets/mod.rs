@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use crate::config::{self, Aws, Service};
 use crate::problem::Problem;
 use crate::release::{
-    Ability, Arm, Changes, Definition, Former, Health, Observed, Past, Release, Rollout, Split, Version,
+    Ability, Arm, Changes, Course, Definition, Flight, Former, Health, Observed, Past, Release, Rollout,
+    Split, Version,
 };
 
 pub mod argocd;
@@ -131,6 +132,11 @@ fn settings<T: serde::de::DeserializeOwned>(file: &str, service: &Service) -> Re
 pub trait Target {
     /// What this place can do with the traffic of a service that is set up as was seen. Pure.
     fn ability(&self, seen: &Observed) -> Ability;
+
+    /// How the movement in flight that was seen relates to `course`, where there is one. Pure.
+    fn flight(&self, _seen: &Observed, _course: &Course) -> Flight {
+        Flight::Along
+    }
 
     /// What runs now. Errors when it cannot be read or does not exist.
     async fn observe(&self) -> Result<Observed, Problem>;

@@ -2,19 +2,26 @@
 
 use std::fmt;
 
-/// What is released, how, and whether it can become healthy.
+use roadstead::cli::rehearse::{self, Story};
+use roadstead::rehearsal::scenario::Scenario;
+
+/// What is done, how, and whether it can end well.
 #[derive(Debug)]
 pub(super) struct Setting {
     /// Its name in replay lines.
     pub(super) name: &'static str,
-    /// The scenario of the embedded cloud.
-    pub(super) scenario: &'static str,
+    /// The scenario of the embedded cloud, or the faults of one.
+    scenario: &'static str,
     /// The service's `strategy` in the deploy file.
-    pub(super) strategy: &'static str,
-    /// Whether the new version may end up serving.
+    strategy: &'static str,
+    /// Whether what is asked for may end up serving.
     pub(super) good: bool,
     /// The share of traffic that the new version may never exceed: nothing speaks for it (I5).
     pub(super) cap: Option<u8>,
+    /// Whether a second service takes turns with it behind one rule.
+    pub(super) pair: bool,
+    /// Whether the run that is struck is a rollback, after an earlier run that deployed.
+    pub(super) rollback: bool,
 }
 
 const fn setting(
@@ -24,11 +31,30 @@ const fn setting(
     good: bool,
     cap: Option<u8>,
 ) -> Setting {
-    Setting { name, scenario, strategy, good, cap }
+    Setting { name, scenario, strategy, good, cap, pair: false, rollback: false }
+}
+
+impl Setting {
+    const fn in_pair(self) -> Self {
+        Self { pair: true, ..self }
+    }
+
+    const fn back(self) -> Self {
+        Self { rollback: true, ..self }
+    }
+
+    /// What the embedded cloud plays.
+    pub(super) fn story(&self) -> Story {
+        let told = || Story::Told(Box::new(Scenario::parse(&format!("faults: {}", self.scenario)).unwrap()));
+        if self.scenario.starts_with('[') { told() } else { rehearse::story(self.scenario).unwrap() }
+    }
 }
 
 const ROLLING: &str = "rolling";
 const CANARY: &str = "{ canary: { percent: 10, bake: 2m, final-bake: 1m } }";
+/// Wide enough for a ruling from a few minutes of steady traffic.
+const PASSES: &str =
+    "{ canary: { percent: 20, bake: 8m, final-bake: 1m, metrics: [5xx], analysis: { margin: 3 } } }";
 const JUDGED: &str = "{ canary: { percent: 10, bake: 6m, final-bake: 1m, metrics: [5xx] } }";
 
 /// Everything that is played.
@@ -43,9 +69,19 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("blue-green", "blue-green", "{ blue-green: { bake: 2m } }", true, None),
     setting("linear", "linear", "{ linear: { step: 50, bake: 1m, final-bake: 1m } }", true, None),
     setting("canary", "canary-healthy", CANARY, true, None),
+    setting("canary-judged", "canary-healthy", PASSES, true, None),
     setting("canary-unhealthy", "canary-unhealthy", CANARY, false, Some(0)),
     setting("canary-5xx", "canary-total-failure", JUDGED, false, Some(10)),
     setting("canary-no-metrics", "canary-no-metrics", JUDGED, false, Some(10)),
+    setting("pair", "[]", CANARY, true, None).in_pair(),
+    setting("pair-judged", "canary-healthy", PASSES, true, None).in_pair(),
+    setting("pair-bad", "[crash-on-start: {}]", CANARY, false, Some(0)).in_pair(),
+    setting("pair-falls-ill", "[flapping-health: { healthy: 60 }]", CANARY, false, Some(10)).in_pair(),
+    setting("pair-rolling", "[]", ROLLING, true, None).in_pair(),
+    setting("rollback", "[]", ROLLING, true, None).back(),
+    setting("rollback-broken", "[rollback-fails: {}]", ROLLING, false, None).back(),
+    setting("rollback-canary", "canary-healthy", CANARY, true, None).back(),
+    setting("rollback-pair", "[]", CANARY, true, None).in_pair().back(),
 ];
 
 /// What strikes a call.
@@ -69,9 +105,11 @@ pub(super) enum Blow {
     PersonScales,
     /// A person deploys something else.
     PersonDeploys,
+    /// The run of an older commit, which had deployed before, is started again.
+    OldRun,
 }
 
-pub(super) const BLOWS: [Blow; 9] = [
+pub(super) const BLOWS: [Blow; 10] = [
     Blow::KillBefore,
     Blow::KillAfter,
     Blow::ErrorAfter,
@@ -81,7 +119,26 @@ pub(super) const BLOWS: [Blow; 9] = [
     Blow::SecondRun,
     Blow::PersonScales,
     Blow::PersonDeploys,
+    Blow::OldRun,
 ];
+
+impl Blow {
+    /// Whether it can strike in a setting: an older version can only have been deployed where new ones become healthy,
+    /// and a person's version that falls ill after it was deployed is nobody's fault here.
+    pub(super) fn fits(self, setting: &Setting) -> bool {
+        match self {
+            Self::OldRun => setting.good || setting.rollback,
+            Self::PersonDeploys => setting.good || !setting.pair,
+            _ => true,
+        }
+    }
+}
+
+/// Random cases strike one of so many first calls; a run makes up to twice as many.
+const REACH: usize = 110;
+
+/// The rule in front of the two services of a pair.
+pub(super) const RULE: &str = "arn:aws:elasticloadbalancing:eu-west-1:111111111111:listener-rule/app/web/0123456789abcdef/fedcba9876543210/1";
 
 /// One case.
 #[derive(Debug, Clone, Copy)]
@@ -98,13 +155,24 @@ impl Case {
     pub(super) fn of(seed: u64) -> Self {
         let mut chance = fastrand::Rng::with_seed(seed);
         let setting = &SETTINGS[chance.usize(..SETTINGS.len())];
-        let blow = BLOWS[chance.usize(..BLOWS.len())];
-        Self { setting, seed, call: chance.usize(..70), blow }
+        let fitting: Vec<Blow> = BLOWS.into_iter().filter(|blow| blow.fits(setting)).collect();
+        let blow = fitting[chance.usize(..fitting.len())];
+        Self { setting, seed, call: chance.usize(..REACH), blow }
+    }
+
+    /// Whether an earlier run deployed before the one that is struck.
+    pub(super) fn has_past(&self) -> bool {
+        self.setting.rollback || self.blow == Blow::OldRun
     }
 
     /// The deploy file of the case.
     pub(super) fn config(&self) -> String {
-        format!("{}    strategy: {}\n", crate::support::CONFIG, self.setting.strategy)
+        let pair = format!("container: app, pair: {{ service: backend-green, rule: \"{RULE}\" }} }}");
+        let base = match self.setting.pair {
+            true => crate::support::CONFIG.replace("container: app }", &pair),
+            false => crate::support::CONFIG.to_owned(),
+        };
+        format!("{base}    strategy: {}\n", self.setting.strategy)
     }
 }
 

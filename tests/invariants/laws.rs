@@ -1,6 +1,6 @@
 //! The twelve invariants as laws: some are held at every tick of the cloud, the others at the end of a case.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use roadstead::rehearsal::cloud::Cloud;
@@ -9,7 +9,25 @@ use roadstead::rehearsal::record::Record;
 use roadstead::release::Outcome;
 
 use super::case::{Blow, Case, Setting};
-use super::play::{FIRST, Played, SECOND, SENTINEL};
+use super::play::{EARLIER, FIRST, Played, SECOND, SENTINEL};
+
+/// What serves users, out of all services: where two take turns behind one rule, those that get traffic as one.
+pub(super) fn front(all: &[Serving]) -> Option<Serving> {
+    let busy = |serving: &&Serving| serving.traffic.values().any(|share| *share > 0.0);
+    let mut sides = all.iter().filter(busy);
+    let mut seen = sides.next().or(all.first())?.clone();
+    for side in sides {
+        for (version, served) in &side.versions {
+            let sum = seen.versions.entry(version.clone()).or_default();
+            sum.running += served.running;
+            sum.healthy += served.healthy;
+            sum.digests.extend(served.digests.iter().cloned());
+        }
+        seen.traffic.extend(side.traffic.clone());
+        seen.desired += side.desired;
+    }
+    Some(seen)
+}
 
 /// The laws of every tick, held while the cloud moves.
 pub(super) struct Ticks(Arc<Mutex<Vec<String>>>);
@@ -20,12 +38,13 @@ impl Ticks {
         let broken = Arc::new(Mutex::new(Vec::new()));
         let keep = broken.clone();
         let least = cloud.serving("acme", "backend").map_or(0, |serving| serving.least_healthy);
-        let mut memory = Memory { least, digest: None };
+        let mut memory = Memory { least, digests: BTreeMap::new() };
         cloud.on_tick(Box::new(move |at, all| {
-            for serving in all.iter().filter(|serving| serving.service == "backend") {
+            let alone = [all].into_iter().filter(|all| all.len() == 1).map(|all| all[0].clone());
+            for serving in alone.chain(front(all).filter(|_| all.len() > 1)) {
                 let mut keep = keep.lock().unwrap();
                 keep.extend(
-                    memory.hold(setting, serving).err().map(|why| format!("{why} at {at}: {serving:?}")),
+                    memory.hold(setting, &serving).err().map(|why| format!("{why} at {at}: {serving:?}")),
                 );
             }
         }));
@@ -42,8 +61,8 @@ impl Ticks {
 struct Memory {
     /// The fewest healthy copies that the user's own settings allow.
     least: usize,
-    /// The digest of the run's own version, once it runs.
-    digest: Option<(String, BTreeSet<String>)>,
+    /// The images of each version that ever ran.
+    digests: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Memory {
@@ -51,7 +70,9 @@ impl Memory {
         if serving.healthy() < self.least {
             return Err("I1: below the healthy minimum".into());
         }
-        if serving.lost > 0.0 && self.least > 0 {
+        // A version that falls ill loses the share that it had, and no more, until that is noticed.
+        let spared = setting.cap.filter(|_| setting.pair).unwrap_or_default();
+        if serving.lost > f64::from(spared) && self.least > 0 {
             return Err(format!("I1: {} % of the traffic reaches nobody", serving.lost));
         }
         self.same_digest(serving)?;
@@ -61,12 +82,12 @@ impl Memory {
     /// I3: what runs of one version is one image, from its first copy to its last.
     fn same_digest(&mut self, serving: &Serving) -> Result<(), String> {
         for (version, served) in serving.versions.iter().filter(|(_, served)| !served.digests.is_empty()) {
-            match &self.digest {
-                Some((known, digests)) if known == version && *digests != served.digests => {
+            match self.digests.get(version) {
+                Some(known) if *known != served.digests => {
                     return Err("I3: another image under the same version".into());
                 }
-                _ if version.ends_with(":2") => self.digest = Some((version.clone(), served.digests.clone())),
-                _ => {}
+                Some(_) => {}
+                None => drop(self.digests.insert(version.clone(), served.digests.clone())),
             }
         }
         Ok(())
@@ -95,6 +116,7 @@ fn demand(holds: bool, why: impl FnOnce() -> String) -> Result<(), String> {
 /// Every law that holds at the end.
 pub(super) fn check(case: &Case, played: &Played) -> Result<(), String> {
     demand(played.broken.is_empty(), || played.broken[0].clone())?;
+    held(case, played)?;
     whole_version(case, played)?;
     truthful(case, played)?;
     same_digest(case, played)?;
@@ -108,13 +130,24 @@ pub(super) fn check(case: &Case, played: &Played) -> Result<(), String> {
     bounded(played)
 }
 
-/// The short revision that serves alone.
-fn version(serving: &Serving) -> Option<&str> {
-    serving.whole().map(|arn| arn.rsplit(':').next().unwrap_or_default())
+/// The number of a revision.
+pub(super) fn revision(arn: &str) -> Option<&str> {
+    arn.rsplit(':').next()
 }
 
-fn is_new(serving: &Serving) -> bool {
-    version(serving).is_some_and(|revision| revision != "1")
+/// The short revision that serves alone.
+fn version(serving: &Serving) -> Option<&str> {
+    serving.whole().and_then(revision)
+}
+
+/// Whether what was asked for serves alone: for a rollback the version of the beginning, for a deploy another than the
+/// one before.
+fn is_asked(case: &Case, played: &Played, serving: &Serving) -> bool {
+    let asked = |version: &str| match case.setting.rollback {
+        true => version == "1",
+        false => version != played.before.0,
+    };
+    version(serving).is_some_and(asked)
 }
 
 /// Whether somebody else moved the service too, so that what serves says nothing about the run.
@@ -132,10 +165,17 @@ fn same_digest(case: &Case, played: &Played) -> Result<(), String> {
 }
 
 fn whole_version(case: &Case, played: &Played) -> Result<(), String> {
+    let settled = &played.settled;
+    // The exception: where two services take turns, nobody ends the shift of a runner that died but the post step or
+    // the next run; until then both sides of it are well.
+    if case.setting.pair && (played.outcome.is_none() || meddled(case)) {
+        let well = settled.healthy() == settled.desired || !case.setting.good;
+        return demand(well, || format!("I1: a side of the shift is not well: {settled:?}"));
+    }
     // A runner that dies while a bad version is going out leaves it to ECS; without a circuit breaker that goes on.
     let ours_to_end = case.setting.good || (played.outcome.is_some() && !meddled(case));
-    demand(!ours_to_end || version(&played.settled).is_some(), || {
-        format!("I1: not wholly on one version: {:?}", played.settled)
+    demand(!ours_to_end || version(settled).is_some(), || {
+        format!("I1: not wholly on one version: {settled:?}")
     })
 }
 
@@ -144,12 +184,9 @@ fn truthful(case: &Case, played: &Played) -> Result<(), String> {
     if meddled(case) {
         return Ok(());
     }
-    demand(outcome.exit_code() != 0 || is_new(&played.settled), || {
-        format!("I2: {outcome} but {:?} serves", played.settled)
-    })?;
-    demand(outcome != Outcome::Failed || !is_new(&played.settled), || {
-        format!("I2: failed but {:?} serves", played.settled)
-    })
+    let asked = is_asked(case, played, &played.settled);
+    demand(outcome.exit_code() != 0 || asked, || format!("I2: {outcome} but {:?} serves", played.settled))?;
+    demand(outcome != Outcome::Failed || !asked, || format!("I2: failed but {:?} serves", played.settled))
 }
 
 /// I4: out within 7 s; from 2 s after the signal on nothing but a rollback is sent.
@@ -157,7 +194,8 @@ fn safe_cancel(played: &Played) -> Result<(), String> {
     let Some(at) = played.cancelled else { return Ok(()) };
     let quick = played.outcome != Some(Outcome::Cancelled) || played.ended - at <= 7.0;
     demand(quick, || format!("I4: left {:.1} s after the signal", played.ended - at))?;
-    let late = played.calls.iter().find(|call| call.mutating && call.at > at + 2.0 && !takes_back(call));
+    let late = |call: &&Record| call.mutating && call.at > at + 2.0 && !takes_back(played, call);
+    let late = played.calls.iter().find(late);
     demand(late.is_none(), || format!("I4: a change after the signal: {late:?}"))
 }
 
@@ -178,27 +216,40 @@ fn effective<'p>(calls: &'p [Record], operation: &'p str, key: &'p str) -> impl 
 /// I8: the same run again changes nothing more, whatever happened to the first one.
 fn once(case: &Case, played: &Played) -> Result<(), String> {
     let registered = effective(&played.all, "RegisterTaskDefinition", FIRST).count();
-    demand(registered <= 1, || format!("I8: {registered} revisions registered"))?;
+    let most = usize::from(!case.setting.rollback);
+    demand(registered <= most, || format!("I8: {registered} revisions registered"))?;
     if meddled(case) {
         return Ok(());
     }
+    let finally = is_asked(case, played, &played.finally);
     if !case.setting.good {
         let fine = matches!(played.again, Outcome::Failed | Outcome::Stranded | Outcome::Inconclusive);
         demand(fine, || format!("I2: the second try of a bad version ended {}", played.again))?;
-        return demand(!is_new(&played.finally), || {
-            format!("I1: the bad version serves: {:?}", played.finally)
-        });
+        return demand(!finally, || format!("I1: the bad version serves: {:?}", played.finally));
     }
-    let fine = matches!(played.again, Outcome::Deployed | Outcome::Unchanged);
-    demand(fine && is_new(&played.finally), || {
-        format!("I8: the second try ended {} on {:?}", played.again, played.finally)
-    })?;
+    let fine = match (case.setting.rollback, played.again) {
+        (false, Outcome::Deployed | Outcome::Unchanged)
+        | (true, Outcome::RolledBack | Outcome::Unchanged) => true,
+        // What was to be left is not there any more: there is nothing to roll back from.
+        (true, Outcome::Invalid) => is_asked(case, played, &played.settled),
+        _ => false,
+    };
+    demand(fine && finally, || format!("I8: the second try ended {} on {:?}", played.again, played.finally))?;
     let starts = effective(&played.all, "UpdateService", FIRST).filter(|call| moves(call)).count();
     // A version that was taken back, by us or by a pause that nobody ended, may be started again.
-    let taken_back = played.calls.iter().any(|call| takes_back(call) && call.effective);
-    demand(starts <= 1 || taken_back || !is_new(&played.settled), || {
+    let taken_back = played.calls.iter().any(|call| takes_back(played, call) && call.effective);
+    demand(starts <= 1 || taken_back || !is_asked(case, played, &played.settled), || {
         format!("I8: {starts} deployments were started")
     })
+}
+
+/// Whether a call moves a service, or traffic.
+fn shifts(call: &Record) -> bool {
+    call.operation == "ModifyRule" || (call.operation == "UpdateService" && moves(call))
+}
+
+fn movements<'p>(calls: &'p [Record], key: &'p str) -> impl Iterator<Item = &'p Record> {
+    calls.iter().filter(move |call| call.effective && call.key == key && shifts(call))
 }
 
 /// I9: once a newer deployment has begun, the older run starts nothing and stops nothing of it.
@@ -206,13 +257,13 @@ fn one_writer(case: &Case, played: &Played) -> Result<(), String> {
     if case.blow != Blow::SecondRun {
         return Ok(());
     }
-    let Some(newer) = effective(&played.calls, "UpdateService", SECOND).find(|call| moves(call)) else {
+    let Some(newer) = movements(&played.calls, SECOND).next() else {
         return Ok(());
     };
     let to = &newer.input["taskDefinition"];
-    let mut after = effective(&played.calls, "UpdateService", FIRST)
-        .filter(|call| call.at > newer.at && moves(call) && call.input["taskDefinition"] != *to)
-        .peekable();
+    let same = |call: &&Record| !to.is_null() && call.input["taskDefinition"] == *to;
+    let mut after =
+        movements(&played.calls, FIRST).filter(|call| call.at > newer.at && !same(call)).peekable();
     // AWS changes nothing on condition: two that look and move in the same second can cross, until a lease holds one.
     if after.peek().is_some_and(|call| call.at < newer.at + 1.0) {
         return Ok(());
@@ -221,6 +272,20 @@ fn one_writer(case: &Case, played: &Played) -> Result<(), String> {
     demand(after.is_none(), || format!("I9: the older run moved after the newer one: {after:?}"))?;
     let fine = !case.setting.good || played.second == Some(Outcome::Deployed);
     demand(fine, || format!("I9: the newer run ended {:?}", played.second))
+}
+
+/// I9: the run of an older commit that is started again late neither moves anything nor stops the newer one.
+fn held(case: &Case, played: &Played) -> Result<(), String> {
+    if case.blow != Blow::OldRun {
+        return Ok(());
+    }
+    let moved = movements(&played.calls, EARLIER).next();
+    let stopped = effective(&played.calls, "StopServiceDeployment", EARLIER).next();
+    let idle = moved.or(stopped).is_none();
+    // Where the newer one is being taken back, bringing in the older one is what both want.
+    demand(idle || !case.setting.good, || format!("I9: the older run moved: {:?}", moved.or(stopped)))?;
+    let fine = !case.setting.good || played.outcome.is_none_or(|outcome| outcome.exit_code() == 0);
+    demand(fine, || format!("I9: the newer run ended {:?} beside the older one", played.outcome))
 }
 
 /// I10: before the first change of the service, what it would go back to was read.
@@ -238,7 +303,11 @@ fn rollback_first(played: &Played) -> Result<(), String> {
 
 /// I11: nothing of the service is changed but what was asked for, and nothing of ours is left on it.
 fn smallest_diff(case: &Case, played: &Played) -> Result<(), String> {
-    let allowed = ["cluster", "service", "taskDefinition", "forceNewDeployment", "deploymentConfiguration"];
+    // The second service of a pair is raised to as many copies as the first one has.
+    let raised =
+        if case.setting.pair && case.blow == Blow::PersonScales { "desiredCount" } else { "service" };
+    let allowed =
+        ["cluster", "service", "taskDefinition", "forceNewDeployment", "deploymentConfiguration", raised];
     let ours = played.all.iter().filter(|call| call.operation == "UpdateService" && call.key == FIRST);
     let members = ours.flat_map(|call| call.input.as_object().into_iter().flatten());
     let more = members.map(|(name, _)| name).find(|name| !allowed.contains(&name.as_str()));
@@ -268,8 +337,27 @@ fn moves(call: &Record) -> bool {
     call.input.get("taskDefinition").is_some() || call.input.get("forceNewDeployment").is_some()
 }
 
-fn takes_back(call: &Record) -> bool {
+/// Whether a call leads back to what served when the run began.
+fn takes_back(played: &Played, call: &Record) -> bool {
+    let (before, groups) = &played.before;
     let to = call.input.get("taskDefinition").and_then(|value| value.as_str()).unwrap_or_default();
-    call.operation == "StopServiceDeployment"
-        || (call.operation == "UpdateService" && (to.ends_with(":1") || !moves(call)))
+    match call.operation.as_str() {
+        "StopServiceDeployment" => true,
+        "UpdateService" => revision(to) == Some(before) || !moves(call),
+        "ModifyRule" => {
+            weights(&call.input).iter().all(|(group, weight)| (*weight == 0) != groups.contains(group))
+        }
+        _ => false,
+    }
+}
+
+/// Target groups and weights of a ModifyRule, whose numbers are text.
+fn weights(input: &serde_json::Value) -> Vec<(String, u64)> {
+    let actions = input["Actions"].as_array().into_iter().flatten();
+    let groups = actions.flat_map(|action| action["ForwardConfig"]["TargetGroups"].as_array()).flatten();
+    let number = |value: &serde_json::Value| match value.as_str() {
+        Some(text) => text.parse().unwrap(),
+        None => value.as_u64().unwrap(),
+    };
+    groups.map(|it| (it["TargetGroupArn"].as_str().unwrap().to_owned(), number(&it["Weight"]))).collect()
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::case::{self, Blow, Case};
 use super::laws;
-use super::play::{FIRST, SENTINEL, play};
+use super::play::{EARLIER, FIRST, SENTINEL, play};
 
 type Wire = fn(&Moment<'_>) -> Option<Interrupt>;
 type After = fn(&Cloud, Option<f64>) -> LocalBoxFuture<'static, ()>;
@@ -91,6 +91,13 @@ const MUTANTS: &[Mutant] = &[
         about: "brings its own version back after a newer run",
         case: "rolling 1 30 SecondRun",
         after: Some(deploys_its_own),
+        ..NONE
+    },
+    Mutant {
+        breaks: "I9",
+        about: "brings an older version back when its run is started again",
+        case: "rolling 1 9999 OldRun",
+        after: Some(deploys_the_old),
         ..NONE
     },
     Mutant {
@@ -180,6 +187,14 @@ fn deploys_its_own(cloud: &Cloud, _: Option<f64>) -> LocalBoxFuture<'static, ()>
     Box::pin(async move {
         tokio::time::sleep(Duration::from_secs(5)).await;
         let _ = cloud.answer(update(json!({ "taskDefinition": "backend:1" }))).await;
+    })
+}
+
+fn deploys_the_old(cloud: &Cloud, _: Option<f64>) -> LocalBoxFuture<'static, ()> {
+    let cloud = cloud.clone();
+    Box::pin(async move {
+        let call = update(json!({ "taskDefinition": "backend:2" }));
+        let _ = cloud.answer(Call { access_key: Some(EARLIER.into()), ..call }).await;
     })
 }
 

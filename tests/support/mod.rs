@@ -47,7 +47,8 @@ impl Trial {
         Self::of(Story::Told(Box::new(Scenario::parse(scenario).unwrap())))
     }
 
-    fn of(story: Story) -> Self {
+    /// The small deploy file in this story.
+    pub(crate) fn of(story: Story) -> Self {
         Self {
             config: CONFIG.into(),
             story,

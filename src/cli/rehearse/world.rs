@@ -46,7 +46,12 @@ pub fn world(rehearsal: &Rehearsal) -> Result<(String, Scenario), String> {
         let Some(running) = running(&rehearsal.workspace, service)? else { continue };
         let there =
             scenario.services.iter().any(|have| have.cluster == running.cluster && have.name == running.name);
-        scenario = if there { scenario } else { scenario.with_service(running) };
+        let twin = twin(service);
+        scenario = if there { scenario } else { scenario.with_service(running.clone()) };
+        // The second service of a pair, with the rule that the file names.
+        if let Some((name, rule)) = twin {
+            scenario = scenario.with_twin(&running, &name, Some(rule));
+        }
     }
     let own = rehearsal.variables.get("GITHUB_REPOSITORY").cloned();
     let own = own.unwrap_or_else(|| scenario.workflow.repository.clone());
@@ -70,6 +75,13 @@ fn running(workspace: &Path, service: &config::Service) -> Result<Option<Service
         running.task_definition = Some(tree.get("taskDefinition").cloned().unwrap_or(tree));
     }
     Ok(Some(running))
+}
+
+/// The second service of a pair, and the rule in front of both.
+fn twin(service: &config::Service) -> Option<(String, String)> {
+    let pair = service.settings.get("pair")?.to_value();
+    let word = |key: &str| pair[key].as_str().map(str::to_owned);
+    word("service").zip(word("rule"))
 }
 
 pub(super) fn words(problems: &[Problem]) -> String {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::agenda::Event;
-use super::super::balancers::{self, PORTS};
+use super::super::balancers;
 use super::super::chance::Chance;
 use super::super::elbv2::forward;
 use super::super::faults::{Fault, Version};
@@ -28,7 +28,8 @@ pub struct Stream {
     setting: Traffic,
     /// ARN of the load balancer.
     pub balancer: String,
-    rule: String,
+    /// ARN of its production rule.
+    pub rule: String,
     /// Up to when shares are accounted for.
     until: f64,
     /// Seconds times share, in the minute that is not over.
@@ -77,10 +78,11 @@ pub fn found(world: &mut World, scenario: &Scenario, seed: u64, now: f64) {
     for balancer in &scenario.balancers {
         let about = |it: &&Traffic| it.balancer.as_ref().is_none_or(|name| *name == balancer.name);
         let Some(setting) = scenario.traffic.iter().find(about) else { continue };
+        let (balancer, rule) = balancers::production(world, balancer);
         let stream = Stream {
             setting: setting.clone(),
-            balancer: balancers::balancer(world, &balancer.name),
-            rule: balancers::rule(world, &balancer.name, PORTS[0]),
+            balancer,
+            rule,
             until: now,
             exposure: BTreeMap::new(),
             lost: 0.0,

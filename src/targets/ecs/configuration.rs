@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::read::{list, text};
-use crate::release::Course;
+use crate::release::{Course, Flight};
 
 /// Where our hook waits: before every shift of production traffic (aws.md §1.4).
 pub const STAGE: &str = "PRE_PRODUCTION_TRAFFIC_SHIFT";
@@ -96,6 +96,43 @@ pub fn start(now: &Value, course: &Course, wanted: &str) -> Option<Value> {
     let hooks: Vec<Value> = their_hooks(now).cloned().chain([ours]).collect();
     all.insert("lifecycleHooks".into(), hooks.into());
     Some(all.into())
+}
+
+/// How a deployment that began with the configuration `now` relates to `course`: which shares it goes through, and how
+/// long it waits, was decided at its start.
+pub fn flight(now: &Value, course: &Course) -> Flight {
+    let Some(hook) = our_hook(now) else {
+        return if course.is_whole() { Flight::Along } else { Flight::ByItself };
+    };
+    let waits = |hook: &Value| hook["timeoutConfiguration"]["timeoutInMinutes"].as_f64().unwrap_or_default();
+    let along = start(now, course, "").is_some_and(|wished| {
+        let enough = our_hook(&wished).is_some_and(|wished| waits(hook) >= waits(wished));
+        enough && ["strategy", "bakeTimeInMinutes"].iter().all(|it| alike(&now[*it], &wished[*it])) && {
+            let steps = ["/canaryConfiguration/canaryPercent", "/linearConfiguration/stepPercent"];
+            steps.iter().all(|at| {
+                wished.pointer(at).is_none_or(|step| now.pointer(at).is_some_and(|it| alike(it, step)))
+            })
+        }
+    });
+    if along { Flight::Along } else { Flight::Elsewhere(called(now)) }
+}
+
+/// Equal, whole numbers and fractions alike.
+fn alike(a: &Value, b: &Value) -> bool {
+    a == b || (a.is_number() && a.as_f64() == b.as_f64())
+}
+
+/// The strategy of a configuration, for people.
+fn called(now: &Value) -> String {
+    let percent = |at: &str| now.pointer(at).and_then(Value::as_f64).unwrap_or_default();
+    let bake = whole(&now["bakeTimeInMinutes"]);
+    let how = match now["strategy"].as_str() {
+        Some("CANARY") => format!("canary {} %", percent("/canaryConfiguration/canaryPercent")),
+        Some("LINEAR") => format!("linear {} %", percent("/linearConfiguration/stepPercent")),
+        Some("BLUE_GREEN") => "blue-green".to_owned(),
+        other => other.unwrap_or("another strategy").to_owned(),
+    };
+    format!("{how} with a last bake of {bake}m")
 }
 
 /// What a course changes, as it is before.

@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use super::Target;
 use crate::problem::{Code, Problem};
 use crate::release::{
-    Ability, Arm, Changes, Definition, Failure, Former, Health, Observed, Past, Release, Rollout, Split,
-    Version, Way,
+    Ability, Arm, Changes, Course, Definition, Failure, Flight, Former, Health, Observed, Past, Release,
+    Rollout, Split, Version, Way,
 };
 
 pub mod act;
@@ -189,6 +189,10 @@ fn failure_of(health: &mut Health) -> Option<&mut Failure> {
 impl Target for Ecs {
     fn ability(&self, seen: &Observed) -> Ability {
         native::ability(&read::Service::read(&seen.raw))
+    }
+
+    fn flight(&self, seen: &Observed, course: &Course) -> Flight {
+        configuration::flight(&seen.raw["deploymentConfiguration"], course)
     }
 
     async fn observe(&self) -> Result<Observed, Problem> {

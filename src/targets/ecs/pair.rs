@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::pair_client::PairClient;
 use super::pair_ids::{Motion, Move};
-use super::pair_sight::Sight;
+use super::pair_sight::{Sight, Stance};
 use super::read::text;
 use super::rule::Side;
 use super::settings::PairSettings;
@@ -17,8 +17,8 @@ use super::{Declared, Ecs, Settings, Shared, pair_act, pair_checks, pair_look};
 use crate::config::Strategy;
 use crate::problem::Problem;
 use crate::release::{
-    Ability, Arm, Changes, Former, Health, Observed, Past, Release, Rollout, Span, Split, Traffic, Version,
-    Way,
+    Ability, Arm, Changes, Course, Flight, Former, Health, Observed, Past, Release, Rollout, Span, Split,
+    Traffic, Version, Way,
 };
 use crate::targets::Target;
 
@@ -128,6 +128,20 @@ impl Target for Pair {
         Ability { traffic: if lacks.is_some() { Traffic::Whole } else { Traffic::Weighted }, lacks }
     }
 
+    fn flight(&self, _seen: &Observed, course: &Course) -> Flight {
+        match self.seen.borrow().as_ref().map(|sight| (sight.stance(), sight)) {
+            // Shares are the run's own: a shift is gone on with from any share that the course knows.
+            Some((Stance::Shifting { percent, .. }, _)) if course.shares[..].contains(&percent) => {
+                Flight::Along
+            }
+            Some((Stance::Shifting { .. }, sight)) => {
+                Flight::Elsewhere(format!("a shift with {}", sight.words()))
+            }
+            _ if course.is_whole() => Flight::Along,
+            _ => Flight::ByItself,
+        }
+    }
+
     async fn observe(&self) -> Result<Observed, Problem> {
         let sight = self.sight().await?;
         self.seen.replace(Some(sight.clone()));
@@ -148,9 +162,7 @@ impl Target for Pair {
     async fn versions(&self) -> Result<Vec<Past>, Problem> {
         let [first, second] = &self.halves;
         let (first, second) = tokio::try_join!(first.versions(), second.versions())?;
-        let mut both = [first, second].concat();
-        both.sort_by_key(|past| std::cmp::Reverse(past.completed));
-        Ok(both)
+        Ok(pair_look::merged(first, second))
     }
 
     async fn recall(&self, version: &Version) -> Result<Former, Problem> {

@@ -17,13 +17,19 @@ use super::read::{Service, Task, list, version};
 use super::rule::{self, Side};
 use super::watch::ALARMS_EVERY;
 use crate::problem::{Code, Problem};
-use crate::release::{Arms, Failure, Health, Hold, InFlight, Observed, Progress, Proof, Rollout, Version};
+use crate::release::{
+    Arms, Failure, Health, Hold, InFlight, Observed, Past, Progress, Proof, Rollout, Version,
+};
 use crate::targets::Target;
 
 /// What runs now: the service with the traffic; during a shift that nobody ended, the version that it leads to.
 pub async fn observe(pair: &Pair, sight: &Sight) -> Result<Observed, Problem> {
     let basis = sight.basis();
-    let seen = pair.half(basis).observe().await?;
+    let (seen, others) = tokio::join!(pair.half(basis).observe(), pair.half(basis.other()).versions());
+    let seen = seen?;
+    // What completed on one of the two completed here. What cannot be read holds nobody back.
+    let history = merged(seen.history.clone(), others.unwrap_or_default());
+    let seen = Observed { history, ..seen };
     Ok(match sight.stance() {
         Stance::Live(side) => live(pair, sight, side, seen),
         Stance::Shifting { new, percent } => shifting(pair, sight, (new, percent), seen),
@@ -32,6 +38,13 @@ pub async fn observe(pair: &Pair, sight: &Sight) -> Result<Observed, Problem> {
             Observed { health, in_flight: None, ..seen }
         }
     })
+}
+
+/// Completions of both services, newest first.
+pub fn merged(first: Vec<Past>, second: Vec<Past>) -> Vec<Past> {
+    let mut both = [first, second].concat();
+    both.sort_by_key(|past| std::cmp::Reverse(past.completed));
+    both
 }
 
 fn live(pair: &Pair, sight: &Sight, side: Side, seen: Observed) -> Observed {
