@@ -228,17 +228,6 @@ pub const SCENARIOS: &[Named] = &[
         "[failing-health-check: {}]",
     ),
     named("argocd-image-pull", "The new image does not exist: its pods back off.", "[image-not-found: {}]"),
-    named(
-        "argocd-crash-loop",
-        "Pods of the new version crash two seconds after their start.",
-        "[crash-on-start: {}]",
-    ),
-    named(
-        "argocd-flapping",
-        "Pods of the new version are ready for 30 seconds at a time.",
-        "[flapping-health: {}]",
-    ),
-    named("argocd-slow", "Pods of the new version take two minutes longer to start.", "[slow-start: {}]"),
     named("argocd-sync-failed", "The cluster refuses the new manifests.", "[argocd-sync-failed: {}]"),
     named("argocd-operation-error", "The sync ends in an error.", "[argocd-operation-error: {}]"),
     named(

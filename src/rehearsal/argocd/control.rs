@@ -1,7 +1,7 @@
 //! The application controller: it looks at Git now and then, compares, and starts syncs where it may.
 
 use super::state::{App, Comparison};
-use super::{Happening, git, health, operation};
+use super::{Happening, git, health, meddling, operation};
 use crate::rehearsal::agenda::Event;
 use crate::rehearsal::faults::Fault;
 use crate::rehearsal::world::World;
@@ -31,9 +31,9 @@ pub fn compare(world: &mut World, place: usize, now: f64) {
     let found = look(world, place, now);
     if let Ok((_, desired)) = &found {
         let app = &world.argocd.apps[place];
-        let other = desired.images != app.founding;
-        if other {
-            world.argocd.changed.get_or_insert(now);
+        if desired.images != app.founding && world.argocd.changed.is_none() {
+            world.argocd.changed = Some(now);
+            meddling::plan(world, place, now);
         }
     }
     let app = &mut world.argocd.apps[place];
@@ -82,8 +82,7 @@ fn auto_sync(world: &mut World, place: usize, now: f64) {
     if !app.setting.automated || app.busy() || app.compared.status != "OutOfSync" || held(world, app) {
         return;
     }
-    let tried =
-        app.operation.as_ref().filter(|past| past.revisions == app.compared.revisions && past.resulted);
+    let tried = app.operation.as_ref().filter(|past| past.revisions == app.compared.revisions);
     let heals = app.setting.self_heal;
     if let Some(past) = tried {
         if past.phase != "Succeeded" {

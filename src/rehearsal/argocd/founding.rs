@@ -71,7 +71,6 @@ fn deployed(world: &mut World, place: usize, began: f64) {
         finished: Some(began - AGO + 3.0),
         retries: 0,
         results: Vec::new(),
-        resulted: true,
         hooks: 0,
         foreign: false,
     });

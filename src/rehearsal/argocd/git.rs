@@ -76,7 +76,8 @@ pub fn resolve(world: &World, source: &Source, revision: &str) -> Option<String>
     world.github.head(&source.repository, branch).or_else(commit)
 }
 
-fn file(world: &World, repository: &str, commit: &str, path: &str) -> Option<String> {
+/// The text of a file in a commit.
+pub fn file(world: &World, repository: &str, commit: &str, path: &str) -> Option<String> {
     let bytes = world.github.file(repository, commit, path)?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }

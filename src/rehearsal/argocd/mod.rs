@@ -84,6 +84,11 @@ pub enum Happening {
         /// Place of the fault.
         fault: usize,
     },
+    /// Somebody else commits a newer image.
+    Supersede {
+        /// Place of the application.
+        app: usize,
+    },
     /// Somebody pauses a workload.
     Suspend {
         /// Place of the fault.
@@ -109,6 +114,7 @@ pub fn happen(world: &mut World, happening: Happening, now: f64) {
         Happening::Operation { .. } | Happening::Wake { .. } => {}
         Happening::Busy { fault } => meddling::busy(world, fault, now),
         Happening::Drift { fault } => meddling::drift(world, fault, now),
+        Happening::Supersede { app } => meddling::supersede(world, app, now),
         Happening::Suspend { fault } => meddling::suspend(world, fault, now),
     }
 }

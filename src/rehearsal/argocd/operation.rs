@@ -46,7 +46,6 @@ pub fn start(world: &mut World, place: usize, order: Order, now: f64) {
         finished: None,
         retries: 0,
         results: Vec::new(),
-        resulted: true,
         hooks: 0,
         foreign: order.until.is_some(),
     });
@@ -109,7 +108,6 @@ fn conclude(world: &mut World, place: usize, now: f64) {
     let desired = match git::render(world, place, &operation.revisions) {
         Ok(desired) => desired,
         Err(why) => {
-            world.argocd.apps[place].operation.iter_mut().for_each(|it| it.resulted = false);
             return finish(world, place, "Error", &format!("ComparisonError: {why}"), now);
         }
     };

@@ -86,8 +86,6 @@ pub struct Operation {
     pub retries: u32,
     /// What became of each resource.
     pub results: Vec<SyncedResource>,
-    /// The manifests of its commits were made: there is a `syncResult`.
-    pub resulted: bool,
     /// Hooks that have run.
     pub hooks: usize,
     /// Somebody else's: it ends by itself and applies what is live already.
@@ -95,9 +93,14 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// Whether it runs.
+    /// Whether it runs, or waits to be taken up.
     pub fn running(&self) -> bool {
         self.finished.is_none()
+    }
+
+    /// Whether the controller has taken it up: until then there is an operation, and no state of any.
+    pub fn taken_up(&self, now: f64) -> bool {
+        !self.running() || now >= self.started + 0.3
     }
 }
 

@@ -89,6 +89,7 @@ fn status(app: &App, now: f64) -> Value {
         .iter()
         .map(|(kind, message, since)| json!({ "type": kind, "message": message, "lastTransitionTime": time(*since) }))
         .collect();
+    let taken_up = app.operation.as_ref().filter(|it| it.taken_up(now));
     let some = |values: Vec<Value>| if values.is_empty() { Value::Null } else { Value::Array(values) };
     let kind =
         if app.setting.sources.iter().any(|it| it.files.iter().any(|file| file.contains("kustomization"))) {
@@ -101,7 +102,7 @@ fn status(app: &App, now: f64) -> Value {
         "controllerNamespace": "argocd",
         "health": { "status": app.health.0, "lastTransitionTime": time(app.health.1) },
         "history": some(app.history.iter().map(|it| deployed(app, it)).collect()),
-        "operationState": app.operation.as_ref().map(|it| operation_state(app, it)),
+        "operationState": taken_up.map(|it| operation_state(app, it)),
         "reconciledAt": time(app.compared.at),
         "resources": resources(app, now),
         "sourceType": (!app.setting.multi()).then_some(kind),
@@ -196,16 +197,14 @@ fn operation_state(app: &App, it: &Operation) -> Value {
     if it.retries > 0 {
         state["retryCount"] = json!(it.retries);
     }
-    if it.resulted {
-        let resources: Vec<Value> = it.results.iter().map(|one| result(app, one)).collect();
-        let mut result = json!({ "resources": (!resources.is_empty()).then_some(resources) });
-        put_sources(&mut result, app);
-        put_revisions(&mut result, app, &it.revisions);
-        // Required, empty where there are several sources.
-        result["revision"] =
-            json!(if app.setting.multi() { "" } else { it.revisions.first().map_or("", String::as_str) });
-        state["syncResult"] = result;
-    }
+    let resources: Vec<Value> = it.results.iter().map(|one| result(app, one)).collect();
+    let mut result = json!({ "resources": (!resources.is_empty()).then_some(resources) });
+    put_sources(&mut result, app);
+    put_revisions(&mut result, app, &it.revisions);
+    // Required, empty where there are several sources.
+    result["revision"] =
+        json!(if app.setting.multi() { "" } else { it.revisions.first().map_or("", String::as_str) });
+    state["syncResult"] = result;
     state
 }
 

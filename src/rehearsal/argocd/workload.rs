@@ -43,7 +43,8 @@ pub fn settle(world: &mut World, place: usize, now: f64) {
     let World { argocd, chance, mischief, timings, agenda, .. } = world;
     let app = &mut argocd.apps[place];
     app.workload.sets.iter_mut().for_each(|set| set.pods.retain(|pod| pod.ends.is_none_or(|at| at > now)));
-    let empty = |set: &ReplicaSet| set.pods.is_empty();
+    let stable = app.workload.canary.stable.clone();
+    let empty = |set: &ReplicaSet| set.pods.is_empty() && set.name != stable;
     // Kubernetes keeps ten empty replica sets; two are enough to show.
     while app.workload.sets.iter().rev().skip(1).filter(|set| empty(set)).count() > 2 {
         let oldest = app.workload.sets.iter().position(empty);

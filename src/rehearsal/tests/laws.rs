@@ -80,7 +80,8 @@ async fn run(named: &Named, seed: u64, stop_after: Option<u64>) -> Vec<String> {
 #[tokio::test(start_paused = true)]
 async fn no_scenario_breaks_the_laws() {
     let mut broken = Vec::new();
-    for named in SCENARIOS {
+    let of_ecs = |named: &&Named| !named.name.starts_with("argocd-") && !named.name.starts_with("git");
+    for named in SCENARIOS.iter().filter(of_ecs) {
         for seed in 0..8 {
             broken.extend(run(named, seed, None).await);
             broken.extend(run(named, seed, Some(seed * 17 + 1)).await);

@@ -173,3 +173,17 @@ async fn a_change_by_hand_is_taken_back_only_by_self_healing() {
     assert_eq!(brief(&seen).0, "OutOfSync");
     assert_eq!(seen["status"]["summary"]["images"], json!(["somebody/else:v0"]));
 }
+
+#[tokio::test(start_paused = true)]
+async fn somebody_elses_newer_image_comes_after_ours() {
+    let cloud = start("", "[superseding-deployment: { at: 40 }]");
+    let ours = push(&cloud, "v2");
+    refreshed(&cloud).await;
+    sleep(45).await;
+    let seen = refreshed(&cloud).await;
+    let newest = brief(&seen).2;
+    assert_ne!(newest, ours);
+    healthy_at(&cloud, &newest, 120).await;
+    sleep(10).await;
+    assert_eq!(app(&cloud).await["status"]["summary"]["images"], json!(["acme/web:somebody-else"]));
+}

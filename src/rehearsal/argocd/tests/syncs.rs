@@ -32,8 +32,10 @@ async fn a_refresh_is_answered_once_it_is_worked_and_the_sync_begins() {
     assert!((0.5..2.2).contains(&took), "{took}");
     assert_eq!(brief(&seen), ("OutOfSync".into(), "Healthy".into(), commit.clone()));
     assert_eq!(seen["metadata"].get("annotations"), None);
-    assert_eq!(word(&seen, "/status/operationState/phase"), "Running");
     assert_eq!(word(&seen, "/operation/sync/revision"), commit);
+    assert_eq!(seen["status"].get("operationState"), None, "the controller has not taken it up");
+    sleep(1).await;
+    assert_eq!(word(&app(&cloud).await, "/status/operationState/phase"), "Running");
     // The sync succeeds before its pods are there.
     let synced = until(&cloud, 20, |app| brief(app).0 == "Synced").await;
     assert_eq!(brief(&synced).1, "Progressing");
