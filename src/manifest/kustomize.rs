@@ -7,10 +7,39 @@ use super::draft::Draft;
 use super::names::{names, same_repository};
 use super::refusal::Refusal;
 use super::tree::{Id, Tree};
-use super::{Found, Wish};
+use super::{Found, Spot, Wish};
 
 /// The order in which kustomize itself writes the keys.
 const KEYS: [&str; 4] = ["name", "newName", "newTag", "digest"];
+
+/// Which entry is meant.
+#[derive(Clone, Copy)]
+pub(super) enum Meant<'s> {
+    /// That with this name.
+    Named(&'s str),
+    /// That of this repository, in whatever registry.
+    Of(&'s str),
+    /// That of the image.
+    Image,
+}
+
+impl<'s> Meant<'s> {
+    pub(super) fn of(spot: &'s Spot) -> Self {
+        match spot {
+            Spot::Kustomize { name: Some(name) } => Self::Named(name),
+            Spot::KustomizeOf { repository } => Self::Of(repository),
+            _ => Self::Image,
+        }
+    }
+
+    /// The name that a new entry gets, where it is not that of the image.
+    fn name(self) -> Option<&'s str> {
+        match self {
+            Self::Named(name) => Some(name),
+            _ => None,
+        }
+    }
+}
 
 /// The kustomization: the only document that says anything.
 fn root(tree: &Tree<'_>) -> Result<Id, Refusal> {
@@ -28,7 +57,7 @@ fn root(tree: &Tree<'_>) -> Result<Id, Refusal> {
 }
 
 /// The entry that is meant, if there is one: by the name that is given, else by what the image is called.
-fn entry(tree: &Tree<'_>, name: Option<&str>, image: &ImageRef) -> Result<Option<Id>, Refusal> {
+fn entry(tree: &Tree<'_>, meant: Meant<'_>, image: &ImageRef) -> Result<Option<Id>, Refusal> {
     let Some(list) = tree.get(root(tree)?, "images")? else { return Ok(None) };
     let mut all = Vec::new();
     for item in tree.items(list) {
@@ -37,9 +66,18 @@ fn entry(tree: &Tree<'_>, name: Option<&str>, image: &ImageRef) -> Result<Option
     }
     let full = |text: Option<&str>| text.is_some_and(|text| names(text, image));
     let part = |text: Option<&str>| text == Some(image.repository.as_str());
-    let tiers: [Vec<Id>; 4] = match name {
-        Some(name) => [of(&all, |it| it.1 == Some(name)), Vec::new(), Vec::new(), Vec::new()],
-        None => [
+    let anywhere = |text: Option<&str>, repository: &str| {
+        text.and_then(|text| text.parse::<ImageRef>().ok()).is_some_and(|it| it.repository == repository)
+    };
+    let tiers: [Vec<Id>; 4] = match meant {
+        Meant::Named(name) => [of(&all, |it| it.1 == Some(name)), Vec::new(), Vec::new(), Vec::new()],
+        Meant::Of(repository) => [
+            of(&all, |it| anywhere(it.1, repository)),
+            of(&all, |it| anywhere(it.2, repository)),
+            Vec::new(),
+            Vec::new(),
+        ],
+        Meant::Image => [
             of(&all, |it| full(it.1)),
             of(&all, |it| part(it.1)),
             of(&all, |it| full(it.2)),
@@ -50,7 +88,7 @@ fn entry(tree: &Tree<'_>, name: Option<&str>, image: &ImageRef) -> Result<Option
         None => Ok(None),
         Some([one]) => Ok(Some(*one)),
         Some([_, second, ..]) => {
-            let wanted = name.map_or_else(|| image.name(), str::to_owned);
+            let wanted = meant.name().map_or_else(|| image.name(), str::to_owned);
             Err(tree
                 .refuse(*second, format!("several entries of `images` are of `{wanted}`"))
                 .help("Say which one by its name."))
@@ -66,8 +104,8 @@ fn of<'a>(all: &[Named<'a>], wanted: impl Fn(&Named<'a>) -> bool) -> Vec<Id> {
 }
 
 /// What the entry says now. Nothing where it is still to be added.
-pub(super) fn look(tree: &Tree<'_>, name: Option<&str>, image: &ImageRef) -> Result<Found, Refusal> {
-    let Some(item) = entry(tree, name, image)? else { return Ok(Found::nothing(tree.place(root(tree)?))) };
+pub(super) fn look(tree: &Tree<'_>, meant: Meant<'_>, image: &ImageRef) -> Result<Found, Refusal> {
+    let Some(item) = entry(tree, meant, image)? else { return Ok(Found::nothing(tree.place(root(tree)?))) };
     let mut said = [None; 4];
     for (slot, key) in KEYS.iter().enumerate() {
         said[slot] = tree.get(item, key)?.filter(|id| !tree.is_null(*id));
@@ -81,10 +119,10 @@ pub(super) fn look(tree: &Tree<'_>, name: Option<&str>, image: &ImageRef) -> Res
 }
 
 /// Makes the entry say what is wished; adds it, and the list, where they are missing.
-pub(super) fn edit(draft: &mut Draft<'_>, name: Option<&str>, wish: &Wish) -> Result<(), Refusal> {
-    match entry(&draft.tree, name, &wish.image)? {
+pub(super) fn edit(draft: &mut Draft<'_>, meant: Meant<'_>, wish: &Wish) -> Result<(), Refusal> {
+    match entry(&draft.tree, meant, &wish.image)? {
         Some(item) => change(draft, item, wish),
-        None => add(draft, name, wish),
+        None => add(draft, meant.name(), wish),
     }
 }
 

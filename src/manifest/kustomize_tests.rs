@@ -169,6 +169,12 @@ fn tag_and_digest_are_what_was_wished_and_nothing_stale_is_left() {
 fn the_entry_is_found_by_what_the_image_is_called() {
     let full = "reg.io:5000/acme/app:v2";
     let none = Spot::Kustomize { name: None };
+    let anywhere = Spot::KustomizeOf { repository: "acme/app".into() };
+    let ecr = "images:\n- name: r.example/acme/app\n  newTag: v1\n";
+    assert_eq!(
+        after(ecr, &anywhere, "other.example/acme/app:v2"),
+        "images:\n- name: r.example/acme/app\n  newName: other.example/acme/app\n  newTag: v2\n"
+    );
     for (before, spot, wanted) in [
         (
             "- name: reg.io:5000/acme/app\n  newTag: v1\n",

@@ -22,6 +22,7 @@ mod values_tests;
 use crate::release::ImageRef;
 
 use draft::Draft;
+use kustomize::Meant;
 use tree::Tree;
 
 /// The largest file that is read, in bytes.
@@ -37,6 +38,12 @@ pub enum Spot {
     Kustomize {
         /// Its `name`; `None` finds it by what the image is called.
         name: Option<String>,
+    },
+    /// An entry of a kustomization's `images` of this repository, whatever its registry; added under the image's own name
+    /// when missing.
+    KustomizeOf {
+        /// Repository without a registry, such as `acme/app`.
+        repository: String,
     },
     /// Helm values at a path: a mapping with `repository` and `tag`, or one string.
     Values {
@@ -150,7 +157,7 @@ pub struct Replaced {
 pub fn look(text: &[u8], spot: &Spot, image: &ImageRef) -> Result<Found, Refusal> {
     let tree = tree::read(tree::text_of(text)?)?;
     let mut found = match spot {
-        Spot::Kustomize { name } => kustomize::look(&tree, name.as_deref(), image)?,
+        Spot::Kustomize { .. } | Spot::KustomizeOf { .. } => kustomize::look(&tree, Meant::of(spot), image)?,
         _ => Found::together(targets(&tree, spot, image)?.iter().map(|it| it.look(&tree, image)).collect()),
     };
     if let Some(now) = found.image.as_mut().filter(|now| names::same_repository(now, image)) {
@@ -186,7 +193,9 @@ fn fulfil(mut draft: Draft<'_>, spot: &Spot, wish: &Wish) -> Result<Edited, Refu
         return Err(Refusal::unclear("neither a tag nor a digest is given"));
     }
     match spot {
-        Spot::Kustomize { name } => kustomize::edit(&mut draft, name.as_deref(), wish)?,
+        Spot::Kustomize { .. } | Spot::KustomizeOf { .. } => {
+            kustomize::edit(&mut draft, Meant::of(spot), wish)?;
+        }
         _ => {
             for target in targets(&draft.tree, spot, &wish.image)? {
                 target.edit(&mut draft, wish)?;
@@ -202,6 +211,6 @@ fn targets(tree: &Tree<'_>, spot: &Spot, image: &ImageRef) -> Result<Vec<values:
         Spot::Values { path } => Ok(vec![values::at_path(tree, path)?]),
         Spot::Container { name } => Ok(texts(containers::named(tree, name)?)),
         Spot::Repository => Ok(texts(containers::of_repository(tree, image)?)),
-        Spot::ValuesOf | Spot::Kustomize { .. } => values::of_repository(tree, image),
+        Spot::ValuesOf | Spot::Kustomize { .. } | Spot::KustomizeOf { .. } => values::of_repository(tree, image),
     }
 }

@@ -81,13 +81,15 @@ impl ArgoCd {
         let own = origin.repository.clone();
         let repository = settings.repository.as_ref().map(|name| name.as_str().to_owned()).or(own);
         let repository = repository.ok_or_else(no_repository)?;
-        let sites = sites::sites(&settings);
+        let name =
+            sites::name(&settings, service.common.repository.as_deref(), origin.image(&service.name));
+        let sites = sites::sites(&settings, name.as_ref());
         let paths: Vec<String> = sites.iter().map(|site| site.path.clone()).collect();
         let branch = settings.branch.as_ref().map(settings::BranchName::as_str);
         Ok(Self {
             service: service.name.clone(),
             key: message::key(&origin.environment, &service.name),
-            name: sites::name(&settings, service.common.repository.as_deref(), origin.image(&service.name)),
+            name,
             depot: depots.open(&repository, branch, &paths)?,
             client: client(&settings, &origin, Web::new(place.http.clone())),
             sites,

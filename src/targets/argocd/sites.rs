@@ -7,24 +7,28 @@ use crate::problem::{Code, Problem};
 use crate::release::ImageRef;
 
 /// All places that a block names.
-pub fn sites(settings: &Settings) -> Vec<Site> {
-    settings.files.0.iter().map(site).collect()
+pub fn sites(settings: &Settings, name: Option<&ImageRef>) -> Vec<Site> {
+    settings.files.0.iter().map(|file| site(file, name)).collect()
 }
 
-fn site(file: &File) -> Site {
+fn site(file: &File, name: Option<&ImageRef>) -> Site {
     let pin = match file.pin {
         settings::Pin::Digest => Pin::Digest,
         settings::Pin::Tag => Pin::Tag,
     };
-    Site { path: file.path.as_str().to_owned(), spot: spot(file), pin }
+    Site { path: file.path.as_str().to_owned(), spot: spot(file, name), pin }
 }
 
-fn spot(file: &File) -> Spot {
+fn spot(file: &File, name: Option<&ImageRef>) -> Spot {
     match (&file.container, &file.image) {
         (Some(name), _) => Spot::Container { name: name.clone() },
         (None, Some(name)) if is_kustomization(file) => Spot::Kustomize { name: Some(name.clone()) },
         (None, Some(path)) => Spot::values(path),
-        (None, None) => Spot::Kustomize { name: None },
+        // The registry is that of the environment, which is not known yet when the files are read.
+        (None, None) => match name {
+            Some(name) => Spot::KustomizeOf { repository: name.repository.clone() },
+            None => Spot::Kustomize { name: None },
+        },
     }
 }
 
