@@ -211,6 +211,8 @@ fn targets(tree: &Tree<'_>, spot: &Spot, image: &ImageRef) -> Result<Vec<values:
         Spot::Values { path } => Ok(vec![values::at_path(tree, path)?]),
         Spot::Container { name } => Ok(texts(containers::named(tree, name)?)),
         Spot::Repository => Ok(texts(containers::of_repository(tree, image)?)),
-        Spot::ValuesOf | Spot::Kustomize { .. } | Spot::KustomizeOf { .. } => values::of_repository(tree, image),
+        Spot::ValuesOf | Spot::Kustomize { .. } | Spot::KustomizeOf { .. } => {
+            values::of_repository(tree, image)
+        }
     }
 }

@@ -125,6 +125,8 @@ pub struct Operation {
     /// When it ended.
     #[serde(deserialize_with = "time")]
     pub finished_at: Option<Timestamp>,
+    /// How often it was tried again.
+    pub retry_count: u32,
     /// What it did.
     pub sync_result: Option<SyncResult>,
 }
@@ -171,6 +173,8 @@ pub struct Resource {
     pub name: String,
     /// Namespace.
     pub namespace: String,
+    /// `Synced` or `OutOfSync`.
+    pub status: String,
     /// How it fares, for kinds that can be judged.
     pub health: Option<Health>,
 }

@@ -5,25 +5,43 @@ use super::verdict::is_live;
 use crate::problem::{Code, Problem};
 use crate::release::{Failure, ImageRef};
 
+/// So often Argo CD may try a sync again that is refused.
+const RETRIES: u32 = 2;
 /// So many resources are named at most.
 const NAMED: usize = 3;
 
-/// Why a sync that is over failed; `None` where it did not.
+/// Why a sync failed; `None` where it did not. One that Argo CD tries again has failed when it did so twice with a
+/// resource that was refused: its pauses grow to minutes.
 pub fn of_sync(operation: &Operation) -> Option<Failure> {
-    if !matches!(operation.phase.as_str(), "Failed" | "Error") {
-        return None;
-    }
     let resources = operation.sync_result.iter().flat_map(|result| &result.resources);
     let failed: Vec<String> = resources
         .filter(|resource| resource.status == "SyncFailed")
         .map(|resource| format!("{}/{}: {}", resource.kind, resource.name, resource.message))
         .take(NAMED)
         .collect();
+    let given_up = operation.is_running() && operation.retry_count >= RETRIES && !failed.is_empty();
+    if !given_up && !matches!(operation.phase.as_str(), "Failed" | "Error") {
+        return None;
+    }
     let cause = if failed.is_empty() { operation.message.clone() } else { failed.join("\n") };
     let problem = Problem::error(Code::SyncFailed, "Argo CD could not sync the commit.").cause(cause);
     Some(Failure::permanent(
         problem.help("The manifests, or the rights of Argo CD in the cluster, need a fix."),
     ))
+}
+
+/// Why an application that was synced is not any more; nobody syncs it by itself then.
+pub fn of_drift(resources: &[Resource]) -> Failure {
+    let astray = resources.iter().filter(|resource| !matches!(resource.status.as_str(), "Synced" | ""));
+    let names: Vec<String> = astray
+        .take(NAMED)
+        .map(|resource| format!("{}/{} is {}", resource.kind, resource.name, resource.status))
+        .collect();
+    let sentence = "The commit was synced, and then something else changed what is live.";
+    let problem = Problem::error(Code::SyncFailed, sentence).cause(names.join("\n"));
+    Failure::permanent(
+        problem.help("See who changed or deleted it; `selfHeal` of the application would put it back."),
+    )
 }
 
 /// What is wrong with the application itself; `None` where nothing is.
@@ -65,7 +83,14 @@ fn of_pod(pod: &Node) -> Option<Failure> {
 /// What the kubelet's words for a pod mean.
 fn trouble(message: &str) -> (Code, &'static str, &'static str) {
     let has = |words: &[&str]| words.iter().any(|word| message.contains(word));
-    if has(&["ErrImagePull", "ImagePullBackOff", "InvalidImageName", "pulling image", "pull image"]) {
+    if has(&[
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "pulling image",
+        "pull image",
+        "failed to pull",
+    ]) {
         return (
             Code::ImagePullFailed,
             "cannot pull its image",

@@ -46,8 +46,8 @@ pub use settings::Settings;
 pub use sites::findings;
 
 use depots::Depot;
-use queue::How;
 use intent::{Expect, Intent, Operation, Site};
+use queue::How;
 use settings::OnFailure;
 use sight::{Sight, Stand};
 use verdict::Want;
@@ -81,8 +81,7 @@ impl ArgoCd {
         let own = origin.repository.clone();
         let repository = settings.repository.as_ref().map(|name| name.as_str().to_owned()).or(own);
         let repository = repository.ok_or_else(no_repository)?;
-        let name =
-            sites::name(&settings, service.common.repository.as_deref(), origin.image(&service.name));
+        let name = sites::name(&settings, service.common.repository.as_deref(), origin.image(&service.name));
         let sites = sites::sites(&settings, name.as_ref());
         let paths: Vec<String> = sites.iter().map(|site| site.path.clone()).collect();
         let branch = settings.branch.as_ref().map(settings::BranchName::as_str);

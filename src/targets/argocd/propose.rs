@@ -45,7 +45,9 @@ impl Depot {
             Ok(Some(pull)) => Ok(ids(&pull)),
             Ok(None) => Ok(vec![seen.head.clone()]),
             Err(Refused::Setback(setback)) => Err(setback.problem(&self.repository)),
-            Err(Refused::Nothing) => Err(super::queue::superseded("the branch of the pull request has a newer image")),
+            Err(Refused::Nothing) => {
+                Err(super::queue::superseded("the branch of the pull request has a newer image"))
+            }
         };
         self.forget().await;
         batch.ready.into_iter().for_each(|one| self.ended(one.waiting.number, ended.clone()));
@@ -80,7 +82,8 @@ impl Depot {
         if changes.is_empty() {
             return if left { Ok(None) } else { Err(Refused::Nothing) };
         }
-        let Message { headline, body, .. } = message::message(&intents(batch), &at.head, self.run_url.as_deref());
+        let Message { headline, body, .. } =
+            message::message(&intents(batch), &at.head, self.run_url.as_deref());
         Ok(Some(Edit { headline, body, changes }))
     }
 }
@@ -90,7 +93,8 @@ fn branch(batch: &Batch) -> String {
     let mut keys: Vec<&str> = batch.ready.iter().map(|one| one.waiting.intent.key.as_str()).collect();
     keys.sort_unstable();
     let environment = keys.first().and_then(|key| key.split('/').next()).unwrap_or_default();
-    let services: Vec<&str> = keys.iter().filter_map(|key| key.split_once('/')).map(|(_, name)| name).collect();
+    let services: Vec<&str> =
+        keys.iter().filter_map(|key| key.split_once('/')).map(|(_, name)| name).collect();
     let name = format!("roadstead/{environment}/{}", services.join("-"));
     if services.len() == 1 && name.len() <= LONGEST {
         return name;
@@ -102,12 +106,16 @@ fn branch(batch: &Batch) -> String {
 
 fn body(batch: &Batch, run_url: Option<&str>) -> String {
     let row = |one: &super::queue::Ready| {
-        let from = one.waiting.intent.previous.as_ref().map_or("–".to_owned(), |image| format!("`{image}`"));
+        let from =
+            one.waiting.intent.previous.as_ref().map_or("–".to_owned(), |image| format!("`{image}`"));
         format!("| {} | {from} | `{}` |", message::plain(&one.waiting.intent.service), one.written)
     };
     let rows: Vec<String> = batch.ready.iter().map(row).collect();
     let run = run_url.map(|url| format!("\n\nBy {url}")).unwrap_or_default();
-    format!("| service | from | to |\n|---|---|---|\n{}{run}\n\nMerging this rolls it out.\n", rows.join("\n"))
+    format!(
+        "| service | from | to |\n|---|---|---|\n{}{run}\n\nMerging this rolls it out.\n",
+        rows.join("\n")
+    )
 }
 
 /// What identifies it: the commit once it is merged, else its number and its page.
@@ -115,7 +123,10 @@ fn ids(pull: &PullRequest) -> Ids {
     match &pull.merge_commit {
         Some(commit) if pull.merged => vec![commit.clone()],
         _ => {
-            let note = pull.note.clone().or_else(|| pull.auto_merge.then(|| "GitHub merges it when its checks pass".into()));
+            let note = pull
+                .note
+                .clone()
+                .or_else(|| pull.auto_merge.then(|| "GitHub merges it when its checks pass".into()));
             [Some(format!("#{}", pull.number)), Some(pull.url.clone()), note].into_iter().flatten().collect()
         }
     }

@@ -94,15 +94,18 @@ fn of_entry(service: &str, entry: &Entry) -> Past {
 }
 
 fn before(service: &str, first: &Entry) -> Option<Past> {
-    let image = first.previous.clone()?;
-    let version = version(service, &image);
-    Some(Past {
-        version,
+    first.previous.as_ref().map(|image| unrecorded(service, image))
+}
+
+/// An image that no record of ours is about.
+pub fn unrecorded(service: &str, image: &ImageRef) -> Past {
+    Past {
+        version: version(service, image),
+        image: Some(image.clone()),
         digest: image.digest.clone(),
-        image: Some(image),
         completed: None,
         commits: Vec::new(),
-    })
+    }
 }
 
 #[cfg(test)]

@@ -59,9 +59,7 @@ mod tests {
         });
         assert_eq!(
             words(&live).as_deref(),
-            Some(
-                "canary step 2 of 3, 20 % of the traffic, paused (CanaryPauseStep), analysis ok-1 Running, CanaryPauseStep"
-            )
+            Some("canary step 2 of 3, 20 % of the traffic, paused (CanaryPauseStep), analysis ok-1 Running")
         );
         assert_eq!(words(&json!({ "kind": "Deployment" })), None);
         assert_eq!(words(&json!({ "status": {} })), None);

@@ -64,7 +64,14 @@ impl Sight {
 
     /// What completed; `open` is the commit whose rollout is not proven.
     pub fn past(&self, open: Option<&str>) -> Vec<Past> {
-        record::past(&self.service, &self.entries, open)
+        let recorded = record::past(&self.service, &self.entries, open);
+        self.by_hand().into_iter().chain(recorded).collect()
+    }
+
+    /// What stands there without a record: whoever wrote it wanted it, and nothing better is known.
+    fn by_hand(&self) -> Option<Past> {
+        let image = self.stand.image.as_ref().filter(|_| self.written_by().is_none())?;
+        Some(record::unrecorded(&self.service, image))
     }
 
     /// Who wrote another image than this one, when somebody did.

@@ -39,6 +39,8 @@ pub struct Look<'l> {
     pub trouble: Option<(Duration, &'l Failure)>,
     /// How long the application itself has been broken.
     pub broken: Option<Duration>,
+    /// How long it has been out of sync after a sync that succeeded.
+    pub astray: Option<Duration>,
     /// How a progressive rollout is, in words.
     pub story: Option<&'l str>,
 }
@@ -59,6 +61,9 @@ pub fn decide(want: Want<'_>, look: &Look<'_>) -> Health {
         return progressing(format!("waiting for Argo CD to see the commit; it is at {}", at(look)));
     }
     if status.sync.status != "Synced" {
+        if look.astray.is_some_and(|since| since >= GRACE) {
+            return Health::Failing(causes::of_drift(&status.resources));
+        }
         return progressing(syncing(&status.sync.status, operation));
     }
     fares(want, look, operation)
@@ -137,7 +142,8 @@ fn syncing(status: &str, operation: Option<&Operation>) -> String {
     match operation.filter(|operation| operation.is_running()) {
         Some(running) if running.message.is_empty() => "syncing".into(),
         Some(running) => format!("syncing: {}", running.message),
-        None => format!("it is {status} at our commit and no sync runs"),
+        None if status == "OutOfSync" => "Argo CD has seen the commit and not synced it yet".into(),
+        None => format!("the state of the sync is {status}"),
     }
 }
 

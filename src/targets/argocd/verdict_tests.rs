@@ -39,6 +39,7 @@ fn look(application: &Application) -> Look<'_> {
         here: Duration::ZERO,
         trouble: None,
         broken: None,
+        astray: None,
         story: None,
     }
 }
@@ -87,9 +88,9 @@ fn the_table() {
     Synced Healthy: healthy: application Synced at c0ffee1 and Healthy, live: acme/app:2
     Synced Healthy: progressing: synced and healthy, but the new image is not live yet
     Synced Healthy: progressing: the sync is not over
-    OutOfSync Healthy: progressing: it is OutOfSync at our commit and no sync runs
+    OutOfSync Healthy: progressing: Argo CD has seen the commit and not synced it yet
     OutOfSync Healthy: progressing: syncing: words
-    Unknown Healthy: progressing: it is Unknown at our commit and no sync runs
+    Unknown Healthy: progressing: the state of the sync is Unknown
     Synced Progressing: progressing: progressing
     Synced Suspended: progressing: suspended
     Synced Missing: progressing: missing

@@ -29,6 +29,7 @@ pub struct Memory {
     looked_closely: Option<Instant>,
     here: Option<Instant>,
     broken: Option<Instant>,
+    astray: Option<Instant>,
     trouble: Option<(Instant, Failure)>,
     story: Option<String>,
     asked_to_sync: bool,
@@ -60,7 +61,7 @@ impl Watch<'_> {
         let compared = self.contains(commit, application.revision(source), memory).await?;
         let last = application.status.operation_state.as_ref().and_then(|state| state.revision(source));
         let synced = self.contains(commit, last, memory).await?;
-        memory.remember(&application, compared);
+        memory.remember(&application, compared, synced);
         self.look_closely(want, &application, compared, memory).await;
         self.start(commit, &application, compared, memory).await?;
         let look = Look {
@@ -71,6 +72,7 @@ impl Watch<'_> {
             here: memory.here.map_or(Duration::ZERO, |since| since.elapsed()),
             trouble: memory.trouble.as_ref().map(|(since, failure)| (since.elapsed(), failure)),
             broken: memory.broken.map(|since| since.elapsed()),
+            astray: memory.astray.map(|since| since.elapsed()),
             story: memory.story.as_deref(),
         };
         Ok(self.explained(verdict::decide(want, &look), &application).await)
@@ -161,9 +163,12 @@ impl Memory {
         due
     }
 
-    fn remember(&mut self, application: &Application, compared: bool) {
-        let (synced, now) = (compared && application.status.sync.status == "Synced", Instant::now());
-        self.here = if synced { self.here.or(Some(now)) } else { None };
+    fn remember(&mut self, application: &Application, compared: bool, synced: bool) {
+        let (status, now) = (application.status.sync.status.as_str(), Instant::now());
+        self.here = if compared && status == "Synced" { self.here.or(Some(now)) } else { None };
+        let over = application.status.operation_state.as_ref().is_some_and(|last| last.phase == "Succeeded");
+        let astray = compared && synced && over && status == "OutOfSync";
+        self.astray = if astray { self.astray.or(Some(now)) } else { None };
         let broken = causes::of_conditions(&application.status.conditions).is_some();
         self.broken = if broken { self.broken.or(Some(now)) } else { None };
     }
