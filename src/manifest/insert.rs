@@ -57,6 +57,7 @@ impl Draft<'_> {
         if let Kind::Mapping { entries, .. } = &mut self.tree.nodes[mapping as usize].kind {
             entries.remove(slot);
         }
+        self.tree.forget(&[key, value]);
         Ok(())
     }
 

@@ -109,6 +109,11 @@ fn tag_and_digest_are_what_was_wished_and_nothing_stale_is_left() {
         ),
         ("images:\n- name: app\n  digest: DIGEST\n", "app:v2", "images:\n- name: app\n  newTag: v2\n"),
         ("images:\n- name: app\n  digest: DIGEST", "app:v2", "images:\n- name: app\n  newTag: v2"),
+        (
+            "images:\n- name: app\n  digest: &d DIGEST\nx: [&e 1, *e]\n",
+            "app:v2",
+            "images:\n- name: app\n  newTag: v2\nx: [&e 1, *e]\n",
+        ),
         ("images:\n- digest: DIGEST\n  name: app\n", "app:v2", "images:\n- name: app\n  newTag: v2\n"),
         (
             "images:\n- digest: DIGEST # x\n  # y\n  name: app\n",

@@ -208,7 +208,7 @@ fn fulfil(mut draft: Draft<'_>, spot: &Spot, wish: &Wish) -> Result<Edited, Refu
 fn targets(tree: &Tree<'_>, spot: &Spot, image: &ImageRef) -> Result<Vec<values::Target>, Refusal> {
     let texts = |ids: Vec<tree::Id>| ids.into_iter().map(values::Target::Text).collect();
     match spot {
-        Spot::Values { path } => Ok(vec![values::at_path(tree, path)?]),
+        Spot::Values { path } => Ok(vec![values::at_path(tree, path, image)?]),
         Spot::Container { name } => Ok(texts(containers::named(tree, name)?)),
         Spot::Repository => Ok(texts(containers::of_repository(tree, image)?)),
         Spot::ValuesOf | Spot::Kustomize { .. } | Spot::KustomizeOf { .. } => {

@@ -293,6 +293,22 @@ impl<'t> Tree<'t> {
         Ok(self.entry(mapping, key)?.map(|slot| self.entries(mapping)[slot].1))
     }
 
+    /// Counts the anchors anew without those of nodes that are gone. No alias stands for one of these.
+    pub(super) fn forget(&mut self, gone: &[Id]) {
+        let mut anchors: Vec<u32> =
+            gone.iter().map(|id| self.node(*id).anchor).filter(|it| *it > 0).collect();
+        anchors.sort_unstable();
+        for anchor in anchors.into_iter().rev() {
+            for node in &mut self.nodes {
+                let own = match &mut node.kind {
+                    Kind::Alias(own) => own,
+                    _ => &mut node.anchor,
+                };
+                *own -= u32::from(*own > anchor);
+            }
+        }
+    }
+
     /// A refusal that points to a node.
     pub(super) fn refuse(&self, id: Id, why: impl Into<String>) -> Refusal {
         let (line, column) = self.place(id);

@@ -1,6 +1,8 @@
 //! Images in Helm values: a mapping of `repository` and `tag` (and perhaps `registry` and `digest`), or one string.
 //! A chart joins them as `repository:tag`, so a tag may carry a digest behind it where no key of its own is there.
 
+use std::collections::HashSet;
+
 use crate::problem::suggest;
 use crate::release::ImageRef;
 
@@ -28,7 +30,7 @@ pub(super) enum Target {
 }
 
 /// What stands at a path.
-pub(super) fn at_path(tree: &Tree<'_>, path: &[String]) -> Result<Target, Refusal> {
+pub(super) fn at_path(tree: &Tree<'_>, path: &[String], image: &ImageRef) -> Result<Target, Refusal> {
     let mut full = tree.documents.iter().copied().filter(|id| !tree.is_null(*id));
     let mut at = full.next().ok_or_else(|| Refusal::unclear("it is empty"))?;
     if let Some(second) = full.next() {
@@ -38,7 +40,7 @@ pub(super) fn at_path(tree: &Tree<'_>, path: &[String]) -> Result<Target, Refusa
         at = child(tree, at, step)?;
     }
     if tree.is_mapping(at) {
-        return match pair(tree, at)? {
+        return match pair(tree, at, image)? {
             Some(pair) => Ok(Target::Pair(pair)),
             None => {
                 let why = format!("`{}` has no `repository`, `tag` or `digest`", path.join("."));
@@ -82,14 +84,15 @@ fn child(tree: &Tree<'_>, at: Id, step: &str) -> Result<Id, Refusal> {
     })
 }
 
-/// The pieces of an image in a mapping, if it has any.
-fn pair(tree: &Tree<'_>, mapping: Id) -> Result<Option<Pair>, Refusal> {
+/// The pieces of an image in a mapping, if it has any. A `name` may be that of anything, so it must be the image's.
+fn pair(tree: &Tree<'_>, mapping: Id, image: &ImageRef) -> Result<Option<Pair>, Refusal> {
     let get = |key| tree.get(mapping, key);
     let (registry, tag, digest) = (get("registry")?, get("tag")?, get("digest")?);
     let mut repository = get("repository")?;
     for key in ["repo", "name", "image"] {
         if repository.is_none() && (tag.is_some() || digest.is_some()) {
-            repository = get(key)?.filter(|id| tree.text(*id).is_some());
+            let fits = |text: &str| key != "name" || names(text, image);
+            repository = get(key)?.filter(|id| tree.text(*id).is_some_and(fits));
         }
     }
     let any = repository.is_some() || tag.is_some() || digest.is_some();
@@ -99,10 +102,10 @@ fn pair(tree: &Tree<'_>, mapping: Id) -> Result<Option<Pair>, Refusal> {
 /// Every place that names the repository of `image`. Refused when there is none.
 pub(super) fn of_repository(tree: &Tree<'_>, image: &ImageRef) -> Result<Vec<Target>, Refusal> {
     let last = image.repository.rsplit('/').next().unwrap_or_default();
-    let (mut targets, mut taken) = (Vec::new(), Vec::new());
+    let (mut targets, mut taken) = (Vec::new(), HashSet::new());
     for id in (0..).take(tree.nodes.len()) {
         if tree.is_mapping(id)
-            && let Some(pair) = pair(tree, id)?
+            && let Some(pair) = pair(tree, id, image)?
             && pair.name(tree).is_some_and(|name| names(&name, image) && !has_version(&name))
         {
             taken.extend(pair.repository);

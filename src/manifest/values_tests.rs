@@ -96,6 +96,8 @@ fn another_repository_brings_its_name_along() {
             "\n  registry: ''\n  repository: b.io/app\n  tag: v2\n",
         ),
         ("\n  name: a.io/app\n  tag: v1\n", "a.io/app:v2", "\n  name: a.io/app\n  tag: v2\n"),
+        ("\n  name: web\n  tag: v1\n", "a.io/app:v2", "\n  name: web\n  tag: v2\n"),
+        ("\n  image: a.io/app\n  tag: v1\n", "b.io/app:v2", "\n  image: b.io/app\n  tag: v2\n"),
     ] {
         assert_eq!(at_image(before, image), wanted, "{before}");
     }

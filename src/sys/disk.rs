@@ -88,15 +88,18 @@ pub struct Staged {
     path: PathBuf,
 }
 
-/// Makes new content for the file at `path` ready, with the permissions that the file has.
+/// Makes new content for the file at `path` ready, with the permissions that the file has, and its owner where allowed.
 pub fn stage(path: &Path, bytes: &[u8]) -> Result<Staged> {
+    use std::os::unix::fs::MetadataExt as _;
     let context = || format!("writing {}", path.display());
     let folder = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file =
         tempfile::Builder::new().prefix(".roadstead-").tempfile_in(folder).with_context(context)?;
     file.write_all(bytes).with_context(context)?;
-    let mode = std::fs::symlink_metadata(path).with_context(context)?.permissions();
-    file.as_file().set_permissions(mode).with_context(context)?;
+    let meta = std::fs::symlink_metadata(path).with_context(context)?;
+    // In a container action this process is root, and the checkout belongs to the runner.
+    let _ = std::os::unix::fs::chown(file.path(), Some(meta.uid()), Some(meta.gid()));
+    file.as_file().set_permissions(meta.permissions()).with_context(context)?;
     file.as_file().sync_all().with_context(context)?;
     Ok(Staged { file, path: path.to_owned() })
 }
