@@ -7,6 +7,7 @@ mod canary;
 mod changed;
 mod contract;
 mod edit;
+mod gitops;
 mod history;
 mod invariants;
 mod manifests;

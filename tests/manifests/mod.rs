@@ -7,6 +7,7 @@ mod property;
 use generator::{Case, case};
 use roadstead::manifest::{self, Kind};
 
+#[allow(unreachable_pub, reason = "a crate of its own uses it too")]
 #[path = "../../fuzz/body.rs"]
 mod body;
 

@@ -119,6 +119,18 @@ impl Stage {
         rehearse::run_on(&self.rehearsal, &self.cloud, self.environment.clone(), self.start).await.unwrap()
     }
 
+    /// Another run on this world.
+    pub(crate) fn other(&self, trial: &Trial) -> Self {
+        let lines = Rc::default();
+        Self {
+            rehearsal: trial.rehearsal(&lines, self.start),
+            cloud: self.cloud.clone(),
+            environment: self.environment.clone(),
+            start: self.start,
+            lines,
+        }
+    }
+
     /// The same run by somebody who was not cancelled.
     pub(crate) async fn run_again(&self) -> RunReport {
         let rehearsal = Rehearsal { cancel: Cancel::default(), ..self.rehearsal.clone() };

@@ -41,7 +41,8 @@ pub async fn run_on(
     began: Timestamp,
 ) -> Result<RunReport, String> {
     let job = job(rehearsal, cloud, environment, began)?;
-    Ok(run::run(&job).await)
+    // Boxed, because it is large and deep: whoever waits for it should not have to be.
+    Ok(Box::pin(run::run(&job)).await)
 }
 
 /// The job of a rehearsal: real in everything but its doors and its builder.
