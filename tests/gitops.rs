@@ -88,7 +88,11 @@ fn a_release_is_one_commit_that_changes_the_value_and_is_proven_live() {
     assert!(after.contains(&format!("digest: {digest}")), "{after}");
     assert!(commits[0].contains("\nRoadstead-Service: production/analytics\n"), "{}", commits[0]);
     assert!(commits[0].contains(&format!("\nRoadstead-Digest: {digest}\n")), "{}", commits[0]);
-    assert_eq!(asked(&ran.cloud)[..2], ["graphql/Snapshot", "createCommitOnBranch"], "two requests and no clone");
+    assert_eq!(
+        asked(&ran.cloud)[..2],
+        ["graphql/Snapshot", "createCommitOnBranch"],
+        "two requests and no clone"
+    );
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod changed;
 mod contract;
 mod edit;
 mod gitops;
+mod gitops_laws;
 mod history;
 mod invariants;
 mod manifests;

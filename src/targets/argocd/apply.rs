@@ -108,9 +108,13 @@ fn owner(tree: &Tree, entries: &[Entry], intent: &Intent) -> Result<Option<Strin
     let now = now?;
     let last = entries.first();
     let recorded = last.filter(|entry| canonical(&now).as_ref() == Some(&entry.image));
+    // What this run wrote already and somebody wrote over since: started again, it must not undo that.
+    let replaced =
+        |entry: &Entry| entry.operation != Operation::Undo && canonical(&now).as_ref() != Some(&entry.image);
     let by_us =
         |entry: &&Entry| intent.run.is_some() && entry.run.map(|run| run.id) == intent.run.map(|run| run.id);
     let fine = match &intent.expect {
+        Expect::Seen(_) if last.filter(by_us).is_some_and(replaced) => false,
         Expect::Seen(seen) => *seen == now || recorded.is_some_and(|entry| older(entry, intent)),
         Expect::Ours(image) => canonical(&now).as_ref() == Some(image),
         Expect::OursByRecord => {
