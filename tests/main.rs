@@ -6,6 +6,7 @@ mod architecture;
 mod canary;
 mod contract;
 mod history;
+mod hub;
 mod invariants;
 mod native;
 mod oidc;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::ecs::Happening;
+use super::github::moves::Met;
 
 /// Something that happens at a time of its own.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +14,8 @@ pub enum Event {
     Minute,
     /// The timed fault at this place of the scenario's list.
     Fault(usize),
+    /// Reviews and checks of a pull request are there.
+    GitHub(Met),
 }
 
 /// Events by time, then by the order they were planned in: the same plan always runs the same way.

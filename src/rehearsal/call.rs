@@ -1,20 +1,21 @@
 //! One request to the cloud and its answer, free of any wire protocol.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// What a client asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Call {
     /// The signing name of the service: `ecs`, `ecr`, `sts`, `elasticloadbalancing`, `monitoring`, `logs`, `iam`,
-    /// or `oidc` for the runner's token endpoint, or `web` for what stands behind a load balancer.
+    /// or `oidc` for the runner's token endpoint, `web` for what stands behind a load balancer, or `github`.
     pub service: String,
-    /// Operation in the service model's spelling, such as `DescribeServices`.
+    /// Operation in the service model's spelling, such as `DescribeServices`; GitHub's as in its OpenAPI description, such
+    /// as `git/create-ref`, the field of a GraphQL mutation, or `graphql` and the name of a query.
     pub operation: String,
     /// Members in the service model's spelling, whatever the protocol was.
     pub input: Value,
     /// Region from the credential scope; empty when the request is not signed.
     pub region: String,
-    /// Access key id from the credential scope; `None` when the request is not signed.
+    /// Access key id from the credential scope, GitHub's token; `None` when the request is not signed.
     pub access_key: Option<String>,
 }
 
@@ -27,12 +28,28 @@ pub struct Refusal {
     pub code: String,
     /// The message.
     pub message: String,
+    /// What GitHub adds to some errors.
+    pub more: Option<Box<More>>,
+}
+
+/// What some errors carry beside their message.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct More {
+    /// Headers of the response.
+    pub headers: Vec<(String, String)>,
+    /// Members of its body.
+    pub members: Map<String, Value>,
 }
 
 impl Refusal {
     /// A refusal with HTTP status 400.
     pub fn new(code: &str, message: impl Into<String>) -> Self {
-        Self { status: 400, code: code.into(), message: message.into() }
+        Self::of(400, code, message)
+    }
+
+    /// A refusal.
+    pub fn of(status: u16, code: &str, message: impl Into<String>) -> Self {
+        Self { status, code: code.into(), message: message.into(), more: None }
     }
 }
 

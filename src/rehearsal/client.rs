@@ -167,7 +167,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn throttling_is_retried_and_a_call_that_is_not_modelled_is_not() {
         let slow = Delivery::Answer(Err(Refusal::new("ThrottlingException", "Rate exceeded")));
-        let unknown = Refusal { status: 501, code: "NotModelled".into(), message: "ecs ListClusters".into() };
+        let unknown = Refusal::of(501, "NotModelled", "ecs ListClusters");
         let (cloud, ecs) = scripted(vec![slow, Delivery::Answer(Err(unknown))]);
         let error = ecs.list_clusters().send().await.unwrap_err();
         assert_eq!(error.code(), Some("NotModelled"));

@@ -17,7 +17,7 @@ use super::scenario::Scenario;
 use super::traffic::model;
 use super::wire::Answerer;
 use super::world::World;
-use super::{dispatch, ecs, mishaps, setup};
+use super::{dispatch, ecs, github, mishaps, setup};
 
 /// How many calls are remembered.
 const REMEMBERED: usize = 100_000;
@@ -208,6 +208,22 @@ impl Cloud {
         result
     }
 
+    /// A person pushes a commit to a branch of GitHub and gets its id; `None` where there is no such branch.
+    pub fn commit(
+        &self,
+        repository: &str,
+        branch: &str,
+        author: &str,
+        message: &str,
+        changes: &[(&str, Option<&[u8]>)],
+    ) -> Option<String> {
+        self.change(|world, now| {
+            let oid = world.github.commit(repository, branch, author, message, changes, now)?;
+            github::moves::to(world, repository, &format!("refs/heads/{branch}"), Some(oid.clone()), now);
+            Some(oid)
+        })
+    }
+
     /// Put an image into a repository as a build would, and get its digest. The same content has the same digest.
     pub fn push(&self, repository: &str, tags: &[&str], platform: &str, content: &str) -> String {
         let tags: Vec<String> = tags.iter().map(ToString::to_string).collect();
@@ -242,6 +258,7 @@ impl Inside {
                 Event::Minute => model::close(&mut self.world, at),
                 Event::Ecs(happening) => ecs::happen(&mut self.world, happening, at),
                 Event::Fault(place) => mishaps::strike(&mut self.world, place, at),
+                Event::GitHub(met) => github::moves::meet(&mut self.world, &met, at),
             }
             self.tick(at);
         }
@@ -255,18 +272,19 @@ impl Inside {
     }
 
     fn apply(&mut self, call: &Call, throttling: bool, mutating: bool, now: f64) -> (Delivery, bool) {
-        let lose = match gate::judge(&mut self.world, call, throttling, now) {
+        let instead = match gate::judge(&mut self.world, call, throttling, now) {
             Verdict::Refuse(refusal) => return (Delivery::Answer(Err(refusal)), false),
             Verdict::Silence => return (Delivery::Silence, false),
-            Verdict::Lose => true,
-            Verdict::Pass => false,
+            Verdict::Lose => Some(Delivery::Lost),
+            Verdict::Replace(refusal) => Some(Delivery::Answer(Err(refusal))),
+            Verdict::Pass => None,
         };
         let answer = dispatch::dispatch(&mut self.world, call, now);
         let effective = answer.is_ok();
         if mutating {
             self.tick(now);
         }
-        (if lose { Delivery::Lost } else { Delivery::Answer(answer) }, effective)
+        (instead.unwrap_or(Delivery::Answer(answer)), effective)
     }
 
     fn remember(&mut self, record: Record) {

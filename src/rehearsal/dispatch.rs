@@ -2,7 +2,7 @@
 
 use super::call::{Answer, Call, Refusal};
 use super::world::World;
-use super::{cloudwatch, ecr, ecs, elbv2, iam, logs, oidc, sts, web};
+use super::{cloudwatch, ecr, ecs, elbv2, github, iam, logs, oidc, sts, web};
 
 type Service = fn(&mut World, &Call, f64) -> Answer;
 
@@ -17,6 +17,7 @@ const SERVICES: &[(&str, Service)] = &[
     ("elasticloadbalancing", |world, call, _| elbv2::answer(world, call)),
     ("monitoring", |world, call, now| cloudwatch::answer(world, call, now)),
     ("logs", |world, call, _| logs::answer(world, call)),
+    ("github", github::answer),
 ];
 
 /// Have the service that a call is for answer it.
@@ -29,15 +30,22 @@ pub fn dispatch(world: &mut World, call: &Call, now: f64) -> Answer {
 
 /// The refusal of a call that this cloud does not model: never an empty success.
 pub fn not_modelled(call: &Call) -> Refusal {
-    Refusal {
-        status: 501,
-        code: "NotModelled".into(),
-        message: format!("the embedded cloud does not model {} of {}", call.operation, call.service),
-    }
+    Refusal::of(
+        501,
+        "NotModelled",
+        format!("the embedded cloud does not model {} of {}", call.operation, call.service),
+    )
 }
 
 /// Whether an operation changes anything.
 pub fn mutates(operation: &str) -> bool {
+    // GitHub's operations are a part of its API and a verb; its queries are `graphql` and a name.
+    if operation == "graphql" || operation.starts_with("graphql/") {
+        return false;
+    }
+    if let Some((_, verb)) = operation.split_once('/') {
+        return !["get", "list", "compare"].iter().any(|start| verb.starts_with(start));
+    }
     let reads = [
         "Describe",
         "List",

@@ -4,6 +4,7 @@
 use serde::Deserialize;
 
 use super::ecs::state::State;
+use super::github::faults as github;
 
 /// Which version of a service a fault strikes. `old` is the definition the service ran when the world began; `new` is any other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -244,6 +245,14 @@ pub enum Fault {
     MetricsForbidden(Nothing),
     /// The desired count changes during the deployment.
     DesiredCount(Scaling),
+    /// Somebody else's commit lands on the branch just before the client's.
+    RivalCommit(github::Rival),
+    /// GitHub refuses requests for their rate.
+    RateLimit(github::RateLimit),
+    /// GitHub's gateway gives up.
+    BadGateway(github::BadGateway),
+    /// GitHub's reads lag behind a branch that moved.
+    ReplicaLag(github::ReplicaLag),
 }
 
 /// A task about to be started.

@@ -2,6 +2,7 @@
 
 use super::call::{Call, Refusal};
 use super::faults::Fault;
+use super::github;
 use super::policy::{Denial, action};
 use super::world::World;
 
@@ -12,6 +13,8 @@ pub enum Verdict {
     Pass,
     /// It goes on, and its answer is lost.
     Lose,
+    /// It goes on, and this stands in the place of its answer.
+    Replace(Refusal),
     /// It is never answered.
     Silence,
     /// It is refused.
@@ -20,25 +23,17 @@ pub enum Verdict {
 
 /// Judge a call.
 pub fn judge(world: &mut World, call: &Call, throttling: bool, now: f64) -> Verdict {
-    if let Some(refusal) =
-        unknown(world, call).or_else(|| expired(world, call, now)).or_else(|| denied(world, call))
-    {
+    let refusal = match call.service.as_str() {
+        "github" => github::gate::refused(world, call, throttling, now),
+        _ => refused(world, call, throttling, now),
+    };
+    if let Some(refusal) = refusal {
         return Verdict::Refuse(refusal);
     }
     let operation = call.operation.as_str();
     let struck = |world: &mut World, kind: fn(&Fault) -> Option<&super::faults::Calls>| {
         world.mischief.strike(|fault, spent| kind(fault).is_some_and(|calls| calls.strikes(operation, spent)))
     };
-    let throttled = struck(world, |fault| match fault {
-        Fault::Throttle(calls) => Some(calls),
-        _ => None,
-    });
-    if throttled || throttling && !world.buckets.take(&call.service, operation, now) {
-        return Verdict::Refuse(Refusal::new(throttle_code(&call.service), "Rate exceeded"));
-    }
-    if let Some(refusal) = failing(world, call, now) {
-        return Verdict::Refuse(refusal);
-    }
     let silent = struck(world, |fault| match fault {
         Fault::NoAnswer(calls) => Some(calls),
         _ => None,
@@ -50,7 +45,28 @@ pub fn judge(world: &mut World, call: &Call, throttling: bool, now: f64) -> Verd
         Fault::ResponseLost(calls) => Some(calls),
         _ => None,
     });
-    if lost { Verdict::Lose } else { Verdict::Pass }
+    if lost {
+        return Verdict::Lose;
+    }
+    github::gate::replaced(world, call).map_or(Verdict::Pass, Verdict::Replace)
+}
+
+/// The refusal that a call to AWS meets before anything is done.
+fn refused(world: &mut World, call: &Call, throttling: bool, now: f64) -> Option<Refusal> {
+    let credentials =
+        unknown(world, call).or_else(|| expired(world, call, now)).or_else(|| denied(world, call));
+    if credentials.is_some() {
+        return credentials;
+    }
+    let operation = call.operation.as_str();
+    let throttled = world.mischief.strike(|fault, spent| match fault {
+        Fault::Throttle(calls) => calls.strikes(operation, spent),
+        _ => false,
+    });
+    if throttled || throttling && !world.buckets.take(&call.service, operation, now) {
+        return Some(Refusal::new(throttle_code(&call.service), "Rate exceeded"));
+    }
+    failing(world, call, now)
 }
 
 /// Services of the query protocol have their own names for common errors.
@@ -73,8 +89,8 @@ fn unknown(world: &World, call: &Call) -> Option<Refusal> {
         true => (403, "InvalidClientTokenId"),
         false => (400, "UnrecognizedClientException"),
     };
-    let message = "The security token included in the request is invalid".into();
-    Some(Refusal { status, code: code.into(), message })
+    let message = "The security token included in the request is invalid";
+    Some(Refusal::of(status, code, message))
 }
 
 fn expired(world: &World, call: &Call, now: f64) -> Option<Refusal> {
@@ -89,11 +105,7 @@ fn expired(world: &World, call: &Call, now: f64) -> Option<Refusal> {
     (by_fault || by_time).then(|| {
         let (status, code) =
             if speaks_query(&call.service) { (403, "ExpiredToken") } else { (400, "ExpiredTokenException") };
-        Refusal {
-            status,
-            code: code.into(),
-            message: "The security token included in the request is expired".into(),
-        }
+        Refusal::of(status, code, "The security token included in the request is expired")
     })
 }
 
@@ -138,7 +150,7 @@ fn refuse(world: &World, call: &Call, action: &str, denial: Denial) -> Refusal {
     let (status, code) =
         if speaks_query(&call.service) { (403, "AccessDenied") } else { (400, "AccessDeniedException") };
     let message = format!("User: {who} is not authorized to perform: {action} on resource: {resource} {why}");
-    Refusal { status, code: code.into(), message }
+    Refusal::of(status, code, message)
 }
 
 /// What the caller wanted to act on, as far as the input says.
@@ -172,6 +184,6 @@ fn failing(world: &World, call: &Call, now: f64) -> Option<Refusal> {
             _ => "InternalFailure",
         };
         let status = if code == "ServiceUnavailableException" { 503 } else { 500 };
-        Refusal { status, code: code.into(), message: "Service Unavailable. Please try again later.".into() }
+        Refusal::of(status, code, "Service Unavailable. Please try again later.")
     })
 }

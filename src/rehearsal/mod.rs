@@ -1,5 +1,5 @@
-//! The embedded cloud: an in-process AWS with a virtual clock and faults, and the same over HTTP on loopback.
-//! It knows wire protocols and AWS's behaviour; it shares no code with the engine, so that a mistake there cannot hide here.
+//! The embedded cloud: an in-process AWS and GitHub with a virtual clock and faults, and the same over HTTP on loopback.
+//! It knows wire protocols and their behaviour; it shares no code with the engine, so that a mistake there cannot hide here.
 
 /// What will happen later, in order of virtual time.
 pub mod agenda;
@@ -27,6 +27,8 @@ pub mod elbv2;
 pub mod faults;
 /// Credentials, permissions, rates and faults of calls.
 pub mod gate;
+/// GitHub, with real Git repositories.
+pub mod github;
 /// AWS IAM.
 pub mod iam;
 /// Amazon CloudWatch Logs.

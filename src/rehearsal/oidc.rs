@@ -62,8 +62,8 @@ pub fn answer(world: &World, call: &Call, now: f64) -> Answer {
     }
     let (bearer, audience) = (text(&call.input, "bearer"), text(&call.input, "audience"));
     if bearer.is_empty() || world.workflow.request_token.as_deref().is_some_and(|token| token != bearer) {
-        let message = "The request token is missing or wrong".into();
-        return Err(Refusal { status: 401, code: "Unauthorized".into(), message });
+        let message = "The request token is missing or wrong";
+        return Err(Refusal::of(401, "Unauthorized", message));
     }
     Ok(json!({ "value": token(&world.workflow, audience, now) }))
 }

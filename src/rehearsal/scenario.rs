@@ -9,6 +9,7 @@ use super::balancers::Balancer;
 use super::chance::{Span, span};
 use super::ecs;
 use super::faults::Fault;
+use super::github;
 use super::oidc::Workflow;
 use super::policy::Policy;
 use super::sts::Trust;
@@ -47,6 +48,8 @@ pub struct Scenario {
     pub workflow: Workflow,
     /// A real registry behind ECR.
     pub registry: Option<Registry>,
+    /// GitHub: repositories and tokens.
+    pub github: github::settings::Settings,
     /// Whether documented request rates are enforced.
     pub throttling: bool,
     /// What goes wrong.
@@ -293,6 +296,7 @@ impl Default for Scenario {
             trust: Trust::default(),
             workflow: Workflow::default(),
             registry: None,
+            github: github::settings::Settings::default(),
             throttling: true,
             faults: Vec::new(),
         }

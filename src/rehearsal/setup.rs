@@ -4,7 +4,7 @@ use super::chance::Chance;
 use super::faults::Mischief;
 use super::scenario::Scenario;
 use super::world::{Alarm, Repository, World};
-use super::{balancers, ecr, ecs, mishaps, traffic};
+use super::{balancers, ecr, ecs, github, mishaps, traffic};
 
 /// The world of a scenario at its beginning.
 pub fn world(scenario: &Scenario, seed: u64) -> World {
@@ -18,6 +18,7 @@ pub fn world(scenario: &Scenario, seed: u64) -> World {
         workflow: scenario.workflow.clone(),
         policy: scenario.policy.clone(),
         timings: scenario.timings.clone(),
+        github: github::state::State::founded(&scenario.github, began),
         chance: Chance::seeded(seed),
         mischief: Mischief::new(scenario.faults.clone(), began),
         ..World::default()

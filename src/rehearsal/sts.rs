@@ -71,8 +71,8 @@ fn assume(world: &mut World, input: &Value, now: f64) -> Answer {
     vouch(&world.trust, &claims, now)?;
     let subject = text(&claims, "sub");
     if !world.trust.lets(role.arn, subject) {
-        let message = "Not authorized to perform sts:AssumeRoleWithWebIdentity".into();
-        return Err(Refusal { status: 403, code: "AccessDenied".into(), message });
+        let message = "Not authorized to perform sts:AssumeRoleWithWebIdentity";
+        return Err(Refusal::of(403, "AccessDenied", message));
     }
     let keys = Keys::new(role.arn, name, world.sessions.len(), now);
     let arn = format!("arn:aws:sts::{}:assumed-role/{}/{name}", role.account, role.name);

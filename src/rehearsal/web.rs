@@ -17,13 +17,13 @@ pub fn answer(world: &mut World, call: &Call, now: f64) -> Answer {
     let meant = names.iter().position(|name| host.starts_with(name.as_str())).unwrap_or(0);
     let Some(name) = names.get(meant) else {
         let message = format!("Nothing at {}", text(&call.input, "path"));
-        return Err(Refusal { status: 404, code: "NotFound".into(), message });
+        return Err(Refusal::of(404, "NotFound", message));
     };
     let port = if count(&call.input, "port") == Some(usize::from(PORTS[1])) { PORTS[1] } else { PORTS[0] };
     let rule = balancers::rule(world, name, port);
     match model::visit(world, meant, &rule, now) {
         200 => Ok(Value::String("ok\n".into())),
-        status => Err(Refusal { status, code: "Answered".into(), message: format!("status {status}") }),
+        status => Err(Refusal::of(status, "Answered", format!("status {status}"))),
     }
 }
 

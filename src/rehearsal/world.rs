@@ -7,6 +7,7 @@ use super::chance::Chance;
 use super::ecs;
 use super::elbv2::rules::Balancing;
 use super::faults::Mischief;
+use super::github;
 use super::oidc::Workflow;
 use super::policy::Policy;
 use super::scenario::Timings;
@@ -123,6 +124,8 @@ pub struct World {
     pub caller: String,
     /// ECS: clusters, services, deployments, tasks.
     pub ecs: ecs::state::State,
+    /// GitHub.
+    pub github: github::state::State,
     /// What will happen later.
     pub agenda: Agenda,
     /// The seeded source of every random choice.

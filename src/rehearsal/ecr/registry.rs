@@ -273,5 +273,5 @@ async fn send(registry: &Registry, request: Request<Full<Bytes>>) -> Result<Resp
 
 fn broken(registry: &Registry, why: impl std::fmt::Display) -> Refusal {
     let message = format!("The registry at {}: {why}", host(registry));
-    Refusal { status: 500, code: "ServerException".into(), message }
+    Refusal::of(500, "ServerException", message)
 }

@@ -76,8 +76,8 @@ fn check(query: &Value, earlier: &[Value]) -> Result<(), Refusal> {
         return invalid("The values for parameter Id in MetricDataQueries are not unique.");
     }
     if !text(query, "Expression").is_empty() {
-        let message = "the embedded cloud does not model metric math".into();
-        return Err(Refusal { status: 501, code: "NotModelled".into(), message });
+        let message = "the embedded cloud does not model metric math";
+        return Err(Refusal::of(501, "NotModelled", message));
     }
     Ok(())
 }

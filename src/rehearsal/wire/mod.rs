@@ -1,10 +1,12 @@
-//! The wire: HTTP requests in AWS's protocols to calls, answers to HTTP responses. No behaviour of any service
+//! The wire: HTTP requests in AWS's protocols and GitHub's to calls, answers to HTTP responses. No behaviour of any service
 //! lives here, and nothing here opens a socket.
 
 pub mod cbor;
 pub mod get;
+pub mod github;
 pub mod json;
 pub mod query;
+mod routes;
 pub mod scope;
 pub mod shapes;
 pub mod xml;
@@ -43,6 +45,8 @@ pub enum Protocol {
     Cbor,
     /// A plain GET: JSON for an object, the bytes themselves for a string.
     Get,
+    /// One of GitHub's APIs.
+    GitHub(github::Style),
 }
 
 /// A request, read.
@@ -101,16 +105,18 @@ pub fn read(request: &Request<Bytes>) -> Result<Spoken, (Protocol, Refusal)> {
         Protocol::Query => query::read(request.body()),
         Protocol::Cbor => cbor::read(request.uri().path(), request.body()),
         Protocol::Get => get::read(request),
+        Protocol::GitHub(style) => github::read(style, request),
     };
     let named = read.map_err(|refusal| (protocol, refusal))?;
     let scope = scope::of(request);
+    let access_key = if named.service == "github" { github::token(request) } else { scope.access_key };
     let call = Call {
         // A target that is not in the table is named by the scope it was signed for.
         service: if named.service.is_empty() { scope.service } else { named.service },
         operation: named.operation,
         input: named.input,
         region: scope.region,
-        access_key: scope.access_key,
+        access_key,
     };
     Ok(Spoken { protocol, call, origin: origin(request) })
 }
@@ -128,6 +134,9 @@ pub struct Named {
 
 /// Writes an answer in the protocol of its request.
 pub fn write(spoken: &Spoken, answer: Answer, id: &str) -> Response<Bytes> {
+    if let Protocol::GitHub(style) = spoken.protocol {
+        return github::write(style, spoken, answer, id);
+    }
     let value = match answer {
         Ok(value) => shapes::without_nulls(shapes::with_links(&spoken.call, &spoken.origin, value)),
         Err(refusal) => return refuse(spoken.protocol, &refusal, id),
@@ -136,15 +145,18 @@ pub fn write(spoken: &Spoken, answer: Answer, id: &str) -> Response<Bytes> {
         Protocol::Json10 | Protocol::Json11 => json::write(&value),
         Protocol::Query => xml::write(&spoken.call.service, &spoken.call.operation, &value, id),
         Protocol::Cbor => cbor::write(&value),
-        Protocol::Get => get::write(&value),
+        Protocol::Get | Protocol::GitHub(_) => get::write(&value),
     };
     respond(StatusCode::OK, spoken.protocol, body, id)
 }
 
 /// Writes an error in a protocol.
 pub fn refuse(protocol: Protocol, refusal: &Refusal, id: &str) -> Response<Bytes> {
+    if let Protocol::GitHub(style) = protocol {
+        return github::refuse(style, refusal, id);
+    }
     let body = match protocol {
-        Protocol::Json10 | Protocol::Json11 | Protocol::Get => json::refuse(refusal),
+        Protocol::Json10 | Protocol::Json11 | Protocol::Get | Protocol::GitHub(_) => json::refuse(refusal),
         Protocol::Query => xml::refuse(refusal, id),
         Protocol::Cbor => cbor::refuse(refusal),
     };
@@ -169,7 +181,7 @@ fn respond(status: StatusCode, protocol: Protocol, body: Vec<u8>, id: &str) -> R
         Protocol::Json11 => "application/x-amz-json-1.1",
         Protocol::Query => "text/xml",
         Protocol::Cbor => "application/cbor",
-        Protocol::Get => "application/json",
+        Protocol::Get | Protocol::GitHub(_) => "application/json",
     };
     set(response.headers_mut(), "content-type", kind);
     set(response.headers_mut(), "x-amzn-requestid", id);
@@ -187,7 +199,9 @@ fn set(headers: &mut HeaderMap, name: &'static str, value: &str) {
 
 fn protocol(request: &Request<Bytes>) -> Protocol {
     let kind = header(request.headers(), "content-type");
-    if request.method() == Method::GET {
+    if let Some(style) = github::style(request) {
+        Protocol::GitHub(style)
+    } else if request.method() == Method::GET {
         Protocol::Get
     } else if request.uri().path().starts_with(cbor::PREFIX) {
         Protocol::Cbor

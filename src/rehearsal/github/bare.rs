@@ -1,0 +1,30 @@
+//! A repository as the files of a bare Git repository: `git clone` reads them over HTTP, `git fsck` from a folder.
+
+use super::objects::Oid;
+use super::state::Repository;
+
+/// The bytes of one of its files, by the path in it.
+pub fn file(repository: &Repository, path: &str) -> Option<Vec<u8>> {
+    match path {
+        "HEAD" => Some(format!("ref: refs/heads/{}\n", repository.default_branch).into_bytes()),
+        "config" => Some(b"[core]\n\trepositoryformatversion = 0\n\tbare = true\n".to_vec()),
+        "info/refs" => Some(refs(repository).into_bytes()),
+        "objects/info/packs" => Some(b"\n".to_vec()),
+        _ => match path.strip_prefix("objects/") {
+            Some(object) => repository.objects.loose(&object.replace('/', "")),
+            None => repository.refs.get(path).map(|oid| format!("{oid}\n").into_bytes()),
+        },
+    }
+}
+
+/// The paths of all of its files.
+pub fn paths(repository: &Repository) -> Vec<String> {
+    let plain = ["HEAD", "config", "info/refs", "objects/info/packs"].map(str::to_owned);
+    let objects = repository.objects.names().map(|oid: &str| format!("objects/{}/{}", &oid[..2], &oid[2..]));
+    plain.into_iter().chain(repository.refs.keys().cloned()).chain(objects).collect()
+}
+
+fn refs(repository: &Repository) -> String {
+    let line = |(name, oid): (&String, &Oid)| format!("{oid}\t{name}\n");
+    repository.refs.iter().map(line).collect()
+}

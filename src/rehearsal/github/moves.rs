@@ -1,0 +1,103 @@
+//! A ref moves: what reads show meanwhile, and what it means for pull requests. And GitHub's own merges, at their time.
+
+use super::objects::Oid;
+use super::pulls;
+use super::state::{Repository, branch_ref};
+use crate::rehearsal::agenda::Event;
+use crate::rehearsal::faults::Fault;
+use crate::rehearsal::world::World;
+
+/// The requirements of a pull request are met for its head.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Met {
+    /// Its repository.
+    pub repository: String,
+    /// Its number.
+    pub number: usize,
+    /// The head that was looked at.
+    pub head: Oid,
+}
+
+/// Point a ref to another commit, or remove it.
+pub fn to(world: &mut World, repository: &str, name: &str, oid: Option<Oid>, now: f64) {
+    let lag = world.mischief.faults.iter().find_map(|fault| match fault {
+        Fault::ReplicaLag(lag) => Some(lag.lasts),
+        _ => None,
+    });
+    let Some(it) = world.github.repositories.get_mut(repository) else { return };
+    let old = it.refs.get(name).cloned();
+    if let Some(seconds) = lag {
+        it.lagging.insert(name.to_owned(), (now + seconds, old));
+    }
+    match oid {
+        Some(oid) => drop(it.refs.insert(name.to_owned(), oid)),
+        None => drop(it.refs.remove(name)),
+    }
+    if let Some(branch) = name.strip_prefix("refs/heads/") {
+        follow(world, repository, branch, now);
+    }
+}
+
+/// Pull requests from a branch that moved: their head is another one; without it they are closed.
+fn follow(world: &mut World, repository: &str, branch: &str, now: f64) {
+    let Some(it) = world.github.repositories.get_mut(repository) else { return };
+    let gone = !it.refs.contains_key(&branch_ref(branch));
+    let mut moved = Vec::new();
+    for (place, pull) in it.pulls.iter_mut().enumerate().filter(|(_, pull)| pull.open && pull.head == branch)
+    {
+        pull.updated = now;
+        if gone {
+            pull.open = false;
+        } else {
+            pull.last_head = it.refs.get(&branch_ref(branch)).cloned();
+            moved.push(place + 1);
+        }
+    }
+    for number in moved {
+        expect(world, repository, number, now);
+    }
+}
+
+/// Reviews and checks of a pull request come in their time, where the scenario says that they come.
+pub fn expect(world: &mut World, repository: &str, number: usize, now: f64) {
+    let Some(it) = world.github.repositories.get(repository) else { return };
+    let Some(pull) = it.pulls.get(number.wrapping_sub(1)) else { return };
+    let after = it.protection(&pull.base).and_then(|rule| rule.met_after);
+    if let (Some(after), Some(head)) = (after, it.refs.get(&branch_ref(&pull.head)).cloned()) {
+        let met = Met { repository: repository.to_owned(), number, head };
+        world.agenda.plan(now + after, Event::GitHub(met));
+    }
+}
+
+/// The requirements of a pull request are met; with auto-merge, GitHub merges it.
+pub fn meet(world: &mut World, met: &Met, now: f64) {
+    let Some(it) = world.github.repositories.get_mut(&met.repository) else { return };
+    let Some(pull) = it.pulls.get_mut(met.number.wrapping_sub(1)).filter(|pull| pull.open) else { return };
+    if it.refs.get(&branch_ref(&pull.head)) != Some(&met.head) {
+        return;
+    }
+    pull.met = Some(met.head.clone());
+    let Some(method) = pull.auto_merge.clone() else { return };
+    // Where it cannot be merged, it stays open, as it does at GitHub.
+    if let Ok(oid) = pulls::joined(it, met.number, &method, None, now) {
+        land(world, &met.repository, met.number, &oid, now);
+    }
+}
+
+/// Somebody approves a pull request and its checks pass.
+pub fn approve(world: &mut World, repository: &str, number: usize, now: f64) {
+    let head =
+        |it: &Repository| it.refs.get(&branch_ref(&it.pulls.get(number.wrapping_sub(1))?.head)).cloned();
+    if let Some(head) = world.github.repositories.get(repository).and_then(head) {
+        meet(world, &Met { repository: repository.to_owned(), number, head }, now);
+    }
+}
+
+/// A pull request is merged by this commit.
+pub fn land(world: &mut World, repository: &str, number: usize, oid: &Oid, now: f64) {
+    let Some(it) = world.github.repositories.get_mut(repository) else { return };
+    let Some(pull) = it.pulls.get_mut(number.wrapping_sub(1)) else { return };
+    (pull.open, pull.merged, pull.updated) = (false, Some((oid.clone(), now)), now);
+    let base = branch_ref(&pull.base);
+    to(world, repository, &base, Some(oid.clone()), now);
+}
