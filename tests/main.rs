@@ -10,6 +10,7 @@ mod edit;
 mod gitops;
 mod gitops_laws;
 mod history;
+mod hub;
 mod invariants;
 mod manifests;
 mod native;

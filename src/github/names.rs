@@ -1,5 +1,7 @@
 //! Names that become part of an address: nothing from outside does, unless it looks like what it should be. Pure.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 /// Refuses what is not owner/name.
 pub fn repository(text: &str) -> Result<(&str, &str), String> {
     let plain = |part: &str| {
@@ -38,18 +40,12 @@ pub fn path(text: &str) -> Result<&str, String> {
     if sound { Ok(text) } else { Err(format!("`{text}` is no path inside of the repository")) }
 }
 
+/// What stays as it is in the path and the query of an address.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
 /// Text as part of the path or the query of an address; a slash stays one.
 pub fn encoded(text: &str) -> String {
-    let mut out = String::new();
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
-                out.push(char::from(byte));
-            }
-            other => out.push_str(&format!("%{other:02X}")),
-        }
-    }
-    out
+    utf8_percent_encode(text, PLAIN).to_string()
 }
 
 #[cfg(test)]
