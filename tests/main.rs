@@ -5,6 +5,7 @@
 mod architecture;
 mod canary;
 mod contract;
+mod github;
 mod history;
 mod invariants;
 mod native;
