@@ -80,7 +80,7 @@ impl Pod {
         now >= self.ready
             && match self.fate {
                 // As long away as it was there.
-                Fate::Flapping(healthy) => ((now - self.ready) / healthy.max(1.0)) as u64 % 2 == 0,
+                Fate::Flapping(healthy) => (((now - self.ready) / healthy.max(1.0)) as u64).is_multiple_of(2),
                 _ => true,
             }
     }

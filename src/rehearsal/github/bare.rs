@@ -1,4 +1,4 @@
-//! A repository as the files of a bare Git repository: `git clone` reads them over HTTP, `git fsck` from a folder.
+//! A repository as the files of a bare Git repository, as `git clone` reads them over HTTP.
 
 use super::objects::Oid;
 use super::state::Repository;
@@ -15,13 +15,6 @@ pub fn file(repository: &Repository, path: &str) -> Option<Vec<u8>> {
             None => repository.refs.get(path).map(|oid| format!("{oid}\n").into_bytes()),
         },
     }
-}
-
-/// The paths of all of its files.
-pub fn paths(repository: &Repository) -> Vec<String> {
-    let plain = ["HEAD", "config", "info/refs", "objects/info/packs"].map(str::to_owned);
-    let objects = repository.objects.names().map(|oid: &str| format!("objects/{}/{}", &oid[..2], &oid[2..]));
-    plain.into_iter().chain(repository.refs.keys().cloned()).chain(objects).collect()
 }
 
 fn refs(repository: &Repository) -> String {

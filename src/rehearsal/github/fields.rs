@@ -3,106 +3,19 @@
 
 use serde_json::{Map, Value, json};
 
-use super::objects::{Kind, Oid};
+use super::nodes::{Found, Node, Out, Problem, page, paged};
+use super::objects::Kind;
 use super::pulls::{Standing, standing};
 use super::refs::resolve as resolved;
 use super::settings::Access;
 use super::state::{Repository, branch_ref};
 use super::trees::{self, Entry};
 use super::{caller, commits, links, protection};
-use crate::rehearsal::call::{Call, Refusal};
+use crate::rehearsal::call::Call;
 use crate::rehearsal::world::World;
 
 /// Blobs longer than this are cut off.
 const LONGEST: usize = 512_000;
-
-/// Something that has fields.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Node {
-    /// The root of queries.
-    Query,
-    /// A repository by its name.
-    Repository(String),
-    /// A ref of a repository: its full name and commit.
-    Ref(String, String, Oid),
-    /// The rule for a branch of a repository.
-    Rule(String, String),
-    /// A commit of a repository.
-    Commit(String, Oid),
-    /// A folder of a repository.
-    Tree(String, Oid),
-    /// A blob of a repository.
-    Blob(String, Oid),
-    /// An entry of a folder, with its path.
-    Entry(String, String, Entry),
-    /// A pull request by its number.
-    Pull(String, usize),
-    /// A list in pages: type, nodes, total, whether there is more, position of the first.
-    Page(&'static str, Vec<Node>, usize, bool, usize),
-    /// One node of a list, and its position.
-    Edge(&'static str, Box<Node>, usize),
-    /// The answer of a mutation.
-    Payload(&'static str, Vec<(&'static str, Node)>, Value),
-    /// Anything else: its type and members.
-    Plain(&'static str, Map<String, Value>),
-}
-
-/// What a field is.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Out {
-    /// A scalar, or a list of them.
-    Value(Value),
-    /// Something with fields.
-    Node(Node),
-    /// Several of them.
-    List(Vec<Node>),
-    /// Nothing.
-    Null,
-}
-
-/// Why a field has no value.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Problem {
-    /// The type has no such field.
-    Undefined,
-    /// It is null, and this says why.
-    Refused(Refusal),
-}
-
-type Found = Result<Out, Problem>;
-
-impl Node {
-    /// The name of its type.
-    pub fn typename(&self) -> &'static str {
-        match self {
-            Self::Query => "Query",
-            Self::Repository(_) => "Repository",
-            Self::Ref(..) => "Ref",
-            Self::Rule(..) => "RefUpdateRule",
-            Self::Commit(..) => "Commit",
-            Self::Tree(..) => "Tree",
-            Self::Blob(..) => "Blob",
-            Self::Entry(..) => "TreeEntry",
-            Self::Pull(..) => "PullRequest",
-            Self::Page(name, ..) | Self::Edge(name, ..) | Self::Payload(name, ..) | Self::Plain(name, _) => {
-                name
-            }
-        }
-    }
-
-    /// Whether it is of this type or has this interface.
-    pub fn is(&self, name: &str) -> bool {
-        let own = self.typename();
-        let interfaces: &[&str] = match own {
-            "Commit" | "Tree" | "Blob" => &["Node", "GitObject"],
-            "Repository" | "Ref" | "PullRequest" => &["Node"],
-            "User" | "Bot" => &["Node", "Actor"],
-            "Organization" => &["Node", "Actor", "RepositoryOwner"],
-            _ => &[],
-        };
-        own == name || interfaces.contains(&name)
-    }
-}
 
 /// A field of a node.
 pub fn resolve(
@@ -205,32 +118,16 @@ fn repository(
     now: f64,
 ) -> Found {
     let text = |name: &str| arguments.get(name).and_then(Value::as_str);
-    let (owner, short) = it.parts();
+    if let Some(fact) = fact(it, name) {
+        return value(fact);
+    }
     match name {
-        "id" => value(links::node("R", it, "")),
-        "databaseId" => value(it.id),
-        "name" => value(short),
-        "nameWithOwner" => value(it.name.clone()),
-        "owner" => node(Some(account("Organization", owner))),
-        "url" => value(links::site(it, "")),
-        "isArchived" => value(it.archived),
-        "isPrivate" => value(it.private),
-        "visibility" => value(if it.private { "PRIVATE" } else { "PUBLIC" }),
-        "isFork"
-        | "isDisabled"
-        | "isLocked"
-        | "isEmpty"
-        | "isTemplate"
-        | "deleteBranchOnMerge"
-        | "viewerCanAdminister" => value(false),
-        "autoMergeAllowed" => value(it.auto_merge),
-        "mergeCommitAllowed" | "squashMergeAllowed" | "rebaseMergeAllowed" => value(true),
+        "owner" => node(Some(account("Organization", it.parts().0))),
         "viewerPermission" => value(match caller::access(&world.github, call, it) {
             Access::Write => json!("WRITE"),
             Access::Read => json!("READ"),
             _ => Value::Null,
         }),
-        "viewerDefaultMergeMethod" => value("MERGE"),
         "defaultBranchRef" => {
             let full = branch_ref(&it.default_branch);
             node(it.seen(&full, now).map(|oid| Node::Ref(it.name.clone(), full, oid)))
@@ -260,6 +157,31 @@ fn repository(
     }
 }
 
+/// What a repository is, whoever asks.
+fn fact(it: &Repository, name: &str) -> Option<Value> {
+    Some(match name {
+        "id" => links::node("R", it, "").into(),
+        "databaseId" => it.id.into(),
+        "name" => it.parts().1.into(),
+        "nameWithOwner" => it.name.clone().into(),
+        "url" => links::site(it, "").into(),
+        "isArchived" => it.archived.into(),
+        "isPrivate" => it.private.into(),
+        "visibility" => (if it.private { "PRIVATE" } else { "PUBLIC" }).into(),
+        "isFork"
+        | "isDisabled"
+        | "isLocked"
+        | "isEmpty"
+        | "isTemplate"
+        | "deleteBranchOnMerge"
+        | "viewerCanAdminister" => false.into(),
+        "autoMergeAllowed" => it.auto_merge.into(),
+        "mergeCommitAllowed" | "squashMergeAllowed" | "rebaseMergeAllowed" => true.into(),
+        "viewerDefaultMergeMethod" => "MERGE".into(),
+        _ => return None,
+    })
+}
+
 fn pulls(it: &Repository, arguments: &Map<String, Value>) -> Node {
     let text = |name: &str| arguments.get(name).and_then(Value::as_str);
     let states = arguments.get("states").map(|states| match states {
@@ -281,10 +203,12 @@ fn pulls(it: &Repository, arguments: &Map<String, Value>) -> Node {
 }
 
 fn object(it: &Repository, oid: Option<&str>, expression: Option<&str>, now: f64) -> Option<Node> {
-    let oid = match (oid, expression?.split_once(':')) {
-        (Some(oid), _) => oid.to_owned(),
-        (None, Some((name, path))) => commits::at(&it.objects, &resolved(it, name, now)?, path)?.oid,
-        (None, None) => resolved(it, expression?, now)?,
+    if let Some(oid) = oid {
+        return thing(it, oid);
+    }
+    let oid = match expression?.split_once(':') {
+        Some((name, path)) => commits::at(&it.objects, &resolved(it, name, now)?, path)?.oid,
+        None => resolved(it, expression?, now)?,
     };
     thing(it, &oid)
 }
@@ -493,39 +417,6 @@ fn pull(it: &Repository, number: usize, name: &str, now: f64) -> Found {
             });
             Node::Plain("AutoMergeRequest", super::answers::members(members))
         })),
-        _ => Err(Problem::Undefined),
-    }
-}
-
-/// A page of a list: `first` items `after` a cursor, which is the position of the last one seen.
-fn paged(kind: &'static str, nodes: Vec<Node>, arguments: &Map<String, Value>) -> Node {
-    let first = arguments.get("first").and_then(Value::as_u64).unwrap_or(100) as usize;
-    let after = arguments.get("after").and_then(Value::as_str).and_then(|it| it.parse::<usize>().ok());
-    let start = after.map_or(0, |after| after + 1);
-    let total = nodes.len();
-    let nodes: Vec<Node> = nodes.into_iter().skip(start).take(first.min(100)).collect();
-    let more = start + nodes.len() < total;
-    Node::Page(kind, nodes, total, more, start)
-}
-
-fn page(kind: &str, nodes: &[Node], (total, more, start): (usize, bool, usize), name: &str) -> Found {
-    let cursor = |place: Option<usize>| place.map(|place| (start + place).to_string());
-    match name {
-        "totalCount" => value(total),
-        "nodes" => Ok(Out::List(nodes.to_vec())),
-        "edges" => {
-            let kind = if kind == "PullRequestConnection" { "PullRequestEdge" } else { "CommitEdge" };
-            let edge =
-                |(place, node): (usize, &Node)| Node::Edge(kind, Box::new(node.clone()), start + place);
-            Ok(Out::List(nodes.iter().enumerate().map(edge).collect()))
-        }
-        "pageInfo" => {
-            let members = json!({
-                "hasNextPage": more, "hasPreviousPage": start > 0,
-                "startCursor": cursor((!nodes.is_empty()).then_some(0)), "endCursor": cursor(nodes.len().checked_sub(1)),
-            });
-            node(Some(Node::Plain("PageInfo", super::answers::members(members))))
-        }
         _ => Err(Problem::Undefined),
     }
 }

@@ -11,8 +11,8 @@ use graphql_parser::query::{
 use serde_json::{Map, Value, json};
 
 use super::answers::{reply, with};
-use super::fields::{self, Node, Out, Problem};
-use super::mutations;
+use super::nodes::{Node, Out, Problem};
+use super::{fields, mutations};
 use crate::rehearsal::call::{Answer, Call, Refusal};
 use crate::rehearsal::dispatch;
 use crate::rehearsal::world::World;

@@ -30,6 +30,8 @@ pub mod links;
 pub mod moves;
 /// The mutations of the GraphQL API.
 pub mod mutations;
+/// Things that have fields, and lists of them.
+pub mod nodes;
 /// Git's objects.
 pub mod objects;
 /// Pull requests over REST.

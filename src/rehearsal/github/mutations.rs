@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::answers::{graphql, with};
 use super::database::sound;
-use super::fields::Node;
+use super::nodes::Node;
 use super::objects::{Kind, Oid};
 use super::pulls::{Standing, standing};
 use super::state::branch_ref;

@@ -74,7 +74,9 @@ pub(super) fn read(style: Style, request: &Request<Bytes>) -> Result<Named, Refu
         ));
     };
     for (name, value) in form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes()) {
-        input.insert(name.into_owned(), routes::number(&value));
+        let counts = ["page", "per_page"].contains(&name.as_ref());
+        let value = if counts { routes::number(&value) } else { value.into_owned().into() };
+        input.insert(name.into_owned(), value);
     }
     input.extend(body(request.body())?);
     Ok(Named { service: "github".into(), operation: operation.into(), input: Value::Object(input) })
@@ -261,11 +263,15 @@ mod tests {
 
     #[test]
     fn paths_queries_and_bodies_become_the_input() {
-        let named =
-            named("PATCH", "https://h/api/v3/repos/acme/m/git/refs/heads/a/b?x=1", r#"{"force":false}"#)
-                .unwrap();
+        let named = named(
+            "PATCH",
+            "https://h/api/v3/repos/acme/m/git/refs/heads/a/b?page=1&x=1",
+            r#"{"force":false}"#,
+        )
+        .unwrap();
         assert_eq!(named.operation, "git/update-ref");
-        let wanted = json!({ "owner": "acme", "repo": "m", "ref": "heads/a/b", "x": 1, "force": false });
+        let wanted =
+            json!({ "owner": "acme", "repo": "m", "ref": "heads/a/b", "page": 1, "x": "1", "force": false });
         assert_eq!(named.input, wanted);
     }
 
