@@ -8,7 +8,7 @@ const IMAGES: [&str; 6] =
     ["app:v2", "app:1.10", "reg.io:5000/acme/app:1e3", "app@DIGEST", "app:v2@DIGEST", "acme/app:on"];
 
 /// The spots that inputs choose from.
-pub fn spots() -> Vec<Spot> {
+pub(crate) fn spots() -> Vec<Spot> {
     let mut spots = vec![Spot::ValuesOf, Spot::Repository, Spot::Kustomize { name: None }];
     spots.push(Spot::Kustomize { name: Some("app".into()) });
     spots.push(Spot::Container { name: "app".into() });
@@ -17,7 +17,7 @@ pub fn spots() -> Vec<Spot> {
 }
 
 /// One input: two bytes that choose, and a file.
-pub fn run(data: &[u8]) {
+pub(crate) fn run(data: &[u8]) {
     let [spot, image, text @ ..] = data else { return };
     let spots = spots();
     let spot = &spots[usize::from(*spot) % spots.len()];
@@ -30,7 +30,7 @@ pub fn run(data: &[u8]) {
 }
 
 /// Whatever the file is, an edit is refused, or changes what it says it changes and nothing else.
-pub fn check(text: &[u8], spot: &Spot, wish: &Wish) {
+pub(crate) fn check(text: &[u8], spot: &Spot, wish: &Wish) {
     let _ = manifest::look(text, spot, &wish.image);
     let _ = manifest::kind_of("x.yaml", text);
     let Ok(edited) = manifest::edit(text, spot, wish) else { return };

@@ -171,6 +171,15 @@ fn bounds_hold() {
 }
 
 #[test]
+fn many_comments_in_a_row_are_no_matter() {
+    let comments = "# a commented-out block\n".repeat(500);
+    let text = format!(
+        "kind: Pod\nspec:\n{comments}  containers:\n{comments}  - name: app\n    image: app:v1\n{comments}"
+    );
+    assert_eq!(after(&text, &called("app"), "app:v2"), text.replace("app:v1", "app:v2"));
+}
+
+#[test]
 fn a_problem_says_where() {
     let refusal = edit(b"a: [", &Spot::Repository, &Wish { image: "app:1".parse().unwrap(), pin: Pin::Tag })
         .unwrap_err();

@@ -1,6 +1,8 @@
 //! Entries that come and go: how a new one is written so that it looks like its neighbours (indentation, line end,
 //! flow style, JSON's quotes), and what an old one takes with it. Only text is decided here; `draft` proves it.
 
+use std::ops::Range;
+
 use granit_parser::ScalarStyle;
 
 use super::draft::Draft;
@@ -37,6 +39,7 @@ impl Draft<'_> {
             let news = entries[after + 1..].iter().take_while(|(key, _)| new.contains(key)).count();
             entries.insert(after + 1 + news, pair);
         }
+        self.tree.renumber(mapping);
         Ok(())
     }
 
@@ -46,17 +49,23 @@ impl Draft<'_> {
         let Some((key, value)) = entries.get(slot).copied() else { return Ok(()) };
         self.check(value)?;
         let gone = Some((self.tree.path(value), self.tree.text(value).unwrap_or_default().to_owned()));
-        let next = entries.get(slot + 1).map(|(key, _)| self.tree.node(*key).bytes.start);
+        let new = self.new_nodes();
+        let old = |slot: &usize| !new.contains(&entries[*slot].0);
+        let next =
+            (slot + 1..entries.len()).find(old).map(|slot| self.tree.node(entries[slot].0).bytes.start);
+        let before = (0..slot).rev().find(old);
         let from = self.tree.node(key).bytes.start;
         let to = self.end_of(value).max(self.tree.node(key).bytes.end);
         if self.tree.is_flow(mapping) {
-            self.remove_in_flow(mapping, slot, from, self.end_in_flow(mapping, slot), next, gone);
+            let before = before.map(|slot| self.end_in_flow(mapping, slot));
+            self.remove_in_flow(before, from..self.end_in_flow(mapping, slot), next, gone);
         } else {
             self.remove_lines(from, to, next, gone);
         }
         if let Kind::Mapping { entries, .. } = &mut self.tree.nodes[mapping as usize].kind {
             entries.remove(slot);
         }
+        self.tree.renumber(mapping);
         self.tree.forget(&[key, value]);
         Ok(())
     }
@@ -76,29 +85,27 @@ impl Draft<'_> {
         self.cut(cut, gone);
     }
 
+    /// `before` is where the entry in front of it ends.
     fn remove_in_flow(
         &mut self,
-        mapping: Id,
-        slot: usize,
-        from: usize,
-        to: usize,
+        before: Option<usize>,
+        cut: Range<usize>,
         next: Option<usize>,
         gone: Option<(String, String)>,
     ) {
         if let Some(next) = next {
-            let comma = lines::skip(self.text, to) + 1;
-            let clean = self.text[to..next].chars().all(|c| c.is_whitespace() || c == ',');
-            return self.cut(from..if clean { next } else { comma }, gone);
+            let comma = lines::skip(self.text, cut.end) + 1;
+            let clean = self.text[cut.end..next].chars().all(|c| c.is_whitespace() || c == ',');
+            return self.cut(cut.start..if clean { next } else { comma }, gone);
         }
-        let Some(before) = slot.checked_sub(1).map(|slot| self.end_in_flow(mapping, slot)) else {
-            return self.cut(from..to, gone);
-        };
-        let comma = lines::skip(self.text, before);
-        if self.text[before..from].contains('#') {
-            self.cut(comma..comma + 1, None);
-            self.cut(from..to, gone);
-        } else {
-            self.cut(before..to, gone);
+        match before {
+            None => self.cut(cut, gone),
+            Some(before) if self.text[before..cut.start].contains('#') => {
+                let comma = lines::skip(self.text, before);
+                self.cut(comma..comma + 1, None);
+                self.cut(cut, gone);
+            }
+            Some(before) => self.cut(before..cut.end, gone),
         }
     }
 

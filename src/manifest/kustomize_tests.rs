@@ -322,6 +322,69 @@ fn what_is_not_clear_is_refused() {
     }
 }
 
+/// Every choice and order of keys, `name` among them.
+fn orders() -> Vec<Vec<&'static str>> {
+    let (mut found, mut open) = (Vec::new(), vec![Vec::new()]);
+    while let Some(keys) = open.pop() {
+        for key in ["name", "newName", "newTag", "digest"] {
+            if !keys.contains(&key) {
+                open.push(keys.iter().copied().chain([key]).collect());
+            }
+        }
+        if keys.contains(&"name") {
+            found.push(keys);
+        }
+    }
+    found
+}
+
+#[test]
+fn every_order_of_keys_in_every_notation() {
+    let notations = [
+        ("images:\n- ", "", ": ", "\n  ", "\n"),
+        ("images:\n  - ", "", ": ", " # c\n    ", ""),
+        ("images: [{", "", ": ", ", ", "}]\n"),
+        ("images:\n- { ", "", ": ", ",\n    ", ", }\n"),
+        ("{\"images\":[{", "\"", ":", ",", "}]}"),
+        ("{\n \"images\": [\n  {\n   ", "\"", ": ", ",\n   ", "\n  }\n ]\n}\n"),
+        ("images: [ { # c\n ", "", ": ", ", # c\n ", " } ]\r\n"),
+    ];
+    let mut count = 0;
+    for keys in orders() {
+        for (head, quote, colon, between, tail) in notations {
+            let value = |key: &str| match key {
+                "digest" => format!("sha256:{}", "0".repeat(64)),
+                key => format!("app{}", key.len()),
+            };
+            let pair = |key: &&str| format!("{quote}{key}{quote}{colon}\"{}\"", value(key));
+            let text = format!("{head}{}{tail}", keys.iter().map(pair).collect::<Vec<_>>().join(between));
+            for image in ["app4:v2", "reg.io:5000/app:1.10", "app4@DIGEST", "reg.io:5000/app:v2@DIGEST"] {
+                let spot = named("app4");
+                let edited = edit(text.as_bytes(), &spot, &wish(image));
+                let edited = edited.unwrap_or_else(|refusal| panic!("{refusal:?}\n{text}"));
+                let now = after(&text, &spot, image);
+                let wished = wish(image).image;
+                for (key, said) in [
+                    ("newName", wished.name() != "app4" || keys.contains(&"newName")),
+                    ("newTag", wished.tag.is_some()),
+                    ("digest", wished.digest.is_some()),
+                ] {
+                    assert_eq!(now.contains(key), said, "{text}\n{now}");
+                    let was = keys.contains(&key);
+                    let told =
+                        edited.replaced.iter().filter(|it| it.path == format!("images[0].{key}")).count();
+                    assert_eq!(told, usize::from(was || said), "{key}: {:?}\n{text}", edited.replaced);
+                }
+                // In lines, a comment behind a value goes with its line.
+                let kept = !head.contains('{') || text.matches("# c").count() == now.matches("# c").count();
+                assert!(kept, "{text}\n{now}");
+                count += 1;
+            }
+        }
+    }
+    assert_eq!(count, 49 * 7 * 4);
+}
+
 #[test]
 fn what_changed_is_told_with_its_new_place() {
     let before = "images:\n- digest: DIGEST\n  name: app\n".replace("DIGEST", DIGEST);

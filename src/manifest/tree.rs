@@ -293,6 +293,16 @@ impl<'t> Tree<'t> {
         Ok(self.entry(mapping, key)?.map(|slot| self.entries(mapping)[slot].1))
     }
 
+    /// Tells the entries of a mapping where they stand, after some came or went.
+    pub(super) fn renumber(&mut self, mapping: Id) {
+        for (slot, (key, value)) in (0..).zip(self.entries(mapping).to_vec()) {
+            for id in [key, value] {
+                let node = &mut self.nodes[id as usize];
+                (node.parent, node.slot) = (mapping, slot);
+            }
+        }
+    }
+
     /// Counts the anchors anew without those of nodes that are gone. No alias stands for one of these.
     pub(super) fn forget(&mut self, gone: &[Id]) {
         let mut anchors: Vec<u32> =

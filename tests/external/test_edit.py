@@ -1,4 +1,5 @@
-"""`roadstead edit` on files that others wrote, seen by other people's parsers: PyYAML (YAML 1.1) and ruamel (1.2).
+"""`roadstead edit` on files that others wrote, seen by other people's parsers: PyYAML (YAML 1.1), ruamel (1.2) and
+kustomize itself (go-yaml).
 
 Where a value begins and ends is taken from PyYAML, so what must come out is known byte for byte without our parser.
 """
@@ -220,6 +221,49 @@ def test_a_tag_is_a_string_to_every_parser(binary, tmp_path, written):
             assert loaded["image"]["tag"] == tag and isinstance(loaded["image"]["tag"], str), text
         assert ruamel.yaml.YAML().load(io.StringIO(text)).ca.comment, text
         assert text.count("# live") == 1 and text.startswith("# ours\n") and text.endswith("\nother: 1.10\n")
+
+
+@pytest.fixture(scope="session")
+def kustomize():
+    said = subprocess.run([machine.ROOT / "scripts/setup-kustomize"], stdout=subprocess.PIPE, check=True, text=True)
+    return said.stdout.strip()
+
+
+POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\nspec: {containers: [{name: a, image: NAME}, {name: b, image: b:1}]}\n"
+NEW = "reg.io:5000/acme/app"
+WISHES = [(tag, digest) for tag in ("v2", "1.10", "0123", "12e03456", "on", None) for digest in (DIGEST, None) if tag or digest]
+
+
+@pytest.mark.parametrize(
+    ("name", "images"),
+    [
+        (NEW, ""),
+        (NEW, "images:\n"),
+        (NEW, "images: []\n"),
+        (NEW, "images:\n  - name: b\n    newTag: v0 # mine\n"),
+        (NEW, f"images:\n- name: {NEW}\n  newTag: v1\n"),
+        (NEW, f"images:\n- name: {NEW}\n  digest: sha256:{'0' * 64}\n"),
+        (NEW, f"images:\n- digest: sha256:{'0' * 64}\n  name: {NEW}\n  newTag: 'v1'"),
+        ("acme/app", "images:\n- name: acme/app\n  newTag: v1\n"),
+        ("base", f"images: [{{name: base, newName: {NEW}, newTag: v1}}]\n"),
+        ("base", f"images:\n- {{ newName: acme/app, name: base, digest: 'sha256:{'0' * 64}' }}\n"),
+    ],
+)
+def test_kustomize_renders_what_was_wished(binary, kustomize, tmp_path, name, images):
+    """The one that reads it in the end: the image of the rendered object is the wish, whatever stood there."""
+    path = tmp_path / "kustomization.yaml"
+    (tmp_path / "pod.yaml").write_text(POD.replace("NAME", f"{name}:old"))
+    for tag, digest in WISHES:
+        path.write_text(f"resources:\n- pod.yaml\n{images}")
+        words = (["--tag", tag] if tag else []) + (["--digest", digest] if digest else [])
+        done = edit(binary, path, "--image", NEW, *words)
+        assert done.returncode == 0, done.stdout
+        built = subprocess.run([kustomize, "build", tmp_path], capture_output=True, text=True)
+        assert built.returncode == 0, f"{read(path)}\n{built.stderr}"
+        wanted = NEW + (f":{tag}" if tag else "") + (f"@{digest}" if digest else "")
+        containers = yaml.safe_load(built.stdout)["spec"]["containers"]
+        assert containers[0]["image"] == wanted, read(path)
+        assert containers[1]["image"] == ("b:v0" if "mine" in images else "b:1")
 
 
 def test_the_oracle_would_notice(binary, corpus, tmp_path):

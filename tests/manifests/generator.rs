@@ -15,10 +15,13 @@ pub(crate) struct Case {
     pub(crate) values: usize,
 }
 
+/// Writes the body of a file; gives its name and where the image is.
+type Shape = fn(&mut File) -> (&'static str, Spot);
+
 /// The case of a seed; the same seed gives the same case.
 pub(crate) fn case(seed: u64) -> Case {
     let mut file = File::new(seed);
-    let shapes: [fn(&mut File) -> (&'static str, Spot); 14] = [
+    let shapes: [Shape; 14] = [
         kustomization,
         kustomization,
         kustomization_added,
