@@ -26,6 +26,11 @@ pub fn is_of_aws(target: &str) -> bool {
     target != "argocd"
 }
 
+/// How versions reach traffic at a target where no strategy of ours decides that, in words.
+pub fn own_way(target: &str) -> Option<&'static str> {
+    (target == "argocd").then_some("by Git")
+}
+
 /// The block of a service, read by the target that it belongs to.
 enum Block {
     Ecs(Box<ecs::Settings>),

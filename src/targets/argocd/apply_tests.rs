@@ -93,18 +93,6 @@ fn newest_wins_whoever_comes_first() {
             vec![entry("b1", "1.2", 70, Undo)],
             "write acme/app:1.3",
         ),
-        (
-            "we wrote it, and then a person did",
-            tree("9"),
-            vec![entry("a1", "1.3", 70, Deploy)],
-            "overtaken by somebody wrote acme/app:9 there",
-        ),
-        (
-            "we wrote it and took it back",
-            tree("1.2"),
-            vec![entry("b1", "1.2", 70, Undo)],
-            "write acme/app:1.3",
-        ),
         ("an older run took back", tree("1.1"), vec![entry("b1", "1.1", 69, Undo)], "write acme/app:1.3"),
     ];
     for (case, tree, entries, expected) in rows {
