@@ -7,6 +7,7 @@ use roadstead::rehearsal::cloud::Cloud;
 use roadstead::release::Outcome;
 use roadstead::report::RunReport;
 
+use crate::support::runner::{ROLE, Runner, TOKEN};
 use crate::support::{Stage, Trial, virtually};
 
 pub(crate) const REPOSITORY: &str = "acme/manifests";
@@ -436,4 +437,46 @@ fn a_repository_of_ten_thousand_files_costs_no_more() {
     let ran = trial.run();
     assert_eq!(ran.report.outcome, Outcome::Committed, "{:#?}", ran.lines);
     assert!(asked(&ran.cloud).len() <= 6, "{:?}", asked(&ran.cloud));
+}
+
+/// A step of a workflow with its runner's files.
+fn step(scenario: &str) -> Runner {
+    Runner::named(scenario)
+        .config(&WATCHED.replace(
+            "aws: { region: eu-west-1 }",
+            &format!("aws: {{ region: eu-west-1, role: \"{ROLE}\" }}"),
+        ))
+        .with("INPUT_ARGOCD-TOKEN", "argocd-s3cret-token")
+}
+
+#[test]
+fn the_summary_and_the_outputs_say_what_is_live_and_no_token() {
+    let main = step("gitops-happy").main();
+    assert_eq!(main.code, 0, "{:#?}", main.lines);
+    assert_eq!(main.output("outcome"), "deployed");
+    assert!(main.output("version").starts_with("analytics:sha-"), "{}", main.short_outputs());
+    assert_eq!(main.output("url"), "https://argocd.acme.dev/applications/analytics");
+    assert!(main.summary.contains("Synced at"), "{}", main.summary);
+    let unmasked = main.lines.iter().filter(|line| !line.starts_with("::add-mask::"));
+    let said = unmasked.cloned().chain([main.summary.clone()]).collect::<Vec<_>>().join("\n");
+    assert!(!said.contains("argocd-s3cret-token") && !said.contains(TOKEN));
+}
+
+#[test]
+fn a_cancelled_run_commits_the_image_before_back_and_the_post_step_confirms_it() {
+    for after in [3, 6, 15] {
+        let runner = step("gitops-happy");
+        let runner = Runner { cancel_after: Some(Duration::from_secs(after)), ..runner };
+        virtually(async {
+            let (cloud, clock) = runner.cloud();
+            let before = text(&cloud, FILE);
+            let main = runner.main_on(&cloud, clock).await;
+            assert_eq!(main.code, 130, "{after}: {:#?}", main.lines);
+            assert!(main.took < Duration::from_secs(after + 7), "{after}: {:?}", main.took);
+            assert_eq!(text(&cloud, FILE), before, "{after}: the image before stands there again");
+            let post = runner.post_on(&cloud, clock).await;
+            assert_eq!(post.code, 0, "{after}: {:#?}", post.lines);
+            assert!(post.summary.contains("v1"), "{after}: {}", post.summary);
+        });
+    }
 }

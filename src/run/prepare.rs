@@ -72,15 +72,16 @@ fn origin(job: &Job, declared: &Declared) -> targets::Origin {
     let inputs = &job.inputs;
     let own = inputs.github_token.as_ref();
     let of_argocd = inputs.argocd_token.as_ref().map(|token| token.expose().to_owned());
-    let variable = || job.doors.variables.get("ARGOCD_AUTH_TOKEN").filter(|token| !token.is_empty()).cloned();
+    let variable = |name: &str| job.doors.variables.get(name).filter(|token| !token.is_empty()).cloned();
+    let of_github = inputs.manifests_token.as_ref().or(own).map(|token| token.expose().to_owned());
     targets::Origin {
         environment: declared.name.clone(),
         addresses: Addresses::from_variables(&job.doors.variables),
         repository: job.context.repository.clone(),
         run: run_number(job),
         run_url: job.context.run_url(),
-        manifests_token: inputs.manifests_token.as_ref().or(own).map(|token| token.expose().to_owned()),
-        argocd_token: of_argocd.or_else(variable),
+        manifests_token: of_github.or_else(|| variable("GITHUB_TOKEN")),
+        argocd_token: of_argocd.or_else(|| variable("ARGOCD_AUTH_TOKEN")),
         images: inputs.images.iter().map(|choice| (choice.service.clone(), choice.image.clone())).collect(),
     }
 }
