@@ -402,3 +402,29 @@ fn a_plan_says_the_steps_and_changes_nothing() {
     let lines = ran.lines.join("\n");
     assert!(lines.contains("bring it up without traffic → verify → route 10 %"), "{lines}");
 }
+
+/// Everything but the deploy file is made: the second service, the rule with its ARN, and traffic through it.
+#[test]
+fn a_deploy_file_with_a_pair_can_be_rehearsed() {
+    let rule = "arn:aws:elasticloadbalancing:eu-west-1:222222222222:listener-rule/app/front/50dc6c495c0c9188/f2f7dc8efc522ab2/9683b2d02a6cabee";
+    let pair = format!("container: app, pair: {{ service: other, rule: \"{rule}\" }} }}");
+    let judged =
+        "{ canary: { percent: 20, bake: 8m, final-bake: 1m, metrics: [5xx], analysis: { margin: 3 } } }";
+    let config = CONFIG.replace("container: app }", &pair) + &format!("    strategy: {judged}\n");
+    for (scenario, expected) in [
+        ("canary-healthy", Outcome::Deployed),
+        ("canary-5xx", Outcome::Failed),
+        ("crash-on-start", Outcome::Failed),
+        ("canary-no-metrics", Outcome::Inconclusive),
+    ] {
+        let ran = Trial { config: config.clone(), ..Trial::named(scenario) }.run();
+        assert_eq!(ran.report.outcome, expected, "{scenario}: {:#?}", ran.lines);
+        let (serves, version) = match expected {
+            Outcome::Deployed => ("other", "backend:2"),
+            _ => ("backend", "backend:1"),
+        };
+        let serving = ran.cloud.serving("acme", serves).unwrap();
+        assert_eq!(serving.whole().unwrap().rsplit('/').next(), Some(version), "{scenario}");
+        assert!(serving.traffic.values().any(|share| *share > 99.9), "{scenario}: {serving:?}");
+    }
+}

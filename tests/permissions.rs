@@ -16,18 +16,31 @@ use roadstead::report::{RunReport, terminal};
 const HOST: &str = "111111111111.dkr.ecr.eu-west-1.amazonaws.com";
 const SIMULATE: &str = "iam:SimulatePrincipalPolicy";
 
-/// What each strategy writes into the deploy file.
-const STRATEGIES: [(&str, &str); 4] = [
+/// What each strategy writes into the deploy file. The last is a canary over two services behind one rule.
+const STRATEGIES: [(&str, &str); 5] = [
     ("rolling", "rolling"),
     ("blue-green", "{ blue-green: { bake: 1m } }"),
     ("linear", "{ linear: { step: 50, bake: 1m, final-bake: 1m } }"),
     ("canary", "{ canary: { percent: 10, bake: 1m, final-bake: 1m } }"),
+    (PAIR, "{ canary: { percent: 10, bake: 2m, final-bake: 1m } }"),
 ];
 
-fn config(strategy: &str) -> String {
+const PAIR: &str = "pair";
+const RULE: &str = "arn:aws:elasticloadbalancing:eu-west-1:111111111111:listener-rule/app/web/0123456789abcdef/fedcba9876543210/1";
+
+fn config(name: &str, strategy: &str) -> String {
+    let pair = match name == PAIR {
+        true => format!(", pair: {{ service: backend-green, rule: \"{RULE}\" }}"),
+        false => String::new(),
+    };
     format!(
-        "environments:\n  production: {{ branches: [main], aws: {{ region: eu-west-1 }} }}\nservices:\n  backend:\n    repository: acme/backend\n    strategy: {strategy}\n    ecs: {{ cluster: acme, service: backend, container: app }}\n"
+        "environments:\n  production: {{ branches: [main], aws: {{ region: eu-west-1 }} }}\nservices:\n  backend:\n    repository: acme/backend\n    strategy: {strategy}\n    ecs: {{ cluster: acme, service: backend, container: app{pair} }}\n"
     )
+}
+
+fn of(name: &str) -> String {
+    let (_, strategy) = STRATEGIES.iter().find(|(known, _)| *known == name).unwrap();
+    config(name, strategy)
 }
 
 /// The actions of the policy that is printed for a deploy file.
@@ -42,13 +55,16 @@ fn actions(config: &str) -> Vec<String> {
 }
 
 /// A world that allows these actions and no others.
-fn world(strategy: &str, allow: Vec<String>, faults: &str) -> Stage {
-    let mut scenario = Scenario::default_for([("acme", "backend")]).in_pairs();
+fn world(name: &str, allow: Vec<String>, faults: &str) -> Stage {
+    let mut scenario = Scenario::default_for([("acme", "backend")]);
+    if name != PAIR {
+        scenario = scenario.in_pairs();
+    }
     scenario.policy = Policy { allow, deny: Vec::new() };
     scenario.faults = serde_saphyr::from_str(faults).unwrap();
     let mut trial = Trial::named("happy");
     trial.story = Story::Told(Box::new(scenario));
-    trial.config = config(strategy);
+    trial.config = of(name);
     trial.stage()
 }
 
@@ -69,17 +85,20 @@ fn changes(stage: &Stage) -> usize {
     stage.cloud.calls().iter().filter(|call| call.mutating && call.effective).count()
 }
 
+/// What gets all the traffic.
 fn serves(stage: &Stage) -> String {
-    let serving = stage.cloud.serving("acme", "backend").unwrap();
-    serving.whole().map(|arn| arn.rsplit('/').next().unwrap_or_default().to_owned()).unwrap_or_default()
+    let services = ["backend", "backend-green"].iter().filter_map(|name| stage.cloud.serving("acme", name));
+    let mut busy = services.filter(|serving| serving.traffic.values().any(|share| *share > 99.9));
+    let whole = busy.next().and_then(|serving| serving.whole().map(str::to_owned));
+    whole.and_then(|arn| arn.rsplit('/').next().map(str::to_owned)).unwrap_or_default()
 }
 
 #[test]
 fn the_policy_is_enough_for_a_deploy_a_failure_and_a_rollback() {
-    for (name, strategy) in STRATEGIES {
-        let allow = actions(&config(strategy));
+    for (name, _) in STRATEGIES {
+        let allow = actions(&of(name));
         let bad = virtually(async {
-            let mut stage = world(strategy, allow.clone(), "[crash-on-start: {}]");
+            let mut stage = world(name, allow.clone(), "[crash-on-start: {}]");
             (deploy(&mut stage, "b").await, serves(&stage))
         });
         assert_eq!(
@@ -89,7 +108,7 @@ fn the_policy_is_enough_for_a_deploy_a_failure_and_a_rollback() {
             told(&bad.0)
         );
         let (good, back, serves) = virtually(async {
-            let mut stage = world(strategy, allow.clone(), "[]");
+            let mut stage = world(name, allow.clone(), "[]");
             let built = stage.run().await;
             assert_eq!(built.outcome, Outcome::Deployed, "{name}: {}", told(&built));
             (deploy(&mut stage, "b").await, rollback(&mut stage).await, serves(&stage))
@@ -105,29 +124,64 @@ fn the_policy_is_enough_for_a_deploy_a_failure_and_a_rollback() {
 }
 
 /// Without one action: `stopped` is before any change; otherwise the outcome, which must be the truth.
-fn without(strategy: &str, action: &str, simulated: bool, faults: &str) -> String {
-    let mut allow = actions(&config(strategy));
-    allow.retain(|it| it != action && (simulated || it != SIMULATE));
+fn without(name: &str, action: &str, simulated: bool, faults: &str) -> String {
     let (report, changed, serves) = virtually(async {
-        let mut stage = world(strategy, allow, faults);
+        let mut stage = world(name, all_but(name, action, simulated), faults);
         (deploy(&mut stage, "b").await, changes(&stage), serves(&stage))
     });
+    ending(&format!("{name} without {action}"), &report, changed, &serves, ["backend:1", "backend:2"])
+}
+
+/// A rollback without one action, after a deploy that had all of them.
+fn back_without(name: &str, action: &str, simulated: bool) -> String {
+    let (report, changed, serves) = virtually(async {
+        let mut stage = world(name, actions(&of(name)), "[]");
+        assert_eq!(deploy(&mut stage, "b").await.outcome, Outcome::Deployed);
+        let allow = all_but(name, action, simulated);
+        stage.cloud.change(|world, _| world.policy = Policy { allow, deny: Vec::new() });
+        let before = changes(&stage);
+        let report = rollback(&mut stage).await;
+        (report, changes(&stage) - before, serves(&stage))
+    });
+    ending(
+        &format!("rollback of {name} without {action}"),
+        &report,
+        changed,
+        &serves,
+        ["backend:2", "backend:1"],
+    )
+}
+
+fn all_but(name: &str, action: &str, simulated: bool) -> Vec<String> {
+    let mut allow = actions(&of(name));
+    allow.retain(|it| it != action && (simulated || it != SIMULATE));
+    allow
+}
+
+/// The ending in a word, which is the truth: what serves is `before` or `after`, and the run says so.
+fn ending(
+    tale: &str,
+    report: &RunReport,
+    changed: usize,
+    serves: &str,
+    [before, after]: [&str; 2],
+) -> String {
     let service = report.services.first();
     let said = service.and_then(|it| it.serves.as_ref()).map(|it| it.label.clone());
-    let tale = format!("{strategy} without {action}: {}", told(&report));
+    let tale = format!("{tale}: {}", told(report));
     match report.outcome {
         Outcome::Invalid => {
             assert!(changed == 0 || service.is_some_and(|it| it.evidence == "nothing was moved"), "{tale}");
-            assert_eq!(serves, "backend:1", "{tale}");
+            assert_eq!(serves, before, "{tale}");
             if changed == 0 { "stopped".into() } else { "refused, nothing moved".into() }
         }
-        Outcome::Deployed => {
-            assert_eq!((serves.as_str(), said.as_deref()), ("backend:2", Some("backend:2")), "{tale}");
-            "deployed".into()
+        Outcome::Deployed | Outcome::RolledBack => {
+            assert_eq!((serves, said.as_deref()), (after, Some(after)), "{tale}");
+            report.outcome.to_string()
         }
         other => {
-            assert!(said.is_none() || said.as_deref() == Some(serves.as_str()), "{tale}");
-            assert_ne!(serves, "backend:2", "{tale}");
+            assert!(said.is_none() || said.as_deref() == Some(serves), "{tale}");
+            assert_eq!(serves, before, "{tale}");
             other.to_string()
         }
     }
@@ -146,18 +200,24 @@ const PUSHING: [&str; 5] = [
     "ecr:UploadLayerPart",
 ];
 
-/// What becomes of a good deploy, and of a bad one, without each action: one line for each pair of endings.
-fn matrix(strategy: &str, simulated: bool) -> String {
+/// What becomes of a good deploy and of a bad one, or of a rollback, without each action: one line for each ending.
+fn matrix(name: &str, simulated: bool, back: bool) -> String {
     let mut endings: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for action in actions(&config(strategy)) {
+    for action in actions(&of(name)) {
         if PUSHING.contains(&action.as_str()) || (!simulated && action == SIMULATE) {
             continue;
         }
-        let good = without(strategy, &action, simulated, "[]");
-        let early = good == "stopped";
-        let bad =
-            if early { good.clone() } else { without(strategy, &action, simulated, "[crash-on-start: {}]") };
-        let ending = if early { good } else { format!("{good}; the bad one: {bad}") };
+        let good = if back {
+            back_without(name, &action, simulated)
+        } else {
+            without(name, &action, simulated, "[]")
+        };
+        let ending = if back || good == "stopped" {
+            good
+        } else {
+            let bad = without(name, &action, simulated, "[crash-on-start: {}]");
+            format!("{good}; the bad one: {bad}")
+        };
         endings.entry(ending).or_default().push(action);
     }
     endings
@@ -168,8 +228,44 @@ fn matrix(strategy: &str, simulated: bool) -> String {
 }
 
 fn matrices(simulated: bool) -> String {
-    let all = STRATEGIES.iter().map(|(name, strategy)| format!("{name}\n{}", matrix(strategy, simulated)));
+    let all = STRATEGIES.iter().map(|(name, _)| format!("{name}\n{}", matrix(name, simulated, false)));
     all.collect::<Vec<_>>().join("\n")
+}
+
+/// Rollbacks: of a service that stands alone, whatever its strategy, and of a pair.
+fn ways_back(simulated: bool) -> String {
+    let all = ["rolling", "canary", PAIR].map(|name| format!("{name}\n{}", matrix(name, simulated, true)));
+    all.join("\n")
+}
+
+#[test]
+fn a_rollback_without_an_action_stops_early_or_ends_in_the_truth() {
+    insta::assert_snapshot!(ways_back(true), @"
+    rolling
+      rolled-back: cloudwatch:DescribeAlarms ecr:BatchGetImage ecr:DescribeImages ecr:GetAuthorizationToken ecr:GetDownloadUrlForLayer ecs:RegisterTaskDefinition ecs:TagResource iam:SimulatePrincipalPolicy logs:GetLogEvents
+      stopped: ecs:DescribeServiceDeployments ecs:DescribeServiceRevisions ecs:DescribeServices ecs:DescribeTaskDefinition ecs:DescribeTasks ecs:ListServiceDeployments ecs:ListTaskDefinitions ecs:ListTasks ecs:StopServiceDeployment ecs:UpdateService elasticloadbalancing:DescribeTargetHealth iam:PassRole
+    canary
+      rolled-back: cloudwatch:DescribeAlarms ecr:BatchGetImage ecr:DescribeImages ecr:GetAuthorizationToken ecr:GetDownloadUrlForLayer ecs:ContinueServiceDeployment ecs:RegisterTaskDefinition ecs:TagResource elasticloadbalancing:DescribeRules elasticloadbalancing:DescribeTargetGroups iam:SimulatePrincipalPolicy logs:GetLogEvents
+      stopped: ecs:DescribeServiceDeployments ecs:DescribeServiceRevisions ecs:DescribeServices ecs:DescribeTaskDefinition ecs:DescribeTasks ecs:ListServiceDeployments ecs:ListTaskDefinitions ecs:ListTasks ecs:StopServiceDeployment ecs:UpdateService elasticloadbalancing:DescribeTargetHealth iam:PassRole
+    pair
+      rolled-back: cloudwatch:DescribeAlarms ecr:BatchGetImage ecr:DescribeImages ecr:GetAuthorizationToken ecr:GetDownloadUrlForLayer ecs:RegisterTaskDefinition ecs:TagResource iam:SimulatePrincipalPolicy logs:GetLogEvents
+      stopped: ecs:DescribeServiceDeployments ecs:DescribeServiceRevisions ecs:DescribeServices ecs:DescribeTaskDefinition ecs:DescribeTasks ecs:ListServiceDeployments ecs:ListTaskDefinitions ecs:ListTasks ecs:StopServiceDeployment ecs:UpdateService elasticloadbalancing:DescribeRules elasticloadbalancing:DescribeTargetHealth elasticloadbalancing:ModifyRule iam:PassRole
+    ");
+}
+
+#[test]
+fn a_rollback_where_nothing_can_be_simulated_ends_in_the_truth_as_well() {
+    insta::assert_snapshot!(ways_back(false), @"
+    rolling
+      rolled-back: cloudwatch:DescribeAlarms ecr:BatchGetImage ecr:DescribeImages ecr:GetAuthorizationToken ecr:GetDownloadUrlForLayer ecs:DescribeTasks ecs:RegisterTaskDefinition ecs:StopServiceDeployment ecs:TagResource iam:PassRole logs:GetLogEvents
+      stopped: ecs:DescribeServiceDeployments ecs:DescribeServiceRevisions ecs:DescribeServices ecs:DescribeTaskDefinition ecs:ListServiceDeployments ecs:ListTaskDefinitions ecs:ListTasks ecs:UpdateService elasticloadbalancing:DescribeTargetHealth
+    canary
+      rolled-back: cloudwatch:DescribeAlarms ecr:BatchGetImage ecr:DescribeImages ecr:GetAuthorizationToken ecr:GetDownloadUrlForLayer ecs:ContinueServiceDeployment ecs:DescribeTasks ecs:RegisterTaskDefinition ecs:StopServiceDeployment ecs:TagResource elasticloadbalancing:DescribeRules elasticloadbalancing:DescribeTargetGroups iam:PassRole logs:GetLogEvents
+      stopped: ecs:DescribeServiceDeployments ecs:DescribeServiceRevisions ecs:DescribeServices ecs:DescribeTaskDefinition ecs:ListServiceDeployments ecs:ListTaskDefinitions ecs:ListTasks ecs:UpdateService elasticloadbalancing:DescribeTargetHealth
+    pair
+      rolled-back: cloudwatch:DescribeAlarms ecr:BatchGetImage ecr:DescribeImages ecr:GetAuthorizationToken ecr:GetDownloadUrlForLayer ecs:DescribeTasks ecs:RegisterTaskDefinition ecs:StopServiceDeployment ecs:TagResource elasticloadbalancing:ModifyRule iam:PassRole logs:GetLogEvents
+      stopped: ecs:DescribeServiceDeployments ecs:DescribeServiceRevisions ecs:DescribeServices ecs:DescribeTaskDefinition ecs:ListServiceDeployments ecs:ListTaskDefinitions ecs:ListTasks ecs:UpdateService elasticloadbalancing:DescribeRules elasticloadbalancing:DescribeTargetHealth
+    ");
 }
 
 #[test]
@@ -187,6 +283,9 @@ fn without_an_action_a_run_stops_early_or_ends_in_the_truth() {
     canary
       deployed; the bad one: failed: cloudwatch:DescribeAlarms ecr:BatchGetImage ecr:DescribeImages ecr:GetDownloadUrlForLayer ecs:TagResource iam:SimulatePrincipalPolicy logs:GetLogEvents
       stopped: ecr:GetAuthorizationToken ecs:ContinueServiceDeployment ecs:DescribeServiceDeployments ecs:DescribeServiceRevisions ecs:DescribeServices ecs:DescribeTaskDefinition ecs:DescribeTasks ecs:ListServiceDeployments ecs:ListTaskDefinitions ecs:ListTasks ecs:RegisterTaskDefinition ecs:StopServiceDeployment ecs:UpdateService elasticloadbalancing:DescribeRules elasticloadbalancing:DescribeTargetGroups elasticloadbalancing:DescribeTargetHealth iam:PassRole
+    pair
+      deployed; the bad one: failed: cloudwatch:DescribeAlarms ecr:BatchGetImage ecr:DescribeImages ecr:GetDownloadUrlForLayer ecs:TagResource iam:SimulatePrincipalPolicy logs:GetLogEvents
+      stopped: ecr:GetAuthorizationToken ecs:DescribeServiceDeployments ecs:DescribeServiceRevisions ecs:DescribeServices ecs:DescribeTaskDefinition ecs:DescribeTasks ecs:ListServiceDeployments ecs:ListTaskDefinitions ecs:ListTasks ecs:RegisterTaskDefinition ecs:StopServiceDeployment ecs:UpdateService elasticloadbalancing:DescribeRules elasticloadbalancing:DescribeTargetHealth elasticloadbalancing:ModifyRule iam:PassRole
     ");
 }
 
@@ -212,8 +311,15 @@ fn where_nothing_can_be_simulated_the_end_is_still_the_truth() {
       failed; the bad one: failed: ecs:ContinueServiceDeployment
       refused, nothing moved; the bad one: refused, nothing moved: ecs:UpdateService
       stopped: ecr:GetAuthorizationToken ecs:DescribeServiceDeployments ecs:DescribeServiceRevisions ecs:DescribeServices ecs:DescribeTaskDefinition ecs:ListServiceDeployments ecs:ListTaskDefinitions ecs:ListTasks ecs:RegisterTaskDefinition elasticloadbalancing:DescribeRules elasticloadbalancing:DescribeTargetGroups elasticloadbalancing:DescribeTargetHealth iam:PassRole
+    pair
+      deployed; the bad one: failed: cloudwatch:DescribeAlarms ecr:BatchGetImage ecr:DescribeImages ecr:GetDownloadUrlForLayer ecs:DescribeTasks ecs:StopServiceDeployment ecs:TagResource logs:GetLogEvents
+      failed; the bad one: failed: elasticloadbalancing:ModifyRule
+      refused, nothing moved; the bad one: refused, nothing moved: ecs:UpdateService
+      stopped: ecr:GetAuthorizationToken ecs:DescribeServiceDeployments ecs:DescribeServiceRevisions ecs:DescribeServices ecs:DescribeTaskDefinition ecs:ListServiceDeployments ecs:ListTaskDefinitions ecs:ListTasks ecs:RegisterTaskDefinition elasticloadbalancing:DescribeRules elasticloadbalancing:DescribeTargetHealth iam:PassRole
     ");
 }
+
+const PAGE_RULE: &str = "arn:aws:elasticloadbalancing:eu-west-1:222222222222:listener-rule/app/web/50dc6c495c0c9188/f2f7dc8efc522ab2/9683b2d02a6cabee";
 
 /// The page shows a deploy file and, under each strategy, the policy that is printed for it.
 #[test]
@@ -225,9 +331,17 @@ fn the_page_shows_what_is_printed() {
         after.split_once("\n```").unwrap().0.to_owned()
     };
     let file = fence(&page, "yaml");
-    for (name, _) in STRATEGIES {
+    for name in STRATEGIES.map(|(name, _)| name) {
         let (_, section) = page.split_once(&format!("### {name}\n\n`strategy: ")).unwrap();
         let (strategy, rest) = section.split_once('`').unwrap();
+        // The pair has its own block beside the strategy, as the page shows it.
+        let pair = format!(
+            ", task-definition: examples/hello/task-definition.json, pair: {{ service: hello-green, rule: \"{PAGE_RULE}\" }} }}"
+        );
+        let file = match name == PAIR {
+            true => file.replace(", task-definition: examples/hello/task-definition.json }", &pair),
+            false => file.clone(),
+        };
         let printed =
             policy(root, "roadstead.yml", &file.replace("STRATEGY", strategy), "production").unwrap();
         assert_eq!(fence(rest, "json"), printed, "{name}");
@@ -245,5 +359,24 @@ fn the_page_of_the_target_lists_every_action() {
     listed.push("ecs:TagResource".into());
     listed.sort();
     listed.dedup();
-    assert_eq!(listed, actions(&config("{ canary: { percent: 10, metrics: [5xx] } }")));
+    assert_eq!(listed, actions(&config("canary", "{ canary: { percent: 10, metrics: [5xx] } }")));
+}
+
+/// The page of the pair names what it needs beyond that, and what it does not need.
+#[test]
+fn a_pair_needs_what_its_page_says() {
+    let file = |name: &str| actions(&config(name, "{ canary: { percent: 10, metrics: [5xx] } }"));
+    let (alone, pair) = (file("canary"), file(PAIR));
+    let more: Vec<_> = pair.iter().filter(|action| !alone.contains(action)).map(String::as_str).collect();
+    let less: Vec<_> = alone.iter().filter(|action| !pair.contains(action)).map(String::as_str).collect();
+    assert_eq!(
+        (more, less),
+        (vec!["elasticloadbalancing:ModifyRule"], vec!["ecs:ContinueServiceDeployment"])
+    );
+    let page = include_str!("../docs/targets/ecs-pair.md");
+    let (_, section) = page.split_once("\n## Permissions\n").unwrap();
+    assert!(
+        section.contains("elasticloadbalancing:ModifyRule")
+            && section.contains("ecs:ContinueServiceDeployment")
+    );
 }

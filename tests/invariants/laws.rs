@@ -1,5 +1,6 @@
 //! The twelve invariants as laws: some are held at every tick of the cloud, the others at the end of a case.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
@@ -12,11 +13,12 @@ use super::case::{Blow, Case, Setting};
 use super::play::{EARLIER, FIRST, Played, SECOND, SENTINEL};
 
 /// What serves users, out of all services: where two take turns behind one rule, those that get traffic as one.
-pub(super) fn front(all: &[Serving]) -> Option<Serving> {
+pub(super) fn front(all: &[Serving]) -> Option<Cow<'_, Serving>> {
     let busy = |serving: &&Serving| serving.traffic.values().any(|share| *share > 0.0);
     let mut sides = all.iter().filter(busy);
-    let mut seen = sides.next().or(all.first())?.clone();
+    let mut seen = Cow::Borrowed(sides.next().or(all.first())?);
     for side in sides {
+        let seen = seen.to_mut();
         for (version, served) in &side.versions {
             let sum = seen.versions.entry(version.clone()).or_default();
             sum.running += served.running;
@@ -40,13 +42,9 @@ impl Ticks {
         let least = cloud.serving("acme", "backend").map_or(0, |serving| serving.least_healthy);
         let mut memory = Memory { least, digests: BTreeMap::new() };
         cloud.on_tick(Box::new(move |at, all| {
-            let alone = [all].into_iter().filter(|all| all.len() == 1).map(|all| all[0].clone());
-            for serving in alone.chain(front(all).filter(|_| all.len() > 1)) {
-                let mut keep = keep.lock().unwrap();
-                keep.extend(
-                    memory.hold(setting, &serving).err().map(|why| format!("{why} at {at}: {serving:?}")),
-                );
-            }
+            let Some(serving) = front(all) else { return };
+            let why = memory.hold(setting, &serving).err();
+            keep.lock().unwrap().extend(why.map(|why| format!("{why} at {at}: {serving:?}")));
         }));
         Self(broken)
     }

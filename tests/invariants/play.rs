@@ -225,7 +225,7 @@ fn asked(report: &RunReport) -> Option<String> {
 
 /// What serves users: of a pair, the services that get traffic as one.
 fn serving(cloud: &Cloud) -> Serving {
-    laws::front(&cloud.read(views::all)).unwrap()
+    laws::front(&cloud.read(views::all)).unwrap().into_owned()
 }
 
 /// What the user set and no deployment may change: on the services, and in the rule all but its weights.

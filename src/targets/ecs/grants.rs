@@ -24,6 +24,8 @@ pub enum On {
     Logs,
     /// The repository of the image.
     Repository,
+    /// The listener rule in front of two services that take turns.
+    Rule,
     /// Actions that AWS cannot limit to a resource.
     Everything,
     /// The role of the run itself.
@@ -39,8 +41,10 @@ pub enum When {
     Registers,
     /// Where the definition has tags of its own.
     Tags,
-    /// Where traffic is shifted in shares: every strategy but rolling.
+    /// Where ECS shifts traffic in shares: every strategy but rolling, for a service that stands alone.
     Shifts,
+    /// Where two services take turns behind one rule, whatever the strategy.
+    Pairs,
     /// Where a canary is judged by counts of the load balancer.
     Counts,
     /// Where the image is built and pushed.
@@ -87,8 +91,11 @@ pub const TABLE: &[Grant] = &[
     read("elasticloadbalancing:DescribeTargetHealth", On::Everything, When::Always),
     read("elasticloadbalancing:DescribeTargetGroups", On::Everything, When::Shifts),
     read("elasticloadbalancing:DescribeRules", On::Everything, When::Shifts),
+    read("elasticloadbalancing:DescribeRules", On::Everything, When::Pairs),
+    asked("elasticloadbalancing:ModifyRule", On::Rule, When::Pairs),
     read("cloudwatch:DescribeAlarms", On::Everything, When::Always),
     read("cloudwatch:GetMetricData", On::Everything, When::Counts),
+    read("elasticloadbalancing:DescribeTargetGroups", On::Everything, When::Counts),
     read("logs:GetLogEvents", On::Logs, When::Always),
     read("ecr:GetAuthorizationToken", On::Everything, When::Always),
     read("ecr:BatchGetImage", On::Repository, When::Always),
@@ -115,6 +122,8 @@ pub struct Scope {
     pub cluster: String,
     /// Name of the service.
     pub service: String,
+    /// The service that takes turns with it, and the rule in front of both.
+    pub beside: Option<(String, String)>,
     /// Family of the task definition.
     pub family: String,
     /// Names or ARNs of the roles of its tasks; empty where they have none.
@@ -142,6 +151,7 @@ impl Scope {
             account: account.into(),
             cluster: last(&settings.cluster),
             service: last(&settings.service),
+            beside: settings.pair.as_ref().map(|pair| (last(&pair.service), pair.rule.as_str().to_owned())),
             family: "*".into(),
             roles: vec!["*".into()],
             logs: vec!["*".into()],
@@ -170,12 +180,18 @@ impl Scope {
     /// The ARNs of what an action acts on, its own kind first.
     pub fn resources(&self, on: On) -> Vec<String> {
         let ecs = |rest: String| self.arn("ecs", &rest);
-        let (cluster, service) = (&self.cluster, &self.service);
-        let own = ecs(format!("service/{cluster}/{service}"));
+        let cluster = &self.cluster;
+        let services = || std::iter::once(&self.service).chain(self.beside.iter().map(|(other, _)| other));
+        let own = || services().map(|service| ecs(format!("service/{cluster}/{service}")));
+        let of = |kind: &str| {
+            let all = services().map(|service| ecs(format!("{kind}/{cluster}/{service}/*")));
+            all.chain(own()).collect()
+        };
         match on {
-            On::Service => vec![own],
-            On::ServiceDeployments => vec![ecs(format!("service-deployment/{cluster}/{service}/*")), own],
-            On::ServiceRevisions => vec![ecs(format!("service-revision/{cluster}/{service}/*")), own],
+            On::Service => own().collect(),
+            On::ServiceDeployments => of("service-deployment"),
+            On::ServiceRevisions => of("service-revision"),
+            On::Rule => self.beside.iter().map(|(_, rule)| rule.clone()).collect(),
             On::Tasks => vec![ecs(format!("task/{cluster}/*"))],
             On::TaskDefinitions => vec![ecs(format!("task-definition/{}:*", self.family))],
             On::Roles => self.roles.iter().map(|name| self.role(name)).collect(),

@@ -14,7 +14,11 @@ pub async fn check(pair: &Pair, basis: Side, release: &Release, seen: &Observed)
     let found = match pair.sight().await {
         Err(problem) => vec![problem],
         Ok(sight) if sight.stance() == Stance::Nobody => vec![nobody()],
-        Ok(_) if !pair.wish.shifts => Vec::new(),
+        // A rolling update moves weights only where it finds a shift that nobody ended.
+        Ok(sight) if !pair.wish.shifts => match sight.stance() {
+            Stance::Live(_) => Vec::new(),
+            _ => permitted(pair, &sight, basis, release, seen).await,
+        },
         Ok(sight) => {
             let mut found = both(pair, &sight, basis, release, seen);
             found.extend(permitted(pair, &sight, basis, release, seen).await);

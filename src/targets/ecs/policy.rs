@@ -38,8 +38,8 @@ impl Subject {
             scope.repositories = vec![repository.clone()];
         }
         Self {
+            shifts: scope.beside.is_none() && !matches!(common.strategy, Strategy::Rolling(_)),
             scope,
-            shifts: !matches!(common.strategy, Strategy::Rolling(_)),
             counts: metrics(&common.strategy)
                 .iter()
                 .any(|m| matches!(m, Metric::Errors(_) | Metric::Latency(_))),
@@ -53,6 +53,7 @@ impl Subject {
             When::Always | When::Registers => true,
             When::Tags => self.tags,
             When::Shifts => self.shifts,
+            When::Pairs => self.scope.beside.is_some(),
             When::Counts => self.counts,
             When::Pushes => self.pushes,
         }
@@ -89,6 +90,7 @@ pub fn policy(subjects: &[Subject]) -> Value {
     let mut before = BTreeMap::new();
     for ((on, resources, clusters), mut actions) in grouped {
         actions.sort_unstable();
+        actions.dedup();
         let number: &mut usize = before.entry(on).or_default();
         *number += 1;
         let sid = if *number == 1 { format!("{on:?}") } else { format!("{on:?}{number}") };
