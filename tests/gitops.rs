@@ -465,8 +465,8 @@ fn the_summary_and_the_outputs_say_what_is_live_and_no_token() {
 #[test]
 fn a_cancelled_run_commits_the_image_before_back_and_the_post_step_confirms_it() {
     for after in [3, 6, 15] {
-        let runner = step("gitops-happy");
-        let runner = Runner { cancel_after: Some(Duration::from_secs(after)), ..runner };
+        let mut runner = step("gitops-happy");
+        runner.cancel_after = Some(Duration::from_secs(after));
         virtually(async {
             let (cloud, clock) = runner.cloud();
             let before = text(&cloud, FILE);
