@@ -186,6 +186,10 @@ fn a_document_that_the_schema_does_not_allow_is_refused_and_found() {
         let query = "query Q($unused: Int) { viewer { login } }";
         assert!(error(&ask(query, json!({})).await).1.contains("not used"));
         assert_eq!(faults(&asker.cloud.calls()).len(), 4);
+        let before = head(&asker.cloud);
+        let wrong = COMMIT.replace("oid url", "oid colour");
+        assert!(error(&ask(&wrong, commit(&before, addition("a", "1"))).await).1.contains("colour"));
+        assert_eq!(head(&asker.cloud), before, "nothing is done before the document is checked");
     });
 }
 

@@ -40,7 +40,8 @@ def served(cloud):
 @pytest.fixture
 def repository(served):
     """The repository through PyGithub, as on a GitHub Enterprise Server."""
-    client = github.Github(base_url=f"{served.url}/api/v3", auth=github.Auth.Token("t"), retry=None)
+    client = github.Github(base_url=f"{served.url}/api/v3", auth=github.Auth.Token("t"), retry=None,
+                           seconds_between_requests=None, seconds_between_writes=None)
     return client.get_repo(NAME)
 
 

@@ -66,16 +66,25 @@ fn mutate(
     let [Selection::Field(field)] = set.items.as_slice() else { return Err(dispatch::not_modelled(call)) };
     let name = field.alias.as_ref().unwrap_or(&field.name);
     let input = plan.arguments(&field.arguments).remove("input").unwrap_or_default();
-    // The answer is checked before anything is done: GitHub validates the whole document first.
     let located = |refusal: Refusal| {
         with(refusal, [("path", json!([name])), ("locations", json!([place(field.position)]))])
     };
-    let payload = mutations::perform(world, call, &field.name, &input, now).map_err(located)?;
-    let mut walk = Walk { world, call, now, plan, errors: Vec::new(), path: vec![json!(name)] };
-    match walk.select(&payload, &field.selection_set, 0) {
-        Err(error) => Ok(refused(error)),
-        Ok(data) => Ok(reply(200, json!({ "data": { name: data } }))),
-    }
+    // GitHub checks the whole document before it does anything: what cannot be answered is done to a copy only.
+    let mut after = world.clone();
+    let payload = match mutations::perform(&mut after, call, &field.name, &input, now) {
+        Ok(payload) => payload,
+        Err(refusal) => {
+            *world = after;
+            return Err(located(refusal));
+        }
+    };
+    let mut walk = Walk { world: &after, call, now, plan, errors: Vec::new(), path: vec![json!(name)] };
+    let data = match walk.select(&payload, &field.selection_set, 0) {
+        Err(error) => return Ok(refused(error)),
+        Ok(data) => data,
+    };
+    *world = after;
+    Ok(reply(200, json!({ "data": { name: data } })))
 }
 
 fn chosen<'a>(

@@ -79,7 +79,7 @@ pub fn meet(world: &mut World, met: &Met, now: f64) {
     pull.met = Some(met.head.clone());
     let Some(method) = pull.auto_merge.clone() else { return };
     // Where it cannot be merged, it stays open, as it does at GitHub.
-    if let Ok(oid) = pulls::joined(it, met.number, &method, None, now) {
+    if let Some(oid) = pulls::joined(it, met.number, &method, None, now) {
         land(world, &met.repository, met.number, &oid, now);
     }
 }

@@ -33,13 +33,16 @@ fn invalid(kind: &str, path: &str, why: &str) -> Refusal {
     with(graphql("", message), [("extensions", json!({ "problems": problems }))])
 }
 
+/// A path, and what is in the file from now on; nothing when it is deleted.
+type Change = (String, Option<Vec<u8>>);
+
 /// What a commit is to do, read from the input.
 struct Wish {
     repository: String,
     branch: String,
     head: Oid,
     message: String,
-    changes: Vec<(String, Option<Vec<u8>>)>,
+    changes: Vec<Change>,
 }
 
 const INPUT: &str = "CreateCommitOnBranchInput";
@@ -127,8 +130,8 @@ fn branch(world: &World, input: &Value) -> Result<(String, String), Refusal> {
 }
 
 /// Additions and deletions as changes to paths.
-fn changes(input: &Value, now: f64) -> Result<Vec<(String, Option<Vec<u8>>)>, Refusal> {
-    let mut changes: Vec<(String, Option<Vec<u8>>)> = Vec::new();
+fn changes(input: &Value, now: f64) -> Result<Vec<Change>, Refusal> {
+    let mut changes: Vec<Change> = Vec::new();
     for list in ["additions", "deletions"] {
         match input.get(list) {
             None => continue,
@@ -150,7 +153,7 @@ fn changes(input: &Value, now: f64) -> Result<Vec<(String, Option<Vec<u8>>)>, Re
     Ok(changes)
 }
 
-fn change(list: &str, place: usize, item: &Value) -> Result<(String, Option<Vec<u8>>), Refusal> {
+fn change(list: &str, place: usize, item: &Value) -> Result<Change, Refusal> {
     let at = |name: &str| format!("fileChanges.{list}.{place}.{name}");
     let path = item["path"].as_str().ok_or_else(|| invalid(INPUT, &at("path"), NULL))?;
     if !sound(path) {

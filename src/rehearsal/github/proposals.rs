@@ -165,7 +165,7 @@ pub fn merge(world: &mut World, call: &Call, now: f64) -> Answer {
     let words = words(call);
     let method = call.input["merge_method"].as_str().unwrap_or("merge").to_owned();
     let it = world.github.repositories.get_mut(&repository).ok_or_else(not_found)?;
-    let Ok(oid) = joined(it, number, &method, words.as_deref(), now) else {
+    let Some(oid) = joined(it, number, &method, words.as_deref(), now) else {
         return refused("Pull Request is not mergeable");
     };
     moves::land(world, &repository, number, &oid, now);

@@ -94,18 +94,18 @@ fn tree(it: &mut Repository, pull: &Pull) -> Option<(Oid, Oid, Oid)> {
     Some((base, head, joined))
 }
 
-/// The commit that joins a pull request's branches; nothing points to it yet. `None` in the error is a conflict.
+/// The commit that joins a pull request's branches; nothing points to it yet. `None` when they conflict.
 pub fn joined(
     it: &mut Repository,
     number: usize,
     method: &str,
     words: Option<&str>,
     now: f64,
-) -> Result<Oid, ()> {
-    let pull = it.pulls.get(number.wrapping_sub(1)).ok_or(())?.clone();
-    let (base, head, tree) = tree(it, &pull).ok_or(())?;
+) -> Option<Oid> {
+    let pull = it.pulls.get(number.wrapping_sub(1))?.clone();
+    let (base, head, tree) = tree(it, &pull)?;
     if method == "rebase" {
-        return replayed(it, &base, &head, now).ok_or(());
+        return replayed(it, &base, &head, now);
     }
     let author = person(&pull.author, now);
     let owner = it.parts().0.to_owned();
@@ -118,7 +118,7 @@ pub fn joined(
     };
     let message = words.map_or(usual, str::to_owned);
     let commit = Commit { tree, parents, author, committer: web_flow(now), message };
-    Ok(commits::write(&mut it.objects, &commit))
+    Some(commits::write(&mut it.objects, &commit))
 }
 
 /// The commits of a branch one by one on top of the other.
