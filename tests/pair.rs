@@ -7,6 +7,7 @@ use crate::support::{CONFIG, Ran, Stage, Trial, virtually};
 use roadstead::action::inputs::RawInputs;
 use roadstead::cli::rehearse::Story;
 use roadstead::rehearsal::balancers::{self, PORTS};
+use roadstead::rehearsal::call::Refusal;
 use roadstead::rehearsal::cloud::Cloud;
 use roadstead::rehearsal::record::{Interrupt, Moment, Phase};
 use roadstead::rehearsal::scenario::{AlarmSetting, Scenario};
@@ -259,6 +260,36 @@ fn wherever_a_run_dies_around_a_weight_the_next_one_finishes() {
             let report = stage.run_again().await;
             assert_eq!(report.outcome, expected, "{call} {phase:?}: {:#?}", stage.lines.borrow());
             assert_eq!(weights(&stage.cloud), (0, 100), "{call} {phase:?}");
+        });
+    }
+}
+
+/// The change was made, and reading it back failed: it is ours all the same, and what becomes ill with it loses it at once.
+#[test]
+fn a_weight_that_could_not_be_read_back_is_still_ours() {
+    for (faults, expected) in
+        [("", vec![(90, 10), (0, 100)]), ("{ flapping-health: { healthy: 130 } }", vec![(90, 10), (100, 0)])]
+    {
+        let trial = trial(world(faults), CANARY, "");
+        virtually(async {
+            let stage = trial.stage();
+            let (mut moved, mut refused) = (false, false);
+            stage.cloud.on_call(Box::new(move |moment: &Moment<'_>| {
+                moved |= moment.call.operation == "ModifyRule" && moment.phase == Phase::After;
+                if moved && !refused && moment.call.operation == "DescribeRules" {
+                    refused = true;
+                    let words = "The security token included in the request is expired";
+                    return Interrupt::Refuse(Refusal::new("ExpiredTokenException", words));
+                }
+                Interrupt::Pass
+            }));
+            let report = stage.run().await;
+            let good = faults.is_empty();
+            let outcome = if good { Outcome::Deployed } else { Outcome::Failed };
+            assert_eq!(report.outcome, outcome, "{faults}: {:#?}", stage.lines.borrow());
+            let ran =
+                Ran { report, lines: Vec::new(), calls: stage.cloud.calls(), cloud: stage.cloud.clone() };
+            assert_eq!(shares(&ran), expected, "{faults}");
         });
     }
 }

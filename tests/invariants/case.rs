@@ -54,7 +54,9 @@ const ROLLING: &str = "rolling";
 const CANARY: &str = "{ canary: { percent: 10, bake: 2m, final-bake: 1m } }";
 /// Wide enough for a ruling from a few minutes of steady traffic.
 const PASSES: &str =
-    "{ canary: { percent: 20, bake: 8m, final-bake: 1m, metrics: [5xx], analysis: { margin: 3 } } }";
+    "{ canary: { percent: 20, bake: 6m, final-bake: 1m, metrics: [5xx], analysis: { margin: 3 } } }";
+/// Short: nothing is known at its end either.
+const BLIND: &str = "{ canary: { percent: 10, bake: 4m, final-bake: 1m, metrics: [5xx] } }";
 const JUDGED: &str = "{ canary: { percent: 10, bake: 6m, final-bake: 1m, metrics: [5xx] } }";
 
 /// Everything that is played.
@@ -72,7 +74,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("canary-judged", "canary-healthy", PASSES, true, None),
     setting("canary-unhealthy", "canary-unhealthy", CANARY, false, Some(0)),
     setting("canary-5xx", "canary-total-failure", JUDGED, false, Some(10)),
-    setting("canary-no-metrics", "canary-no-metrics", JUDGED, false, Some(10)),
+    setting("canary-no-metrics", "canary-no-metrics", BLIND, false, Some(10)),
     setting("pair", "[]", CANARY, true, None).in_pair(),
     setting("pair-judged", "canary-healthy", PASSES, true, None).in_pair(),
     setting("pair-bad", "[crash-on-start: {}]", CANARY, false, Some(0)).in_pair(),

@@ -47,7 +47,7 @@ pub(super) struct Played {
     pub(super) text: String,
     /// Laws of every tick that were broken.
     pub(super) broken: Vec<String>,
-    /// What serves an hour later.
+    /// What serves when all has come to rest.
     pub(super) settled: Serving,
     /// The service's own settings before the first call, and after everything.
     pub(super) settings: (serde_json::Value, serde_json::Value),
@@ -106,11 +106,11 @@ pub(super) fn play(case: Case, mutant: Option<&'static Mutant>) -> Played {
         signals.second.notify_one();
         let second = other.await.unwrap();
         stage.cloud.on_call(Box::new(|_| Interrupt::Pass));
-        tokio::time::sleep(Duration::from_secs(3600)).await;
+        tokio::time::sleep(SETTLES).await;
         let (settled, calls) = (serving(&stage.cloud), stage.cloud.calls().split_off(from));
         stage.start = now(&stage.cloud);
         let again = stage.run_again().await;
-        tokio::time::sleep(Duration::from_secs(3600)).await;
+        tokio::time::sleep(SETTLES / 2).await;
         let mut text = stage.lines.borrow().join("\n");
         text.extend(report.iter().map(roadstead::report::summary::summary));
         text.push_str(mutant.map_or("", |mutant| mutant.says));
@@ -133,6 +133,9 @@ pub(super) fn play(case: Case, mutant: Option<&'static Mutant>) -> Played {
         }
     })
 }
+
+/// Longer than ECS waits for anybody's word, and takes a version back.
+const SETTLES: Duration = Duration::from_secs(2700);
 
 /// The commit of the run that is struck, of a newer one, and of an older one.
 const NEW: &str = "c0ffee1";

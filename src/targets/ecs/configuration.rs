@@ -106,20 +106,24 @@ pub fn flight(now: &Value, course: &Course) -> Flight {
     };
     let waits = |hook: &Value| hook["timeoutConfiguration"]["timeoutInMinutes"].as_f64().unwrap_or_default();
     let along = start(now, course, "").is_some_and(|wished| {
-        let enough = our_hook(&wished).is_some_and(|wished| waits(hook) >= waits(wished));
-        enough && ["strategy", "bakeTimeInMinutes"].iter().all(|it| alike(&now[*it], &wished[*it])) && {
-            let steps = ["/canaryConfiguration/canaryPercent", "/linearConfiguration/stepPercent"];
-            steps.iter().all(|at| {
-                wished.pointer(at).is_none_or(|step| now.pointer(at).is_some_and(|it| alike(it, step)))
-            })
-        }
+        let long_enough = our_hook(&wished).is_some_and(|other| waits(hook) >= waits(other));
+        long_enough && same_way(now, &wished)
     });
     if along { Flight::Along } else { Flight::Elsewhere(called(now)) }
 }
 
+/// Whether two configurations have the same strategy with the same steps and the same last bake.
+fn same_way(now: &Value, wished: &Value) -> bool {
+    let members = ["/strategy", "/bakeTimeInMinutes"];
+    let steps = ["/canaryConfiguration/canaryPercent", "/linearConfiguration/stepPercent"];
+    let asked = steps.into_iter().filter(|at| wished.pointer(at).is_some());
+    members.into_iter().chain(asked).all(|at| alike(now.pointer(at), wished.pointer(at)))
+}
+
 /// Equal, whole numbers and fractions alike.
-fn alike(a: &Value, b: &Value) -> bool {
-    a == b || (a.is_number() && a.as_f64() == b.as_f64())
+fn alike(a: Option<&Value>, b: Option<&Value>) -> bool {
+    let number = |value: Option<&Value>| value.and_then(Value::as_f64);
+    a == b || (number(a).is_some() && number(a) == number(b))
 }
 
 /// The strategy of a configuration, for people.
@@ -231,6 +235,32 @@ mod tests {
         assert_eq!(hooks[1]["timeoutConfiguration"], json!({"timeoutInMinutes": 30, "action": "ROLLBACK"}));
         assert_eq!(made_for(&hooks[1]), "td:2");
         assert_eq!(hooks[1]["hookDetails"]["roadstead"]["was"], json!({"strategy": "ROLLING"}));
+    }
+
+    #[test]
+    fn only_what_goes_the_same_way_is_gone_on_with() {
+        let canary = |patience| Course { patience: Span::minutes(patience), ..course(&[0, 10, 100]) };
+        let now = merged(&json!({"strategy":"ROLLING"}), &start(&json!({}), &canary(30), "td").unwrap());
+        assert_eq!(flight(&now, &canary(30)), Flight::Along);
+        assert_eq!(flight(&now, &canary(20)), Flight::Along);
+        let longer = Course { bake: Span::minutes(6), ..canary(30) };
+        let others = [
+            canary(31),
+            longer,
+            course(&[0, 20, 100]),
+            course(&[0, 100]),
+            course(&[0, 10, 20, 100]),
+            Course::whole(),
+        ];
+        for other in others {
+            let how = Flight::Elsewhere("canary 10 % with a last bake of 5m".into());
+            assert_eq!(flight(&now, &other), how, "{other:?}");
+        }
+        let plain = json!({"strategy":"ROLLING"});
+        assert_eq!(
+            (flight(&plain, &Course::whole()), flight(&plain, &canary(30))),
+            (Flight::Along, Flight::ByItself)
+        );
     }
 
     #[test]

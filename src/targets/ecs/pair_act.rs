@@ -83,8 +83,10 @@ pub async fn onward(pair: &Pair, rollout: &Rollout, percent: u8) -> Result<Move,
     if let Some(other) = replaced(&pair.sight().await?, new, &moved) {
         return Err(superseded(&other));
     }
-    pair.asked.set(Some(percent));
-    set(pair, new, percent, &|weights| weights.share(new) == Some(shift.at)).await?;
+    // What was asked for last counts too: the change may have been made although its read-back failed.
+    let before = pair.asked.replace(Some(percent));
+    let ours = |share: u8| share == shift.at || before == Some(share);
+    set(pair, new, percent, &|weights| weights.share(new).is_some_and(ours)).await?;
     shift.at = percent;
     moved.motion = Motion::Shift(shift);
     Ok(moved)

@@ -111,6 +111,7 @@ async fn shifted(
     moved: &Move,
     inner: Health,
 ) -> Result<Health, Problem> {
+    let shared = shift.at > 0 || pair.asked.get().is_some_and(|asked| asked > 0);
     let proof = match inner {
         // Whatever ECS does with that service by itself, the traffic has to come back from it.
         Health::Failing(why)
@@ -119,7 +120,7 @@ async fn shifted(
         | Health::RolledBack(why, _)
         | Health::RollbackFailed(why) => return Ok(Health::Failing(why)),
         Health::Healthy(proof) => Ok(proof),
-        Health::Progressing(_) if shift.at > 0 => Err(inner),
+        Health::Progressing(_) if shared => Err(inner),
         other => return Ok(other),
     };
     let sight = pair.sight().await?;
