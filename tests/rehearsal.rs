@@ -180,7 +180,7 @@ fn a_failure_reads_like_this() {
     What to do: Read the lines that it wrote.
 
     service  outcome  from       to         serves now  took       how it is known
-    backend  failed   backend:1  backend:2  backend:1   2 min 7 s  rolled back, confirmed: backend:1 serves
+    backend  failed   backend:1  backend:2  backend:1   2 min 4 s  rolled back, confirmed: backend:1 serves
     ");
 }
 

@@ -1,7 +1,7 @@
 //! YAML as a tree that remembers where everything stands, so that every finding points at its line.
 //! Aliases and merge keys are resolved here; duplicate keys are errors; size and depth are bounded.
 
-use granit_parser::{Event, Parser, ScalarStyle, Span};
+use granit_parser::{Event, Options, Parser, ScalarStyle, Span};
 use serde_json::{Map, Number, Value};
 
 use crate::problem::{Code, Problem};
@@ -137,7 +137,11 @@ pub fn parse(file: &str, text: &str) -> Result<Node, Problem> {
 
 /// Reads the only document of `text`; an empty one is an empty mapping.
 pub fn read(text: &str) -> Result<Node, Fault> {
-    let mut builder = Builder { parser: Parser::new_from_str(text), anchors: Vec::new(), nodes: 0 };
+    // Comments mean nothing here, and the parser keeps only so many of them at once.
+    let mut options = Options::default();
+    options.set_emit_comments(false);
+    let parser = Parser::new_from_str_with_options(text, options);
+    let mut builder = Builder { parser, anchors: Vec::new(), nodes: 0 };
     let node = builder.document()?;
     builder.end()?;
     Ok(node)
@@ -309,6 +313,12 @@ mod tests {
 
     fn value(text: &str) -> Value {
         parse("f.yml", text).unwrap().to_value()
+    }
+
+    #[test]
+    fn comments_may_be_as_many_as_people_like() {
+        let text = format!("a:\n{}  b: 1\n", "  # one more\n".repeat(300));
+        assert!(parse("f", &text).is_ok());
     }
 
     #[test]

@@ -233,6 +233,10 @@ mod tests {
         insta::assert_snapshot!(said.join("\n"), @r#"
         ✅ production: backend backend:42 serves 100 % — proven after 1 min 12 s
         ✅ production: all 3 services serve what was asked for — 2 deployed, 1 unchanged
+        📨 production: backend is committed; its rollout was not watched — what serves now is not known
+        📨 production: 1 deployed, 1 committed, 1 unchanged
+        📨 production: backend is proposed; somebody has to merge it — what serves now is not known
+        📨 production: 1 deployed, 1 proposed, 1 unchanged
         ✅ production: backend is unchanged — backend:41 already serves
         ✅ production: all 3 services serve what was asked for — 1 deployed, 2 unchanged
         📋 production: backend would change in 1 place — this is a plan, nothing was touched

@@ -1,6 +1,6 @@
 //! Why a rollout failed, from what Argo CD says of syncs, resources and pods. Pure; all texts are from outside.
 
-use super::application::{Condition, Event, Node, Operation, Resource};
+use super::read::{Condition, Event, Node, Operation, Resource};
 use super::verdict::is_live;
 use crate::problem::{Code, Problem};
 use crate::release::{Failure, ImageRef};

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::application::{Application, Event, Events, Resource, Tree};
+use super::read::{Application, Event, Events, Resource, Tree};
 use crate::problem::{Code, Problem};
 use crate::sys::web::{Method, Request, Web};
 

@@ -18,8 +18,6 @@ use crate::release::{
 };
 use crate::sys::web::Web;
 
-pub mod application;
-pub mod apply;
 pub mod causes;
 pub mod client;
 pub mod depot;
@@ -28,6 +26,7 @@ pub mod intent;
 pub mod message;
 pub mod propose;
 pub mod queue;
+pub mod read;
 pub mod record;
 pub mod rollouts;
 pub mod settings;
@@ -35,11 +34,12 @@ pub mod sight;
 pub mod sites;
 pub mod verdict;
 pub mod watch;
+pub mod write;
 
 #[cfg(test)]
-mod apply_tests;
-#[cfg(test)]
 mod verdict_tests;
+#[cfg(test)]
+mod write_tests;
 
 pub use depots::Depots;
 pub use settings::Settings;
@@ -110,7 +110,7 @@ impl ArgoCd {
     /// A problem of a file: with its line where that is a line of the run's own repository, else in words.
     fn placed(&self, problem: Problem) -> Problem {
         let own = self.origin.repository.as_deref() == Some(self.depot.repository.as_str());
-        if own { problem } else { apply::elsewhere(problem) }
+        if own { problem } else { write::elsewhere(problem) }
     }
 
     fn sight(&self, snapshot: &Snapshot) -> Result<Sight, Problem> {
@@ -321,7 +321,7 @@ impl Target for ArgoCd {
         let snapshot = self.seen().await?;
         let intent = self.intent(release, &self.sight(&snapshot)?.stand)?;
         let (_, written) =
-            apply::preview(&queue::tree(&snapshot), &intent).map_err(|problem| self.placed(problem))?;
+            write::preview(&queue::tree(&snapshot), &intent).map_err(|problem| self.placed(problem))?;
         let version = self.version(&written);
         self.staged.replace(Some((intent, written)));
         Ok(version)

@@ -72,9 +72,9 @@ impl Depot {
         let (mut files, mut left) = (super::queue::tree(at), false);
         for one in &batch.ready {
             let entries = super::record::entries(&at.history, &one.waiting.intent.key);
-            match super::apply::apply(&files, &entries, &one.waiting.intent) {
-                super::apply::Applied::Edited { files: changed, .. } => files.extend(changed),
-                super::apply::Applied::Stands => left = true,
+            match super::write::apply(&files, &entries, &one.waiting.intent) {
+                super::write::Applied::Edited { files: changed, .. } => files.extend(changed),
+                super::write::Applied::Stands => left = true,
                 _ => {}
             }
         }

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use tokio::sync::Mutex;
 
-use super::apply::{self, Applied, Tree};
 use super::depots::Depot;
 use super::intent::Intent;
 use super::record;
+use super::write::{self, Applied, Tree};
 use crate::github::{FileChange, Snapshot};
 use crate::problem::{Code, Problem};
 use crate::release::ImageRef;
@@ -82,7 +82,7 @@ impl Depot {
         let mut batch = Batch { ready: Vec::new(), files: tree(seen) };
         for one in waiting {
             let entries = record::entries(&seen.history, &one.intent.key);
-            let ended = match apply::apply(&batch.files, &entries, &one.intent) {
+            let ended = match write::apply(&batch.files, &entries, &one.intent) {
                 Applied::Edited { files, written } => {
                     batch.files.extend(files);
                     batch.ready.push(Ready { waiting: one, written });

@@ -17,7 +17,10 @@ pub fn words(live: &Value) -> Option<String> {
     }
     parts.extend(paused(status));
     parts.extend(analysis(status));
-    parts.extend(status["message"].as_str().filter(|words| !words.is_empty()).map(str::to_owned));
+    let message = status["message"].as_str().filter(|words| !words.is_empty());
+    let new = |words: &&str| !parts.iter().any(|part| part.contains(words));
+    let message = message.filter(new).map(str::to_owned);
+    parts.extend(message);
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 

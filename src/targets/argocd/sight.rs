@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::apply::{self, Tree};
 use super::intent::{Intent, Site};
 use super::record::{self, Entry};
 use super::settings::Settings;
+use super::write::{self, Tree};
 use crate::github::Snapshot;
 use crate::problem::{Code, Problem};
 use crate::release::{Change, Changes, Health, ImageRef, InFlight, Observed, Past, Rollout, Version};
@@ -24,9 +24,9 @@ impl Stand {
     pub fn read(tree: &Tree, sites: &[Site], name: Option<&ImageRef>) -> Result<Self, Problem> {
         let nameless = "unknown".parse::<ImageRef>().map_err(internal)?;
         let name = name.unwrap_or(&nameless);
-        let found: Result<Vec<_>, _> = sites.iter().map(|site| apply::found(tree, site, name)).collect();
+        let found: Result<Vec<_>, _> = sites.iter().map(|site| write::found(tree, site, name)).collect();
         let found = found?;
-        Ok(Self { image: apply::canonical(&found), found })
+        Ok(Self { image: write::canonical(&found), found })
     }
 }
 
@@ -137,13 +137,13 @@ pub fn tree_of(seen: &Observed) -> Tree {
 
 /// What `intent` would change, place by place.
 pub fn changes(tree: &Tree, intent: &Intent) -> Result<Changes, Problem> {
-    let (files, _) = apply::preview(tree, intent)?;
+    let (files, _) = write::preview(tree, intent)?;
     let mut after = tree.clone();
     after.extend(files);
     let several = intent.sites.len() > 1;
     let mut changes = Vec::new();
     for site in &intent.sites {
-        let (from, to) = (apply::found(tree, site, &intent.wish)?, apply::found(&after, site, &intent.wish)?);
+        let (from, to) = (write::found(tree, site, &intent.wish)?, write::found(&after, site, &intent.wish)?);
         if from != to {
             let field = if several { format!("image in {}", site.path) } else { "image".into() };
             let text = |image: Option<ImageRef>| image.map(|image| image.to_string());

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::application::{Application, Operation, Resource};
 use super::causes;
+use super::read::{Application, Operation, Resource};
 use crate::problem::{Code, Problem};
 use crate::release::{Digest, Failure, Health, ImageRef, Progress, Proof, Version};
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::application::Application;
+use super::read::Application;
 use super::verdict::{Look, Want, decide, is_live};
 use crate::problem::{Code, Problem};
 use crate::release::{Failure, Health, ImageRef, Version};

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::application::{Application, Health as Fares, Resource};
 use super::causes;
 use super::client::Client;
 use super::depots::Depot;
+use super::read::{Application, Health as Fares, Resource};
 use super::rollouts;
 use super::verdict::{self, Look, Want};
 use crate::problem::Problem;

@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::apply::{Applied, Tree, apply, canonical, preview};
 use super::intent::samples::intent;
 use super::intent::{Expect, Intent, Operation};
 use super::record::Entry;
+use super::write::{Applied, Tree, apply, canonical, preview};
 use crate::release::ImageRef;
 use crate::targets::RunNumber;
 
