@@ -77,11 +77,11 @@ fn every_change_ends_well(pair: bool) {
             assert!(report.took() < Duration::from_secs(most), "{tale}: {:?} {lines}", report.took());
             tokio::time::sleep(Duration::from_secs(600)).await;
             assert_eq!(settings(&stage.cloud), before, "{tale}: {lines}");
-            let serves = |name: &&str| {
+            let serves = |name: &str| {
                 let serving = stage.cloud.serving("acme", name);
                 serving.is_some_and(|it| it.whole().is_some_and(|arn| arn.ends_with("/backend:2")))
             };
-            assert!(["backend-green", "backend"].iter().any(|name| serves(&name)), "{tale}: {lines}");
+            assert!(["backend-green", "backend"].iter().any(|name| serves(name)), "{tale}: {lines}");
         });
     }
 }
