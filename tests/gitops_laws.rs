@@ -67,9 +67,13 @@ struct Case {
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, call, blow) = (self.setting.0, self.call, self.blow);
-        write!(f, "GITOPS='{name} {call} {blow:?}' cargo test --test main gitops_laws::one_case")
+        let (name, call, blow) = (self.setting.0, self.call, called(self.blow));
+        write!(f, "GITOPS='{name} {call} {blow}' cargo test --test main gitops_laws::one_case")
     }
+}
+
+fn called(blow: Blow) -> String {
+    format!("{blow:?}")
 }
 
 /// Signals between the hook of the cloud and the world outside of it.
@@ -372,6 +376,6 @@ fn one_case() {
     let words: Vec<&str> = given.split_whitespace().collect();
     let [name, call, blow] = words[..] else { panic!("GITOPS is `setting call blow`") };
     let setting = *SETTINGS.iter().find(|setting| setting.0 == name).expect("no such setting");
-    let blow = BLOWS.into_iter().find(|known| format!("{known:?}") == blow).expect("no such blow");
+    let blow = BLOWS.into_iter().find(|known| called(*known) == blow).expect("no such blow");
     assert_eq!(broken(Case { setting, call: call.parse().unwrap(), blow }), None);
 }
