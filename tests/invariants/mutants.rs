@@ -140,8 +140,8 @@ fn imagined(input: &Value) -> Value {
         let metric = query["MetricStat"]["Metric"].to_string();
         let count = match (metric.contains("RequestCount"), metric.contains("alternate")) {
             (false, _) => 0.0,
-            (true, true) => 100.0,
-            (true, false) => 900.0,
+            (true, true) => 1_000.0,
+            (true, false) => 9_000.0,
         };
         let values = vec![count; stamps.len()];
         json!({ "Id": query["Id"], "StatusCode": "Complete", "Timestamps": stamps, "Values": values })
