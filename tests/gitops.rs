@@ -50,8 +50,10 @@ pub(crate) fn in_run(trial: &mut Trial, id: u64, commit: &str, event: &str) {
     trial.variables.extend(set.map(|(name, value)| (name.to_owned(), value)));
 }
 
-/// The commits of the branch, newest first, without the first one that was there before.
+/// The commits of the branch, newest first, without the first one that was there before. GitHub's own descriptions of
+/// its APIs judge every request that led there.
 pub(crate) fn commits(cloud: &Cloud) -> Vec<String> {
+    assert_eq!(crate::support::github::faults(&cloud.calls()), Vec::<String>::new());
     cloud.read(|world| {
         let head = world.github.head(REPOSITORY, "main").unwrap();
         let all = world.github.history(REPOSITORY, &head, None);
