@@ -191,6 +191,8 @@ class Runner:
             (self.folder / place).mkdir(parents=True, exist_ok=True)
         self.workspace = self.folder / "app/app"
         self.label = secrets.token_hex(3)
+        # Nobody is there, unless a test says who is.
+        self.api_url, self.graphql_url = "http://127.0.0.1:9", "http://127.0.0.1:9/graphql"
         self.event("push", {"ref": "refs/heads/main"})
 
     def event(self, name, payload):
@@ -208,9 +210,9 @@ class Runner:
         sha = env.get("GITHUB_SHA", "0123456789abcdef0123456789abcdef01234567")
         github = {
             "ACTION": "__app_roadstead", "ACTION_REF": "main", "ACTION_REPOSITORY": "roadstead/roadstead",
-            "ACTOR": "octocat", "ACTOR_ID": "583231", "API_URL": "http://127.0.0.1:9", "BASE_REF": "",
+            "ACTOR": "octocat", "ACTOR_ID": "583231", "API_URL": self.api_url, "BASE_REF": "",
             "EVENT_NAME": self.event_name, "EVENT_PATH": "/github/workflow/event.json",
-            "GRAPHQL_URL": "http://127.0.0.1:9/graphql", "HEAD_REF": "", "JOB": "deploy", "REF": "refs/heads/main",
+            "GRAPHQL_URL": self.graphql_url, "HEAD_REF": "", "JOB": "deploy", "REF": "refs/heads/main",
             "REF_NAME": "main", "REF_PROTECTED": "false", "REF_TYPE": "branch", "REPOSITORY": "acme/app",
             "REPOSITORY_ID": "1296269", "REPOSITORY_OWNER": "acme", "REPOSITORY_OWNER_ID": "1", "RETENTION_DAYS": "90",
             "RUN_ATTEMPT": "1", "RUN_ID": "9876543210", "RUN_NUMBER": "7", "SERVER_URL": "https://github.com",
