@@ -482,3 +482,27 @@ fn a_cancelled_run_commits_the_image_before_back_and_the_post_step_confirms_it()
         });
     }
 }
+
+/// Nothing to build, and no image is named: saying `unchanged` would hide that nothing was asked for.
+#[test]
+fn a_service_without_any_image_to_commit_is_refused() {
+    let config = WATCHED.replace("    repository: acme/analytics\n", "");
+    let ran = trial("gitops-happy", &config).run();
+    assert_eq!(ran.report.outcome, Outcome::Invalid, "{:#?}", ran.lines);
+    assert!(codes(&ran.report).contains(&"config-invalid"), "{:?}", codes(&ran.report));
+    let mut named = trial("gitops-happy", &config);
+    named.inputs.image = Some("analytics=acme/analytics:v2".into());
+    let ran = named.run();
+    assert_ne!(ran.report.outcome, Outcome::Invalid, "{:#?}", ran.lines);
+}
+
+#[test]
+fn a_rollback_of_the_only_version_offers_none() {
+    let config = WATCHED.replace("      server: https://argocd.acme.dev\n", "");
+    let mut only = trial("gitops-happy", &config);
+    only.inputs.operation = Some("rollback".into());
+    let ran = only.run();
+    assert_eq!((ran.report.outcome, ran.codes()), (Outcome::Invalid, vec!["version-unknown"]));
+    let problem = ran.report.all_problems()[0].to_string();
+    assert!(!problem.contains("It can return to"), "{problem}");
+}

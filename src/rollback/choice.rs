@@ -142,7 +142,8 @@ fn unknown(sentence: String, past: &[Past], seen: &Observed) -> Problem {
 /// What can be returned to, in words.
 fn list(past: &[Past], seen: &Observed) -> String {
     let serves = |version: &Version| {
-        matches!(seen.health, Health::Healthy(_)) && seen.version.as_ref() == Some(version)
+        matches!(seen.health, Health::Healthy(_) | Health::Handed(_))
+            && seen.version.as_ref() == Some(version)
     };
     let mut known: Vec<&Version> = Vec::new();
     let mut lines = Vec::new();

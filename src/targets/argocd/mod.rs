@@ -61,6 +61,8 @@ pub struct ArgoCd {
     sites: Vec<Site>,
     /// By which name an entry is looked for that the deploy file does not name.
     name: Option<ImageRef>,
+    /// Whether its image is built where the inputs name none.
+    builds: bool,
     origin: Origin,
     depot: Rc<Depot>,
     client: Option<client::Client>,
@@ -89,6 +91,7 @@ impl ArgoCd {
             service: service.name.clone(),
             key: message::key(&origin.environment, &service.name),
             name,
+            builds: service.common.repository.is_some(),
             depot: depots.open(&repository, branch, &paths)?,
             client: client(&settings, &origin, Web::new(place.http.clone())),
             sites,
@@ -182,11 +185,12 @@ impl ArgoCd {
     }
 
     fn handed(&self, version: &Version, image: &ImageRef, commit: Option<&str>) -> Health {
-        let commit = commit.map_or("before", |oid| oid.get(..7).unwrap_or(oid));
-        let evidence = format!(
-            "committed to {} as {commit}; without an Argo CD server to ask, its rollout was not observed",
-            self.depot.repository
-        );
+        let repository = &self.depot.repository;
+        let stands = match commit {
+            Some(oid) => format!("committed to {repository} as {}", oid.get(..7).unwrap_or(oid)),
+            None => format!("it stands in {repository}"),
+        };
+        let evidence = format!("{stands}; without an Argo CD server to ask, its rollout was not observed");
         Health::Handed(Handed {
             version: version.clone(),
             digest: image.digest.clone(),
@@ -280,6 +284,10 @@ impl Target for ArgoCd {
 
     async fn check(&self, release: &Release, _: &Observed) -> Vec<Problem> {
         let mut problems = Vec::new();
+        // In a plan nothing is built, and the image is not known yet.
+        if release.image.is_none() && release.former.is_none() && !self.builds {
+            problems.push(no_image(&self.service));
+        }
         match self.seen().await {
             Ok(snapshot) => {
                 problems.extend(sight::writable(&snapshot, &self.settings, &self.depot.repository))
