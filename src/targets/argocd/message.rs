@@ -6,6 +6,9 @@ use sha2::{Digest as _, Sha256};
 use super::intent::{Intent, Operation};
 use crate::release::ImageRef;
 
+/// How a line begins that is in each of our commits, and in nobody else's.
+pub const MARK: &str = "Roadstead-Change: ";
+
 /// The key under which a service stands in trailers.
 pub fn key(environment: &str, service: &str) -> String {
     format!("{}/{}", plain(environment), plain(service))
@@ -27,7 +30,7 @@ pub fn message(intents: &[(&Intent, ImageRef)], head: &str, run_url: Option<&str
     let blocks: Vec<String> = intents.iter().map(|(intent, written)| block(intent, written)).collect();
     let trailers = blocks.join("\n");
     let sum = hex::encode(&Sha256::digest(format!("{head}\n{trailers}"))[..8]);
-    let marker = format!("Roadstead-Change: {sum}");
+    let marker = format!("{MARK}{sum}");
     let seen = run_url.map(|url| format!("{}\n\n", single_line(url))).unwrap_or_default();
     Message { headline: headline(intents), body: format!("{seen}{trailers}\n{marker}\n"), marker }
 }
@@ -46,6 +49,11 @@ fn headline(intents: &[(&Intent, ImageRef)]) -> String {
     let to = if first.operation == Operation::Undo { "to" } else { "at" };
     let environment = first.key.split('/').next().unwrap_or_default();
     format!("{verb} {} {to} {}{more} in {environment}", plain(&first.service), short(written))
+}
+
+/// The first digits of a commit's name, for people.
+pub fn short_oid(oid: &str) -> &str {
+    oid.get(..7).unwrap_or(oid)
 }
 
 /// The tag, or the first digits of the digest.

@@ -187,7 +187,7 @@ impl ArgoCd {
     fn handed(&self, version: &Version, image: &ImageRef, commit: Option<&str>) -> Health {
         let repository = &self.depot.repository;
         let stands = match commit {
-            Some(oid) => format!("committed to {repository} as {}", oid.get(..7).unwrap_or(oid)),
+            Some(oid) => format!("committed to {repository} as {}", message::short_oid(oid)),
             None => format!("it stands in {repository}"),
         };
         let evidence = format!("{stands}; without an Argo CD server to ask, its rollout was not observed");

@@ -6,19 +6,19 @@ use sha2::{Digest as _, Sha256};
 use super::depot::intents;
 use super::depots::Depot;
 use super::message::{self, Message};
-use super::queue::{Batch, How, Ids, Waiting, changes};
+use super::queue::{Batch, How, Ids, Ready, Waiting, changes, superseded, tree};
+use super::record;
+use super::write::{self, Applied};
 use crate::github::{Edit, Proposal, PullRequest, Setback, Snapshot};
 use crate::release::{Handed, ImageRef, Rollout, Version};
 
-/// How a line begins that is in each of our commits.
-const MARK: &str = "Roadstead-Change: ";
 /// The longest name of a branch that is made of names of services.
 const LONGEST: usize = 80;
 
 /// Why there is no proposal.
 enum Refused {
     Setback(Setback),
-    /// No wish is left that could be proposed; how each ended is kept already.
+    /// No wish is left that could be proposed: the branch has newer images.
     Nothing,
 }
 
@@ -45,9 +45,7 @@ impl Depot {
             Ok(Some(pull)) => Ok(ids(&pull)),
             Ok(None) => Ok(vec![seen.head.clone()]),
             Err(Refused::Setback(setback)) => Err(setback.problem(&self.repository)),
-            Err(Refused::Nothing) => {
-                Err(super::queue::superseded("the branch of the pull request has a newer image"))
-            }
+            Err(Refused::Nothing) => Err(superseded("the branch of the pull request has a newer image")),
         };
         self.forget().await;
         batch.ready.into_iter().for_each(|one| self.ended(one.waiting.number, ended.clone()));
@@ -62,19 +60,19 @@ impl Depot {
             title: headline,
             body: body(batch, self.run_url.as_deref()),
             paths: seen.files.keys().cloned().collect(),
-            mark: MARK.to_owned(),
+            mark: message::MARK.to_owned(),
             auto_merge: batch.ready.iter().all(|one| one.waiting.how == How::Propose { auto_merge: true }),
         }
     }
 
     /// What the wishes make of the branch of the proposal; `None` where it has them already.
     fn edit(&self, at: &Snapshot, batch: &Batch) -> Result<Option<Edit>, Refused> {
-        let (mut files, mut left) = (super::queue::tree(at), false);
+        let (mut files, mut left) = (tree(at), false);
         for one in &batch.ready {
-            let entries = super::record::entries(&at.history, &one.waiting.intent.key);
-            match super::write::apply(&files, &entries, &one.waiting.intent) {
-                super::write::Applied::Edited { files: changed, .. } => files.extend(changed),
-                super::write::Applied::Stands => left = true,
+            let entries = record::entries(&at.history, &one.waiting.intent.key);
+            match write::apply(&files, &entries, &one.waiting.intent) {
+                Applied::Edited { files: changed, .. } => files.extend(changed),
+                Applied::Stands => left = true,
                 _ => {}
             }
         }
@@ -105,7 +103,7 @@ fn branch(batch: &Batch) -> String {
 }
 
 fn body(batch: &Batch, run_url: Option<&str>) -> String {
-    let row = |one: &super::queue::Ready| {
+    let row = |one: &Ready| {
         let from =
             one.waiting.intent.previous.as_ref().map_or("–".to_owned(), |image| format!("`{image}`"));
         format!("| {} | {from} | `{}` |", message::plain(&one.waiting.intent.service), one.written)

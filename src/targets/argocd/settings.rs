@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::Address;
+use crate::github::names;
 
 /// A service whose image stands in manifests in Git, from where Argo CD rolls it out.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -177,24 +178,16 @@ ruled!(
 );
 
 fn is_repository(text: &str) -> bool {
-    let plain = |part: &str| {
-        let known = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
-        !part.is_empty() && !part.starts_with('.') && part.bytes().all(known)
-    };
-    text.split_once('/').is_some_and(|(owner, name)| plain(owner) && plain(name))
+    names::repository(text).is_ok()
 }
 
 fn is_branch(text: &str) -> bool {
-    let part = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock");
-    let bad = |c: char| c.is_control() || " ~^:?*[\\".contains(c);
-    let whole =
-        !text.contains("..") && !text.contains("@{") && !text.starts_with('-') && !text.ends_with('.');
-    whole && !text.contains(bad) && text.split('/').all(part) && text.len() <= 200
+    names::branch(text).is_ok() && text.len() <= 200
 }
 
+/// Git would have a backslash in a path, too; here it is a slip for a slash.
 fn is_path(text: &str) -> bool {
-    let part = |part: &str| !["", ".", ".."].contains(&part) && !part.eq_ignore_ascii_case(".git");
-    !text.contains(|c: char| c.is_control() || c == '\\') && text.split('/').all(part) && text.len() <= 1000
+    names::path(text).is_ok() && !text.contains('\\') && text.len() <= 1000
 }
 
 fn is_name(text: &str) -> bool {

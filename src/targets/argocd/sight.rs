@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::intent::{Intent, Site};
+use super::message::short_oid;
 use super::record::{self, Entry};
 use super::settings::Settings;
 use super::write::{self, Tree};
@@ -24,8 +25,7 @@ impl Stand {
     pub fn read(tree: &Tree, sites: &[Site], name: Option<&ImageRef>) -> Result<Self, Problem> {
         let nameless = "unknown".parse::<ImageRef>().map_err(internal)?;
         let name = name.unwrap_or(&nameless);
-        let found: Result<Vec<_>, _> = sites.iter().map(|site| write::found(tree, site, name)).collect();
-        let found = found?;
+        let found = write::all_found(tree, sites, name)?;
         Ok(Self { image: write::canonical(&found), found })
     }
 }
@@ -77,7 +77,7 @@ impl Sight {
     /// Who wrote another image than this one, when somebody did.
     pub fn other_than(&self, image: &ImageRef) -> Option<String> {
         let now = self.stand.image.as_ref().filter(|now| *now != image)?;
-        let by = self.written_by().map(|oid| oid.get(..7).unwrap_or(oid));
+        let by = self.written_by().map(short_oid);
         Some(by.map_or_else(|| format!("{now} stands there now"), |oid| format!("commit {oid}")))
     }
 

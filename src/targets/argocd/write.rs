@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::intent::{Expect, Intent, Operation, Site};
+use super::message::short_oid;
 use super::record::Entry;
 use crate::manifest;
 use crate::problem::{Code, Problem};
@@ -34,6 +35,11 @@ pub enum Applied {
 pub fn found(tree: &Tree, site: &Site, name: &ImageRef) -> Result<Option<ImageRef>, Problem> {
     let bytes = tree.get(&site.path).ok_or_else(|| missing(&site.path))?;
     manifest::look(bytes, &site.spot, name).map(|found| found.image).map_err(|why| why.problem(&site.path))
+}
+
+/// What stands at each place.
+pub fn all_found(tree: &Tree, sites: &[Site], name: &ImageRef) -> Result<Vec<Option<ImageRef>>, Problem> {
+    sites.iter().map(|site| found(tree, site, name)).collect()
 }
 
 /// The image that stands for all places of a service: one with a digest before one without.
@@ -68,9 +74,8 @@ pub fn apply(tree: &Tree, entries: &[Entry], intent: &Intent) -> Applied {
 fn written(tree: &Tree, changed: &Tree, intent: &Intent) -> Result<ImageRef, Problem> {
     let mut after = tree.clone();
     after.extend(changed.clone());
-    let found: Result<Vec<_>, _> =
-        intent.sites.iter().map(|site| found(&after, site, &intent.wish)).collect();
-    Ok(canonical(&found?).unwrap_or_else(|| intent.wish.clone()))
+    let found = all_found(&after, &intent.sites, &intent.wish)?;
+    Ok(canonical(&found).unwrap_or_else(|| intent.wish.clone()))
 }
 
 /// What the files would be with the wish of `intent` in them, whoever owns them, and the image as it would be read.
@@ -99,29 +104,27 @@ fn edited(tree: &Tree, intent: &Intent) -> Result<Tree, Problem> {
 fn newer_run(entries: &[Entry], intent: &Intent) -> Option<String> {
     let (last, ours) = (entries.first()?, intent.run?);
     let newer = last.run.filter(|run| run.id > ours.id)?;
-    Some(format!("run {}, commit {}", newer.id, last.oid.get(..7).unwrap_or(&last.oid)))
+    Some(format!("run {}, commit {}", newer.id, short_oid(&last.oid)))
 }
 
 /// Who else wrote where `intent` is to write, if somebody did.
 fn owner(tree: &Tree, entries: &[Entry], intent: &Intent) -> Result<Option<String>, Problem> {
-    let now: Result<Vec<_>, _> = intent.sites.iter().map(|site| found(tree, site, &intent.wish)).collect();
-    let now = now?;
-    let last = entries.first();
-    let recorded = last.filter(|entry| canonical(&now).as_ref() == Some(&entry.image));
+    let now = all_found(tree, &intent.sites, &intent.wish)?;
+    let (image, last) = (canonical(&now), entries.first());
+    let recorded = last.filter(|entry| image.as_ref() == Some(&entry.image));
     // What this run wrote already and somebody wrote over since: started again, it must not undo that.
-    let replaced =
-        |entry: &Entry| entry.operation != Operation::Undo && canonical(&now).as_ref() != Some(&entry.image);
+    let replaced = |entry: &Entry| entry.operation != Operation::Undo && image.as_ref() != Some(&entry.image);
     let by_us =
         |entry: &&Entry| intent.run.is_some() && entry.run.map(|run| run.id) == intent.run.map(|run| run.id);
     let fine = match &intent.expect {
         Expect::Seen(_) if last.filter(by_us).is_some_and(replaced) => false,
         Expect::Seen(seen) => *seen == now || recorded.is_some_and(|entry| older(entry, intent)),
-        Expect::Ours(image) => canonical(&now).as_ref() == Some(image),
+        Expect::Ours(ours) => image.as_ref() == Some(ours),
         Expect::OursByRecord => {
             recorded.filter(by_us).is_some_and(|entry| entry.operation != Operation::Undo)
         }
     };
-    Ok((!fine).then(|| stranger(recorded, canonical(&now).as_ref())))
+    Ok((!fine).then(|| stranger(recorded, image.as_ref())))
 }
 
 /// Whether an entry is of a run that ours may write over.
@@ -131,7 +134,7 @@ fn older(entry: &Entry, intent: &Intent) -> bool {
 
 fn stranger(recorded: Option<&Entry>, image: Option<&ImageRef>) -> String {
     match (recorded, image) {
-        (Some(entry), _) => format!("commit {}", entry.oid.get(..7).unwrap_or(&entry.oid)),
+        (Some(entry), _) => format!("commit {}", short_oid(&entry.oid)),
         (None, Some(image)) => format!("somebody wrote {image} there"),
         (None, None) => "somebody took the image away".into(),
     }
