@@ -10,6 +10,7 @@ pub mod hub;
 #[cfg(test)]
 mod hub_tests;
 pub mod names;
+pub mod project;
 pub mod propose;
 #[cfg(test)]
 mod propose_tests;
@@ -29,6 +30,7 @@ pub use api::Api;
 pub use commit::{FileChange, Landed, NewCommit};
 pub use compare::{Commit, History};
 pub use hub::Hub;
+pub use project::Project;
 pub use pulls::{Edit, Proposal, PullRequest};
 pub use setback::Setback;
 pub use snapshot::{File, Mode, PastCommit, Snapshot, Wanted};

@@ -6,6 +6,7 @@ mod image;
 mod observed;
 mod outcome;
 mod past;
+mod record;
 mod span;
 
 pub use course::{Arm, Arms, Course, Flight, Hold, Split, Way};
@@ -14,6 +15,7 @@ pub use image::{Digest, ImageRef};
 pub use observed::{Ability, Change, Changes, InFlight, Observed, Rollout, Traffic, Version};
 pub use outcome::Outcome;
 pub use past::{Former, Past};
+pub use record::{Record, Recorded};
 pub use span::Span;
 
 /// What a target is asked to bring into service.

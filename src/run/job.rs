@@ -10,8 +10,9 @@ use jiff::Timestamp;
 use crate::action::files::RunnerFiles;
 use crate::action::{Context, Inputs};
 use crate::aws;
-use crate::github::Commits;
+use crate::github::{Addresses, Commits, Project};
 use crate::image::Builder;
+use crate::problem::Problem;
 use crate::release::Outcome;
 use crate::report::RunReport;
 use crate::sys::signal::Cancel;
@@ -50,6 +51,14 @@ impl Job {
         let now = self.doors.clock.now();
         let report = blank_report(Outcome::Skipped, self.inputs.operation.word(), now, &self.context);
         RunReport { rehearsal: self.rehearsal, ..report }
+    }
+
+    /// The run's own repository at GitHub; `None` without a token, or where the run has no repository.
+    pub(super) fn project(&self) -> Option<Result<Project, Problem>> {
+        let token = self.inputs.github_token.as_ref()?.expose();
+        let repository = self.context.repository.as_deref()?;
+        let addresses = Addresses::from_variables(&self.doors.variables);
+        Some(Project::new(self.doors.http.clone(), &addresses, token, repository))
     }
 
     /// The report with its end time.
