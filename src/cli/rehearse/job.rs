@@ -82,6 +82,7 @@ pub fn job(
         workspace: rehearsal.workspace.clone(),
         rehearsal: true,
         saved: RefCell::new(None),
+        held: RefCell::default(),
     })
 }
 
