@@ -20,8 +20,7 @@ const TAG: usize = 8;
 /// So many parts at most: each is a request that GitHub counts.
 const PARTS: usize = 20;
 /// What stands for itself. Whatever parts the text is none of it.
-const PLAIN: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b':').remove(b'/');
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b':').remove(b'/');
 
 /// The tag of `record` and its descriptions; `None` where it is too large for them.
 pub fn encoded(record: &Record) -> Option<(String, Vec<String>)> {
@@ -148,9 +147,8 @@ mod tests {
     }
 
     fn of(services: &[(&str, &str)]) -> Record {
-        let recorded = |(name, image): &(&str, &str)| {
-            ((*name).to_owned(), Recorded { image: image.parse().unwrap() })
-        };
+        let recorded =
+            |(name, image): &(&str, &str)| ((*name).to_owned(), Recorded { image: image.parse().unwrap() });
         Record {
             environment: "production".into(),
             commit: "0123456789abcdef0123456789abcdef01234567".into(),
@@ -185,7 +183,8 @@ mod tests {
         assert_eq!(back(&mixed).len(), 2, "in any order, and several side by side");
         let changed: Vec<String> = first.iter().map(|part| part.replace("web", "wep")).collect();
         assert_eq!(back(&changed), []);
-        let another: Vec<String> = first.iter().map(|part| part.replace("roadstead/1", "roadstead/2")).collect();
+        let another: Vec<String> =
+            first.iter().map(|part| part.replace("roadstead/1", "roadstead/2")).collect();
         assert_eq!(back(&another), []);
     }
 

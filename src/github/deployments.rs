@@ -13,10 +13,8 @@ use super::setback::Setback;
 use crate::release::Record;
 
 /// How long reading may take.
-pub(super) const BRIEFLY: Endurance = Endurance {
-    whole: PATIENCE,
-    pauses: &[Duration::from_millis(400), Duration::from_millis(1500)],
-};
+pub(super) const BRIEFLY: Endurance =
+    Endurance { whole: PATIENCE, pauses: &[Duration::from_millis(400), Duration::from_millis(1500)] };
 /// How long one thing may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -141,7 +139,8 @@ mod tests {
         let (project_, script) = project(vec![rest(502, json!({})), empty()]);
         assert_eq!(project_.proven("staging").await, Ok(vec![]));
         assert_eq!(script.asked()[1].body["variables"]["environments"], json!(["staging"]));
-        let (project, script) = project(vec![complaint("FORBIDDEN", "Resource not accessible by integration")]);
+        let (project, script) =
+            project(vec![complaint("FORBIDDEN", "Resource not accessible by integration")]);
         assert!(matches!(project.ledger("staging").await, Err(Setback::Forbidden(_))));
         assert_eq!(script.calls().len(), 1);
     }

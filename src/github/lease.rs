@@ -65,7 +65,9 @@ impl Owner {
     pub fn message(&self) -> String {
         let Self { run, attempt, runner, url, since, nonce } = self;
         let runner = line(runner);
-        format!("{FORM}\n\nrun: {run}\nattempt: {attempt}\nrunner: {runner}\nurl: {url}\nsince: {since}\nnonce: {nonce}\n")
+        format!(
+            "{FORM}\n\nrun: {run}\nattempt: {attempt}\nrunner: {runner}\nurl: {url}\nsince: {since}\nnonce: {nonce}\n"
+        )
     }
 
     /// Reads a message; `None` where it is none of ours.
@@ -137,7 +139,12 @@ mod tests {
         let known = owner(7, 2, "runner 1\nrun: 9");
         let read = Owner::read(&known.message()).unwrap();
         assert_eq!(read, Owner { runner: "runner 1run: 9".into(), ..known });
-        for odd in ["", "Deploy", "Roadstead lease 2\n\nrun: 7\nattempt: 1", "Roadstead lease 1\n\nrun: x\nattempt: 1"] {
+        for odd in [
+            "",
+            "Deploy",
+            "Roadstead lease 2\n\nrun: 7\nattempt: 1",
+            "Roadstead lease 1\n\nrun: x\nattempt: 1",
+        ] {
             assert_eq!(Owner::read(odd), None, "{odd}");
         }
     }

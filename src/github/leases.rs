@@ -29,10 +29,16 @@ impl Project {
     }
 
     /// Makes the commit that says whose a lease is; `after` is the commit of the owner that it is taken from.
-    pub async fn lease_commit(&self, owner: &Owner, tree: &str, after: Option<&str>) -> Result<String, Setback> {
+    pub async fn lease_commit(
+        &self,
+        owner: &Owner,
+        tree: &str,
+        after: Option<&str>,
+    ) -> Result<String, Setback> {
         let parents: Vec<&str> = after.into_iter().collect();
         let body = json!({ "message": owner.message(), "tree": tree, "parents": parents });
-        let answer = self.door.read(&Ask::send(Method::POST, self.route("/git/commits"), body), MAKING).await?;
+        let answer =
+            self.door.read(&Ask::send(Method::POST, self.route("/git/commits"), body), MAKING).await?;
         text(&answer, "sha")
     }
 
@@ -49,7 +55,8 @@ impl Project {
     /// Takes over the lease of an owner that is gone: `commit` has the owner's commit as its parent. `false` where
     /// somebody else was quicker.
     pub async fn take_over(&self, reference: &str, commit: &str) -> Result<bool, Setback> {
-        let ask = Ask::send(Method::PATCH, self.route_of(reference), json!({ "sha": commit, "force": false }));
+        let ask =
+            Ask::send(Method::PATCH, self.route_of(reference), json!({ "sha": commit, "force": false }));
         match self.briefly(&ask).await {
             Err(Setback::Moved | Setback::Missing(_)) => Ok(false),
             answer => self.settled(reference, commit, answer).await,
@@ -57,7 +64,12 @@ impl Project {
     }
 
     /// Whether a lease was taken, although the answer was perhaps lost.
-    async fn settled(&self, reference: &str, commit: &str, answer: Result<Value, Setback>) -> Result<bool, Setback> {
+    async fn settled(
+        &self,
+        reference: &str,
+        commit: &str,
+        answer: Result<Value, Setback>,
+    ) -> Result<bool, Setback> {
         match answer {
             Ok(_) => Ok(true),
             Err(Setback::Uncertain(_)) => Ok(self.points_to(reference).await?.as_deref() == Some(commit)),
@@ -89,7 +101,8 @@ impl Project {
         }
         match self.briefly(&Ask::bare(Method::DELETE, self.route_of(reference))).await {
             Ok(_) | Err(Setback::Missing(_)) => Ok(()),
-            Err(Setback::Uncertain(why)) => match self.points_to(reference).await?.as_deref() == Some(commit) {
+            Err(Setback::Uncertain(why)) => match self.points_to(reference).await?.as_deref() == Some(commit)
+            {
                 true => Err(Setback::Uncertain(why)),
                 false => Ok(()),
             },

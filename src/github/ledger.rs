@@ -138,7 +138,8 @@ impl Ledger {
 
 impl Deployment {
     fn entries(&self, environment: &str) -> Vec<Entry> {
-        let entry = |record: Record, proven| Entry { record, deployment: self.id, created: self.created, proven };
+        let entry =
+            |record: Record, proven| Entry { record, deployment: self.id, created: self.created, proven };
         match &self.ours {
             Some(ours) => vec![entry(ours.roadstead.clone(), self.is_proven(None))],
             None => {
@@ -253,7 +254,8 @@ pub struct Status {
 impl Status {
     /// The body.
     pub fn body(&self) -> Value {
-        let mut body = json!({ "state": self.state.word(), "description": cut(&self.description, DESCRIPTION) });
+        let mut body =
+            json!({ "state": self.state.word(), "description": cut(&self.description, DESCRIPTION) });
         for (name, value) in [("log_url", &self.log_url), ("environment_url", &self.environment_url)] {
             if let Some(value) = value {
                 body[name] = json!(value);

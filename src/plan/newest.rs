@@ -102,9 +102,9 @@ mod tests {
             (Some('3'), Some('3'), Some("c3")), // c5 was taken back
             (Some('5'), Some('7'), Some("c5")), // the other service of c5 failed
             (None, Some('3'), Some("c3")),
-            (None, None, Some("c3")),  // no digest: what was proven last
-            (Some('8'), None, None),   // somebody else's
-            (Some('9'), None, None),   // a rollback to who knows what
+            (None, None, Some("c3")), // no digest: what was proven last
+            (Some('8'), None, None),  // somebody else's
+            (Some('9'), None, None),  // a rollback to who knows what
         ] {
             assert_eq!(serving("web", &seen(pinned, runs), &known), commit, "{pinned:?} {runs:?}");
         }

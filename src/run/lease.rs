@@ -253,7 +253,9 @@ fn tell(job: &Job, unit: &mut Unit, holder: &Holder) {
 
 fn who(holder: &Holder) -> String {
     match &holder.owner {
-        Some(owner) => format!("run {}, which holds the lease since {}: {}", owner.run, owner.since, owner.url),
+        Some(owner) => {
+            format!("run {}, which holds the lease since {}: {}", owner.run, owner.since, owner.url)
+        }
         None => "somebody who holds the lease and does not say who it is".into(),
     }
 }
@@ -308,7 +310,9 @@ async fn look_anew(job: &Job, books: &Books, unit: &mut Unit) {
     problems.extend(unit.target.check(&unit.release, &unit.seen).await);
     let (wrong, dubious): (Vec<Problem>, Vec<Problem>) =
         problems.into_iter().map(|problem| problem.of(unit.name())).partition(Problem::is_error);
-    unit.report.problems.extend(dubious.into_iter().filter(|one| !unit.report.problems.contains(one)).collect::<Vec<_>>());
+    unit.report
+        .problems
+        .extend(dubious.into_iter().filter(|one| !unit.report.problems.contains(one)).collect::<Vec<_>>());
     if wrong.is_empty() {
         return walk::make_plan(job, unit);
     }
@@ -319,7 +323,13 @@ async fn look_anew(job: &Job, books: &Books, unit: &mut Unit) {
 /// Whether two looks show the same, as far as a plan depends on it.
 fn is_same(one: &Observed, other: &Observed) -> bool {
     let about = |seen: &Observed| {
-        (seen.version.clone(), seen.image.clone(), seen.in_flight.clone(), seen.refuge().cloned(), seen.leftover)
+        (
+            seen.version.clone(),
+            seen.image.clone(),
+            seen.in_flight.clone(),
+            seen.refuge().cloned(),
+            seen.leftover,
+        )
     };
     about(one) == about(other) && one.definition == other.definition
 }

@@ -167,11 +167,9 @@ fn state_of(outcome: Outcome) -> State {
         Outcome::Committed | Outcome::Proposed => State::Queued,
         Outcome::Failed | Outcome::Inconclusive => State::Failure,
         Outcome::Superseded => State::Inactive,
-        Outcome::Planned
-        | Outcome::Skipped
-        | Outcome::Invalid
-        | Outcome::Stranded
-        | Outcome::Cancelled => State::Error,
+        Outcome::Planned | Outcome::Skipped | Outcome::Invalid | Outcome::Stranded | Outcome::Cancelled => {
+            State::Error
+        }
     }
 }
 

@@ -88,12 +88,19 @@ fn what_an_attempt_opened_is_found_until_it_is_closed() {
 
 #[test]
 fn what_others_keep_there_is_passed_over() {
-    for payload in [json!("x"), json!("\"\\\"x\\\"\""), json!("7"), json!({"roadstead": 1}), json!([1]), json!("")] {
+    for payload in
+        [json!("x"), json!("\"\\\"x\\\"\""), json!("7"), json!({"roadstead": 1}), json!([1]), json!("")]
+    {
         assert_eq!(ledger(&[node(5, payload, &[])]).entries(), []);
     }
     let nested = Value::String(ours("c0ffee1", "7/1").to_string());
     assert_eq!(ledger(&[node(5, nested, &[])]).entries().len(), 1, "text in text");
-    for odd in [json!(null), json!({}), json!({"repository": null}), json!({"repository": {"deployments": {"nodes": [1]}}})] {
+    for odd in [
+        json!(null),
+        json!({}),
+        json!({"repository": null}),
+        json!({"repository": {"deployments": {"nodes": [1]}}}),
+    ] {
         assert_eq!(read(&odd, "staging"), None);
     }
     let holes = json!({"repository": {"deployments": {"nodes": [null]}}});
