@@ -21,4 +21,5 @@ mod permissions;
 mod rehearsal;
 mod rollback;
 mod runner;
+mod scale;
 mod support;
