@@ -24,4 +24,5 @@ mod records;
 mod rehearsal;
 mod rollback;
 mod runner;
+mod scale;
 mod support;
