@@ -1,6 +1,7 @@
 //! The shell: read, plan, walk, report; walks the undo; handles cancel. The order of things, and nothing else:
 //! what is decided is decided by the core, what is done is done by adapters.
 
+mod anew;
 mod books;
 mod build;
 mod declare;
@@ -14,6 +15,7 @@ mod newest;
 mod onward;
 mod post;
 mod prepare;
+mod queue;
 mod record;
 mod returning;
 mod state;
