@@ -7,6 +7,7 @@ mod canary;
 mod changed;
 mod contract;
 mod edit;
+mod flags;
 mod github;
 mod github_people;
 mod github_records;

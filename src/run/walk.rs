@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use futures::future::join_all;
 
-use crate::config::Strategy;
 use crate::plan::{self, Start};
 use crate::problem::{Code, Problem};
 use crate::release::{Change, Course, Health, Observed, Outcome, Rollout, Split, Version, Way};
@@ -14,7 +13,7 @@ use crate::sys::signal::Urgency;
 use super::books::Books;
 use super::evidence::Gathered;
 use super::unit::{Phase, Unit};
-use super::{Job, Tone, forecast, hold, newest, onward, record, state, undo, watch};
+use super::{Job, Tone, forecast, hold, newest, onward, record, state, timing, undo, watch};
 
 /// Makes the plan and stops there.
 pub(super) async fn plan_only(job: &Job, books: Option<&mut Books>, mut units: Vec<Unit>) -> Vec<Unit> {
@@ -78,13 +77,14 @@ pub(super) fn make_plan(job: &Job, unit: &mut Unit) {
             let flight = unit.target.flight(&unit.seen, &plan.course);
             plan::over(plan, flight)
         })
+        .and_then(|plan| in_time(job, unit, plan))
         .map_err(|p| vec![p])
     });
     match made {
         Ok(plan) => {
             job.teller.line(Some(unit.name()), &plan::explain(&plan));
             unit.report.changes = plan.changes.clone();
-            unit.report.expected = expected(&plan, &unit.service.common.strategy);
+            unit.report.expected = expected(&plan, unit);
             unit.plan = Some(plan);
         }
         Err(problems) => {
@@ -94,10 +94,22 @@ pub(super) fn make_plan(job: &Job, unit: &mut Unit) {
     }
 }
 
-/// The time that the bakes of a strategy take; nothing is promised where the place decides alone.
-fn expected(plan: &plan::ServicePlan, strategy: &Strategy) -> Option<Duration> {
-    let bakes = strategy::expected(strategy);
-    (!plan.course.is_whole() && !plan.steps.is_empty()).then_some(bakes)
+/// The time that the bakes of a strategy take, or that the place says it takes; nothing is promised where it decides
+/// alone.
+fn expected(plan: &plan::ServicePlan, unit: &Unit) -> Option<Duration> {
+    let bakes = strategy::expected(&unit.service.common.strategy);
+    let told = if plan.course.is_whole() { unit.target.duration(&unit.seen) } else { Some(bakes) };
+    told.filter(|_| !plan.steps.is_empty() && unit.release.former.is_none())
+}
+
+/// A plan whose place needs longer than the run has is refused before any change.
+fn in_time(job: &Job, unit: &Unit, plan: plan::ServicePlan) -> Result<plan::ServicePlan, Problem> {
+    let starts = matches!(plan.start, Start::Fresh { .. });
+    let needed = unit.target.duration(&unit.seen).filter(|_| starts).unwrap_or_default();
+    match timing::too_slow(job.inputs.timeout, unit.name(), needed) {
+        Some(problem) => Err(problem),
+        None => Ok(plan),
+    }
 }
 
 /// In a plan nothing is built, so the image that would be is told in words.
