@@ -9,6 +9,7 @@ mod contract;
 mod edit;
 mod examples;
 mod github;
+mod github_records;
 mod gitops;
 mod gitops_laws;
 mod history;
