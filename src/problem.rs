@@ -168,6 +168,8 @@ codes! {
     RateLimited = "rate-limited",
     /// Which commits lie between two versions could not be found out.
     HistoryUnknown = "history-unknown",
+    /// A plan could not be written where people look for it.
+    NotPublished = "not-published",
     /// A file of the runner (output, summary, state) cannot be written.
     RunnerFileUnwritable = "runner-file-unwritable",
     /// A scenario or a request of the embedded cloud is wrong.

@@ -3,12 +3,15 @@
 
 pub mod addresses;
 pub mod api;
+pub mod checks;
+pub mod comments;
 pub mod commit;
 pub mod compare;
 pub mod door;
 pub mod hub;
 #[cfg(test)]
 mod hub_tests;
+pub mod kept;
 pub mod names;
 pub mod project;
 pub mod propose;
@@ -27,9 +30,12 @@ use crate::problem::Problem;
 
 pub use addresses::Addresses;
 pub use api::Api;
+pub use checks::{Check, Conclusion, Level, Remark};
+pub use comments::Note;
 pub use commit::{FileChange, Landed, NewCommit};
 pub use compare::{Commit, History};
 pub use hub::Hub;
+pub use kept::Kept;
 pub use project::Project;
 pub use pulls::{Edit, Proposal, PullRequest};
 pub use setback::Setback;
