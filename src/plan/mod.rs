@@ -1,7 +1,11 @@
 //! Event, configuration and observed state in; steps, and why, out. Pure: the same plan is printed, put in the
 //! summary and walked.
 
+mod occasion;
+
 use serde::Serialize;
+
+pub use occasion::{Earlier, May, Occasion, Ruling, decide};
 
 use crate::config::Strategy;
 use crate::problem::Problem;

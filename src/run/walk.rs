@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use futures::future::join_all;
 
-use crate::config::Strategy;
 use crate::plan::{self, Start};
 use crate::problem::{Code, Problem};
 use crate::release::{Change, Course, Health, Observed, Outcome, Rollout, Split, Version, Way};
-use crate::strategy::{self, Watching};
+use crate::strategy::{Step, Watching};
 use crate::sys::signal::Urgency;
 
 use super::evidence::Gathered;
@@ -66,7 +65,9 @@ fn make_plans(job: &Job, units: &mut [Unit]) {
             Ok(plan) => {
                 job.teller.line(Some(unit.name()), &plan::explain(&plan));
                 unit.report.changes = plan.changes.clone();
-                unit.report.expected = expected(&plan, &unit.service.common.strategy);
+                unit.report.expected = expected(&plan);
+                let moves = plan.changes.is_empty() && !plan.steps.is_empty();
+                unit.report.again = moves.then(|| plan.why.clone());
                 unit.plan = Some(plan);
             }
             Err(problems) => {
@@ -77,10 +78,12 @@ fn make_plans(job: &Job, units: &mut [Unit]) {
     }
 }
 
-/// The time that the bakes of a strategy take; nothing is promised where the place decides alone.
-fn expected(plan: &plan::ServicePlan, strategy: &Strategy) -> Option<Duration> {
-    let bakes = strategy::expected(strategy);
-    (!plan.course.is_whole() && !plan.steps.is_empty()).then_some(bakes)
+/// The time that the bakes of a plan take; nothing is promised where the place decides alone.
+fn expected(plan: &plan::ServicePlan) -> Option<Duration> {
+    let bake = |step: &Step| if let Step::Bake(span) = step { span.0 } else { Duration::ZERO };
+    let bakes = plan.steps.iter().map(bake).sum::<Duration>();
+    let last = if plan.steps.is_empty() { Duration::ZERO } else { plan.course.bake.0 };
+    Some(bakes + last).filter(|bakes| !bakes.is_zero())
 }
 
 /// In a plan nothing is built, so the image that would be is told in words.
