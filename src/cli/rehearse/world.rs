@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::config::{self, Document, Placeholders, tree};
 use crate::problem::Problem;
-use crate::rehearsal::scenario::{Scenario, Service};
+use crate::rehearsal::scenario::{AlarmSetting, Scenario, Service};
 use crate::sys::disk;
 use crate::targets;
 
@@ -52,6 +52,10 @@ pub fn world(rehearsal: &Rehearsal) -> Result<(String, Scenario), String> {
         if let Some((name, rule)) = twin {
             scenario = scenario.with_twin(&running, &name, Some(rule));
         }
+    }
+    for alarm in services.iter().flat_map(|service| &service.common.alarms) {
+        let there = scenario.alarms.iter().any(|have| have.name == *alarm);
+        scenario.alarms.extend((!there).then(|| AlarmSetting::quiet(alarm)));
     }
     let own = rehearsal.variables.get("GITHUB_REPOSITORY").cloned();
     let own = own.unwrap_or_else(|| scenario.workflow.repository.clone());
