@@ -19,6 +19,7 @@ mod native;
 mod oidc;
 mod pair;
 mod permissions;
+mod pulls;
 mod rehearsal;
 mod rollback;
 mod runner;
