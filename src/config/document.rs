@@ -321,8 +321,8 @@ fn written(mut node: Node) -> Node {
 }
 
 /// Every target key of the contract, whether this version knows it or not.
-const ALL_TARGETS: [&str; 7] =
-    ["ecs", "argocd", "kubernetes", "compose", "lambda", "app-runner", "beanstalk"];
+const ALL_TARGETS: [&str; 8] =
+    ["ecs", "argocd", "appconfig", "kubernetes", "compose", "lambda", "app-runner", "beanstalk"];
 
 #[cfg(test)]
 mod tests {

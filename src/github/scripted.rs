@@ -97,9 +97,14 @@ impl Script {
     }
 
     pub(crate) fn at(addresses: &Addresses, replies: Vec<Reply>) -> (Hub, Self) {
-        let script = Self::of(replies);
-        let http = SharedHttpClient::new(script.clone());
+        let (http, script) = Self::http(replies);
         (Hub::new(http, addresses, "t0ken").unwrap(), script)
+    }
+
+    /// A client that is answered so.
+    pub(crate) fn http(replies: Vec<Reply>) -> (SharedHttpClient, Self) {
+        let script = Self::of(replies);
+        (SharedHttpClient::new(script.clone()), script)
     }
 
     pub(crate) fn asked(&self) -> Vec<Asked> {
