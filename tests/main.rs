@@ -25,6 +25,7 @@ mod native;
 mod oidc;
 mod pair;
 mod permissions;
+mod pulls;
 mod records;
 mod rehearsal;
 mod rollback;
