@@ -18,7 +18,7 @@ use clap::Parser as _;
 use crate::sys::environment::Variables;
 use crate::sys::terminal;
 
-use arguments::RollbackOptions;
+use arguments::{PromoteOptions, RollbackOptions};
 pub use arguments::{Arguments, Command};
 pub use schema::schema;
 
@@ -51,6 +51,10 @@ fn command(command: Command, variables: Variables) -> u8 {
         Command::Rollback(options) => {
             let RollbackOptions { to, release } = *options;
             on_this_thread(live::command("rollback", release, to, variables))
+        }
+        Command::Promote(options) => {
+            let PromoteOptions { to, release } = *options;
+            on_this_thread(live::command("promote", release, to, variables))
         }
         Command::Edit(options) => edit::main(&options),
         Command::Policy(options) => policy::main(&options),

@@ -3,6 +3,7 @@
 
 pub mod addresses;
 pub mod api;
+pub mod changes;
 pub mod commit;
 pub mod compare;
 pub mod door;
@@ -27,6 +28,7 @@ use crate::problem::Problem;
 
 pub use addresses::Addresses;
 pub use api::Api;
+pub use changes::{ChangedFile, Comparison, Relation};
 pub use commit::{FileChange, Landed, NewCommit};
 pub use compare::{Commit, History};
 pub use hub::Hub;

@@ -186,6 +186,12 @@ fn account(host: &str) -> Option<String> {
     (ecr && account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit())).then(|| account.to_owned())
 }
 
+/// The region in the host of a private ECR registry; `None` for any other registry.
+pub fn region(host: &str) -> Option<&str> {
+    account(host)?;
+    host.split('.').nth(3)
+}
+
 fn refused<E>(error: &SdkError<E>) -> Problem
 where
     SdkError<E>: ProvideErrorMetadata + std::error::Error,

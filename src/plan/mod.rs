@@ -1,6 +1,9 @@
 //! Event, configuration and observed state in; steps, and why, out. Pure: the same plan is printed, put in the
 //! summary and walked.
 
+pub mod changed;
+pub mod promotion;
+
 use serde::Serialize;
 
 use crate::config::Strategy;

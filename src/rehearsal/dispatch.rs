@@ -11,6 +11,7 @@ const SERVICES: &[(&str, Service)] = &[
     ("ecs", ecs::answer),
     ("argocd", argocd::answer),
     ("ecr", ecr::answer),
+    ("registry", ecr::distribution::answer),
     ("sts", sts::answer),
     ("web", web::answer),
     ("oidc", |world, call, now| oidc::answer(world, call, now)),

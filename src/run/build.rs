@@ -12,9 +12,9 @@ use crate::release::ImageRef;
 use super::{Job, Unit, operation};
 
 /// The registry of the environment's account, and its host as image references name it.
-struct Place {
-    registry: Rc<dyn Registry>,
-    host: String,
+pub(super) struct Place {
+    pub(super) registry: Rc<dyn Registry>,
+    pub(super) host: String,
 }
 
 /// Gives every unit its image; builds where that is what the deploy file says and a plan is not all that was asked.
@@ -48,7 +48,8 @@ pub(super) async fn images(
     Ok((units, place.map(|place| place.registry)))
 }
 
-async fn place(job: &Job, session: &SdkConfig) -> Result<Place, Problem> {
+/// The registry that a session has a login for.
+pub(super) async fn place(job: &Job, session: &SdkConfig) -> Result<Place, Problem> {
     let web = (!job.rehearsal).then(image::Web::new);
     let (registry, host) = image::ecr::registry(session, web, job.masker()).await?;
     Ok(Place { registry, host })
@@ -116,6 +117,13 @@ async fn pinned(job: &Job, image: &ImageRef, place: Option<&Place>) -> Result<Im
     Ok(image.pinned(found.digest))
 }
 
+/// The `repository` of a service in a registry.
+pub(super) fn target(host: &str, repository: &str) -> Result<ImageRef, Problem> {
+    format!("{host}/{repository}")
+        .parse()
+        .map_err(|why| Problem::error(Code::ConfigInvalid, format!("`repository` cannot be used: {why}.")))
+}
+
 async fn build(
     job: &Job,
     unit: &mut Unit,
@@ -123,10 +131,7 @@ async fn build(
     repository: &str,
     place: &Place,
 ) -> Result<ImageRef, Problem> {
-    let name = format!("{}/{repository}", place.host);
-    let target: ImageRef = name
-        .parse()
-        .map_err(|why| Problem::error(Code::ConfigInvalid, format!("`repository` cannot be used: {why}.")))?;
+    let target = target(&place.host, repository)?;
     let request = BuildRequest {
         service: unit.name().to_owned(),
         repository: target,

@@ -8,13 +8,17 @@ mod forecast;
 mod history;
 mod hold;
 mod job;
+mod lineage;
 mod onward;
 mod post;
 mod prepare;
+mod promote;
 mod returning;
+mod selection;
 mod state;
 mod teller;
 mod timing;
+mod transfer;
 mod undo;
 mod unit;
 mod walk;
@@ -87,13 +91,13 @@ fn withheld(job: &Job) -> Option<String> {
 /// Operations of the contract that this version cannot do are refused by name.
 fn refuse(operation: Operation) -> Option<Problem> {
     match operation {
-        Operation::Deploy | Operation::Plan | Operation::Rollback => None,
+        Operation::Deploy | Operation::Plan | Operation::Rollback | Operation::Promote => None,
         other => Some(
             Problem::error(
                 Code::Unsupported,
                 format!("This version cannot do the operation `{}` yet.", other.word()),
             )
-            .help("It can do: `deploy`, `plan`, `rollback`."),
+            .help("It can do: `deploy`, `plan`, `rollback`, `promote`."),
         ),
     }
 }
