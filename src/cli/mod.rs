@@ -18,8 +18,8 @@ use clap::Parser as _;
 use crate::sys::environment::Variables;
 use crate::sys::terminal;
 
-use arguments::{PromoteOptions, RollbackOptions};
 pub use arguments::{Arguments, Command};
+use arguments::{PromoteOptions, RollbackOptions};
 pub use schema::schema;
 
 /// Runs what the arguments (the program's name first) and the variables ask for; the result is the exit code.

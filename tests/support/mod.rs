@@ -2,6 +2,7 @@
 
 pub(crate) mod github;
 pub(crate) mod runner;
+pub(crate) mod stages;
 
 use std::cell::RefCell;
 use std::path::PathBuf;
