@@ -134,6 +134,7 @@ impl Step {
             files: self.files,
             rehearsal,
             saved: RefCell::new(None),
+            held: RefCell::default(),
         }
     }
 

@@ -2,6 +2,7 @@
 //! summary and walked.
 
 pub mod changed;
+mod newest;
 pub mod promotion;
 
 use serde::Serialize;
@@ -10,6 +11,8 @@ use crate::config::Strategy;
 use crate::problem::Problem;
 use crate::release::{Ability, Changes, Course, Flight, Health, Observed, Rollout, Span, Version};
 use crate::strategy::{self, Step};
+
+pub use newest::{Known, overtaken, serving};
 
 /// What will be done for one service, and why.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::github::{Project, Setback};
+use crate::github::{Kinship, Project, Setback};
 use crate::problem::Problem;
 
 /// So many commits are compared at most; each is a request.
@@ -30,8 +30,8 @@ impl<'p> Lineage<'p> {
         if self.known.len() >= COMPARED {
             return Ok(false);
         }
-        let contained = match self.project.changes(commit, &self.head).await {
-            Ok(comparison) => comparison.relation.contains(),
+        let contained = match self.project.kinship(&self.head, commit).await {
+            Ok(kinship) => matches!(kinship, Kinship::Same | Kinship::Descendant),
             Err(Setback::Missing(_) | Setback::Refused(_)) => false,
             Err(setback) => return Err(setback.problem(self.project.repository())),
         };
