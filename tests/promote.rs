@@ -66,6 +66,43 @@ fn what_staging_proved_comes_to_production_by_its_digest() {
     });
 }
 
+/// From a build for staging to production: one build, one digest, and a record in both places.
+#[test]
+fn what_was_built_for_staging_is_what_production_gets() {
+    virtually(async {
+        let world = World::of(CONFIG, PAST);
+        let staged = world.run(&world.push("develop", "d1")).await;
+        assert_eq!((staged.code, staged.output("outcome")), (0, "deployed"), "{:#?}", staged.lines);
+        let step = world.run(&world.push("main", "aa")).await;
+        assert_eq!((step.code, step.output("outcome")), (0, "deployed"), "{:#?}", step.lines);
+        assert_eq!(step.output("image"), staged.output("image"));
+        assert_eq!(world.serves("acme-production"), world.serves("acme-staging"));
+        assert_eq!(
+            world.proven_commits("production").await,
+            [sha("d1")],
+            "the record names what was promoted"
+        );
+        let again = world.run(&world.by_hand("aa")).await;
+        assert_eq!((again.code, again.output("outcome")), (0, "unchanged"), "{:#?}", again.lines);
+    });
+}
+
+/// What is named is meant, also where something newer serves; a run of an event does not go back.
+#[test]
+fn an_older_proof_comes_back_by_name_only() {
+    virtually(async {
+        let world = World::of(CONFIG, PAST);
+        let (first, second) = (world.image("acme/backend", "d1"), world.image("acme/backend", "d2"));
+        world.proved("staging", "d1", &[("backend", &first)]).await;
+        world.proved("staging", "d2", &[("backend", &second)]).await;
+        assert_eq!(world.run(&world.by_hand("aa")).await.output("image"), second);
+        let pushed = world.run(&world.push("main", "aa")).await;
+        assert_eq!((pushed.code, pushed.output("outcome")), (5, "superseded"), "{:#?}", pushed.lines);
+        let named = world.run(&world.by_hand("aa").with("INPUT_TO", "d100000")).await;
+        assert_eq!((named.code, named.output("image")), (0, first.as_str()), "{:#?}", named.lines);
+    });
+}
+
 #[test]
 fn an_event_takes_what_its_commit_contains_and_a_person_the_newest() {
     virtually(async {

@@ -163,7 +163,7 @@ mod tests {
             passed("A layer", &wanted).await,
             (Err("the blob is not what its digest says".into()), true)
         );
-        assert_eq!(passed("a layer, and more", &wanted).await.1, true);
+        assert!(passed("a layer, and more", &wanted).await.1);
         assert_eq!(passed("a lay", &wanted).await, (Err("the blob ended early".into()), false));
         assert_eq!(passed("", &blob("")).await, (Ok(Bytes::new()), false));
     }

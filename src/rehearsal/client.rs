@@ -76,7 +76,7 @@ impl<A: Answerer> InProcess<A> {
 async fn plain(request: HttpRequest) -> Result<Request<Bytes>, ConnectorError> {
     let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
     let (parts, body) = request.into_parts();
-    let body = body.collect().await.map_err(|error| ConnectorError::io(error.into()))?;
+    let body = body.collect().await.map_err(ConnectorError::io)?;
     Ok(Request::from_parts(parts, body.to_bytes()))
 }
 

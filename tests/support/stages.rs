@@ -1,5 +1,9 @@
 //! A repository with two environments, where production takes only what staging has proven; and what staging proved.
 
+use std::cell::Cell;
+
+use roadstead::github::{Addresses, Project};
+use roadstead::rehearsal::client::http_client;
 use roadstead::rehearsal::cloud::Cloud;
 use roadstead::sys::clock::Clock;
 use serde_json::{Value, json};
@@ -43,19 +47,22 @@ pub(crate) struct World {
     clock: Clock,
     config: String,
     scenario: String,
+    runs: Cell<u64>,
 }
 
 impl World {
     /// Inside a runtime. The services of the first environment by name are founded.
     pub(crate) fn of(config: &str, scenario: &str) -> Self {
         let (cloud, clock) = Runner::told(scenario).config(config).cloud();
-        Self { cloud, clock, config: config.into(), scenario: scenario.into() }
+        Self { cloud, clock, config: config.into(), scenario: scenario.into(), runs: Cell::new(100) }
     }
 
     /// A runner for a push of a commit to a branch.
     pub(crate) fn push(&self, branch: &str, commit: &str) -> Runner {
+        self.runs.set(self.runs.get() + 1);
         Runner::told(&self.scenario)
             .config(&self.config)
+            .with("GITHUB_RUN_ID", &self.runs.get().to_string())
             .with("GITHUB_REF", &format!("refs/heads/{branch}"))
             .with("GITHUB_REF_NAME", branch)
             .with("GITHUB_SHA", &sha(commit))
@@ -72,6 +79,8 @@ impl World {
     pub(crate) async fn run(&self, runner: &Runner) -> Step {
         let step = runner.main_on(&self.cloud, Clock::starting_at(self.clock.now())).await;
         assert_eq!(faults(&self.cloud.calls()), Vec::<String>::new());
+        let run = runner.variables["GITHUB_RUN_ID"].parse().unwrap();
+        self.cloud.end("acme/shop", run, if step.code == 0 { "success" } else { "failure" });
         step
     }
 
@@ -112,5 +121,12 @@ impl World {
     pub(crate) fn moved(&self, from: usize) -> usize {
         let calls = self.cloud.calls();
         calls[from..].iter().filter(|call| call.service == "ecs" && call.mutating && call.effective).count()
+    }
+
+    /// Commits of what counts as proven in an environment, newest first.
+    pub(crate) async fn proven_commits(&self, environment: &str) -> Vec<String> {
+        let addresses = Addresses::of("https://api.github.com");
+        let project = Project::new(http_client(self.cloud.clone()), &addresses, "t", "acme/shop").unwrap();
+        project.proven(environment).await.unwrap().into_iter().map(|one| one.record.commit).collect()
     }
 }
