@@ -4,12 +4,14 @@ mod arguments;
 mod cloud;
 mod edit;
 mod finish;
+pub mod init;
 mod judge;
 mod live;
 pub mod policy;
 pub mod rehearse;
 mod schema;
 pub mod step;
+pub mod trust;
 
 use std::ffi::OsString;
 
@@ -18,7 +20,7 @@ use clap::Parser as _;
 use crate::sys::environment::Variables;
 use crate::sys::terminal;
 
-pub use arguments::{Arguments, Command};
+pub use arguments::{Arguments, Command, InitOptions, TrustOptions};
 use arguments::{PromoteOptions, RollbackOptions};
 pub use schema::schema;
 
@@ -57,6 +59,8 @@ fn command(command: Command, variables: Variables) -> u8 {
             on_this_thread(live::command("promote", release, to, variables))
         }
         Command::Edit(options) => edit::main(&options),
+        Command::Init(options) => on_this_thread(live::init(&options, variables)),
+        Command::Trust(options) => trust::main(&options),
         Command::Policy(options) => policy::main(&options),
         Command::Rehearse(options) => rehearse::main(&options),
         Command::Cloud(options) => on_this_thread(cloud::serve(options)),

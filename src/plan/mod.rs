@@ -3,9 +3,12 @@
 
 pub mod changed;
 mod newest;
+mod occasion;
 pub mod promotion;
 
 use serde::Serialize;
+
+pub use occasion::{Earlier, May, Occasion, Ruling, decide};
 
 use crate::config::Strategy;
 use crate::problem::Problem;

@@ -6,7 +6,7 @@ use super::chance::Chance;
 use super::faults::Mischief;
 use super::scenario::{RepositorySetting, Scenario};
 use super::world::{Alarm, Repository, World};
-use super::{argocd, balancers, ecr, ecs, github, mishaps, traffic};
+use super::{appconfig, argocd, balancers, ecr, ecs, github, mishaps, traffic};
 
 /// The world of a scenario at its beginning.
 pub fn world(scenario: &Scenario, seed: u64) -> World {
@@ -20,6 +20,7 @@ pub fn world(scenario: &Scenario, seed: u64) -> World {
         workflow: scenario.workflow.clone(),
         policy: scenario.policy.clone(),
         blob_mounting: scenario.blob_mounting,
+        appconfig: appconfig::founding::found(&scenario.appconfig, began),
         timings: scenario.timings.clone(),
         github: github::state::State::founded(&scenario.github, began),
         chance: Chance::seeded(seed),
