@@ -6,7 +6,7 @@ use super::branch::{Claim, clashes};
 use super::file::{COMMON, LATER};
 use super::placeholder::fill;
 use super::tree::{self, Entry, Kind, Node};
-use super::{Common, Environment, Placeholders, read};
+use super::{Common, Environment, Placeholders, paths, promotion, read};
 use crate::problem::{Code, Location, Problem, suggest};
 
 /// A deploy file that is YAML; its parts are read on demand.
@@ -95,6 +95,7 @@ impl Document {
             });
             environments.insert(entry.key.clone(), environment);
         }
+        problems.extend(promotion::problems(&self.file, self.root.get("environments"), &environments));
         (environments, problems)
     }
 
@@ -209,7 +210,7 @@ impl Document {
     }
 
     fn common(&self, name: &str, node: &Node, targets: &[&str]) -> Found<Common> {
-        let mut problems = Vec::new();
+        let mut problems = paths::problems(&self.file, name, node.get("paths"));
         let mut common = Node { kind: Kind::Mapping(Vec::new()), ..*node };
         for entry in node.entries() {
             if COMMON.contains(&entry.key.as_str()) {

@@ -12,6 +12,7 @@ const SERVICES: &[(&str, Service)] = &[
     ("appconfig", appconfig::answer),
     ("argocd", argocd::answer),
     ("ecr", ecr::answer),
+    ("registry", ecr::distribution::answer),
     ("sts", sts::answer),
     ("web", web::answer),
     ("oidc", |world, call, now| oidc::answer(world, call, now)),

@@ -83,6 +83,7 @@ fn throttled_by(service: &str) -> Refusal {
     let words = "Rate exceeded";
     match service {
         "argocd" => Refusal::of(429, "ResourceExhausted", words),
+        "registry" => Refusal::of(429, "TOOMANYREQUESTS", words),
         service if speaks_query(service) => Refusal::new("Throttling", words),
         _ => Refusal::new("ThrottlingException", words),
     }
@@ -164,9 +165,10 @@ fn refuse(world: &World, call: &Call, action: &str, denial: Denial) -> Refusal {
         Denial::Implicit => format!("because no identity-based policy allows the {action} action"),
         Denial::Explicit => "with an explicit deny in an identity-based policy".into(),
     };
-    let (status, code) = match speaks_query(&call.service) {
-        true => (403, "AccessDenied"),
-        false => (plainly(&call.service), "AccessDeniedException"),
+    let (status, code) = match call.service.as_str() {
+        "registry" => (403, "DENIED"),
+        service if speaks_query(service) => (403, "AccessDenied"),
+        service => (plainly(service), "AccessDeniedException"),
     };
     let message = format!("User: {who} is not authorized to perform: {action} on resource: {resource} {why}");
     Refusal::of(status, code, message)

@@ -11,18 +11,22 @@ mod history;
 mod hold;
 mod job;
 mod lease;
+mod lineage;
 mod newest;
+mod occasion;
 mod onward;
 mod post;
 mod prepare;
+mod promote;
+mod publish;
 mod queue;
 mod record;
-mod occasion;
-mod publish;
 mod returning;
+mod selection;
 mod state;
 mod teller;
 mod timing;
+mod transfer;
 mod undo;
 mod unit;
 mod walk;
@@ -103,13 +107,13 @@ fn cancelled_early(mut report: RunReport) -> RunReport {
 /// Operations of the contract that this version cannot do are refused by name.
 fn refuse(operation: Operation) -> Option<Problem> {
     match operation {
-        Operation::Deploy | Operation::Plan | Operation::Rollback => None,
+        Operation::Deploy | Operation::Plan | Operation::Rollback | Operation::Promote => None,
         other => Some(
             Problem::error(
                 Code::Unsupported,
                 format!("This version cannot do the operation `{}` yet.", other.word()),
             )
-            .help("It can do: `deploy`, `plan`, `rollback`."),
+            .help("It can do: `deploy`, `plan`, `rollback`, `promote`."),
         ),
     }
 }
