@@ -26,4 +26,5 @@ mod rehearsal;
 mod rollback;
 mod runner;
 mod scale;
+mod schedules;
 mod support;
