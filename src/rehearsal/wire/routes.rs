@@ -61,7 +61,7 @@ pub(super) fn find(method: &str, path: &str) -> Option<(&'static str, Map<String
     })
 }
 
-fn matched(template: &str, path: &str) -> Option<Map<String, Value>> {
+pub(super) fn matched(template: &str, path: &str) -> Option<Map<String, Value>> {
     let mut parameters = Map::new();
     let mut parts = path.split('/');
     for wanted in template.split('/') {
