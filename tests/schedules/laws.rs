@@ -133,7 +133,7 @@ impl Watch {
             seen.broken
                 .push(format!("newest wins: {own:?} puts commit {mine} of {service} over {stands} at {at}"));
         }
-        if wanted != mine && stands != mine {
+        if wanted != mine && stands != mine && stands != wanted {
             seen.broken.push(format!(
                 "newest wins: {own:?} of commit {mine} takes back {stands} of {service} at {at}"
             ));
