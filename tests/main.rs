@@ -33,5 +33,6 @@ mod rollback;
 mod runner;
 mod scale;
 mod selection;
+mod schedules;
 mod support;
 mod trust;
