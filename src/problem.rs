@@ -126,6 +126,10 @@ codes! {
     Inconclusive = "inconclusive",
     /// A check of the new version did not hold.
     CheckFailed = "check-failed",
+    /// A part of a check could not be made, so that nothing is claimed about it.
+    CheckIncomplete = "check-incomplete",
+    /// What serves is not healthy, or that cannot be said now.
+    NotHealthy = "not-healthy",
     /// The counts that the new version is to be judged by could not be read.
     MetricsUnreadable = "metrics-unreadable",
     /// Settings that were changed for a deployment could not be put back.
@@ -168,6 +172,8 @@ codes! {
     RateLimited = "rate-limited",
     /// Which commits lie between two versions could not be found out.
     HistoryUnknown = "history-unknown",
+    /// Somebody who was to hear of the run could not be told.
+    NotificationFailed = "notification-failed",
     /// A file of the runner (output, summary, state) cannot be written.
     RunnerFileUnwritable = "runner-file-unwritable",
     /// A scenario or a request of the embedded cloud is wrong.

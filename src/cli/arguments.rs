@@ -20,6 +20,8 @@ pub enum Command {
     Plan(Box<ReleaseOptions>),
     /// Return to the last version that completed healthy, or to a named one; watch until it is proven.
     Rollback(Box<RollbackOptions>),
+    /// Say what serves, whether it is healthy, and whether its addresses answer well. Reads only.
+    Verify(Box<ReleaseOptions>),
     /// Set the image in kustomizations, Helm values and manifests; every other byte stays.
     Edit(EditOptions),
     /// Print the smallest IAM policy for the role of an environment. Makes no call.

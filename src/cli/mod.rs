@@ -52,6 +52,7 @@ fn command(command: Command, variables: Variables) -> u8 {
             let RollbackOptions { to, release } = *options;
             on_this_thread(live::command("rollback", release, to, variables))
         }
+        Command::Verify(options) => on_this_thread(live::command("verify", *options, None, variables)),
         Command::Edit(options) => edit::main(&options),
         Command::Policy(options) => policy::main(&options),
         Command::Rehearse(options) => rehearse::main(&options),

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use serde_json::{Value, json};
+
 use crate::config::{Document, Placeholders, Service};
 use crate::problem::{Code, Problem};
 use crate::release::Definition;
@@ -45,12 +47,22 @@ pub fn policy(workspace: &Path, file: &str, text: &str, environment: &str) -> Re
     known.insert("environment", environment.to_owned());
     let (services, more) = document.services(environment, &[], targets::NAMES, &known);
     problems.extend(more);
+    let (notify, more) = document.notify(environment, chosen, &known);
+    problems.extend(more);
     if problems.iter().any(Problem::is_error) {
         return Err(problems);
     }
     let services: Vec<_> = services.into_iter().map(|service| with_definition(workspace, service)).collect();
-    let policy = targets::policy(file, &chosen.aws.clone().unwrap_or_default(), &services)?;
+    let mut policy = targets::policy(file, &chosen.aws.clone().unwrap_or_default(), &services)?;
+    if let (Some(topic), Some(statements)) = (notify.sns, policy["Statement"].as_array_mut()) {
+        statements.push(publishing(topic.arn()));
+    }
     Ok(serde_json::to_string_pretty(&policy).unwrap_or_default())
+}
+
+/// What telling a topic of SNS needs.
+fn publishing(topic: &str) -> Value {
+    json!({ "Sid": "Notifications", "Effect": "Allow", "Action": ["sns:Publish"], "Resource": [topic] })
 }
 
 /// A definition that cannot be read makes the policy wider, not wrong.

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::file::{COMMON, LATER};
+use super::file::COMMON;
 use super::placeholder::fill;
 use super::tree::{self, Entry, Kind, Node};
-use super::{Common, Environment, Placeholders, read};
+use super::{Common, Environment, Notify, Placeholders, check, notify, read};
 use crate::problem::{Code, Problem, suggest};
 
 /// A deploy file that is YAML; its parts are read on demand.
@@ -43,7 +43,8 @@ impl Document {
     }
 
     fn top_level(&self) -> Vec<Problem> {
-        let known = ["environments", "services"];
+        let needed = ["environments", "services"];
+        let known = ["environments", "services", "notify"];
         let mut problems: Vec<Problem> = self
             .root
             .entries()
@@ -53,7 +54,7 @@ impl Document {
                 self.stranger(&entry.key, "the deploy file", &known).at(&self.file, entry.line, entry.column)
             })
             .collect();
-        for key in known {
+        for key in needed {
             let filled = self.root.get(key).is_some_and(|node| !node.entries().is_empty());
             if !filled {
                 let at = self.root.get(key).unwrap_or(&self.root);
@@ -66,10 +67,6 @@ impl Document {
     }
 
     fn stranger(&self, key: &str, place: &str, known: &[&str]) -> Problem {
-        if LATER.contains(&key) {
-            return Problem::error(Code::Unsupported, format!("This version cannot do `{key}` yet."))
-                .help("Take it out: a check or message that is silently not made would be worse than none.");
-        }
         let list = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let near = suggest(key, known.iter().copied())
             .map(|near| format!("Did you mean `{near}`? "))
@@ -93,6 +90,26 @@ impl Document {
             environments.insert(entry.key.clone(), environment);
         }
         (environments, problems)
+    }
+
+    /// Who hears of runs in `environment`, and what is wrong with that.
+    pub fn notify(
+        &self,
+        name: &str,
+        environment: &Environment,
+        known: &Placeholders,
+    ) -> (Notify, Vec<Problem>) {
+        let mut node = self.root.get("notify").cloned().unwrap_or_else(Node::empty);
+        let mut problems = fill(&self.file, &mut node, known);
+        let all = read::<Notify>(&self.file, "`notify`", &node).unwrap_or_else(|more| {
+            problems.extend(more);
+            Notify::default()
+        });
+        let own = self.root.get("environments").and_then(|all| all.get(name)?.get("notify"));
+        for block in [Some(&node), own].into_iter().flatten() {
+            problems.extend(notify::dubious(&self.file, block));
+        }
+        (all.under(environment.notify.clone().unwrap_or_default()), problems)
     }
 
     /// The names of the services, in the order of the file.
@@ -198,7 +215,7 @@ impl Document {
     }
 
     fn common(&self, name: &str, node: &Node, targets: &[&str]) -> Found<Common> {
-        let mut problems = Vec::new();
+        let mut problems = check::problems(&self.file, node);
         let mut common = Node { kind: Kind::Mapping(Vec::new()), ..*node };
         for entry in node.entries() {
             if COMMON.contains(&entry.key.as_str()) {
@@ -337,7 +354,7 @@ mod tests {
 
     #[test]
     fn every_slip_is_named_on_its_line() {
-        insta::assert_snapshot!(problems("environments: { staging: {} }\nservices:\n  a: { esc: {} }\n  b: { ecs: {}, lambda: {} }\n  c: { argocd: {} }\n  d: { ecs: {}, strategy: canarry, verify: [] }\n  e: { ecs: { cluster: \"${env}\" }, environments: { stagin: {} } }\n"), @"
+        insta::assert_snapshot!(problems("environments: { staging: {} }\nservices:\n  a: { esc: {} }\n  b: { ecs: {}, lambda: {} }\n  c: { argocd: {} }\n  d: { ecs: {}, strategy: canarry, verify: [{ htp: x }] }\n  e: { ecs: { cluster: \"${env}\" }, environments: { stagin: {} } }\n"), @"
         3:6 Service `a` does not say where it goes. Give it exactly one target: `ecs`.
         3:8 `esc` is not a key of service `a`. Did you mean `ecs`? Known: `paths`, `repository`, `strategy`, `alarms`, `build`, `environments`, `ecs`.
         4:17 Service `b` has two targets, `ecs` and `lambda`. Make two services of it.

@@ -2,7 +2,7 @@
 
 use super::call::{Answer, Call, Refusal};
 use super::world::World;
-use super::{argocd, cloudwatch, ecr, ecs, elbv2, github, iam, logs, oidc, sts, web};
+use super::{argocd, cloudwatch, ecr, ecs, elbv2, github, iam, logs, oidc, sns, sts, web};
 
 type Service = fn(&mut World, &Call, f64) -> Answer;
 
@@ -11,6 +11,7 @@ const SERVICES: &[(&str, Service)] = &[
     ("ecs", ecs::answer),
     ("argocd", argocd::answer),
     ("ecr", ecr::answer),
+    ("sns", |world, call, now| sns::answer(world, call, now)),
     ("sts", sts::answer),
     ("web", web::answer),
     ("oidc", |world, call, now| oidc::answer(world, call, now)),

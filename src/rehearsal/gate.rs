@@ -3,6 +3,7 @@
 use super::call::{Call, Refusal};
 use super::faults::Fault;
 use super::github;
+use super::members::text;
 use super::policy::{Denial, action};
 use super::world::World;
 
@@ -71,13 +72,14 @@ fn refused(world: &mut World, call: &Call, throttling: bool, now: f64) -> Option
 
 /// Services of the query protocol have their own names for common errors.
 fn speaks_query(service: &str) -> bool {
-    matches!(service, "sts" | "iam" | "elasticloadbalancing" | "monitoring")
+    matches!(service, "sns" | "sts" | "iam" | "elasticloadbalancing" | "monitoring")
 }
 
 fn throttled_by(service: &str) -> Refusal {
     let words = "Rate exceeded";
     match service {
         "argocd" => Refusal::of(429, "ResourceExhausted", words),
+        "sns" => Refusal::of(429, "Throttled", words),
         service if speaks_query(service) => Refusal::new("Throttling", words),
         _ => Refusal::new("ThrottlingException", words),
     }
@@ -159,6 +161,12 @@ fn refuse(world: &World, call: &Call, action: &str, denial: Denial) -> Refusal {
     };
     let (status, code) =
         if speaks_query(&call.service) { (403, "AccessDenied") } else { (400, "AccessDeniedException") };
+    if call.service == "sns" {
+        let topic = text(&call.input, "TopicArn");
+        let message =
+            format!("User: {who} is not authorized to perform: {action} on resource: {topic} {why}");
+        return Refusal::of(403, "AuthorizationError", message.replace("sns:P", "SNS:P"));
+    }
     let message = format!("User: {who} is not authorized to perform: {action} on resource: {resource} {why}");
     Refusal::of(status, code, message)
 }

@@ -4,7 +4,7 @@ use super::chance::Chance;
 use super::faults::Mischief;
 use super::scenario::Scenario;
 use super::world::{Alarm, Repository, World};
-use super::{argocd, balancers, ecr, ecs, github, mishaps, traffic};
+use super::{argocd, balancers, ecr, ecs, github, mishaps, sns, traffic};
 
 /// The world of a scenario at its beginning.
 pub fn world(scenario: &Scenario, seed: u64) -> World {
@@ -37,6 +37,10 @@ pub fn world(scenario: &Scenario, seed: u64) -> World {
     }
     for name in &scenario.clusters {
         ecs::founding::cluster(&mut world, name);
+    }
+    world.sites = scenario.sites.clone();
+    for topic in &scenario.topics {
+        sns::found(&mut world, topic);
     }
     for balancer in &scenario.balancers {
         balancers::found(&mut world, balancer);

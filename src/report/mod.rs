@@ -5,11 +5,13 @@ pub mod annotations;
 pub mod guide;
 pub mod log;
 pub mod markdown;
+pub mod notification;
 pub mod outputs;
 pub mod redacted;
 #[cfg(test)]
 mod samples;
 pub mod sections;
+pub mod slack;
 pub mod summary;
 pub mod terminal;
 mod values;
@@ -17,4 +19,5 @@ pub mod verdict;
 pub mod words;
 
 pub use log::{Event, Recorded, Reporter, Sink};
+pub use notification::{ActionStep, Notification};
 pub use values::{Analysis, CommitLine, Moment, RunReport, ServiceReport};

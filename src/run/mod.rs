@@ -1,7 +1,9 @@
 //! The shell: read, plan, walk, report; walks the undo; handles cancel. The order of things, and nothing else:
 //! what is decided is decided by the core, what is done is done by adapters.
 
+mod announce;
 mod build;
+mod checks;
 mod declare;
 mod evidence;
 mod forecast;
@@ -17,13 +19,14 @@ mod teller;
 mod timing;
 mod undo;
 mod unit;
+mod verify;
 mod walk;
 mod watch;
 
 use crate::action::Operation;
 use crate::problem::{Code, Problem};
 use crate::release::Outcome;
-use crate::report::RunReport;
+use crate::report::{ActionStep, RunReport};
 
 pub use job::{Job, blank_report};
 pub use post::{post, unfinished};
@@ -37,6 +40,9 @@ pub async fn run(job: &Job) -> RunReport {
         report.outcome = Outcome::Skipped;
         report.reason = Some(reason);
         return job.closed(report);
+    }
+    if operation(job) == Operation::Verify {
+        return verify::run(job, report).await;
     }
     // A build that is under way gets the time to remove what it made.
     let prepared = match undo::unless_cancelled(job, undo::LAST_WORDS, prepare::prepare(job)).await {
@@ -53,12 +59,13 @@ pub async fn run(job: &Job) -> RunReport {
     history::learn(job, prepared.registry.as_deref(), &mut units).await;
     report.services = units.into_iter().map(Unit::into_report).collect();
     report.outcome = Outcome::worst(report.services.iter().map(|s| s.outcome)).unwrap_or(Outcome::Skipped);
-    job.closed(report)
+    announce::announce(job, &prepared.channels, job.closed(report), ActionStep::Main).await
 }
 
-/// A pull request gets a plan, whatever the workflow asked for: what is not merged is not released.
+/// A pull request gets a plan, whatever the workflow asked for: what is not merged is not released. Looking is allowed.
 fn operation(job: &Job) -> Operation {
-    if job.context.is_pull_request() { Operation::Plan } else { job.inputs.operation }
+    let looks = job.inputs.operation == Operation::Verify;
+    if job.context.is_pull_request() && !looks { Operation::Plan } else { job.inputs.operation }
 }
 
 /// Whether an earlier version is to come back (in a plan: would). Nothing is built then, and no file of a definition read.
@@ -87,13 +94,13 @@ fn withheld(job: &Job) -> Option<String> {
 /// Operations of the contract that this version cannot do are refused by name.
 fn refuse(operation: Operation) -> Option<Problem> {
     match operation {
-        Operation::Deploy | Operation::Plan | Operation::Rollback => None,
+        Operation::Deploy | Operation::Plan | Operation::Rollback | Operation::Verify => None,
         other => Some(
             Problem::error(
                 Code::Unsupported,
                 format!("This version cannot do the operation `{}` yet.", other.word()),
             )
-            .help("It can do: `deploy`, `plan`, `rollback`."),
+            .help("It can do: `deploy`, `plan`, `rollback`, `verify`."),
         ),
     }
 }

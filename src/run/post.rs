@@ -7,10 +7,11 @@ use std::time::Duration;
 use crate::action::OnCancel;
 use crate::problem::Problem;
 use crate::release::{Health, Observed, Outcome, Release, Rollout, Split, Version, Way};
-use crate::report::RunReport;
+use crate::report::{ActionStep, RunReport};
 use crate::sys::environment::Variables;
 use crate::targets::{self, Target};
 
+use super::announce::{self, Channels};
 use super::state::{self, Moved, State};
 use super::{Job, Unit, declare, onward, prepare};
 
@@ -28,17 +29,20 @@ pub async fn post(job: &Job) -> Option<RunReport> {
     let state = state::load(&job.doors.variables).filter(|_| unfinished(&job.doors.variables))?;
     let mut report = job.blank_report();
     report.environment = Some(state.environment.clone());
-    match confirm_all(job, &state).await {
+    let mut channels = Channels::default();
+    match confirm_all(job, &state, &mut channels).await {
         Ok(services) => report.services = services.into_iter().map(Unit::into_report).collect(),
         Err(problems) => report.problems = problems,
     }
     report.outcome = Outcome::worst(report.services.iter().map(|s| s.outcome)).unwrap_or(Outcome::Stranded);
-    Some(job.closed(report))
+    Some(announce::announce(job, &channels, job.closed(report), ActionStep::Post).await)
 }
 
-async fn confirm_all(job: &Job, state: &State) -> Result<Vec<Unit>, Vec<Problem>> {
+async fn confirm_all(job: &Job, state: &State, channels: &mut Channels) -> Result<Vec<Unit>, Vec<Problem>> {
     let declared = declare::declared_for(job, &state.environment)?;
+    *channels = Channels::without_session(&declared);
     let session = prepare::session(job, &declared).await.map_err(|problem| vec![problem])?;
+    *channels = Channels::of(&declared, &session);
     let place = prepare::place(job, &session.config, &declared);
     let targets = targets::all(&place, &declared.document.file, &declared.services)?;
     let mut units = Vec::new();

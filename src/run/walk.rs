@@ -62,6 +62,8 @@ fn make_plans(job: &Job, units: &mut [Unit]) {
             })
             .map_err(|p| vec![p])
         });
+        let returns = unit.release.former.is_some();
+        let made = made.map(|plan| plan::checked(plan, &unit.service.common.verify, returns));
         match made {
             Ok(plan) => {
                 job.teller.line(Some(unit.name()), &plan::explain(&plan));

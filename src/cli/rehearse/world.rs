@@ -10,7 +10,7 @@ use crate::rehearsal::scenario::{Scenario, Service};
 use crate::sys::disk;
 use crate::targets;
 
-use super::{Rehearsal, manifests};
+use super::{Rehearsal, addresses, manifests};
 
 pub(super) const COMMIT: &str = "c0ffee1234567890c0ffee1234567890c0ffee12";
 
@@ -53,6 +53,10 @@ pub fn world(rehearsal: &Rehearsal) -> Result<(String, Scenario), String> {
             scenario = scenario.with_twin(&running, &name, Some(rule));
         }
     }
+    scenario.sites.extend(services.iter().flat_map(addresses::sites));
+    let environment = environments.get(&name).cloned().unwrap_or_default();
+    let (notify, _) = document.notify(&name, &environment, &known);
+    scenario.topics.extend(notify.sns.map(|topic| topic.arn().to_owned()));
     let own = rehearsal.variables.get("GITHUB_REPOSITORY").cloned();
     let own = own.unwrap_or_else(|| scenario.workflow.repository.clone());
     let scenario = manifests::with_gitops(scenario, &services, &rehearsal.workspace, &own)?;
