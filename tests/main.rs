@@ -8,6 +8,7 @@ mod changed;
 mod contract;
 mod edit;
 mod github;
+mod github_records;
 mod gitops;
 mod gitops_laws;
 mod history;
