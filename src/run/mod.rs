@@ -42,7 +42,7 @@ pub async fn run(job: &Job) -> RunReport {
         return job.closed(report);
     }
     if operation(job) == Operation::Verify {
-        return verify::run(job, report).await;
+        return Box::pin(verify::run(job, report)).await;
     }
     // A build that is under way gets the time to remove what it made.
     let prepared = match undo::unless_cancelled(job, undo::LAST_WORDS, prepare::prepare(job)).await {
@@ -59,7 +59,7 @@ pub async fn run(job: &Job) -> RunReport {
     history::learn(job, prepared.registry.as_deref(), &mut units).await;
     report.services = units.into_iter().map(Unit::into_report).collect();
     report.outcome = Outcome::worst(report.services.iter().map(|s| s.outcome)).unwrap_or(Outcome::Skipped);
-    announce::announce(job, &prepared.channels, job.closed(report), ActionStep::Main).await
+    Box::pin(announce::announce(job, &prepared.channels, job.closed(report), ActionStep::Main)).await
 }
 
 /// A pull request gets a plan, whatever the workflow asked for: what is not merged is not released. Looking is allowed.

@@ -30,7 +30,7 @@ pub(super) async fn until_done(job: &Job, environment: &str, units: &mut [Unit])
         let looked = undo::or_cancel(job, look(units)).await;
         let Some(looks) = looked.filter(|_| job.cancel.urgency() == Urgency::None) else { break };
         let failed = looks.iter().any(|(_, look)| look.is_err());
-        checks::try_all(job, units, &looks).await;
+        Box::pin(checks::try_all(job, units, &looks)).await;
         for (index, look) in looks {
             step(job, &mut units[index], look).await;
             ended(job, &mut units[index]).await;
