@@ -52,6 +52,8 @@ codes! {
     FileUnreadable = "file-unreadable",
     /// The task definition breaks a rule that AWS enforces, or surely is not meant.
     TaskDefinitionInvalid = "task-definition-invalid",
+    /// A configuration is not what AppConfig or its profile takes.
+    ConfigurationInvalid = "configuration-invalid",
     /// The container to change is missing or there is more than one.
     ContainerUnclear = "container-unclear",
     /// Which value of a manifest is to be changed is not clear, or changing it would change more.
@@ -82,6 +84,8 @@ codes! {
     AlarmRed = "alarm-red",
     /// An alarm that is named does not exist.
     AlarmMissing = "alarm-missing",
+    /// The place is busy with another deployment.
+    DeploymentInProgress = "deployment-in-progress",
     /// The deployment percentages leave no room to move a single task.
     PercentagesStuck = "percentages-stuck",
     /// A permission that the run or its rollback needs is missing.
@@ -138,6 +142,8 @@ codes! {
     DeploymentStopped = "deployment-stopped",
     /// A newer deployment took over.
     Superseded = "superseded",
+    /// Another run holds the lease of the service.
+    LeaseHeld = "lease-held",
     /// The time given for the operation is over.
     TimedOut = "timed-out",
     /// What serves is not what was asked for.
@@ -174,6 +180,10 @@ codes! {
     HistoryUnknown = "history-unknown",
     /// Somebody who was to hear of the run could not be told.
     NotificationFailed = "notification-failed",
+    /// What this run released could not be recorded where later runs look for it.
+    NotRecorded = "not-recorded",
+    /// No lease could be taken: nothing keeps another run from working on the same service.
+    NotLeased = "not-leased",
     /// A file of the runner (output, summary, state) cannot be written.
     RunnerFileUnwritable = "runner-file-unwritable",
     /// A scenario or a request of the embedded cloud is wrong.
@@ -196,6 +206,7 @@ impl Code {
                 | Unsupported
                 | FileUnreadable
                 | TaskDefinitionInvalid
+                | ConfigurationInvalid
                 | ContainerUnclear
                 | ManifestUnclear
                 | ManifestUnreadable
@@ -209,6 +220,7 @@ impl Code {
                 | PlatformMissing
                 | AlarmRed
                 | AlarmMissing
+                | DeploymentInProgress
                 | PercentagesStuck
                 | PermissionMissing
                 | RollbackTargetBroken

@@ -331,7 +331,17 @@ mod tests {
     #[test]
     fn every_slip_of_a_check_stands_on_its_line() {
         let text = "http: \"https://x.example\"\nstatus: [200, 99]\nbody: \"\"\nlatency: 2h\ncertificate-days: 0\nredirects: folow\nheaders:\n  Authorization: x\n  \"a b\": x\n  Accept: \"\\n\"\nwithin: 5\n";
-        insta::assert_snapshot!(problems(text).join("\n"), @"");
+        insta::assert_snapshot!(problems(text).join("\n"), @"
+        2 `status` of a check: 99 is not between 100 and 599 as statuses of HTTP are.
+        3 `body` of a check: a text of 1 to 1000 bytes is looked for.
+        4 `latency` of a check: 2h is not between 1ms and 60s.
+        5 `certificate-days` of a check: 0 is not between 1 and 3650 days.
+        6 `redirects` of a check: neither `none` nor `follow` nor an address: `folow` does not begin with `https://` or `http://`.
+        8 `headers.Authorization` of a check: `Authorization` would carry a secret, and this file is no place for one.
+        9 `headers.a b` of a check: `a b` is no name of a header.
+        10 `headers.Accept` of a check: the value of a header is visible ASCII, 1000 bytes at most.
+        11 `within` of a check: integer `5`, expected a string. Put the value in quotes.
+        ");
     }
 
     #[test]

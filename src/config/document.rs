@@ -311,8 +311,8 @@ fn written(mut node: Node) -> Node {
 }
 
 /// Every target key of the contract, whether this version knows it or not.
-const ALL_TARGETS: [&str; 7] =
-    ["ecs", "argocd", "kubernetes", "compose", "lambda", "app-runner", "beanstalk"];
+const ALL_TARGETS: [&str; 8] =
+    ["ecs", "argocd", "appconfig", "kubernetes", "compose", "lambda", "app-runner", "beanstalk"];
 
 #[cfg(test)]
 mod tests {
@@ -354,12 +354,11 @@ mod tests {
 
     #[test]
     fn every_slip_is_named_on_its_line() {
-        insta::assert_snapshot!(problems("environments: { staging: {} }\nservices:\n  a: { esc: {} }\n  b: { ecs: {}, lambda: {} }\n  c: { argocd: {} }\n  d: { ecs: {}, strategy: canarry, verify: [{ htp: x }] }\n  e: { ecs: { cluster: \"${env}\" }, environments: { stagin: {} } }\n"), @"
+        insta::assert_snapshot!(problems("environments: { staging: {} }\nservices:\n  a: { esc: {} }\n  b: { ecs: {}, lambda: {} }\n  c: { argocd: {} }\n  d: { ecs: {}, strategy: canarry }\n  e: { ecs: { cluster: \"${env}\" }, environments: { stagin: {} } }\n"), @"
         3:6 Service `a` does not say where it goes. Give it exactly one target: `ecs`.
-        3:8 `esc` is not a key of service `a`. Did you mean `ecs`? Known: `paths`, `repository`, `strategy`, `alarms`, `build`, `environments`, `ecs`.
+        3:8 `esc` is not a key of service `a`. Did you mean `ecs`? Known: `paths`, `repository`, `strategy`, `alarms`, `verify`, `build`, `environments`, `ecs`.
         4:17 Service `b` has two targets, `ecs` and `lambda`. Make two services of it.
         5:8 This version cannot release to `argocd` yet. It can release to: `ecs`.
-        6:36 This version cannot do `verify` yet. Take it out: a check or message that is silently not made would be worse than none.
         6:27 `canarry` is not a key of service `d` (in `strategy`). Did you mean `canary`? Known: `rolling`, `blue-green`, `linear`, `canary`.
         7:52 There is no environment `stagin` in the deploy file. Did you mean `staging`?
         7:24 `${env}` is not a placeholder that has a value in this run. Known: `${environment}`, `${service}`; `$${` writes `${`.
@@ -395,9 +394,8 @@ mod tests {
 
     #[test]
     fn a_file_without_the_two_blocks_says_so() {
-        insta::assert_snapshot!(problems("enviroments: {}\nnotify: {}\n"), @r"
-        1:1 `enviroments` is not a key of the deploy file. Did you mean `environments`? Known: `environments`, `services`.
-        2:1 This version cannot do `notify` yet. Take it out: a check or message that is silently not made would be worse than none.
+        insta::assert_snapshot!(problems("enviroments: {}\nnotify: {}\n"), @"
+        1:1 `enviroments` is not a key of the deploy file. Did you mean `environments`? Known: `environments`, `services`, `notify`.
         1:1 The deploy file has no `environments`.
         1:1 The deploy file has no `services`.
         ");

@@ -214,7 +214,12 @@ mod tests {
         let text = "sns: arn:aws:sns:eu-west-1:1:x\nslack-webhook: http://hooks.example/S3CRET\nwebhook:\n  url: hooks.example/S3CRET\n  secret: s3cret-itself\nsucces: true\n";
         let found = problems(text).join("\n");
         assert!(!found.to_lowercase().contains("s3cret"), "{found}");
-        insta::assert_snapshot!(found, @"");
+        insta::assert_snapshot!(found, @"
+        1 `sns` of `notify`: `arn:aws:sns:eu-west-1:1:x` is not the ARN of a topic, such as `arn:aws:sns:eu-west-1:111111111111:releases`.
+        2 `slack-webhook` of `notify`: an address of a webhook begins with `https://`.
+        4 `webhook.url` of `notify`: neither an address with `https://` nor the name of an environment variable (`[A-Z_][A-Z0-9_]*`).
+        5 `webhook.secret` of `notify`: this is the name of an environment variable (`[A-Z_][A-Z0-9_]*`) that holds the secret, not the secret.
+        ");
         insta::assert_snapshot!(problems("slack-webhook: https://hooks.slack.com/services/T/B/x\n").join("\n"), @"");
     }
 

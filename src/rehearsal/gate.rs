@@ -75,6 +75,11 @@ fn speaks_query(service: &str) -> bool {
     matches!(service, "sns" | "sts" | "iam" | "elasticloadbalancing" | "monitoring")
 }
 
+/// The status of a refusal for want of rights: only services with paths have one of its own for it.
+fn plainly(service: &str) -> u16 {
+    if service == "appconfig" { 403 } else { 400 }
+}
+
 fn throttled_by(service: &str) -> Refusal {
     let words = "Rate exceeded";
     match service {
@@ -94,7 +99,7 @@ fn unknown(world: &World, call: &Call) -> Option<Refusal> {
     }
     let (status, code) = match speaks_query(&call.service) {
         true => (403, "InvalidClientTokenId"),
-        false => (400, "UnrecognizedClientException"),
+        false => (plainly(&call.service), "UnrecognizedClientException"),
     };
     let message = "The security token included in the request is invalid";
     Some(Refusal::of(status, code, message))
@@ -110,8 +115,10 @@ fn expired(world: &World, call: &Call, now: f64) -> Option<Refusal> {
     let by_fault = cut.is_some_and(|at| now >= at && session.is_none_or(|session| session.issued < at));
     let by_time = session.is_some_and(|session| now >= session.expires);
     (by_fault || by_time).then(|| {
-        let (status, code) =
-            if speaks_query(&call.service) { (403, "ExpiredToken") } else { (400, "ExpiredTokenException") };
+        let (status, code) = match speaks_query(&call.service) {
+            true => (403, "ExpiredToken"),
+            false => (plainly(&call.service), "ExpiredTokenException"),
+        };
         Refusal::of(status, code, "The security token included in the request is expired")
     })
 }
@@ -159,14 +166,16 @@ fn refuse(world: &World, call: &Call, action: &str, denial: Denial) -> Refusal {
         Denial::Implicit => format!("because no identity-based policy allows the {action} action"),
         Denial::Explicit => "with an explicit deny in an identity-based policy".into(),
     };
-    let (status, code) =
-        if speaks_query(&call.service) { (403, "AccessDenied") } else { (400, "AccessDeniedException") };
     if call.service == "sns" {
         let topic = text(&call.input, "TopicArn");
         let message =
             format!("User: {who} is not authorized to perform: {action} on resource: {topic} {why}");
         return Refusal::of(403, "AuthorizationError", message.replace("sns:P", "SNS:P"));
     }
+    let (status, code) = match speaks_query(&call.service) {
+        true => (403, "AccessDenied"),
+        false => (plainly(&call.service), "AccessDeniedException"),
+    };
     let message = format!("User: {who} is not authorized to perform: {action} on resource: {resource} {why}");
     Refusal::of(status, code, message)
 }
@@ -199,6 +208,7 @@ fn failing(world: &World, call: &Call, now: f64) -> Option<Refusal> {
         let code = match call.service.as_str() {
             "ecs" | "ecr" => "ServerException",
             "logs" => "ServiceUnavailableException",
+            "appconfig" => "InternalServerException",
             // What stands in front of it answers in its place.
             "argocd" => return Refusal::of(502, "BadGateway", "502 Bad Gateway"),
             _ => "InternalFailure",

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::appconfig::setting::AppConfig;
 use super::argocd::setting::ArgoCd;
 use super::balancers::Balancer;
 use super::chance::{Span, span};
@@ -44,6 +45,8 @@ pub struct Scenario {
     pub alarms: Vec<AlarmSetting>,
     /// Repositories by name.
     pub repositories: BTreeMap<String, RepositorySetting>,
+    /// AppConfig: applications, profiles, strategies.
+    pub appconfig: AppConfig,
     /// Argo CD and its applications.
     pub argocd: ArgoCd,
     /// How long things take.
@@ -301,6 +304,7 @@ impl Default for Scenario {
             topics: Vec::new(),
             alarms: Vec::new(),
             repositories: BTreeMap::new(),
+            appconfig: AppConfig::default(),
             argocd: ArgoCd::default(),
             timings: Timings::default(),
             policy: Policy::default(),

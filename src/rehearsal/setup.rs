@@ -4,7 +4,7 @@ use super::chance::Chance;
 use super::faults::Mischief;
 use super::scenario::Scenario;
 use super::world::{Alarm, Repository, World};
-use super::{argocd, balancers, ecr, ecs, github, mishaps, sns, traffic};
+use super::{appconfig, argocd, balancers, ecr, ecs, github, mishaps, sns, traffic};
 
 /// The world of a scenario at its beginning.
 pub fn world(scenario: &Scenario, seed: u64) -> World {
@@ -17,6 +17,7 @@ pub fn world(scenario: &Scenario, seed: u64) -> World {
         trust: scenario.trust.clone(),
         workflow: scenario.workflow.clone(),
         policy: scenario.policy.clone(),
+        appconfig: appconfig::founding::found(&scenario.appconfig, began),
         timings: scenario.timings.clone(),
         github: github::state::State::founded(&scenario.github, began),
         chance: Chance::seeded(seed),

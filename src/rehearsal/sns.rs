@@ -187,6 +187,20 @@ mod tests {
             vec![fifo, ("MessageGroupId", json!("g")), ("MessageDeduplicationId", json!("k"))],
         ];
         let all: Vec<String> = cases.iter().map(|case| said(case).unwrap_or_else(|why| why)).collect();
-        insta::assert_snapshot!(all.join("\n"), @"");
+        insta::assert_snapshot!(all.join("\n"), @"
+        2 messages
+        InvalidParameter Invalid parameter: TopicArn or TargetArn Reason: no value for required parameter
+        InvalidParameter Invalid parameter: TopicArn
+        NotFound Topic does not exist
+        InvalidParameter Invalid parameter: Empty message
+        InvalidParameter Invalid parameter: Message too long
+        InvalidParameter Invalid parameter: Subject
+        InvalidParameter Invalid parameter: Subject
+        ParameterValueInvalid The message attribute 'outcome' must contain non-empty message attribute value for message attribute type 'String'.
+        InvalidParameter Invalid parameter: MessageDeduplicationId Reason: The request includes MessageDeduplicationId parameter that is not valid for this topic type
+        InvalidParameter Invalid parameter: The MessageGroupId parameter is required for FIFO topics
+        InvalidParameter Invalid parameter: The topic should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly
+        1 messages
+        ");
     }
 }

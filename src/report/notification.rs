@@ -239,13 +239,65 @@ mod tests {
     fn what_goes_to_a_webhook() {
         let json: serde_json::Value =
             serde_json::from_slice(&of(&samples::ended(Outcome::Failed)).json()).unwrap();
-        insta::assert_snapshot!(serde_json::to_string_pretty(&json).unwrap(), @"");
+        insta::assert_snapshot!(serde_json::to_string_pretty(&json).unwrap(), @r#"
+        {
+          "version": 1,
+          "sent": "2026-11-21T12:05:00Z",
+          "step": "main",
+          "outcome": "failed",
+          "operation": "deploy",
+          "environment": "production",
+          "sentence": "❌ production: backend failed and was rolled back — backend:41 serves, as before",
+          "repository": "acme/app",
+          "commit": "c0ffee1000000000000000000000000000000000",
+          "run": "https://github.com/acme/app/actions/runs/12/attempts/1",
+          "rehearsal": false,
+          "services": [
+            {
+              "name": "backend",
+              "outcome": "failed",
+              "serves": "backend:41",
+              "serves-digest": "sha256:7777777777777777777777777777777777777777777777777777777777777777",
+              "wanted": "backend:42",
+              "wanted-digest": "sha256:9999999999999999999999999999999999999999999999999999999999999999",
+              "previous": "backend:41",
+              "commit": "c0ffee1000000000000000000000000000000000",
+              "evidence": "rolled back, 4 of 4 targets healthy on the old digest",
+              "cause": {
+                "code": "container-exited",
+                "service": "backend",
+                "sentence": "The container `app` exits by itself, twice in 18 s.",
+                "cause": "EssentialContainerExited: Essential container in task exited"
+              },
+              "url": null
+            }
+          ],
+          "services-left-out": 0,
+          "problems": [
+            {
+              "code": "container-exited",
+              "service": "backend",
+              "sentence": "The container `app` exits by itself, twice in 18 s.",
+              "cause": "EssentialContainerExited: Essential container in task exited"
+            }
+          ]
+        }
+        "#);
     }
 
     #[test]
     fn what_goes_into_a_mail() {
         let failed = of(&samples::ended(Outcome::Failed));
-        insta::assert_snapshot!(format!("{}\n\n{}", failed.subject(), failed.text()), @"");
+        insta::assert_snapshot!(format!("{}\n\n{}", failed.subject(), failed.text()), @"
+        Roadstead failed production: backend
+
+        ❌ production: backend failed and was rolled back — backend:41 serves, as before
+
+        backend: failed — backend:41 serves (backend:42 was wanted)
+        Cause: backend: The container `app` exits by itself, twice in 18 s. (EssentialContainerExited: Essential container in task exited)
+        Commit: c0ffee1000000000000000000000000000000000
+        Run: https://github.com/acme/app/actions/runs/12/attempts/1
+        ");
         let stranded = of(&samples::ended(Outcome::Stranded));
         insta::assert_snapshot!(stranded.text(), @"");
     }

@@ -72,7 +72,41 @@ mod tests {
 
     #[test]
     fn a_failed_deployment_as_slack_shows_it() {
-        insta::assert_snapshot!(serde_json::to_string_pretty(&of(&samples::ended(Outcome::Failed))).unwrap(), @"");
+        insta::assert_snapshot!(serde_json::to_string_pretty(&of(&samples::ended(Outcome::Failed))).unwrap(), @r#"
+        {
+          "text": "❌ production: backend failed and was rolled back — backend:41 serves, as before",
+          "blocks": [
+            {
+              "type": "section",
+              "text": {
+                "type": "plain_text",
+                "text": "❌ production: backend failed and was rolled back — backend:41 serves, as before",
+                "emoji": false
+              }
+            },
+            {
+              "type": "section",
+              "text": {
+                "type": "plain_text",
+                "text": "Cause: backend: The container `app` exits by itself, twice in 18 s. (EssentialContainerExited: Essential container in task exited)",
+                "emoji": false
+              }
+            },
+            {
+              "type": "context",
+              "elements": [
+                {
+                  "type": "mrkdwn",
+                  "text": "<https://github.com/acme/app/actions/runs/12/attempts/1|run> · Roadstead · 2026-11-21 12:05 UTC",
+                  "verbatim": true
+                }
+              ]
+            }
+          ],
+          "unfurl_links": false,
+          "unfurl_media": false
+        }
+        "#);
     }
 
     #[test]

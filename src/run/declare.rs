@@ -211,15 +211,13 @@ fn placeholders(job: &Job, environment: &str) -> Placeholders {
     known
 }
 
-/// The definition file that a target's block names, read from the workspace and from nowhere else.
+/// The file that a target's block names, read from the workspace and from nowhere else.
 fn definition(workspace: &Path, service: &Service) -> Result<Option<Definition>, Problem> {
-    let Some(node) = service.settings.get("task-definition") else { return Ok(None) };
-    let serde_json::Value::String(path) = node.to_value() else { return Ok(None) };
+    let Some((what, path)) = targets::file_of(service) else { return Ok(None) };
     let outside =
         Path::new(&path).components().any(|part| matches!(part, Component::ParentDir | Component::RootDir));
     let problem = |why: String| {
-        Problem::error(Code::FileUnreadable, format!("The task definition `{path}` cannot be read."))
-            .cause(why)
+        Problem::error(Code::FileUnreadable, format!("The {what} `{path}` cannot be read.")).cause(why)
     };
     if outside {
         return Err(problem("the path leaves the workspace".into()));

@@ -1,7 +1,9 @@
 //! The shell: read, plan, walk, report; walks the undo; handles cancel. The order of things, and nothing else:
 //! what is decided is decided by the core, what is done is done by adapters.
 
+mod anew;
 mod announce;
+mod books;
 mod build;
 mod checks;
 mod declare;
@@ -10,9 +12,13 @@ mod forecast;
 mod history;
 mod hold;
 mod job;
+mod lease;
+mod newest;
 mod onward;
 mod post;
 mod prepare;
+mod queue;
+mod record;
 mod returning;
 mod state;
 mod teller;
@@ -28,8 +34,10 @@ use crate::problem::{Code, Problem};
 use crate::release::Outcome;
 use crate::report::{ActionStep, RunReport};
 
+use books::Books;
 pub use job::{Job, blank_report};
 pub use post::{post, unfinished};
+pub use state::Held;
 pub use teller::{Teller, Tone};
 pub use unit::Unit;
 
@@ -52,13 +60,23 @@ pub async fn run(job: &Job) -> RunReport {
     };
     report.environment = Some(prepared.environment.clone());
     report.problems.extend(prepared.problems);
+    let mut books = match Books::open(job, &prepared.environment, prepared.session) {
+        Some(Err(notice)) => {
+            report.problems.push(notice);
+            None
+        }
+        books => books.and_then(Result::ok),
+    };
     let mut units = match operation(job) {
-        Operation::Plan => walk::plan_only(job, prepared.units).await,
-        _ => walk::deploy(job, &prepared.environment, prepared.units).await,
+        Operation::Plan => walk::plan_only(job, books.as_mut(), prepared.units).await,
+        _ => walk::deploy(job, &prepared.environment, books.as_mut(), prepared.units).await,
     };
     history::learn(job, prepared.registry.as_deref(), &mut units).await;
     report.services = units.into_iter().map(Unit::into_report).collect();
     report.outcome = Outcome::worst(report.services.iter().map(|s| s.outcome)).unwrap_or(Outcome::Skipped);
+    if let Some(books) = books {
+        books.close(job, &mut report).await;
+    }
     Box::pin(announce::announce(job, &prepared.channels, job.closed(report), ActionStep::Main)).await
 }
 

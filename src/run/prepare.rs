@@ -29,6 +29,8 @@ pub(super) struct Prepared {
     pub(super) registry: Option<Rc<dyn Registry>>,
     /// Who hears of the end.
     pub(super) channels: Channels,
+    /// What calls to AWS are made with; `None` where nothing of AWS is needed.
+    pub(super) session: Option<SdkConfig>,
 }
 
 /// Reads everything that a walk needs.
@@ -57,7 +59,8 @@ pub(super) async fn prepare(job: &Job) -> Result<Prepared, Stop> {
     };
     let units = check(job, units).await.map_err(wrong)?;
     let channels = Channels::of(&declared, &session);
-    Ok(Prepared { environment: declared.name, units, problems, registry, channels })
+    let session = session.aws().cloned();
+    Ok(Prepared { environment: declared.name, units, problems, registry, session, channels })
 }
 
 /// Where evidence comes from. The embedded cloud makes no handshakes, so that no certificate is seen in a rehearsal.
@@ -96,7 +99,7 @@ fn origin(job: &Job, declared: &Declared) -> targets::Origin {
     }
 }
 
-fn run_number(job: &Job) -> Option<targets::RunNumber> {
+pub(super) fn run_number(job: &Job) -> Option<targets::RunNumber> {
     let attempt = job.context.run_attempt.as_deref().and_then(|text| text.parse().ok()).unwrap_or(1);
     let id = job.context.run_id.as_deref()?.parse().ok()?;
     Some(targets::RunNumber { id, attempt })

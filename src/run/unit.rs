@@ -72,13 +72,10 @@ impl Unit {
     pub(super) fn new(service: Service, target: Rc<dyn Target>, release: Release, seen: Observed) -> Self {
         let mut report = ServiceReport::new(&service.name, Outcome::Skipped);
         report.target = targets::words(&service);
-        report.strategy = targets::own_way(&service.target)
-            .map_or_else(|| strategy::words(&service.common.strategy), str::to_owned);
+        report.strategy =
+            targets::own_way(&service).unwrap_or_else(|| strategy::words(&service.common.strategy));
         report.commit = release.commit.clone();
-        report.previous = seen.version.clone();
-        report.serves = seen.version.clone();
-        report.serves_digest = seen.digest.clone();
-        report.url = seen.url.clone();
+        tell(&mut report, &seen);
         Self {
             service,
             target,
@@ -102,6 +99,12 @@ impl Unit {
             told: String::new(),
             report,
         }
+    }
+
+    /// Takes in what runs now, in place of what was seen before.
+    pub(super) fn see(&mut self, seen: Observed) {
+        tell(&mut self.report, &seen);
+        self.seen = seen;
     }
 
     /// The rollout under way.
@@ -187,4 +190,12 @@ impl Unit {
     pub(super) fn into_report(self) -> ServiceReport {
         self.report
     }
+}
+
+/// What a report says of a service of which nothing but this is known.
+fn tell(report: &mut ServiceReport, seen: &Observed) {
+    report.previous = seen.version.clone();
+    report.serves = seen.version.clone();
+    report.serves_digest = seen.digest.clone();
+    report.url = seen.url.clone();
 }

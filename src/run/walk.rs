@@ -4,20 +4,21 @@ use std::time::Duration;
 
 use futures::future::join_all;
 
-use crate::config::Strategy;
 use crate::plan::{self, Start};
 use crate::problem::{Code, Problem};
 use crate::release::{Change, Course, Health, Observed, Outcome, Rollout, Split, Version, Way};
 use crate::strategy::{self, Watching};
 use crate::sys::signal::Urgency;
 
+use super::books::Books;
 use super::evidence::Gathered;
 use super::unit::{Phase, Unit};
-use super::{Job, Tone, forecast, hold, onward, state, undo, watch};
+use super::{Job, Tone, forecast, hold, newest, onward, record, state, timing, undo, watch};
 
 /// Makes the plan and stops there.
-pub(super) async fn plan_only(job: &Job, mut units: Vec<Unit>) -> Vec<Unit> {
+pub(super) async fn plan_only(job: &Job, books: Option<&mut Books>, mut units: Vec<Unit>) -> Vec<Unit> {
     make_plans(job, &mut units);
+    newest::foretell(job, books, &mut units).await;
     hold::check(job, &mut units, true).await;
     forecast::foretell(job, &mut units, true).await;
     let now = job.doors.clock.now();
@@ -28,11 +29,23 @@ pub(super) async fn plan_only(job: &Job, mut units: Vec<Unit>) -> Vec<Unit> {
 }
 
 /// Brings every unit to its end, whatever that is.
-pub(super) async fn deploy(job: &Job, environment: &str, mut units: Vec<Unit>) -> Vec<Unit> {
+pub(super) async fn deploy(
+    job: &Job,
+    environment: &str,
+    mut books: Option<&mut Books>,
+    mut units: Vec<Unit>,
+) -> Vec<Unit> {
     make_plans(job, &mut units);
+    if let Some(books) = &mut books {
+        books.take(job, &mut units).await;
+    }
+    newest::check(job, books.as_deref(), &mut units, false).await;
     hold::check(job, &mut units, false).await;
     forecast::foretell(job, &mut units, false).await;
     unchanged(job, &mut units).await;
+    if let Some(books) = &mut books {
+        record::open(job, books, &units).await;
+    }
     if job.cancel.urgency() == Urgency::None {
         stage(job, &mut units).await;
     }
@@ -42,47 +55,63 @@ pub(super) async fn deploy(job: &Job, environment: &str, mut units: Vec<Unit>) -
 }
 
 fn make_plans(job: &Job, units: &mut [Unit]) {
+    units.iter_mut().for_each(|unit| make_plan(job, unit));
+}
+
+/// Makes the plan of one unit for what was seen last.
+pub(super) fn make_plan(job: &Job, unit: &mut Unit) {
     let now = job.doors.clock.now();
-    for unit in units {
-        let made = unit.target.changes(&unit.release, &unit.seen).and_then(|mut changes| {
-            changes.0.extend(would_build(unit));
-            if let Some(former) = &unit.release.former {
-                return Ok(plan::back(unit.name(), &former.version, changes, &unit.seen));
-            }
-            plan::service(
-                unit.name(),
-                &unit.service.common.strategy,
-                &unit.target.ability(&unit.seen),
-                changes,
-                &unit.seen,
-            )
-            .map(|plan| {
-                let flight = unit.target.flight(&unit.seen, &plan.course);
-                plan::over(plan, flight)
-            })
-            .map_err(|p| vec![p])
-        });
-        let returns = unit.release.former.is_some();
-        let made = made.map(|plan| plan::checked(plan, &unit.service.common.verify, returns));
-        match made {
-            Ok(plan) => {
-                job.teller.line(Some(unit.name()), &plan::explain(&plan));
-                unit.report.changes = plan.changes.clone();
-                unit.report.expected = expected(&plan, &unit.service.common.strategy);
-                unit.plan = Some(plan);
-            }
-            Err(problems) => {
-                unit.end(now, Outcome::Invalid, "stopped before any change");
-                unit.report.problems.extend(problems);
-            }
+    let made = unit.target.changes(&unit.release, &unit.seen).and_then(|mut changes| {
+        changes.0.extend(would_build(unit));
+        if let Some(former) = &unit.release.former {
+            return Ok(plan::back(unit.name(), &former.version, changes, &unit.seen));
+        }
+        plan::service(
+            unit.name(),
+            &unit.service.common.strategy,
+            &unit.target.ability(&unit.seen),
+            changes,
+            &unit.seen,
+        )
+        .map(|plan| {
+            let flight = unit.target.flight(&unit.seen, &plan.course);
+            plan::over(plan, flight)
+        })
+        .and_then(|plan| in_time(job, unit, plan))
+        .map_err(|p| vec![p])
+    });
+    let returns = unit.release.former.is_some();
+    let made = made.map(|plan| plan::checked(plan, &unit.service.common.verify, returns));
+    match made {
+        Ok(plan) => {
+            job.teller.line(Some(unit.name()), &plan::explain(&plan));
+            unit.report.changes = plan.changes.clone();
+            unit.report.expected = expected(&plan, unit);
+            unit.plan = Some(plan);
+        }
+        Err(problems) => {
+            unit.end(now, Outcome::Invalid, "stopped before any change");
+            unit.report.problems.extend(problems);
         }
     }
 }
 
-/// The time that the bakes of a strategy take; nothing is promised where the place decides alone.
-fn expected(plan: &plan::ServicePlan, strategy: &Strategy) -> Option<Duration> {
-    let bakes = strategy::expected(strategy);
-    (!plan.course.is_whole() && !plan.steps.is_empty()).then_some(bakes)
+/// The time that the bakes of a strategy take, or that the place says it takes; nothing is promised where it decides
+/// alone.
+fn expected(plan: &plan::ServicePlan, unit: &Unit) -> Option<Duration> {
+    let bakes = strategy::expected(&unit.service.common.strategy);
+    let told = if plan.course.is_whole() { unit.target.duration(&unit.seen) } else { Some(bakes) };
+    told.filter(|_| !plan.steps.is_empty() && unit.release.former.is_none())
+}
+
+/// A plan whose place needs longer than the run has is refused before any change.
+fn in_time(job: &Job, unit: &Unit, plan: plan::ServicePlan) -> Result<plan::ServicePlan, Problem> {
+    let starts = matches!(plan.start, Start::Fresh { .. });
+    let needed = unit.target.duration(&unit.seen).filter(|_| starts).unwrap_or_default();
+    match timing::too_slow(job.inputs.timeout, unit.name(), needed) {
+        Some(problem) => Err(problem),
+        None => Ok(plan),
+    }
 }
 
 /// In a plan nothing is built, so the image that would be is told in words.

@@ -114,6 +114,7 @@ pub fn job(
         workspace: rehearsal.workspace.clone(),
         rehearsal: true,
         saved: RefCell::new(None),
+        held: RefCell::default(),
     })
 }
 

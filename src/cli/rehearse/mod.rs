@@ -3,6 +3,7 @@
 
 mod addresses;
 mod builder;
+mod flags;
 mod job;
 mod manifests;
 mod story;

@@ -10,7 +10,7 @@ use crate::rehearsal::scenario::{Scenario, Service};
 use crate::sys::disk;
 use crate::targets;
 
-use super::{Rehearsal, addresses, manifests};
+use super::{Rehearsal, addresses, flags, manifests};
 
 pub(super) const COMMIT: &str = "c0ffee1234567890c0ffee1234567890c0ffee12";
 
@@ -59,6 +59,7 @@ pub fn world(rehearsal: &Rehearsal) -> Result<(String, Scenario), String> {
     scenario.topics.extend(notify.sns.map(|topic| topic.arn().to_owned()));
     let own = rehearsal.variables.get("GITHUB_REPOSITORY").cloned();
     let own = own.unwrap_or_else(|| scenario.workflow.repository.clone());
+    let scenario = flags::with_flags(scenario, &services, &rehearsal.workspace)?;
     let scenario = manifests::with_gitops(scenario, &services, &rehearsal.workspace, &own)?;
     Ok((name, rehearsal.story.happen(scenario)?))
 }
@@ -67,7 +68,7 @@ pub fn world(rehearsal: &Rehearsal) -> Result<(String, Scenario), String> {
 fn running(workspace: &Path, service: &config::Service) -> Result<Option<Service>, String> {
     let word =
         |key: &str| service.settings.get(key).and_then(|node| node.to_value().as_str().map(str::to_owned));
-    if service.target == manifests::TARGET {
+    if [manifests::TARGET, flags::TARGET].contains(&service.target.as_str()) {
         return Ok(None);
     }
     let (Some(cluster), Some(name)) = (word("cluster"), word("service")) else { return Ok(None) };
