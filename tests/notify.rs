@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use roadstead::cli::policy::policy;
 use serde_json::Value;
 use sha2::Sha256;
 
@@ -246,4 +247,15 @@ fn several_steps_of_one_run_are_told_apart() {
     let first = ids(runner("crash-on-start", &fifo));
     assert_eq!(first, ids(runner("crash-on-start", &fifo)));
     assert_ne!(first, ids(runner("crash-on-start", &fifo).with("GITHUB_RUN_ATTEMPT", "2")));
+}
+
+#[test]
+fn the_policy_has_the_topic_where_one_is_named() {
+    let of = |notify: &str| {
+        let text = format!("{}{notify}", runner::CONFIG);
+        policy(std::path::Path::new("/nonexistent"), "roadstead.yml", &text, "production").unwrap()
+    };
+    let with = of(ALL);
+    assert!(with.contains("sns:Publish") && with.contains(TOPIC), "{with}");
+    assert!(!of("").contains("sns:"));
 }
