@@ -184,6 +184,8 @@ codes! {
     NotRecorded = "not-recorded",
     /// No lease could be taken: nothing keeps another run from working on the same service.
     NotLeased = "not-leased",
+    /// A plan could not be written where people look for it.
+    NotPublished = "not-published",
     /// A file of the runner (output, summary, state) cannot be written.
     RunnerFileUnwritable = "runner-file-unwritable",
     /// A scenario or a request of the embedded cloud is wrong.

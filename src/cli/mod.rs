@@ -4,12 +4,14 @@ mod arguments;
 mod cloud;
 mod edit;
 mod finish;
+pub mod init;
 mod judge;
 mod live;
 pub mod policy;
 pub mod rehearse;
 mod schema;
 pub mod step;
+pub mod trust;
 
 use std::ffi::OsString;
 
@@ -19,7 +21,7 @@ use crate::sys::environment::Variables;
 use crate::sys::terminal;
 
 use arguments::RollbackOptions;
-pub use arguments::{Arguments, Command};
+pub use arguments::{Arguments, Command, InitOptions, TrustOptions};
 pub use schema::schema;
 
 /// Runs what the arguments (the program's name first) and the variables ask for; the result is the exit code.
@@ -54,6 +56,8 @@ fn command(command: Command, variables: Variables) -> u8 {
         }
         Command::Verify(options) => on_this_thread(live::command("verify", *options, None, variables)),
         Command::Edit(options) => edit::main(&options),
+        Command::Init(options) => on_this_thread(live::init(&options, variables)),
+        Command::Trust(options) => trust::main(&options),
         Command::Policy(options) => policy::main(&options),
         Command::Rehearse(options) => rehearse::main(&options),
         Command::Cloud(options) => on_this_thread(cloud::serve(options)),

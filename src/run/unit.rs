@@ -72,6 +72,7 @@ impl Unit {
     pub(super) fn new(service: Service, target: Rc<dyn Target>, release: Release, seen: Observed) -> Self {
         let mut report = ServiceReport::new(&service.name, Outcome::Skipped);
         report.target = targets::words(&service);
+        report.at = Some(service.at.clone());
         report.strategy =
             targets::own_way(&service).unwrap_or_else(|| strategy::words(&service.common.strategy));
         report.commit = release.commit.clone();

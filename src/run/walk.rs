@@ -7,7 +7,7 @@ use futures::future::join_all;
 use crate::plan::{self, Start};
 use crate::problem::{Code, Problem};
 use crate::release::{Change, Course, Health, Observed, Outcome, Rollout, Split, Version, Way};
-use crate::strategy::{self, Watching};
+use crate::strategy::{Step, Watching};
 use crate::sys::signal::Urgency;
 
 use super::books::Books;
@@ -87,6 +87,8 @@ pub(super) fn make_plan(job: &Job, unit: &mut Unit) {
             job.teller.line(Some(unit.name()), &plan::explain(&plan));
             unit.report.changes = plan.changes.clone();
             unit.report.expected = expected(&plan, unit);
+            let moves = plan.changes.is_empty() && !plan.steps.is_empty();
+            unit.report.again = moves.then(|| plan.why.clone());
             unit.plan = Some(plan);
         }
         Err(problems) => {
@@ -96,11 +98,12 @@ pub(super) fn make_plan(job: &Job, unit: &mut Unit) {
     }
 }
 
-/// The time that the bakes of a strategy take, or that the place says it takes; nothing is promised where it decides
-/// alone.
+/// The time that the bakes of a plan take, or that the place says it takes; nothing is promised where it decides alone.
 fn expected(plan: &plan::ServicePlan, unit: &Unit) -> Option<Duration> {
-    let bakes = strategy::expected(&unit.service.common.strategy);
-    let told = if plan.course.is_whole() { unit.target.duration(&unit.seen) } else { Some(bakes) };
+    let bake = |step: &Step| if let Step::Bake(span) = step { span.0 } else { Duration::ZERO };
+    let last = if plan.steps.is_empty() { Duration::ZERO } else { plan.course.bake.0 };
+    let bakes = Some(plan.steps.iter().map(bake).sum::<Duration>() + last).filter(|bakes| !bakes.is_zero());
+    let told = if plan.course.is_whole() { unit.target.duration(&unit.seen).or(bakes) } else { bakes };
     told.filter(|_| !plan.steps.is_empty() && unit.release.former.is_none())
 }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::config::{self, Document, Placeholders, tree};
 use crate::problem::Problem;
-use crate::rehearsal::scenario::{Scenario, Service};
+use crate::rehearsal::scenario::{AlarmSetting, Scenario, Service};
 use crate::sys::disk;
 use crate::targets;
 
@@ -57,6 +57,10 @@ pub fn world(rehearsal: &Rehearsal) -> Result<(String, Scenario), String> {
     let environment = environments.get(&name).cloned().unwrap_or_default();
     let (notify, _) = document.notify(&name, &environment, &known);
     scenario.topics.extend(notify.sns.map(|topic| topic.arn().to_owned()));
+    for alarm in services.iter().flat_map(|service| &service.common.alarms) {
+        let there = scenario.alarms.iter().any(|have| have.name == *alarm);
+        scenario.alarms.extend((!there).then(|| AlarmSetting::quiet(alarm)));
+    }
     let own = rehearsal.variables.get("GITHUB_REPOSITORY").cloned();
     let own = own.unwrap_or_else(|| scenario.workflow.repository.clone());
     let scenario = flags::with_flags(scenario, &services, &rehearsal.workspace)?;

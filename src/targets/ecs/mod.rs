@@ -58,6 +58,7 @@ pub mod retire;
 pub mod rule;
 pub mod settings;
 pub mod size;
+pub mod survey;
 pub mod verdict;
 pub mod versions;
 pub mod watch;
