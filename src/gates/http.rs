@@ -108,7 +108,7 @@ fn request(check: &Check, url: &str) -> Request {
 }
 
 fn host(url: &str) -> Option<&str> {
-    url.splitn(4, '/').nth(2)
+    url.split('/').nth(2)
 }
 
 /// Where an answer leads, made whole; an error where that is no address that may be followed.
