@@ -134,6 +134,10 @@ codes! {
     Inconclusive = "inconclusive",
     /// A check of the new version did not hold.
     CheckFailed = "check-failed",
+    /// A part of a check could not be made, so that nothing is claimed about it.
+    CheckIncomplete = "check-incomplete",
+    /// What serves is not healthy, or that cannot be said now.
+    NotHealthy = "not-healthy",
     /// The counts that the new version is to be judged by could not be read.
     MetricsUnreadable = "metrics-unreadable",
     /// Settings that were changed for a deployment could not be put back.
@@ -178,6 +182,8 @@ codes! {
     RateLimited = "rate-limited",
     /// Which commits lie between two versions could not be found out.
     HistoryUnknown = "history-unknown",
+    /// Somebody who was to hear of the run could not be told.
+    NotificationFailed = "notification-failed",
     /// What this run released could not be recorded where later runs look for it.
     NotRecorded = "not-recorded",
     /// No lease could be taken: nothing keeps another run from working on the same service.

@@ -329,7 +329,10 @@ impl Errors {
         if operation != Operation::SetEnv && !inputs.set.is_empty() {
             self.push("set", format!("it is for set-env, and the operation is `{}`", operation.word()));
         }
-        let imageless = matches!(operation, Operation::Rollback | Operation::Promote | Operation::SetEnv);
+        let imageless = matches!(
+            operation,
+            Operation::Rollback | Operation::Promote | Operation::Verify | Operation::SetEnv
+        );
         if imageless && !inputs.images.is_empty() {
             self.push("image", format!("`{}` takes no image", operation.word()));
         }

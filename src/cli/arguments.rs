@@ -22,6 +22,8 @@ pub enum Command {
     Rollback(Box<RollbackOptions>),
     /// Bring what another environment has proven into this one, by digest; never builds.
     Promote(Box<PromoteOptions>),
+    /// Say what serves, whether it is healthy, and whether its addresses answer well. Reads only.
+    Verify(Box<ReleaseOptions>),
     /// Set the image in kustomizations, Helm values and manifests; every other byte stays.
     Edit(EditOptions),
     /// Write a first deploy file and workflow for what runs on Amazon ECS. Reads AWS, changes nothing there.

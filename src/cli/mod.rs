@@ -58,6 +58,7 @@ fn command(command: Command, variables: Variables) -> u8 {
             let PromoteOptions { to, release } = *options;
             on_this_thread(live::command("promote", release, to, variables))
         }
+        Command::Verify(options) => on_this_thread(live::command("verify", *options, None, variables)),
         Command::Edit(options) => edit::main(&options),
         Command::Init(options) => on_this_thread(live::init(&options, variables)),
         Command::Trust(options) => trust::main(&options),

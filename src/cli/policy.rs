@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use serde_json::{Value, json};
+
 use crate::config::{Aws, Document, Placeholders, Service};
 use crate::problem::{Code, Problem};
 use crate::release::Definition;
@@ -46,6 +48,8 @@ pub fn policy(workspace: &Path, file: &str, text: &str, environment: &str) -> Re
     known.insert("environment", environment.to_owned());
     let (services, more) = document.services(environment, &[], targets::NAMES, &known);
     problems.extend(more);
+    let (notify, more) = document.notify(environment, chosen, &known);
+    problems.extend(more);
     if problems.iter().any(Problem::is_error) {
         return Err(problems);
     }
@@ -61,7 +65,10 @@ pub fn policy(workspace: &Path, file: &str, text: &str, environment: &str) -> Re
         let other = proven.as_ref()?.iter().find(|other| other.name == service.name)?;
         pulled(&aws, service, &there, other)
     };
-    let policy = targets::promoting(file, &aws, &services, &source)?;
+    let mut policy = targets::promoting(file, &aws, &services, &source)?;
+    if let (Some(topic), Some(statements)) = (notify.sns, policy["Statement"].as_array_mut()) {
+        statements.push(publishing(topic.arn()));
+    }
     Ok(serde_json::to_string_pretty(&policy).unwrap_or_default())
 }
 
@@ -81,6 +88,11 @@ fn pulled(aws: &Aws, service: &Service, there: &Aws, other: &Service) -> Option<
         account: any(account),
         repository: any(repository),
     })
+}
+
+/// What telling a topic of SNS needs.
+fn publishing(topic: &str) -> Value {
+    json!({ "Sid": "Notifications", "Effect": "Allow", "Action": ["sns:Publish"], "Resource": [topic] })
 }
 
 /// A definition that cannot be read makes the policy wider, not wrong.

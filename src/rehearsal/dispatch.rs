@@ -2,7 +2,7 @@
 
 use super::call::{Answer, Call, Refusal};
 use super::world::World;
-use super::{appconfig, argocd, cloudwatch, ecr, ecs, elbv2, github, iam, logs, oidc, sts, web};
+use super::{appconfig, argocd, cloudwatch, ecr, ecs, elbv2, github, iam, logs, oidc, sns, sts, web};
 
 type Service = fn(&mut World, &Call, f64) -> Answer;
 
@@ -13,6 +13,7 @@ const SERVICES: &[(&str, Service)] = &[
     ("argocd", argocd::answer),
     ("ecr", ecr::answer),
     ("registry", ecr::distribution::answer),
+    ("sns", |world, call, now| sns::answer(world, call, now)),
     ("sts", sts::answer),
     ("web", web::answer),
     ("oidc", |world, call, now| oidc::answer(world, call, now)),

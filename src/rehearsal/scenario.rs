@@ -16,6 +16,7 @@ use super::oidc::Workflow;
 use super::policy::Policy;
 use super::sts::Trust;
 use super::traffic::settings::Traffic;
+use super::web::Site;
 use super::world::Registry;
 
 /// A world to begin with, and its faults. Every key has a default; an unknown key is an error.
@@ -36,6 +37,10 @@ pub struct Scenario {
     pub balancers: Vec<Balancer>,
     /// Requests that come to them.
     pub traffic: Vec<Traffic>,
+    /// What stands at addresses, besides load balancers.
+    pub sites: Vec<Site>,
+    /// Topics of SNS, by ARN or name.
+    pub topics: Vec<String>,
     /// Alarms.
     pub alarms: Vec<AlarmSetting>,
     /// Repositories by name.
@@ -321,6 +326,8 @@ impl Default for Scenario {
             services: Vec::new(),
             balancers: Vec::new(),
             traffic: Vec::new(),
+            sites: Vec::new(),
+            topics: Vec::new(),
             alarms: Vec::new(),
             repositories: BTreeMap::new(),
             appconfig: AppConfig::default(),

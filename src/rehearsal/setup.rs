@@ -6,7 +6,7 @@ use super::chance::Chance;
 use super::faults::Mischief;
 use super::scenario::{RepositorySetting, Scenario};
 use super::world::{Alarm, Repository, World};
-use super::{appconfig, argocd, balancers, ecr, ecs, github, mishaps, traffic};
+use super::{appconfig, argocd, balancers, ecr, ecs, github, mishaps, sns, traffic};
 
 /// The world of a scenario at its beginning.
 pub fn world(scenario: &Scenario, seed: u64) -> World {
@@ -39,6 +39,10 @@ pub fn world(scenario: &Scenario, seed: u64) -> World {
     }
     for name in &scenario.clusters {
         ecs::founding::cluster(&mut world, name);
+    }
+    world.sites = scenario.sites.clone();
+    for topic in &scenario.topics {
+        sns::found(&mut world, topic);
     }
     for balancer in &scenario.balancers {
         balancers::found(&mut world, balancer);

@@ -132,6 +132,12 @@ pub struct World {
     pub balancing: Balancing,
     /// Traffic through load balancers.
     pub traffic: super::traffic::model::State,
+    /// Topics of SNS by ARN.
+    pub topics: BTreeMap<String, super::sns::Topic>,
+    /// What stands at addresses.
+    pub sites: Vec<super::web::Site>,
+    /// By how many seconds the answer of the last visit is held back.
+    pub held: f64,
     /// Repositories by name.
     pub repositories: BTreeMap<String, Repository>,
     /// Repositories of other registries, by account and region and then by name.

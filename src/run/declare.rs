@@ -2,8 +2,8 @@
 
 use std::path::{Component, Path};
 
-use crate::action::{ConfigSource, Services};
-use crate::config::{self, Choice, Document, Environment, Placeholders, Service};
+use crate::action::{ConfigSource, Operation, Services};
+use crate::config::{self, Choice, Document, Environment, Notify, Placeholders, Service};
 use crate::image::Build;
 use crate::problem::{Code, Problem};
 use crate::release::{Definition, Outcome};
@@ -11,7 +11,7 @@ use crate::report::RunReport;
 use crate::sys::disk;
 use crate::targets;
 
-use super::{Job, occasion, promote, refuse, returns, timing};
+use super::{Job, announce, occasion, operation, promote, refuse, returns, timing};
 
 /// What a deploy file is called that stands in the input itself.
 pub(super) const INLINE: &str = "input config";
@@ -22,6 +22,8 @@ pub(super) struct Declared {
     pub(super) name: String,
     pub(super) environment: Environment,
     pub(super) services: Vec<Service>,
+    /// Who hears of the end of this run.
+    pub(super) notify: Notify,
     /// How each service is built; `None` where it is not.
     pub(super) builds: Vec<Option<Build>>,
     /// The definition file of each service; `None` where it names none.
@@ -102,11 +104,15 @@ fn declared_in(job: &Job, environment: Option<&str>) -> Result<Declared, Stop> {
     };
     let environment = environments.get(&name).cloned().unwrap_or_default();
     problems.extend(promote::misused(job, &name, &environment).filter(|_| is_chosen));
-    let (services, more) = document.services(&name, &wanted(job), targets::NAMES, &placeholders(job, &name));
+    let known = placeholders(job, &name);
+    let (notify, more) = document.notify(&name, &environment, &known);
+    problems.extend(more);
+    problems.extend(announce::unset(job, &notify));
+    let (services, more) = document.services(&name, &wanted(job), targets::NAMES, &known);
     problems.extend(more);
     problems.extend(targets::problems(&file, &services));
-    let (builds, definitions) = if returns(job) {
-        // What is broken in the commit at hand must not keep an earlier version from coming back.
+    let (builds, definitions) = if returns(job) || operation(job) == Operation::Verify {
+        // What is broken in the commit at hand must not keep an earlier version from coming back, nor from being seen.
         (vec![None; services.len()], vec![None; services.len()])
     } else {
         problems.extend(timing::problems(job.inputs.timeout, &services));
@@ -116,7 +122,7 @@ fn declared_in(job: &Job, environment: Option<&str>) -> Result<Declared, Stop> {
         problems.extend(more);
         (builds, definitions)
     };
-    Ok(Declared { document, name, environment, services, builds, definitions, problems })
+    Ok(Declared { document, name, environment, services, notify, builds, definitions, problems })
 }
 
 fn wanted(job: &Job) -> Vec<String> {

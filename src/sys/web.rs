@@ -114,13 +114,29 @@ impl Web {
     /// One try within `patience`. An error says, in words, why there was no whole answer; the request may have arrived
     /// all the same.
     pub async fn ask(&self, request: Request, patience: Duration) -> Result<Answer, String> {
-        let whole = async {
+        in_time(patience, async {
             let opened = self.open(request, None).await?;
             let body = Limited::new(opened.body, LARGEST).collect().await.map_err(|error| said(&*error))?;
             Ok(Answer { status: opened.status, headers: opened.headers, body: body.to_bytes().to_vec() })
-        };
-        let late = || format!("no answer in {} s", patience.as_secs());
-        tokio::time::timeout(patience, whole).await.unwrap_or_else(|_| Err(late()))
+        })
+        .await
+    }
+
+    /// As [`Web::ask`], but of the body no more than about `most` bytes are read: what comes after them is left.
+    pub async fn glance(&self, request: Request, patience: Duration, most: usize) -> Result<Answer, String> {
+        in_time(patience, async {
+            let mut begun = self.open(request, None).await?;
+            let mut body = Vec::new();
+            while body.len() < most
+                && let Some(frame) = begun.body.frame().await
+            {
+                let frame = frame.map_err(|error| said(&*error))?;
+                body.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
+            }
+            body.truncate(most);
+            Ok(Answer { status: begun.status, headers: begun.headers, body })
+        })
+        .await
     }
 
     /// One try, without a bound in time: whoever asks has to set one. `body`, where there is one, is sent in place of the
@@ -142,6 +158,14 @@ impl Web {
             .build();
         operation.invoke((path, request, body)).await.map_err(|error| said(&error))
     }
+}
+
+async fn in_time(
+    patience: Duration,
+    work: impl Future<Output = Result<Answer, String>>,
+) -> Result<Answer, String> {
+    let late = || format!("no answer in {} s", patience.as_secs_f64());
+    tokio::time::timeout(patience, work).await.unwrap_or_else(|_| Err(late()))
 }
 
 /// Refuses headers that would not stay headers, without repeating them: a value may be a secret.
@@ -299,6 +323,13 @@ mod tests {
         assert_eq!(before.elapsed(), PATIENCE);
         let (web, _) = pot(vec![b'x'; LARGEST + 1]);
         assert_eq!(web.get("https://pot.example/", PATIENCE).await.unwrap_err(), "length limit exceeded");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_glance_leaves_what_is_too_much() {
+        let (web, _) = pot(vec![b'x'; LARGEST + 1]);
+        let answer = web.glance(Request::get("https://pot.example/"), PATIENCE, 1000).await.unwrap();
+        assert_eq!((answer.status, answer.body), (418, vec![b'x'; 1000]));
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! The plain GETs: the runner's OIDC token endpoint, the download link of an ECR layer, and, for any other path, what
+//! The plain requests: the runner's OIDC token endpoint, the download link of an ECR layer, and, for any other path, what
 //! stands behind a load balancer.
 
 use bytes::Bytes;
-use http::Request;
-use serde_json::{Value, json};
+use http::{Method, Request};
+use serde_json::{Map, Value, json};
 
 use super::{Named, header};
 use crate::rehearsal::call::Refusal;
@@ -13,8 +13,40 @@ pub const OIDC_PATH: &str = "/oidc/token";
 /// Links from GetDownloadUrlForLayer begin so; repository and digest follow.
 pub const LAYER_PATH: &str = "/ecr-layer/";
 
-/// Reads a GET.
+/// What an address answers with another status than 200, or with headers: the message is the body.
+pub const ANSWERED: &str = "Answered";
+
+/// Whether a request is JSON posted to an address that belongs to nobody else here: neither signed for AWS nor one of its
+/// protocols.
+pub(super) fn is_hook(request: &Request<Bytes>) -> bool {
+    let headers = request.headers();
+    request.method() == Method::POST
+        && header(headers, "content-type").starts_with("application/json")
+        && header(headers, "x-amz-target").is_empty()
+        && !header(headers, "authorization").starts_with("AWS4-")
+        && !request.uri().path().starts_with(super::cbor::PREFIX)
+}
+
+/// What was posted, with the headers that are about it.
+fn posted(request: &Request<Bytes>) -> Named {
+    let about = |name: &str| name.starts_with("x-") || name == "content-type" || name == "user-agent";
+    let headers: Map<String, Value> = request
+        .headers()
+        .iter()
+        .filter(|(name, _)| about(name.as_str()))
+        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into()))
+        .collect();
+    let mut input = visit(request);
+    input["headers"] = headers.into();
+    input["body"] = String::from_utf8_lossy(request.body()).into();
+    Named { service: "web".into(), operation: "Post".into(), input }
+}
+
+/// Reads a GET, or what is posted to a webhook.
 pub(super) fn read(request: &Request<Bytes>) -> Result<Named, Refusal> {
+    if request.method() == Method::POST {
+        return Ok(posted(request));
+    }
     let path = request.uri().path();
     if path == OIDC_PATH {
         return Ok(Named { service: "oidc".into(), operation: "GetIdToken".into(), input: token(request) });

@@ -183,6 +183,7 @@ pub fn refuse(protocol: Protocol, refusal: &Refusal, id: &str) -> Response<Bytes
         return registry::refuse(refusal);
     }
     let body = match protocol {
+        Protocol::Get if refusal.code == get::ANSWERED => refusal.message.clone().into_bytes(),
         Protocol::Json10 | Protocol::Json11 => json::refuse(refusal),
         Protocol::Get | Protocol::Registry | Protocol::GitHub(_) => json::refuse(refusal),
         Protocol::Argocd => argocd::refuse(refusal),
@@ -194,6 +195,14 @@ pub fn refuse(protocol: Protocol, refusal: &Refusal, id: &str) -> Response<Bytes
     let mut response = respond(status, protocol, body, id);
     if protocol == Protocol::Argocd && (502..=504).contains(&refusal.status) {
         set(response.headers_mut(), "content-type", "text/html");
+    }
+    if refusal.code == get::ANSWERED {
+        for (name, value) in refusal.more.iter().flat_map(|more| &more.headers) {
+            if let Ok(name) = http::HeaderName::from_bytes(name.as_bytes()) {
+                response.headers_mut().extend(HeaderValue::from_str(value).ok().map(|value| (name, value)));
+            }
+        }
+        return response;
     }
     if !matches!(protocol, Protocol::Query | Protocol::Argocd) {
         set(response.headers_mut(), "x-amzn-errortype", &refusal.code);
@@ -244,7 +253,7 @@ fn protocol(request: &Request<Bytes>) -> Protocol {
         Protocol::GitHub(style)
     } else if rest::is(&scope::of(request).service) {
         Protocol::Rest
-    } else if request.method() == Method::GET {
+    } else if request.method() == Method::GET || get::is_hook(request) {
         Protocol::Get
     } else if request.uri().path().starts_with(cbor::PREFIX) {
         Protocol::Cbor
