@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod architecture;
+mod atomic;
+mod before;
 mod canary;
 mod changed;
 mod contract;
@@ -21,4 +23,5 @@ mod permissions;
 mod rehearsal;
 mod rollback;
 mod runner;
+mod set_env;
 mod support;

@@ -20,6 +20,8 @@ pub enum Command {
     Plan(Box<ReleaseOptions>),
     /// Return to the last version that completed healthy, or to a named one; watch until it is proven.
     Rollback(Box<RollbackOptions>),
+    /// Change variables of services that run and nothing else, as a deploy would; watch until it is proven.
+    SetEnv(Box<SetEnvOptions>),
     /// Set the image in kustomizations, Helm values and manifests; every other byte stays.
     Edit(EditOptions),
     /// Print the smallest IAM policy for the role of an environment. Makes no call.
@@ -66,6 +68,17 @@ pub struct RollbackOptions {
     /// A version such as backend:42 or its number, a commit or a digest [default: the last that completed healthy].
     #[arg(long)]
     pub to: Option<String>,
+    /// Everything else.
+    #[command(flatten)]
+    pub release: ReleaseOptions,
+}
+
+/// Which variables.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SetEnvOptions {
+    /// service.NAME=value; service.NAME alone takes the variable away. Give it once for each.
+    #[arg(long, required = true)]
+    pub set: Vec<String>,
     /// Everything else.
     #[command(flatten)]
     pub release: ReleaseOptions,

@@ -43,7 +43,7 @@ impl Document {
     }
 
     fn top_level(&self) -> Vec<Problem> {
-        let known = ["environments", "services"];
+        let (known, needed) = (["environments", "services", "atomic"], ["environments", "services"]);
         let mut problems: Vec<Problem> = self
             .root
             .entries()
@@ -53,7 +53,7 @@ impl Document {
                 self.stranger(&entry.key, "the deploy file", &known).at(&self.file, entry.line, entry.column)
             })
             .collect();
-        for key in known {
+        for key in needed {
             let filled = self.root.get(key).is_some_and(|node| !node.entries().is_empty());
             if !filled {
                 let at = self.root.get(key).unwrap_or(&self.root);
@@ -63,6 +63,22 @@ impl Document {
             }
         }
         problems
+    }
+
+    /// Whether the services of a run belong together: when one fails, the others are taken back. `false` where nothing is
+    /// said, and the problem where something else is.
+    pub fn atomic(&self) -> (bool, Option<Problem>) {
+        let Some(node) = self.root.get("atomic") else { return (false, None) };
+        match node.kind {
+            Kind::Scalar(serde_json::Value::Bool(atomic)) => (atomic, None),
+            _ => {
+                let problem = Problem::error(
+                    Code::ConfigInvalid,
+                    "`atomic` of the deploy file is not `true` or `false`.",
+                );
+                (false, Some(problem.at(&self.file, node.line, node.column)))
+            }
+        }
     }
 
     fn stranger(&self, key: &str, place: &str, known: &[&str]) -> Problem {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::before::Before;
 use super::strategy::Strategy;
 
 /// A place to deploy to, chosen by branch or by name.
@@ -45,13 +46,15 @@ pub struct Common {
     /// How the new version reaches traffic.
     #[serde(default)]
     pub strategy: Strategy,
+    /// A command that runs once with the new version, before any traffic moves.
+    pub before: Option<Before>,
     /// CloudWatch alarms that must be green before, and stay green during, the deployment.
     #[serde(default)]
     pub alarms: Vec<String>,
 }
 
 /// The keys of a service that belong to [`Common`]; the others are a target, `build` or `environments`.
-pub(super) const COMMON: [&str; 4] = ["paths", "repository", "strategy", "alarms"];
+pub(super) const COMMON: [&str; 5] = ["paths", "repository", "strategy", "before", "alarms"];
 
 /// Keys of the contract that this version cannot honour yet. They are refused: a check that is silently not made
 /// would be worse than none.

@@ -1,5 +1,6 @@
 //! The deploy file: its types, its checks, and the merge of inputs over file over defaults. No I/O.
 
+mod before;
 mod bounds;
 mod branch;
 mod document;
@@ -9,6 +10,7 @@ mod read;
 mod strategy;
 pub mod tree;
 
+pub use before::{Before, Limit, Words};
 pub use bounds::{Address, Bake, CanaryPercent, Margin, Milliseconds, PerMinute, Query, Status, StepPercent};
 pub use branch::{Choice, choose};
 pub use document::{Document, Service};

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::argocd::setting::ArgoCd;
 use super::balancers::Balancer;
 use super::chance::{Span, span};
+use super::commands::Command;
 use super::ecs;
 use super::faults::Fault;
 use super::github;
@@ -55,6 +56,8 @@ pub struct Scenario {
     pub github: github::settings::Settings,
     /// Whether documented request rates are enforced.
     pub throttling: bool,
+    /// How commands end that are run once.
+    pub one_off: Vec<Command>,
     /// What goes wrong.
     pub faults: Vec<Fault>,
 }
@@ -302,6 +305,7 @@ impl Default for Scenario {
             registry: None,
             github: github::settings::Settings::default(),
             throttling: true,
+            one_off: Vec::new(),
             faults: Vec::new(),
         }
     }

@@ -1,6 +1,7 @@
 //! From a scenario to a world that has just begun; and images that look like real ones.
 
 use super::chance::Chance;
+use super::commands::Commands;
 use super::faults::Mischief;
 use super::scenario::Scenario;
 use super::world::{Alarm, Repository, World};
@@ -20,6 +21,7 @@ pub fn world(scenario: &Scenario, seed: u64) -> World {
         timings: scenario.timings.clone(),
         github: github::state::State::founded(&scenario.github, began),
         chance: Chance::seeded(seed),
+        commands: Commands::new(&scenario.one_off),
         mischief: Mischief::new(scenario.faults.clone(), began),
         ..World::default()
     };

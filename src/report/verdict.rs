@@ -83,6 +83,10 @@ fn happened(service: &ServiceReport, outcome: Outcome, operation: &str) -> &'sta
         Outcome::Skipped => "was left alone",
         Outcome::Invalid => "was not started",
         Outcome::Failed if operation == "verify" => "is not healthy",
+        Outcome::Failed if failed_by(service, Code::BeforeFailed) => {
+            "was not released: its `before` command did not succeed"
+        }
+        Outcome::Failed if failed_by(service, Code::TakenBack) => "was taken back with the others",
         Outcome::Failed if service.version.is_none() => "failed before anything was changed",
         Outcome::Failed if operation == "rollback" => "could not be rolled back and was returned",
         Outcome::Failed if service.serves.is_none() => "failed",
@@ -92,6 +96,10 @@ fn happened(service: &ServiceReport, outcome: Outcome, operation: &str) -> &'sta
         Outcome::Inconclusive => "could not be judged: too little data",
         Outcome::Cancelled => "was cancelled",
     }
+}
+
+fn failed_by(service: &ServiceReport, code: Code) -> bool {
+    service.failure.as_ref().is_some_and(|failure| failure.problem.code == code)
 }
 
 fn stranded(service: &ServiceReport, operation: &str) -> &'static str {

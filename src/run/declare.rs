@@ -11,7 +11,7 @@ use crate::report::RunReport;
 use crate::sys::disk;
 use crate::targets;
 
-use super::{Job, refuse, returns, timing};
+use super::{Job, refuse, returns, sets_variables, settings, timing};
 
 /// What the deploy file says about this run.
 pub(super) struct Declared {
@@ -23,6 +23,8 @@ pub(super) struct Declared {
     pub(super) builds: Vec<Option<Build>>,
     /// The definition file of each service; `None` where it names none.
     pub(super) definitions: Vec<Option<Definition>>,
+    /// Whether the services of a run belong together: all of them, or none.
+    pub(super) atomic: bool,
     /// Everything that is wrong or dubious; with an error among it nothing may be changed.
     pub(super) problems: Vec<Problem>,
 }
@@ -96,24 +98,34 @@ fn declared_in(job: &Job, environment: Option<&str>) -> Result<Declared, Stop> {
     };
     let environment = environments.get(&name).cloned().unwrap_or_default();
     problems.extend(later(&environment));
+    problems.extend(settings::input_problems(job));
+    let (atomic, more) = document.atomic();
+    problems.extend(more);
     let (services, more) = document.services(&name, &wanted(job), targets::NAMES, &placeholders(job, &name));
     problems.extend(more);
     problems.extend(targets::problems(&file, &services));
-    let (builds, definitions) = if returns(job) {
-        // What is broken in the commit at hand must not keep an earlier version from coming back.
+    problems.extend(settings::target_problems(job, &file, &services));
+    if !returns(job) {
+        problems.extend(timing::problems(job.inputs.timeout, &services));
+    }
+    let (builds, definitions) = if returns(job) || sets_variables(job) {
+        // What is broken in the commit at hand must not keep an earlier version from coming back, nor a variable from
+        // being set.
         (vec![None; services.len()], vec![None; services.len()])
     } else {
-        problems.extend(timing::problems(job.inputs.timeout, &services));
         let (builds, more) = builds(&file, &services);
         problems.extend(more);
         let (definitions, more) = definitions(job, &file, &services);
         problems.extend(more);
         (builds, definitions)
     };
-    Ok(Declared { document, name, environment, services, builds, definitions, problems })
+    Ok(Declared { document, name, environment, services, builds, definitions, atomic, problems })
 }
 
 fn wanted(job: &Job) -> Vec<String> {
+    if sets_variables(job) {
+        return settings::services(job);
+    }
     match &job.inputs.services {
         Services::Named(names) => names.clone(),
         Services::All | Services::Changed => Vec::new(),

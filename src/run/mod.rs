@@ -1,6 +1,8 @@
 //! The shell: read, plan, walk, report; walks the undo; handles cancel. The order of things, and nothing else:
 //! what is decided is decided by the core, what is done is done by adapters.
 
+mod atomic;
+mod before;
 mod build;
 mod declare;
 mod evidence;
@@ -12,6 +14,7 @@ mod onward;
 mod post;
 mod prepare;
 mod returning;
+mod settings;
 mod state;
 mod teller;
 mod timing;
@@ -66,6 +69,11 @@ fn returns(job: &Job) -> bool {
     job.inputs.operation == Operation::Rollback
 }
 
+/// Whether only variables change, of what runs now: nothing is built, and no definition of the deploy file is applied.
+fn sets_variables(job: &Job) -> bool {
+    job.inputs.operation == Operation::SetEnv
+}
+
 /// What a run ends as when what it moved to is proven.
 fn goal(job: &Job) -> Outcome {
     if returns(job) { Outcome::RolledBack } else { Outcome::Deployed }
@@ -87,13 +95,13 @@ fn withheld(job: &Job) -> Option<String> {
 /// Operations of the contract that this version cannot do are refused by name.
 fn refuse(operation: Operation) -> Option<Problem> {
     match operation {
-        Operation::Deploy | Operation::Plan | Operation::Rollback => None,
+        Operation::Deploy | Operation::Plan | Operation::Rollback | Operation::SetEnv => None,
         other => Some(
             Problem::error(
                 Code::Unsupported,
                 format!("This version cannot do the operation `{}` yet.", other.word()),
             )
-            .help("It can do: `deploy`, `plan`, `rollback`."),
+            .help("It can do: `deploy`, `plan`, `rollback`, `set-env`."),
         ),
     }
 }

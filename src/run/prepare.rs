@@ -14,7 +14,7 @@ use crate::release::{Definition, Release};
 use crate::targets::{self, Target};
 
 use super::declare::{Declared, Stop, declared};
-use super::{Job, Unit, build, returning, returns};
+use super::{Job, Unit, build, returning, returns, sets_variables, settings};
 
 /// Everything that was read.
 pub(super) struct Prepared {
@@ -46,7 +46,10 @@ pub(super) async fn prepare(job: &Job) -> Result<Prepared, Stop> {
     let releases = releases(job, &declared);
     let mut units = observe(&declared, targets, releases).await.map_err(wrong)?;
     let sources = Rc::new(Sources::new(&session.config, job.doors.http.clone()));
-    units.iter_mut().for_each(|unit| unit.sources = Some(sources.clone()));
+    let together = declared.atomic && units.len() > 1 && !returns(job);
+    for unit in &mut units {
+        (unit.sources, unit.together) = (Some(sources.clone()), together);
+    }
     let (units, registry) = if returns(job) {
         (returning::choose(job, session.aws(), units).await.map_err(wrong)?, None)
     } else {
@@ -141,7 +144,9 @@ fn releases(job: &Job, declared: &Declared) -> Vec<Release> {
         tag: None,
         definition: definition.clone(),
         former: None,
-        commit: job.context.commit().filter(|_| !returns(job)).map(str::to_owned),
+        settings: if sets_variables(job) { settings::of(job, &service.name) } else { Vec::new() },
+        // What runs with other variables is of the commit that it was of before.
+        commit: job.context.commit().filter(|_| !returns(job) && !sets_variables(job)).map(str::to_owned),
     };
     declared.services.iter().zip(&declared.definitions).map(release).collect()
 }

@@ -8,6 +8,7 @@ use crate::release::{Rollout, Version};
 use crate::sys::environment::Variables;
 
 use super::Job;
+use super::before::Saved;
 use super::unit::{Phase, Unit};
 
 const KEY: &str = "walk";
@@ -17,6 +18,9 @@ const KEY: &str = "walk";
 pub(super) struct State {
     /// The environment.
     pub(super) environment: String,
+    /// Whether they belong together: all of them, or none.
+    #[serde(default)]
+    pub(super) together: bool,
     /// Services that were, or may have been, moved.
     pub(super) services: Vec<Moved>,
 }
@@ -32,20 +36,26 @@ pub(super) struct Moved {
     pub(super) rollout: Option<Rollout>,
     /// Where a rollback goes.
     pub(super) back_to: Option<String>,
+    /// The command that ran before, where nothing was moved yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) before: Option<Saved>,
     /// Whether its end is known and reported.
     pub(super) ended: bool,
 }
 
 /// Writes the state as it is now. A state that cannot be written is a warning: the deployment matters more.
 pub(super) fn save(job: &Job, environment: &str, units: &[Unit]) -> Vec<Problem> {
-    let state =
-        State { environment: environment.to_owned(), services: units.iter().filter_map(moved).collect() };
-    write(job, &state)
+    let services = units.iter().filter_map(moved).collect();
+    write(job, &State { environment: environment.to_owned(), together: are_together(units), services })
 }
 
 /// Writes the state of a run that was cancelled: what was under way is for the post step to confirm.
-pub(super) fn save_open(job: &Job, open: Vec<Moved>, environment: &str) -> Vec<Problem> {
-    write(job, &State { environment: environment.to_owned(), services: open })
+pub(super) fn save_open(job: &Job, open: Vec<Moved>, environment: &str, together: bool) -> Vec<Problem> {
+    write(job, &State { environment: environment.to_owned(), together, services: open })
+}
+
+pub(super) fn are_together(units: &[Unit]) -> bool {
+    units.iter().any(|unit| unit.together)
 }
 
 fn write(job: &Job, state: &State) -> Vec<Problem> {
@@ -62,14 +72,19 @@ pub(super) fn moved(unit: &Unit) -> Option<Moved> {
         Phase::Ready => return None,
         Phase::Moving(rollout, _) => Some(rollout.clone()),
         Phase::Done => unit.last.clone(),
-        Phase::Asked => None,
+        Phase::Asked | Phase::Before(_) => None,
+    };
+    let before = match &unit.phase {
+        Phase::Before(command) => Some(command.saved()),
+        _ => None,
     };
     Some(Moved {
         service: unit.name().to_owned(),
         asked_for: unit.report.version.as_ref().map(version),
         rollout,
         back_to: unit.seen.refuge().map(version),
-        ended: unit.phase == Phase::Done && unit.settled,
+        before,
+        ended: unit.phase == Phase::Done && unit.settled && !unit.awaits,
     })
 }
 

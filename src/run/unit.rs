@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::before::Command;
 use super::evidence::Gathered;
 use crate::config::Service;
 use crate::gates::Sources;
@@ -20,6 +21,8 @@ use crate::targets::{self, Target};
 pub(super) enum Phase {
     /// Nothing was moved yet.
     Ready,
+    /// A command runs that comes before any traffic; nothing was moved yet.
+    Before(Box<Command>),
     /// A rollout was asked for and the answer is not in: it may have started or not.
     Asked,
     /// A rollout is under way.
@@ -50,6 +53,10 @@ pub struct Unit {
     pub(super) last: Option<Rollout>,
     /// Whether nothing is left to be put back once it has ended.
     pub(super) settled: bool,
+    /// Whether the services of the run belong together: all of them, or none.
+    pub(super) together: bool,
+    /// Whether it ended, and the end stands only when those of the others are known.
+    pub(super) awaits: bool,
     /// Whether its image is of the run's own commit: built by it, and not named by an input.
     pub(super) built: bool,
     /// When the phase began, on the run's clock.
@@ -69,6 +76,9 @@ impl Unit {
         report.target = targets::words(&service);
         report.strategy = targets::own_way(&service.target)
             .map_or_else(|| strategy::words(&service.common.strategy), str::to_owned);
+        if let Some(before) = service.common.before.as_ref().filter(|_| release.is_new()) {
+            report.strategy = format!("{}; before it, once: {}", report.strategy, before.run.shown());
+        }
         report.commit = release.commit.clone();
         report.previous = seen.version.clone();
         report.serves = seen.version.clone();
@@ -88,6 +98,8 @@ impl Unit {
             sources: None,
             last: None,
             settled: true,
+            together: false,
+            awaits: false,
             built: false,
             since: Duration::ZERO,
             would_build: None,
@@ -150,10 +162,14 @@ impl Unit {
         }
         let label =
             self.report.serves.as_ref().map_or("the previous version", |version| &version.label).to_owned();
-        self.report.evidence = format!("rolled back, confirmed: {label} serves");
+        let words = match failure.problem.code {
+            Code::TakenBack => format!("{} {label} serves, confirmed", failure.problem.sentence),
+            _ => format!("rolled back, confirmed: {label} serves"),
+        };
+        self.report.evidence = words.clone();
         let inconclusive = failure.problem.code == Code::Inconclusive;
         let outcome = if inconclusive { Outcome::Inconclusive } else { Outcome::Failed };
-        self.end(at, outcome, &format!("rolled back, confirmed: {label} serves"));
+        self.end(at, outcome, &words);
     }
 
     /// Nobody knows that anything healthy serves: a person is needed.

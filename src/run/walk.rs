@@ -13,7 +13,7 @@ use crate::sys::signal::Urgency;
 
 use super::evidence::Gathered;
 use super::unit::{Phase, Unit};
-use super::{Job, Tone, forecast, hold, onward, state, undo, watch};
+use super::{Job, Tone, atomic, before, forecast, hold, onward, state, undo, watch};
 
 /// Makes the plan and stops there.
 pub(super) async fn plan_only(job: &Job, mut units: Vec<Unit>) -> Vec<Unit> {
@@ -34,7 +34,11 @@ pub(super) async fn deploy(job: &Job, environment: &str, mut units: Vec<Unit>) -
     forecast::foretell(job, &mut units, false).await;
     unchanged(job, &mut units).await;
     if job.cancel.urgency() == Urgency::None {
+        atomic::hold_back(job, &mut units);
         stage(job, &mut units).await;
+        atomic::hold_back(job, &mut units);
+        before::run(job, environment, &mut units).await;
+        atomic::hold_back(job, &mut units);
     }
     start(job, environment, &mut units).await;
     watch::until_done(job, environment, &mut units).await;
@@ -58,7 +62,7 @@ fn make_plans(job: &Job, units: &mut [Unit]) {
             )
             .map(|plan| {
                 let flight = unit.target.flight(&unit.seen, &plan.course);
-                plan::over(plan, flight)
+                with_command(unit, plan::over(plan, flight))
             })
             .map_err(|p| vec![p])
         });
@@ -74,6 +78,14 @@ fn make_plans(job: &Job, units: &mut [Unit]) {
                 unit.report.problems.extend(problems);
             }
         }
+    }
+}
+
+/// The command of the deploy file comes before a version that is new, and before no other.
+fn with_command(unit: &Unit, plan: plan::ServicePlan) -> plan::ServicePlan {
+    match unit.service.common.before.as_ref().filter(|_| unit.release.is_new()) {
+        Some(before) => plan::with_before(plan, &before.run.shown()),
+        None => plan,
     }
 }
 
@@ -130,7 +142,7 @@ async fn stage(job: &Job, units: &mut [Unit]) {
 }
 
 /// The service was not touched: what served before serves still.
-fn fail_unmoved(unit: &mut Unit, now: jiff::Timestamp, problem: Problem) {
+pub(super) fn fail_unmoved(unit: &mut Unit, now: jiff::Timestamp, problem: Problem) {
     let outcome = if problem.code.is_users() { Outcome::Invalid } else { Outcome::Failed };
     unit.report.evidence = "nothing was moved".into();
     unit.refused(now, outcome, problem);

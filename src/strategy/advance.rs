@@ -56,7 +56,7 @@ pub fn advance(stand: &Stand<'_>, health: &Health, time_left: bool) -> Verdict {
         Some(Step::Verify) if share(stand.steps, stand.at) == Some(percent) => next(stand, proof),
         Some(Step::Test) => test(stand, proof),
         Some(Step::Bake(span)) => bake(stand, span.0, proof),
-        Some(Step::Verify | Step::Stage | Step::Route(_)) => Verdict::Wait,
+        Some(Step::Verify | Step::Stage | Step::Before | Step::Route(_)) => Verdict::Wait,
         Some(Step::Retire) | None => proof.map_or(Verdict::Wait, |proof| Verdict::Succeeded(proof.clone())),
     }
 }
