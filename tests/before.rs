@@ -184,7 +184,8 @@ async fn ask(cloud: &Cloud, operation: &str, input: Value) -> Value {
 /// Somebody stops every task of the family that no service started.
 async fn stop_by_hand(cloud: &Cloud) {
     let listed =
-        ask(cloud, "ListTasks", json!({ "cluster": "acme", "startedBy": "roadstead/7/backend" })).await;
+        ask(cloud, "ListTasks", json!({ "cluster": "acme", "startedBy": "roadstead/7/production/backend" }))
+            .await;
     for arn in listed["taskArns"].as_array().unwrap() {
         ask(cloud, "StopTask", json!({ "cluster": "acme", "task": arn, "reason": "maintenance" })).await;
     }
@@ -295,6 +296,6 @@ fn the_post_step_stops_what_a_lost_runner_left() {
         let post = runner.post_on(&cloud, clock).await;
         assert_eq!((post.times("StopTask"), post.times("UpdateService")), (1, 0));
         tokio::time::sleep(Duration::from_secs(60)).await;
-        assert_eq!(commands(&cloud), ["roadstead/7/backend STOPPED"]);
+        assert_eq!(commands(&cloud), ["roadstead/7/production/backend STOPPED"]);
     });
 }

@@ -1,6 +1,7 @@
 //! Services that belong together (`atomic`): when one of a run fails, nothing more is started, and what was moved is taken
 //! back and watched until that is confirmed. A rollback is not undone: what has returned stays.
 
+use crate::plan::Start;
 use crate::problem::{Code, Problem};
 use crate::release::{Failure, Outcome};
 use crate::strategy::Watching;
@@ -26,15 +27,21 @@ fn is_bad(unit: &Unit) -> bool {
     }
 }
 
+/// Whether services that belong together are so no more: one of them failed.
+pub(super) fn are_apart(units: &[Unit]) -> bool {
+    culprit(units).is_some()
+}
+
 /// The first service that failed, where the services of the run belong together.
 fn culprit(units: &[Unit]) -> Option<String> {
     units.iter().find(|unit| unit.together && is_bad(unit)).map(|unit| unit.name().to_owned())
 }
 
-/// Ends what was not begun, once a service has failed.
+/// Ends what was not begun, once a service has failed. What an earlier attempt began is taken up, and back.
 pub(super) fn hold_back(job: &Job, units: &mut [Unit]) {
     let Some(culprit) = culprit(units) else { return };
-    for unit in units.iter_mut().filter(|unit| unit.phase == Phase::Ready) {
+    let adopts = |unit: &Unit| unit.plan.as_ref().is_some_and(|plan| matches!(plan.start, Start::Adopt(_)));
+    for unit in units.iter_mut().filter(|unit| unit.phase == Phase::Ready && !adopts(unit)) {
         let serves = walk::before(&unit.seen).to_owned();
         let words = format!("not begun because `{culprit}` failed: {serves} serves");
         job.teller.tell(Some(unit.name()), Tone::Bad, &words);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::plan::Start;
 use crate::problem::{Code, Problem};
@@ -55,7 +56,7 @@ impl Command {
 /// Runs the commands of all services that are about to start, and ends those services whose command did not succeed. After
 /// a cancel they are left as they are, for [`stop`].
 pub(super) async fn run(job: &Job, environment: &str, units: &mut [Unit]) {
-    units.iter_mut().filter(|unit| is_due(unit)).for_each(|unit| prepare(job, unit));
+    units.iter_mut().filter(|unit| is_due(unit)).for_each(|unit| prepare(job, environment, unit));
     if !units.iter().any(is_open) {
         return;
     }
@@ -86,9 +87,9 @@ fn is_open(unit: &Unit) -> bool {
     matches!(unit.phase, Phase::Before(_))
 }
 
-fn prepare(job: &Job, unit: &mut Unit) {
+fn prepare(job: &Job, environment: &str, unit: &mut Unit) {
     let Some(before) = unit.service.common.before.clone() else { return };
-    let (owner, key) = names(job, unit.name());
+    let (owner, key) = names(job, environment, unit.name());
     let words = before.run.shown();
     let asked = OneOff { command: before.run.0, words, container: before.container, owner, key };
     let since = job.doors.clock.elapsed();
@@ -97,17 +98,24 @@ fn prepare(job: &Job, unit: &mut Unit) {
 
 /// Whose the command is: of the run, whatever its attempt; and a key of this attempt alone. A laptop has no runs, so there
 /// every time is one of its own.
-fn names(job: &Job, service: &str) -> (String, String) {
+fn names(job: &Job, environment: &str, service: &str) -> (String, String) {
     let own = || format!("{:016x}", fastrand::u64(..));
     let run = job.context.run_id.clone().unwrap_or_else(own);
     let attempt = job.context.run_attempt.clone().unwrap_or_else(|| "1".into());
     let repository = job.context.repository.as_deref().unwrap_or_default();
-    let name = |text: &str| -> String {
-        let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '-' };
-        text.chars().map(plain).take(50).collect()
-    };
-    let owner = format!("roadstead/{}/{}", name(&run), name(service));
-    (owner, format!("{repository}/{run}/{attempt}/{service}"))
+    let owner = format!("roadstead/{}/{}/{}", plain(&run), plain(environment), plain(service));
+    (owner, format!("{repository}/{run}/{attempt}/{environment}/{service}"))
+}
+
+/// A name as AWS takes it, of at most 36 letters, digits, dashes and underscores; names that differ stay different.
+fn plain(name: &str) -> String {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if name.len() <= 36 && name.chars().all(fits) {
+        return name.to_owned();
+    }
+    let head: String = name.chars().map(|c| if fits(c) { c } else { '-' }).take(23).collect();
+    let digest = hex::encode(Sha256::digest(name));
+    format!("{head}-{}", &digest[..12])
 }
 
 /// Starts them all; `false` where the run was cancelled before every answer was in.
@@ -184,6 +192,11 @@ fn done(job: &Job, unit: &mut Unit, lines: &[crate::release::LogLine]) {
     let Phase::Before(command) = &unit.phase else { return };
     let took = Span(Duration::from_secs((job.doors.clock.elapsed().saturating_sub(command.since)).as_secs()));
     let words = format!("`{}` ended with exit code 0 after {took}", command.words());
+    if !job.time_left() {
+        let sentence = format!("{words}, and no time is left for the release.");
+        let problem = Problem::error(Code::BeforeFailed, sentence).help("Raise the input `timeout`.");
+        return failed(job, unit, Failure::permanent(problem));
+    }
     job.moment(unit, Tone::Good, &words);
     unit.phase = Phase::Ready;
 }
@@ -271,4 +284,23 @@ pub(super) fn cancelled(command: &Command, stopped: Option<&Result<(), Problem>>
         None => "it was told to stop, but no answer came in time".to_owned(),
     };
     format!("cancelled while `{}` ran; {told}. No traffic was moved: {serves} serves", command.words())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_as_aws_takes_them_and_stay_different() {
+        assert_eq!(plain("backend-2_x"), "backend-2_x");
+        let odd = ["a.b", "a:b", "ä b", &"x".repeat(37), &"x".repeat(38)].map(plain);
+        let fits = |name: &String| {
+            name.len() <= 36 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+        };
+        assert!(odd.iter().all(fits), "{odd:?}");
+        let mut once = odd.to_vec();
+        once.sort();
+        once.dedup();
+        assert_eq!(once.len(), odd.len());
+    }
 }

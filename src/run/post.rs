@@ -84,7 +84,8 @@ async fn confirmed(job: &Job, state: &State, open: Vec<Left<'_>>) -> Vec<Unit> {
         looked.push((unit, target, moved, rollout, health));
     }
     let proven = |health: &Health| matches!(health, Health::Healthy(_) | Health::Handed(_));
-    let whole = state.services.iter().all(|moved| moved.before.is_none())
+    let whole = !state.apart
+        && state.services.iter().all(|moved| moved.before.is_none())
         && looked.iter().all(|(.., health)| proven(health));
     let mut units = Vec::new();
     for (mut unit, target, moved, rollout, health) in looked {

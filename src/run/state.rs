@@ -8,6 +8,7 @@ use crate::release::{Rollout, Version};
 use crate::sys::environment::Variables;
 
 use super::Job;
+use super::atomic;
 use super::before::Saved;
 use super::unit::{Phase, Unit};
 
@@ -21,6 +22,9 @@ pub(super) struct State {
     /// Whether they belong together: all of them, or none.
     #[serde(default)]
     pub(super) together: bool,
+    /// Whether one of those that belong together failed, so that none may stay.
+    #[serde(default)]
+    pub(super) apart: bool,
     /// Services that were, or may have been, moved.
     pub(super) services: Vec<Moved>,
 }
@@ -45,17 +49,19 @@ pub(super) struct Moved {
 
 /// Writes the state as it is now. A state that cannot be written is a warning: the deployment matters more.
 pub(super) fn save(job: &Job, environment: &str, units: &[Unit]) -> Vec<Problem> {
-    let services = units.iter().filter_map(moved).collect();
-    write(job, &State { environment: environment.to_owned(), together: are_together(units), services })
+    write(job, &State { services: units.iter().filter_map(moved).collect(), ..bond(environment, units) })
 }
 
 /// Writes the state of a run that was cancelled: what was under way is for the post step to confirm.
-pub(super) fn save_open(job: &Job, open: Vec<Moved>, environment: &str, together: bool) -> Vec<Problem> {
-    write(job, &State { environment: environment.to_owned(), together, services: open })
+pub(super) fn save_open(job: &Job, open: State) -> Vec<Problem> {
+    write(job, &open)
 }
 
-pub(super) fn are_together(units: &[Unit]) -> bool {
-    units.iter().any(|unit| unit.together)
+/// What is said of all services of a run, before any of them.
+pub(super) fn bond(environment: &str, units: &[Unit]) -> State {
+    let together = units.iter().any(|unit| unit.together);
+    let apart = atomic::are_apart(units);
+    State { environment: environment.to_owned(), together, apart, services: Vec::new() }
 }
 
 fn write(job: &Job, state: &State) -> Vec<Problem> {

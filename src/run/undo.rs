@@ -46,7 +46,8 @@ pub(super) async fn unless_cancelled<T>(
 
 /// Takes one service back after `failure` and keeps watching until that is confirmed.
 pub(super) async fn back(job: &Job, unit: &mut Unit, failure: Failure) {
-    if unit.target.leaves_failed() {
+    // What was well does not stay for having failed.
+    if unit.target.leaves_failed() && failure.problem.code != Code::TakenBack {
         return leave(job, unit, &failure);
     }
     match undo(&unit.seen, unit.moving()) {
@@ -142,6 +143,7 @@ pub(super) async fn cancelled(job: &Job, environment: &str, units: &mut [Unit]) 
     let leave = job.inputs.on_cancel == OnCancel::Leave;
     atomic::reopen(units, leave);
     let moved = units.iter().filter_map(state::moved).collect();
+    let left = state::State { services: moved, ..state::bond(environment, units) };
     let mut open: Vec<&mut Unit> = units.iter_mut().filter(|unit| unit.phase != Phase::Done).collect();
     job.teller.line(
         None,
@@ -154,7 +156,7 @@ pub(super) async fn cancelled(job: &Job, environment: &str, units: &mut [Unit]) 
         let stopped = answer.and_then(|(_, stopped)| stopped.as_ref());
         close(job, unit, leave, answer.map(|(asked, _)| asked), stopped);
     }
-    job.tell_all(&state::save_open(job, moved, environment, state::are_together(units)));
+    job.tell_all(&state::save_open(job, left));
 }
 
 async fn abandonable<T>(job: &Job, work: impl Future<Output = T>) -> Option<T> {

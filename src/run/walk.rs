@@ -37,7 +37,7 @@ pub(super) async fn deploy(job: &Job, environment: &str, mut units: Vec<Unit>) -
         atomic::hold_back(job, &mut units);
         stage(job, &mut units).await;
         atomic::hold_back(job, &mut units);
-        before::run(job, environment, &mut units).await;
+        Box::pin(before::run(job, environment, &mut units)).await;
         atomic::hold_back(job, &mut units);
     }
     start(job, environment, &mut units).await;
