@@ -55,7 +55,11 @@ const OLD: [&str; 3] = ["backend:1", "web:1", "worker:1"];
 fn without_it_the_others_go_on_by_themselves() {
     let ran = trial(LATE_CRASH, false).run();
     assert_eq!(ran.report.outcome, Outcome::Failed);
-    insta::assert_snapshot!(ends(&ran.report), @"");
+    insta::assert_snapshot!(ends(&ran.report), @"
+    backend: deployed, backend:2; service deployment SUCCESSFUL, 2 of 2 targets healthy
+    web: deployed, web:2; service deployment SUCCESSFUL, 2 of 2 targets healthy
+    worker: failed, worker:1; rolled back, confirmed: worker:1 serves
+    ");
     assert_eq!(serving(&ran), ["backend:2", "web:2", "worker:1"]);
 }
 
@@ -63,21 +67,37 @@ fn without_it_the_others_go_on_by_themselves() {
 fn what_was_proven_already_is_taken_back_too() {
     let ran = trial(LATE_CRASH, true).run();
     assert_eq!(ran.report.outcome, Outcome::Failed);
-    insta::assert_snapshot!(ends(&ran.report), @"");
+    insta::assert_snapshot!(ends(&ran.report), @"
+    backend: failed, backend:1; Taken back because `worker` failed. backend:1 serves, confirmed
+    web: failed, web:1; Taken back because `worker` failed. web:1 serves, confirmed
+    worker: failed, worker:1; rolled back, confirmed: worker:1 serves
+    ");
     assert_eq!(serving(&ran), OLD);
     let told = roadstead::report::terminal::terminal(&ran.report);
-    insta::assert_snapshot!(told.lines().next().unwrap(), @"");
+    insta::assert_snapshot!(told.lines().next().unwrap(), @"❌ production: backend was taken back with the others (backend:1 serves, as before), web was taken back with the others (web:1 serves, as before) and worker failed and was rolled back (worker:1 serves, as before)");
     let moments = ran.report.services[0].timeline.iter().map(|moment| moment.text.clone());
     let moments: Vec<String> =
         moments.filter(|text| !text.starts_with('(') && !text.contains("sha256:")).collect();
     let steady = |text: &String| text.split("(ecs-svc/").next().unwrap().to_owned();
-    insta::assert_snapshot!(moments.iter().map(steady).collect::<Vec<_>>().join("\n"), @"");
+    insta::assert_snapshot!(moments.iter().map(steady).collect::<Vec<_>>().join("\n"), @"
+    version backend:2 is ready
+    rollout of backend:2 started 
+    proven: service deployment SUCCESSFUL, 2 of 2 targets healthy
+    stands when all services of this run do (`atomic`)
+    `worker` failed, and they belong together
+    rolling back to backend:1
+    Taken back because `worker` failed. backend:1 serves, confirmed
+    ");
 }
 
 #[test]
 fn what_is_under_way_is_taken_back() {
     let ran = trial(&format!("timings: {{ deregistration: 300 }}\n{CRASH}"), true).run();
-    insta::assert_snapshot!(ends(&ran.report), @"");
+    insta::assert_snapshot!(ends(&ran.report), @"
+    backend: failed, backend:1; Taken back because `worker` failed. backend:1 serves, confirmed
+    web: failed, web:1; Taken back because `worker` failed. web:1 serves, confirmed
+    worker: failed, worker:1; rolled back, confirmed: worker:1 serves
+    ");
     assert_eq!(serving(&ran), OLD);
 }
 
@@ -108,7 +128,11 @@ fn one_that_cannot_start_takes_back_those_that_did() {
             cloud: stage.cloud.clone(),
         }
     });
-    insta::assert_snapshot!(ends(&ran.report), @"");
+    insta::assert_snapshot!(ends(&ran.report), @"
+    backend: failed, backend:1; Taken back because `worker` failed. backend:1 serves, confirmed
+    web: failed, web:1; Taken back because `worker` failed. web:1 serves, confirmed
+    worker: failed, worker:1; nothing was moved
+    ");
     assert_eq!(serving(&ran), OLD);
 }
 
@@ -118,7 +142,11 @@ fn nothing_is_begun_when_a_command_before_fails() {
     let ran = Trial { config, ..trial("one-off: [{ exit: 1 }]", true) }.run();
     assert_eq!(ran.report.outcome, Outcome::Failed);
     assert!(!ran.changes().contains(&"UpdateService"));
-    insta::assert_snapshot!(ends(&ran.report), @"");
+    insta::assert_snapshot!(ends(&ran.report), @"
+    backend: skipped, backend:1; not begun because `worker` failed: backend:1 serves
+    web: skipped, web:1; not begun because `worker` failed: web:1 serves
+    worker: failed, worker:1; nothing was moved: worker:1 serves
+    ");
 }
 
 #[test]
@@ -126,7 +154,11 @@ fn the_others_come_back_also_when_the_first_cannot() {
     let faults = "faults: [crash-on-start: { service: worker }, rollback-fails: { service: worker }]";
     let ran = trial(faults, true).run();
     assert_eq!(ran.report.outcome, Outcome::Stranded);
-    insta::assert_snapshot!(ends(&ran.report), @"");
+    insta::assert_snapshot!(ends(&ran.report), @"
+    backend: failed, backend:1; Taken back because `worker` failed. backend:1 serves, confirmed
+    web: failed, web:1; Taken back because `worker` failed. web:1 serves, confirmed
+    worker: stranded, -; The rollback of `worker` to worker:1 did not succeed.
+    ");
 }
 
 /// Whoever deploys the worker now decides about the others, too.
@@ -134,7 +166,14 @@ fn the_others_come_back_also_when_the_first_cannot() {
 fn a_newer_deployment_of_one_takes_nothing_back() {
     let ran = trial("faults: [superseding-deployment: { at: 40, service: worker }]", true).run();
     assert_eq!(ran.report.outcome, Outcome::Superseded, "{:#?}", ran.lines);
-    insta::assert_snapshot!(ends(&ran.report), @"");
+    let ends = ends(&ran.report);
+    let (head, tail) = ends.split_once("acme/worker/").unwrap();
+    let steady = format!("{head}acme/worker/…{}", &tail[tail.find(')').unwrap()..]);
+    insta::assert_snapshot!(steady, @"
+    backend: deployed, backend:2; service deployment SUCCESSFUL, 2 of 2 targets healthy
+    web: deployed, web:2; service deployment SUCCESSFUL, 2 of 2 targets healthy
+    worker: superseded, -; A newer deployment took over (arn:aws:ecs:eu-west-1:111111111111:service-deployment/acme/worker/…); it is left alone.
+    ");
 }
 
 /// Two services in ECS and one in Git, whose commit is taken back by a commit.
@@ -146,14 +185,18 @@ fn a_service_in_git_goes_back_by_a_commit() {
     assert_eq!(ran.report.outcome, Outcome::Failed, "{:#?}", ran.lines);
     let mut commits = crate::gitops::commits(&ran.cloud);
     commits.iter_mut().for_each(|message| *message = message.lines().next().unwrap_or_default().to_owned());
-    insta::assert_snapshot!(commits.join("\n"), @"");
-    insta::assert_snapshot!(ends(&ran.report).lines().next().unwrap(), @"");
+    insta::assert_snapshot!(commits.join("\n"), @"
+    Take back analytics to v1 in production
+    Release analytics at sha-c0ffee1 in production
+    ");
+    insta::assert_snapshot!(ends(&ran.report).lines().next().unwrap(), @"analytics: failed, analytics:v1; Taken back because `worker` failed. analytics:v1 serves, confirmed");
     assert_eq!(serving(&ran), OLD);
 }
 
 fn runner() -> Runner {
+    let fast = "timings: { schedule: 1, provision: 1, pull: 1, start: 1, health: 1, deregistration: 1, stop: 1, deprovision: 1, complete: 1 }";
     let slow = "faults: [slow-start: { service: worker, seconds: 200 }]";
-    Runner::told(slow).config(&config(true))
+    Runner::told(&format!("{fast}\n{slow}")).config(&config(true))
 }
 
 fn outcomes(step: &crate::support::runner::Step) -> String {
@@ -172,8 +215,13 @@ fn a_cancel_takes_all_of_them_back() {
     let (main, post) = runner.main_and_post();
     assert_eq!(main.code, 130, "{:#?}", main.lines);
     assert!(main.took < Duration::from_secs(167), "{:?}", main.took);
-    insta::assert_snapshot!(outcomes(&main), @"");
-    insta::assert_snapshot!(outcomes(&post), @"");
+    insta::assert_snapshot!(outcomes(&main), @"
+    backend: cancelled -
+    web: cancelled -
+    worker: cancelled -
+    ");
+    assert_eq!(post.code, 0, "{:#?}", post.lines);
+    insta::assert_snapshot!(post.summary.lines().next().unwrap(), @"");
 }
 
 #[test]
@@ -202,6 +250,6 @@ fn a_word_that_is_neither_yes_nor_no_is_refused_on_its_line() {
         other.run().await
     });
     assert_eq!(ran.outcome, Outcome::Invalid);
-    insta::assert_snapshot!(ran.problems[0], @"");
+    insta::assert_snapshot!(ran.problems[0], @"`atomic` of the deploy file is not `true` or `false`.");
     assert_eq!(ran.problems[0].at.as_ref().map(|at| at.line), Some(3));
 }

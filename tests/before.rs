@@ -74,13 +74,20 @@ fn it_runs_once_with_the_new_version_before_any_traffic_moves() {
     let ran = trial("one-off: [{ logs: [\"12 migrations\", done] }]").run();
     assert_eq!(ran.report.outcome, Outcome::Deployed, "{:#?}", ran.lines);
     assert_eq!(ran.changes(), ["RegisterTaskDefinition", "RunTask", "UpdateService"]);
-    insta::assert_snapshot!(story(&ran.report), @"");
+    insta::assert_snapshot!(story(&ran.report), @"
+    built and pushed: …
+    version backend:2 is ready
+    `./migrate up` runs once, as task …
+    `./migrate up` ended with exit code 0 after …
+    rollout of backend:2 started …
+    proven: service deployment SUCCESSFUL, 2 of 2 targets healthy
+    ");
     let mut asked = requests(&ran, "RunTask").remove(0);
     let token = asked["clientToken"].take();
     assert_eq!(token.as_str().unwrap().len(), 64);
     let owner = asked["startedBy"].take();
     assert!(owner.as_str().unwrap().ends_with("/backend"), "{owner}");
-    insta::assert_snapshot!(asked, @"");
+    insta::assert_snapshot!(asked, @r#"{"cluster":"arn:aws:ecs:eu-west-1:111111111111:cluster/acme","taskDefinition":"arn:aws:ecs:eu-west-1:111111111111:task-definition/backend:2","count":1,"startedBy":null,"clientToken":null,"overrides":{"containerOverrides":[{"name":"app","command":["./migrate","up"]}]},"networkConfiguration":{"awsvpcConfiguration":{"subnets":["subnet-0a1b2c3d"],"securityGroups":["sg-0a1b2c3d"],"assignPublicIp":"DISABLED"}},"platformVersion":"LATEST","launchType":"FARGATE"}"#);
     assert!(ran.lines.iter().any(|line| line.contains("12 migrations")), "{:#?}", ran.lines);
     let plan = ran.lines.iter().find(|line| line.contains("stage the new version")).unwrap();
     assert!(plan.contains("stage the new version → run `./migrate up` once → route 100 %"), "{plan}");
@@ -94,7 +101,20 @@ fn one_that_fails_leaves_everything_as_it_was() {
     assert!(ran.cloud.serving("acme", "backend").unwrap().whole().unwrap().ends_with("backend:1"));
     let told = terminal::terminal(&ran.report);
     let first = told.split("\n\nChanges").next().unwrap();
-    insta::assert_snapshot!(first, @"");
+    insta::assert_snapshot!(first, @"
+    ❌ production: backend was not released: its `before` command did not succeed — backend:1 serves, as before
+
+    A rehearsal on the embedded cloud: nothing real was touched.
+
+    Cause: The command `./migrate up` ended with exit code 3. Exit code 3.
+      Essential container in task exited
+      09:00:36 │ connecting
+      09:00:36 │ FATAL: relation exists
+    What to do: Read the lines that it wrote. The next run runs it again.
+
+    service  outcome  from       to         serves now  took  how it is known
+    backend  failed   backend:1  backend:2  backend:1   37 s  nothing was moved: backend:1 serves
+    ");
 }
 
 #[test]
@@ -159,7 +179,14 @@ fn why_it_did_not_succeed_is_said() {
             end(&ran.report)
         })
         .collect();
-    insta::assert_snapshot!(told.join("\n"), @"");
+    insta::assert_snapshot!(told.join("\n"), @"
+    failed backend:1: before-failed: The command `./migrate up` ended with exit code 1. (Essential container in task exited | its lines could not be read: The permission logs:GetLogEvents is missing.) exit Some(1); nothing was moved: backend:1 serves
+    failed backend:1: before-failed: The command `./migrate up` could not be started. (ECS cannot pull the image. CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref … … not found) exit None; nothing was moved: backend:1 serves
+    failed backend:1: before-failed: The command `./migrate up` could not be started. (ECS cannot set up what the task needs before it starts. ResourceInitializationError: unable to pull secrets or registry auth: failed to fetch secret missing from secrets manager: ResourceNotFoundException: Secrets Manager can't find the specified secret.) exit None; nothing was moved: backend:1 serves
+    failed backend:1: before-failed: The command `./migrate up` could not be started. (ECS finds no place for the task of the command. Capacity is unavailable at this time. Please try again later or in a different availability zone) exit None; nothing was moved: backend:1 serves
+    failed backend:1: before-failed: The command `./migrate up` did not end within 5m and was stopped. () exit Some(143); nothing was moved: backend:1 serves
+    failed backend:1: before-failed: The command `./migrate up` could not be started. (No usable answer came back from ecs:RunTask. dispatch failure: timeout: minimum throughput was specified at 1 B/s, but throughput of 0 B/s was observed) exit None; nothing was moved: backend:1 serves
+    ");
 }
 
 #[test]
@@ -167,7 +194,7 @@ fn its_time_counts_within_that_of_the_run() {
     let mut trial = trial("one-off: [{ after: 3600 }]");
     trial.inputs.timeout = Some("4m".into());
     let ran = trial.run();
-    insta::assert_snapshot!(end(&ran.report), @"");
+    insta::assert_snapshot!(end(&ran.report), @"failed backend:1: before-failed: The command `./migrate up` did not end within the time of the run and was stopped. () exit Some(143); nothing was moved: backend:1 serves");
     assert!(ran.report.took() < Duration::from_secs(240), "{:?}", ran.report.took());
 }
 
@@ -202,7 +229,7 @@ fn one_that_somebody_stops_is_no_success() {
         });
         stage.run().await
     });
-    insta::assert_snapshot!(end(&report), @"");
+    insta::assert_snapshot!(end(&report), @"failed backend:1: before-failed: The command `./migrate up` was stopped from outside. (maintenance | its lines could not be read: AWS refused logs:GetLogEvents.) exit Some(143); nothing was moved: backend:1 serves");
 }
 
 #[test]
@@ -217,7 +244,11 @@ fn what_cannot_run_is_refused_before_any_change() {
         let all = ran.report.all_problems().into_iter().filter(|problem| problem.is_error());
         all.map(ToString::to_string).collect::<Vec<_>>().join("\n")
     });
-    insta::assert_snapshot!(problems.join("\n"), @"");
+    insta::assert_snapshot!(problems.join("\n"), @"
+    The task definition has no container `ap`. Did you mean `app`? The containers are `app`.
+    The permission ecs:RunTask on arn:aws:ecs:eu-west-1:111111111111:task-definition/backend:* is missing. Add it to the policy of the role; the run or its rollback needs it.
+    The permission ecs:StopTask on arn:aws:ecs:eu-west-1:111111111111:task/acme/* is missing. Add it to the policy of the role; the run or its rollback needs it.
+    ");
 }
 
 #[test]
@@ -226,7 +257,7 @@ fn a_service_in_git_has_hooks_of_its_own() {
     let ran = crate::gitops::trial("gitops-happy", &config).run();
     assert_eq!((ran.report.outcome, ran.changes().len()), (Outcome::Invalid, 0));
     let problem = ran.report.problems.iter().find(|problem| problem.is_error()).unwrap();
-    assert_eq!(problem.at.as_ref().map(|at| at.line), Some(6));
+    assert_eq!(problem.at.as_ref().map(|at| at.line), Some(7));
     insta::assert_snapshot!(problem, @"");
 }
 
@@ -282,8 +313,9 @@ fn a_cancel_stops_it_and_the_post_step_makes_sure() {
     let (main, post) = runner.main_and_post();
     assert_eq!((main.code, main.times("StopTask"), main.times("UpdateService")), (130, 1, 0));
     assert!(main.took < Duration::from_secs(67), "{:?}", main.took);
-    insta::assert_snapshot!([first_line(&main), first_line(&post)].join("\n"), @"");
-    insta::assert_snapshot!(post.lines.iter().map(|line| steady(line)).collect::<Vec<_>>().join("\n"), @"");
+    let told = post.lines.iter().filter(|line| line.starts_with("backend │")).map(|line| steady(line));
+    let lines: Vec<String> = [first_line(&main), first_line(&post)].into_iter().chain(told).collect();
+    insta::assert_snapshot!(lines.join("\n"), @"");
 }
 
 #[test]

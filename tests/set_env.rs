@@ -62,8 +62,13 @@ fn variables_change_and_nothing_else() {
     let ran = trial("", "backend.FLAG=on\nbackend.OLD\nbackend.API_TOKEN=another-secret-value").run();
     assert_eq!(ran.report.outcome, Outcome::Deployed, "{:#?}", ran.lines);
     assert_eq!(ran.changes(), ["RegisterTaskDefinition", "UpdateService"]);
-    insta::assert_snapshot!(changes(&ran), @"");
-    insta::assert_snapshot!(registered(&ran)["environment"], @"");
+    insta::assert_snapshot!(changes(&ran), @"
+    image: 111111111111.dkr.ecr.eu-west-1.amazonaws.com/acme/backend:v1 > 111111111111.dkr.ecr.eu-west-1.amazonaws.com/acme/backend@sha256:e8688a35926fd85ea92dd27560d4712c381407bf13a6ed390f4006bb52baf045
+    environment API_TOKEN: - > -
+    environment FLAG: off > on
+    environment OLD: 1 > -
+    ");
+    insta::assert_snapshot!(registered(&ran)["environment"], @r#"[{"name":"FLAG","value":"on"},{"name":"API_TOKEN","value":"another-secret-value"}]"#);
     let image = registered(&ran)["image"].as_str().unwrap().to_owned();
     assert!(image.contains("acme/backend@sha256:"), "what runs by a tag stays what it is: {image}");
     assert!(ran.lines.iter().all(|line| !line.contains("another-secret-value")), "{:#?}", ran.lines);
@@ -75,7 +80,7 @@ fn variables_change_and_nothing_else() {
 fn what_is_so_already_is_left() {
     let ran = trial("", "backend.FLAG=off\nbackend.NOTHING").run();
     assert_eq!((ran.report.outcome, ran.changes().len()), (Outcome::Unchanged, 0));
-    insta::assert_snapshot!(problems(&ran), @"");
+    insta::assert_snapshot!(problems(&ran), @"`NOTHING` is not set, so there is nothing to take away.");
 }
 
 #[test]
@@ -84,7 +89,7 @@ fn a_bad_value_is_taken_back_like_a_bad_version() {
     assert_eq!(ran.report.outcome, Outcome::Failed, "{:#?}", ran.lines);
     assert!(ran.cloud.serving("acme", "backend").unwrap().whole().unwrap().ends_with("backend:1"));
     let told = roadstead::report::terminal::terminal(&ran.report);
-    insta::assert_snapshot!(told.lines().next().unwrap(), @"");
+    insta::assert_snapshot!(told.lines().next().unwrap(), @"❌ production: backend failed and was rolled back — backend:1 serves, as before");
 }
 
 #[test]
@@ -101,7 +106,14 @@ fn everything_that_is_wrong_is_said_at_once_and_nothing_is_changed() {
     other.inputs.services = Some("backend,web".into());
     let other = other.run();
     assert_eq!((other.report.outcome, other.changes().len()), (Outcome::Invalid, 0));
-    insta::assert_snapshot!([problems(&ran), problems(&secret), problems(&other)].join("\n--\n"), @"");
+    insta::assert_snapshot!([problems(&ran), problems(&secret), problems(&other)].join("\n--\n"), @"
+    Input `set`: the value of `backend.FLAG` says where a secret is kept, and a variable would hold that text and not the secret. Write it into `secrets` of the task definition (`name`, `valueFrom`) and deploy.
+    There is no service `bakend` in the deploy file. Did you mean `backend`? Known: `backend`.
+    --
+    `DB` is a secret of the container, and `set-env` sets plain variables only. It is set in `secrets` of the task definition: change the secret itself, or that entry, and deploy.
+    --
+    Input `services` does not name the services of the input `set`: `backend`. Leave `services` out: `set` says which are meant.
+    ");
     assert!(ran.lines.iter().chain(&secret.lines).all(|line| !line.contains("postgres://plain")));
 }
 
@@ -112,7 +124,7 @@ fn services_in_git_keep_their_variables_there() {
     trial.inputs.set = Some("analytics.FLAG=on".into());
     let ran = trial.run();
     assert_eq!((ran.report.outcome, ran.changes().len()), (Outcome::Invalid, 0));
-    insta::assert_snapshot!(problems(&ran), @"");
+    insta::assert_snapshot!(problems(&ran), @"The variables of `analytics` cannot be set: its target is `argocd`. They stand in its manifests: change them there, and commit.");
 }
 
 /// Nothing of the file is applied: neither its definition, nor its variables, nor its command, nor its build.
@@ -124,8 +136,11 @@ fn only_the_way_is_that_of_the_deploy_file() {
     let ran = Trial { config, ..trial("", "backend.FLAG=on") }.run();
     assert_eq!(ran.report.outcome, Outcome::Deployed, "{:#?}", ran.lines);
     assert_eq!(ran.changes(), ["RegisterTaskDefinition", "UpdateService"], "no command is run");
-    insta::assert_snapshot!(changes(&ran), @"");
-    insta::assert_snapshot!(problems(&ran), @"");
+    insta::assert_snapshot!(changes(&ran), @"
+    image: 111111111111.dkr.ecr.eu-west-1.amazonaws.com/acme/backend:v1 > 111111111111.dkr.ecr.eu-west-1.amazonaws.com/acme/backend@sha256:e8688a35926fd85ea92dd27560d4712c381407bf13a6ed390f4006bb52baf045
+    environment FLAG: off > on
+    ");
+    insta::assert_snapshot!(problems(&ran), @"The next deploy sets `FLAG` as `ecs.environment` of the deploy file says. To keep them, write them there too.");
 }
 
 #[test]
@@ -140,9 +155,12 @@ fn a_strategy_takes_the_variables_to_all_traffic() {
 #[test]
 fn a_plan_of_it_changes_nothing() {
     let push = Runner::told(RUNNING).with("INPUT_OPERATION", "set-env").with("INPUT_SET", "backend.FLAG=on");
-    let pull = push.with("GITHUB_EVENT_NAME", "pull_request").with("GITHUB_BASE_REF", "main");
-    let step =
-        pull.file("event.json", r#"{"pull_request":{"head":{"repo":{"full_name":"acme/shop"}}}}"#).main();
+    let event = format!(
+        r#"{{"pull_request": {{"number": 7, "head": {{"sha": "{}", "ref": "topic", "repo": {{"id": 1}}}}, "base": {{"ref": "main", "repo": {{"id": 1}}}}}}}}"#,
+        runner::SHA
+    );
+    let pull = push.file("event.json", &event).with("GITHUB_EVENT_NAME", "pull_request");
+    let step = pull.with("GITHUB_REF", "refs/pull/7/merge").with("GITHUB_BASE_REF", "main").main();
     assert_eq!((step.code, step.changes(), step.output("outcome")), (0, 0, "planned"));
     assert!(step.output("plan").contains("environment FLAG"), "{}", step.output("plan"));
 }
@@ -152,27 +170,27 @@ fn what_the_next_deploy_sets_again_is_said() {
     let definition = r#"{"family":"backend","requiresCompatibilities":["FARGATE"],"networkMode":"awsvpc","cpu":"256","memory":"512",
         "executionRoleArn":"arn:aws:iam::111111111111:role/ecsTaskExecutionRole",
         "containerDefinitions":[{"name":"app","image":"x","portMappings":[{"containerPort":8080}]}]}"#;
-    let config =
-        runner::CONFIG.replace("container: app }", "container: app, task-definition: deploy/backend.json }");
-    let step = Runner::told(RUNNING)
-        .config(&config)
-        .file("workspace/deploy/backend.json", definition)
-        .with("INPUT_OPERATION", "set-env")
-        .with("INPUT_SET", "backend.FLAG=on");
-    // The world of a rehearsal reads the file from its own workspace, which has none: the running definition is told.
-    let step = step.main();
-    assert_eq!((step.code, step.output("outcome")), (0, "deployed"), "{:#?}", step.lines);
-    insta::assert_snapshot!(step.annotated(), @"");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("deploy")).unwrap();
+    std::fs::write(folder.path().join("deploy/backend.json"), definition).unwrap();
+    let config = CONFIG.replace("container: app }", "container: app, task-definition: deploy/backend.json }");
+    let workspace = folder.path().to_owned();
+    let ran = Trial { config, workspace, ..trial("", "backend.FLAG=on") }.run();
+    assert_eq!(ran.report.outcome, Outcome::Deployed, "{:#?}", ran.lines);
+    insta::assert_snapshot!(problems(&ran), @"");
+    assert_eq!(registered(&ran)["environment"][0]["value"], "on", "of what runs, and not of the file");
+    assert_eq!(registered(&ran)["secrets"][0]["name"], "DB", "of what runs, and not of the file");
 }
 
 #[test]
 fn a_cancel_takes_it_back() {
-    let mut runner =
-        Runner::told(RUNNING).with("INPUT_OPERATION", "set-env").with("INPUT_SET", "backend.FLAG=on");
-    runner.cancel_after = Some(Duration::from_secs(40));
+    let fast = "timings: { schedule: 1, provision: 1, pull: 1, start: 1, health: 1, deregistration: 1, stop: 1, deprovision: 1, complete: 1 }\n";
+    let runner = Runner::told(&format!("{RUNNING}{fast}")).with("INPUT_OPERATION", "set-env");
+    let mut runner = runner.with("INPUT_SET", "backend.FLAG=on");
+    runner.cancel_after = Some(Duration::from_secs(5));
     let (main, post) = runner.main_and_post();
     assert_eq!((main.code, post.code), (130, 0), "{:#?}", main.lines);
-    assert_eq!(post.output("version"), "backend:1", "{:#?}", post.lines);
+    assert!(post.summary.contains("`backend` is rolled back — `backend:1` serves"), "{}", post.summary);
 }
 
 #[test]

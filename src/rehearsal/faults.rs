@@ -489,7 +489,10 @@ impl Fault {
             Self::FlappingHealth(flap) => {
                 flap.strikes(subject, spent).then_some(Fate::Flapping(flap.healthy))
             }
-            Self::RollbackFails(_) => subject.old.then_some(Fate::NoImage),
+            Self::RollbackFails(on) => {
+                let meant = on.service.as_deref().is_none_or(|name| name == subject.service);
+                (meant && subject.old).then_some(Fate::NoImage)
+            }
             Self::CrashOnStart(crash) => crash.strikes(subject, spent).then(|| Fate::Crash {
                 code: crash.exit_code,
                 reason: None,

@@ -271,6 +271,19 @@ mod tests {
     }
 
     #[test]
+    fn a_failure_that_is_not_of_its_own_version_is_told_for_what_it_is() {
+        let told = |code| {
+            let mut report = samples::ended(Outcome::Failed);
+            report.services[0].failure.as_mut().unwrap().problem.code = code;
+            verdict(&report, Dress::Plain)
+        };
+        insta::assert_snapshot!([Code::BeforeFailed, Code::TakenBack].map(told).join("\n"), @"
+        ❌ production: backend was not released: its `before` command did not succeed — backend:41 serves, as before
+        ❌ production: backend was taken back with the others — backend:41 serves, as before
+        ");
+    }
+
+    #[test]
     fn a_rollback_has_its_own_words() {
         let told = |outcome| {
             let mut report = samples::ended(outcome);

@@ -111,7 +111,13 @@ async fn stopped(job: &Job, unit: &mut Unit, saved: &before::Saved) {
         Ok(Some(task)) => ended(unit, &task).await,
         Err(problem) => format!("the command could not be told to stop: {problem}"),
     };
-    conclude(job, unit, &unit.seen.health.clone());
+    let now = job.doors.clock.now();
+    unit.report.took = job.doors.clock.elapsed();
+    match unit.seen.health.clone() {
+        // Nothing was moved, so there is nothing to return from.
+        Health::Healthy(proof) => unit.succeeded(now, Outcome::Unchanged, &proof),
+        health => conclude(job, unit, &health),
+    }
     unit.report.evidence = format!("{words}; no traffic was moved. {}", unit.report.evidence);
     job.teller.line(Some(unit.name()), &unit.report.evidence.clone());
 }

@@ -76,9 +76,6 @@ impl Unit {
         report.target = targets::words(&service);
         report.strategy = targets::own_way(&service.target)
             .map_or_else(|| strategy::words(&service.common.strategy), str::to_owned);
-        if let Some(before) = service.common.before.as_ref().filter(|_| release.is_new()) {
-            report.strategy = format!("{}; before it, once: {}", report.strategy, before.run.shown());
-        }
         report.commit = release.commit.clone();
         report.previous = seen.version.clone();
         report.serves = seen.version.clone();

@@ -71,6 +71,9 @@ fn make_plans(job: &Job, units: &mut [Unit]) {
                 job.teller.line(Some(unit.name()), &plan::explain(&plan));
                 unit.report.changes = plan.changes.clone();
                 unit.report.expected = expected(&plan, &unit.service.common.strategy);
+                if let Some(before) = &plan.before {
+                    unit.report.strategy = format!("{}; before it, once: {before}", unit.report.strategy);
+                }
                 unit.plan = Some(plan);
             }
             Err(problems) => {

@@ -94,7 +94,11 @@ async fn lines(eyes: &Eyes, task: &TaskRun) -> Result<Vec<LogLine>, Refusal> {
     let answer = eyes.loader.client().describe_task_definition(&task.version).await?;
     let of = definition::with_tags(&answer);
     match definition::log_stream(&of, &task.container, &task.label) {
-        Some((group, stream)) => eyes.around.log_tail(&group, &stream, LOG_LINES).await,
+        Some((group, stream)) => match eyes.around.log_tail(&group, &stream, LOG_LINES).await {
+            // A stream is made with the first line.
+            Err(refusal) if refusal.is(&["ResourceNotFoundException"]) => Ok(Vec::new()),
+            read => read,
+        },
         None => Ok(Vec::new()),
     }
 }
