@@ -140,6 +140,8 @@ codes! {
     DeploymentStopped = "deployment-stopped",
     /// A newer deployment took over.
     Superseded = "superseded",
+    /// Another run holds the lease of the service.
+    LeaseHeld = "lease-held",
     /// The time given for the operation is over.
     TimedOut = "timed-out",
     /// What serves is not what was asked for.
@@ -174,6 +176,10 @@ codes! {
     RateLimited = "rate-limited",
     /// Which commits lie between two versions could not be found out.
     HistoryUnknown = "history-unknown",
+    /// What this run released could not be recorded where later runs look for it.
+    NotRecorded = "not-recorded",
+    /// No lease could be taken: nothing keeps another run from working on the same service.
+    NotLeased = "not-leased",
     /// A file of the runner (output, summary, state) cannot be written.
     RunnerFileUnwritable = "runner-file-unwritable",
     /// A scenario or a request of the embedded cloud is wrong.

@@ -71,7 +71,7 @@ fn arrows() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("image", &["sys", "config", "release", "problem"]),
         ("github", &["sys", "release", "problem"]),
         ("manifest", &["release", "problem"]),
-        ("targets", &["manifest", "github", "sys", "config", "release", "problem"]),
+        ("targets", &["manifest", "aws", "github", "sys", "config", "release", "problem"]),
         ("gates", &["sys", "strategy", "config", "release", "problem"]),
         ("report", &["action", "strategy", "release", "problem"]),
         ("rehearsal", &["rehearsal"]),

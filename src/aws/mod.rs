@@ -3,9 +3,11 @@
 
 mod mask;
 mod oidc;
+mod pace;
 mod role;
 mod session;
 
 pub use mask::Mask;
 pub use oidc::TokenEndpoint;
+pub use pace::{Pace, Paces};
 pub use session::{Doors, Wanted, https_client, nowhere, open};

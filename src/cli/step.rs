@@ -135,6 +135,7 @@ impl Step {
             files: self.files,
             rehearsal,
             saved: RefCell::new(None),
+            held: RefCell::default(),
         }
     }
 

@@ -9,7 +9,6 @@ use super::Commits;
 use super::addresses::Addresses;
 use super::compare::{self, History, Page};
 use super::door::{Ask, Door, Endurance};
-use super::setback::Setback;
 use crate::problem::{Code, Problem};
 
 /// How long each of the one or two questions may take with its repetitions.
@@ -57,20 +56,7 @@ impl Commits for Api {
 async fn read(door: &Door, route: String) -> Result<History, String> {
     match door.read(&Ask::get(route), ENDURANCE).await {
         Ok(body) => compare::read(body),
-        Err(setback) => Err(in_words(setback)),
-    }
-}
-
-fn in_words(setback: Setback) -> String {
-    match setback {
-        Setback::Moved => "the branch moved".into(),
-        Setback::Missing(what) => format!("{what} is not there, or this token may not see it"),
-        Setback::Forbidden(why)
-        | Setback::Protected(why)
-        | Setback::Limited { why, .. }
-        | Setback::Uncertain(why)
-        | Setback::Passing(why)
-        | Setback::Refused(why) => why,
+        Err(setback) => Err(setback.words()),
     }
 }
 

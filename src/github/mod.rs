@@ -2,13 +2,19 @@
 //! Reading answers and making bodies is pure; `door` is the one way out, and `api`, `hub` and `propose` use it.
 
 pub mod addresses;
+pub mod ancestry;
 pub mod api;
 pub mod commit;
+pub mod compact;
 pub mod compare;
+pub mod deployments;
 pub mod door;
 pub mod hub;
 #[cfg(test)]
 mod hub_tests;
+pub mod lease;
+pub mod leases;
+pub mod ledger;
 pub mod names;
 pub mod project;
 pub mod propose;
@@ -26,10 +32,14 @@ use async_trait::async_trait;
 use crate::problem::Problem;
 
 pub use addresses::Addresses;
+pub use ancestry::Kinship;
 pub use api::Api;
 pub use commit::{FileChange, Landed, NewCommit};
 pub use compare::{Commit, History};
+pub use deployments::Proven;
 pub use hub::Hub;
+pub use lease::{Holder, Owner};
+pub use ledger::{Entry, Ledger, NewDeployment, State, Status};
 pub use project::Project;
 pub use pulls::{Edit, Proposal, PullRequest};
 pub use setback::Setback;

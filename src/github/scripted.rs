@@ -84,13 +84,18 @@ impl Script {
     }
 
     pub(crate) fn at(addresses: &Addresses, replies: Vec<Reply>) -> (Hub, Self) {
+        let (http, script) = Self::http(replies);
+        (Hub::new(http, addresses, "t0ken").unwrap(), script)
+    }
+
+    /// A client that is answered so.
+    pub(crate) fn http(replies: Vec<Reply>) -> (SharedHttpClient, Self) {
         let script = Self {
             replies: Arc::new(Mutex::new(replies.into())),
             asked: Arc::default(),
             began: Instant::now(),
         };
-        let http = SharedHttpClient::new(script.clone());
-        (Hub::new(http, addresses, "t0ken").unwrap(), script)
+        (SharedHttpClient::new(script.clone()), script)
     }
 
     pub(crate) fn asked(&self) -> Vec<Asked> {

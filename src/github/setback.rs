@@ -31,6 +31,20 @@ pub enum Setback {
 }
 
 impl Setback {
+    /// What came between, as a cause for a sentence of somebody else's.
+    pub fn words(self) -> String {
+        match self {
+            Self::Moved => "the branch moved".into(),
+            Self::Missing(what) => format!("{what} is not there, or this token may not see it"),
+            Self::Forbidden(why)
+            | Self::Protected(why)
+            | Self::Limited { why, .. }
+            | Self::Uncertain(why)
+            | Self::Passing(why)
+            | Self::Refused(why) => why,
+        }
+    }
+
     /// What happened and what to do, for somebody who wanted something of `repository`.
     pub fn problem(&self, repository: &str) -> Problem {
         let sentence = self.sentence(repository);

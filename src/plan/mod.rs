@@ -1,12 +1,16 @@
 //! Event, configuration and observed state in; steps, and why, out. Pure: the same plan is printed, put in the
 //! summary and walked.
 
+mod newest;
+
 use serde::Serialize;
 
 use crate::config::Strategy;
 use crate::problem::Problem;
 use crate::release::{Ability, Changes, Course, Flight, Health, Observed, Rollout, Span, Version};
 use crate::strategy::{self, Step};
+
+pub use newest::{Known, overtaken, serving};
 
 /// What will be done for one service, and why.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -236,6 +236,21 @@ impl Cloud {
         })
     }
 
+    /// A run of the action begins: somebody pushed its commit, where it is not there yet, and GitHub knows the run.
+    pub fn start(&self, start: github::project::Start<'_>) {
+        self.change(|world, now| {
+            let environment =
+                start.environment.map(str::to_owned).or_else(|| world.workflow.environment.clone());
+            let start = github::project::Start { environment: environment.as_deref(), ..start };
+            world.github.start(start, now);
+        });
+    }
+
+    /// A run ends, in one of GitHub's words such as `success` or `cancelled`: its runner may be long gone.
+    pub fn end(&self, repository: &str, run: u64, conclusion: &str) {
+        self.change(|world, now| world.github.end(repository, run, conclusion, now));
+    }
+
     /// Put an image into a repository as a build would, and get its digest. The same content has the same digest.
     pub fn push(&self, repository: &str, tags: &[&str], platform: &str, content: &str) -> String {
         let tags: Vec<String> = tags.iter().map(ToString::to_string).collect();

@@ -322,6 +322,7 @@ impl Scenario {
     fn check(&self) -> Result<(), String> {
         self.began()?;
         self.argocd.check()?;
+        self.github.repositories.iter().try_for_each(|it| github::history::check(&it.history))?;
         for service in &self.services {
             ecs::founding::check(service, &self.account, &self.region)?;
             one_of("status", &service.status, &["ACTIVE", "DRAINING", "INACTIVE"])?;

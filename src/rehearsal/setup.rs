@@ -25,6 +25,7 @@ pub fn world(scenario: &Scenario, seed: u64) -> World {
         mischief: Mischief::new(scenario.faults.clone(), began),
         ..World::default()
     };
+    world.github.ensure(&scenario.workflow.repository, began);
     for alarm in &scenario.alarms {
         let it = Alarm { state: alarm.state.clone(), since: began - 86_400.0, composite: alarm.composite };
         world.alarms.insert(alarm.name.clone(), it);

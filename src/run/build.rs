@@ -3,11 +3,14 @@
 use std::rc::Rc;
 
 use aws_config::SdkConfig;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use crate::action::Operation;
+use crate::action::{ImageChoice, Operation};
+use crate::aws::Paces;
 use crate::image::{self, Build, BuildRequest, Builder, Registry};
 use crate::problem::{Code, Problem};
 use crate::release::ImageRef;
+use crate::sys::process;
 
 use super::{Job, Unit, operation};
 
@@ -37,15 +40,27 @@ pub(super) async fn images(
         Some(session) => Some(place(job, session).await.map_err(|problem| vec![problem])?),
         None => None,
     };
-    for (unit, block) in units.iter_mut().zip(builds) {
-        let chosen = chosen(job, unit, block.clone(), place.as_ref())
-            .await
-            .map_err(|problem| vec![problem.of(unit.name())])?;
-        unit.report.image = chosen.clone();
-        unit.report.digest = chosen.as_ref().and_then(|image| image.digest.clone());
-        unit.release.image = chosen;
-    }
+    let wishes = wishes(job, &units, builds, place.as_ref())?;
+    let got = granted(job, wishes, place.as_ref()).await.map_err(|problem| vec![problem])?;
+    units.iter_mut().zip(got).for_each(|(unit, got)| got.to(job, unit));
     Ok((units, place.map(|place| place.registry)))
+}
+
+/// The wishes of all services, with their names.
+fn wishes(
+    job: &Job,
+    units: &[Unit],
+    builds: &[Option<Build>],
+    place: Option<&Place>,
+) -> Result<Vec<(String, Wish)>, Vec<Problem>> {
+    let (mut wishes, mut problems) = (Vec::new(), Vec::new());
+    for (unit, block) in units.iter().zip(builds) {
+        match wish(job, unit, block, place) {
+            Ok(wish) => wishes.push((unit.name().to_owned(), wish)),
+            Err(problem) => problems.push(problem.of(unit.name())),
+        }
+    }
+    if problems.is_empty() { Ok(wishes) } else { Err(problems) }
 }
 
 async fn place(job: &Job, session: &SdkConfig) -> Result<Place, Problem> {
@@ -74,32 +89,114 @@ fn misnamed(job: &Job, units: &[Unit]) -> Vec<Problem> {
         .collect()
 }
 
-async fn chosen(
-    job: &Job,
-    unit: &mut Unit,
-    block: Option<Build>,
-    place: Option<&Place>,
-) -> Result<Option<ImageRef>, Problem> {
-    let named = job
-        .inputs
-        .images
-        .iter()
-        .find(|choice| choice.service.as_deref().is_none_or(|name| name == unit.name()));
-    if let Some(choice) = named {
-        unit.release.tag = choice.image.tag.clone();
-        return pinned(job, &choice.image, place).await.map(Some);
+/// What one service gets its image from.
+enum Wish {
+    /// The image that it has.
+    Kept,
+    /// The image that the inputs name.
+    Named(ImageRef),
+    /// In a plan: what would be built, in words.
+    WouldBuild(String),
+    /// An image that is to be built.
+    Built(Box<BuildRequest>),
+}
+
+fn wish(job: &Job, unit: &Unit, block: &Option<Build>, place: Option<&Place>) -> Result<Wish, Problem> {
+    let named = |choice: &&ImageChoice| choice.service.as_deref().is_none_or(|name| name == unit.name());
+    if let Some(choice) = job.inputs.images.iter().find(named) {
+        return Ok(Wish::Named(choice.image.clone()));
     }
-    match (block, unit.service.common.repository.clone().zip(place)) {
-        (Some(_), Some((repository, _))) if operation(job) == Operation::Plan => {
-            let commit =
-                job.context.commit().map_or("the workspace", |commit| commit.get(..7).unwrap_or(commit));
-            unit.would_build = Some(format!("{repository}, built from {commit}"));
-            Ok(None)
+    let (Some(settings), Some(repository), Some(place)) = (block, &unit.service.common.repository, place)
+    else {
+        return Ok(Wish::Kept);
+    };
+    if operation(job) == Operation::Plan {
+        let commit = job.context.commit();
+        let commit = commit.map_or("the workspace", |commit| commit.get(..7).unwrap_or(commit));
+        return Ok(Wish::WouldBuild(format!("{repository}, built from {commit}")));
+    }
+    let name = format!("{}/{repository}", place.host);
+    let target = name
+        .parse()
+        .map_err(|why| Problem::error(Code::ConfigInvalid, format!("`repository` cannot be used: {why}.")))?;
+    Ok(Wish::Built(Box::new(request(job, unit, settings, target))))
+}
+
+fn request(job: &Job, unit: &Unit, settings: &Build, repository: ImageRef) -> BuildRequest {
+    let context = &job.context;
+    BuildRequest {
+        service: unit.name().to_owned(),
+        repository,
+        workspace: job.workspace.clone(),
+        settings: settings.clone(),
+        commit: context.commit().unwrap_or_default().to_owned(),
+        branch: context.branch().map(str::to_owned),
+        source: context.repository.as_ref().zip(context.server_url.as_ref()).map(|(r, s)| format!("{s}/{r}")),
+    }
+}
+
+/// What came of a wish.
+#[derive(Default)]
+struct Got {
+    image: Option<ImageRef>,
+    tag: Option<String>,
+    would_build: Option<String>,
+    built: Option<image::Built>,
+}
+
+impl Got {
+    /// Gives it to its service.
+    fn to(self, job: &Job, unit: &mut Unit) {
+        if let Some(built) = self.built {
+            let words = match built.reused {
+                true => "the same source is in the repository already: nothing was built",
+                false => "built and pushed",
+            };
+            unit.report.moment(job.doors.clock.now(), format!("{words}: {}", built.image));
+            unit.report.problems.extend(built.notices);
+            unit.built = true;
         }
-        (Some(settings), Some((repository, place))) => {
-            build(job, unit, settings, &repository, place).await.map(Some)
+        unit.report.image = self.image.clone();
+        unit.report.digest = self.image.as_ref().and_then(|image| image.digest.clone());
+        unit.release.tag = self.tag;
+        unit.release.image = self.image;
+        unit.would_build = self.would_build;
+    }
+}
+
+/// Grants all wishes, as many at once as the machine has cores for builds. The first error ends them all: what is being
+/// built for the others would not be released.
+async fn granted(job: &Job, wishes: Vec<(String, Wish)>, place: Option<&Place>) -> Result<Vec<Got>, Problem> {
+    let builds = wishes.iter().filter(|(_, wish)| matches!(wish, Wish::Built(_))).count();
+    if builds > 1 {
+        job.teller.group(&format!("build {builds} images"));
+    }
+    let paces = &Paces::of(wishes.len());
+    let one = |(service, wish): (String, Wish)| async move {
+        paces.reads.turn().await;
+        grant(job, wish, place, builds == 1).await.map_err(|problem| problem.of(&service))
+    };
+    let at_once = process::cores().max(1);
+    let got = stream::iter(wishes).map(one).buffered(at_once).try_collect().await;
+    if builds > 1 {
+        job.teller.end_group();
+    }
+    got
+}
+
+async fn grant(job: &Job, wish: Wish, place: Option<&Place>, alone: bool) -> Result<Got, Problem> {
+    match (wish, place) {
+        (Wish::Named(image), _) => {
+            let tag = image.tag.clone();
+            Ok(Got { image: Some(pinned(job, &image, place).await?), tag, ..Got::default() })
         }
-        _ => Ok(None),
+        (Wish::WouldBuild(words), _) => Ok(Got { would_build: Some(words), ..Got::default() }),
+        (Wish::Built(request), Some(place)) => {
+            let built = run_builder(job, &request, &place.registry, alone).await?;
+            let (image, tag) = (Some(built.image.clone()), named(&request.commit, &built.tags));
+            Ok(Got { image, tag, built: Some(built), would_build: None })
+        }
+        _ => Ok(Got::default()),
     }
 }
 
@@ -116,44 +213,6 @@ async fn pinned(job: &Job, image: &ImageRef, place: Option<&Place>) -> Result<Im
     Ok(image.pinned(found.digest))
 }
 
-async fn build(
-    job: &Job,
-    unit: &mut Unit,
-    settings: Build,
-    repository: &str,
-    place: &Place,
-) -> Result<ImageRef, Problem> {
-    let name = format!("{}/{repository}", place.host);
-    let target: ImageRef = name
-        .parse()
-        .map_err(|why| Problem::error(Code::ConfigInvalid, format!("`repository` cannot be used: {why}.")))?;
-    let request = BuildRequest {
-        service: unit.name().to_owned(),
-        repository: target,
-        workspace: job.workspace.clone(),
-        settings,
-        commit: job.context.commit().unwrap_or_default().to_owned(),
-        branch: job.context.branch().map(str::to_owned),
-        source: job
-            .context
-            .repository
-            .as_ref()
-            .zip(job.context.server_url.as_ref())
-            .map(|(r, s)| format!("{s}/{r}")),
-    };
-    let built = run_builder(job, &request, &place.registry).await?;
-    let words = if built.reused {
-        "the same source is in the repository already: nothing was built"
-    } else {
-        "built and pushed"
-    };
-    unit.report.moment(job.doors.clock.now(), format!("{words}: {}", built.image));
-    unit.report.problems.extend(built.notices);
-    unit.built = true;
-    unit.release.tag = named(&request.commit, &built.tags);
-    Ok(built.image)
-}
-
 /// The tag that says most: that of the commit, else any.
 fn named(commit: &str, tags: &[String]) -> Option<String> {
     let of_commit = image::tags::of_commit(commit);
@@ -164,19 +223,28 @@ async fn run_builder(
     job: &Job,
     request: &BuildRequest,
     registry: &Rc<dyn Registry>,
+    alone: bool,
 ) -> Result<image::Built, Problem> {
     let builder: Rc<dyn Builder> = match &job.builder {
         Some(builder) => builder.clone(),
         None => job.real_builder(registry.clone()),
     };
-    job.teller.group(&format!("build {} → {}", request.service, request.repository));
+    // Folds do not nest, and lines of several builds mix: each says whose it is.
+    let title = format!("build {} → {}", request.service, request.repository);
+    if alone {
+        job.teller.group(&title)
+    } else {
+        job.teller.line(Some(&request.service), &title)
+    }
     let mut log = |line: &str| job.teller.outside(&request.service, line);
     let result = tokio::select! {
         result = builder.build(request, &mut log) => result,
         () = job.cancel.reached(crate::sys::signal::Urgency::Cancel) => Err(cancelled()),
     };
     builder.close().await;
-    job.teller.end_group();
+    if alone {
+        job.teller.end_group();
+    }
     result
 }
 

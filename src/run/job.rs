@@ -17,6 +17,7 @@ use crate::release::Outcome;
 use crate::report::RunReport;
 use crate::sys::signal::Cancel;
 
+use super::state::Held;
 use super::{Teller, timing};
 
 /// What a run is given.
@@ -43,6 +44,8 @@ pub struct Job {
     pub rehearsal: bool,
     /// The state as it was last written for the post step, so that it is written only when it changed.
     pub saved: RefCell<Option<String>>,
+    /// What the run holds at GitHub and has to give back.
+    pub held: RefCell<Held>,
 }
 
 impl Job {

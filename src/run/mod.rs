@@ -3,6 +3,7 @@
 
 mod atomic;
 mod before;
+mod books;
 mod build;
 mod declare;
 mod evidence;
@@ -10,9 +11,12 @@ mod forecast;
 mod history;
 mod hold;
 mod job;
+mod lease;
+mod newest;
 mod onward;
 mod post;
 mod prepare;
+mod record;
 mod returning;
 mod settings;
 mod state;
@@ -28,8 +32,10 @@ use crate::problem::{Code, Problem};
 use crate::release::Outcome;
 use crate::report::RunReport;
 
+use books::Books;
 pub use job::{Job, blank_report};
 pub use post::{post, unfinished};
+pub use state::Held;
 pub use teller::{Teller, Tone};
 pub use unit::Unit;
 
@@ -49,13 +55,23 @@ pub async fn run(job: &Job) -> RunReport {
     };
     report.environment = Some(prepared.environment.clone());
     report.problems.extend(prepared.problems);
+    let mut books = match Books::open(job, &prepared.environment, prepared.session) {
+        Some(Err(notice)) => {
+            report.problems.push(notice);
+            None
+        }
+        books => books.and_then(Result::ok),
+    };
     let mut units = match operation(job) {
-        Operation::Plan => walk::plan_only(job, prepared.units).await,
-        _ => walk::deploy(job, &prepared.environment, prepared.units).await,
+        Operation::Plan => walk::plan_only(job, books.as_mut(), prepared.units).await,
+        _ => walk::deploy(job, &prepared.environment, books.as_mut(), prepared.units).await,
     };
     history::learn(job, prepared.registry.as_deref(), &mut units).await;
     report.services = units.into_iter().map(Unit::into_report).collect();
     report.outcome = Outcome::worst(report.services.iter().map(|s| s.outcome)).unwrap_or(Outcome::Skipped);
+    if let Some(books) = books {
+        books.close(job, &mut report).await;
+    }
     job.closed(report)
 }
 

@@ -13,6 +13,7 @@ use crate::report::RunReport;
 use crate::sys::environment::Variables;
 use crate::targets::{self, Target};
 
+use super::books::Books;
 use super::state::{self, Moved, State};
 use super::{Job, Unit, before, declare, onward, prepare};
 
@@ -20,9 +21,9 @@ use super::{Job, Unit, before, declare, onward, prepare};
 const PATIENCE: Duration = Duration::from_secs(38);
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// Whether the main step left something that may still move.
+/// Whether the main step left something that may still move, or something at GitHub that has to be given back.
 pub fn unfinished(variables: &Variables) -> bool {
-    state::load(variables).is_some_and(|state| state.services.iter().any(|moved| !moved.ended))
+    state::load(variables).is_some_and(|state| state.is_open())
 }
 
 /// Confirms what serves after a main step that did not end by itself; `None` where there is nothing to confirm.
@@ -30,12 +31,29 @@ pub async fn post(job: &Job) -> Option<RunReport> {
     let state = state::load(&job.doors.variables).filter(|_| unfinished(&job.doors.variables))?;
     let mut report = job.blank_report();
     report.environment = Some(state.environment.clone());
-    match confirm_all(job, &state).await {
-        Ok(services) => report.services = services.into_iter().map(Unit::into_report).collect(),
-        Err(problems) => report.problems = problems,
+    let moves = state.services.iter().any(|moved| !moved.ended);
+    if moves {
+        match confirm_all(job, &state).await {
+            Ok(services) => report.services = services.into_iter().map(Unit::into_report).collect(),
+            Err(problems) => report.problems = problems,
+        }
+        report.outcome =
+            Outcome::worst(report.services.iter().map(|s| s.outcome)).unwrap_or(Outcome::Stranded);
     }
-    report.outcome = Outcome::worst(report.services.iter().map(|s| s.outcome)).unwrap_or(Outcome::Stranded);
-    Some(job.closed(report))
+    tidy(job, state, &mut report).await;
+    moves.then(|| job.closed(report))
+}
+
+/// Closes the record, and gives back what the main step held at GitHub.
+async fn tidy(job: &Job, state: State, report: &mut RunReport) {
+    if state.held.is_empty() {
+        return;
+    }
+    if let Some(Ok(books)) = Books::open(job, &state.environment, None) {
+        *job.held.borrow_mut() = state.held;
+        books.close_late(job, report).await;
+        job.teller.line(None, "what the main step held at GitHub is given back");
+    }
 }
 
 async fn confirm_all(job: &Job, state: &State) -> Result<Vec<Unit>, Vec<Problem>> {

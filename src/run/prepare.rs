@@ -26,6 +26,8 @@ pub(super) struct Prepared {
     pub(super) problems: Vec<Problem>,
     /// The registry of the images, where one was needed.
     pub(super) registry: Option<Rc<dyn Registry>>,
+    /// What calls to AWS are made with; `None` where nothing of AWS is needed.
+    pub(super) session: Option<SdkConfig>,
 }
 
 /// Reads everything that a walk needs.
@@ -56,7 +58,8 @@ pub(super) async fn prepare(job: &Job) -> Result<Prepared, Stop> {
         build::images(job, session.aws(), &declared.builds, units).await.map_err(wrong)?
     };
     let units = check(job, units).await.map_err(wrong)?;
-    Ok(Prepared { environment: declared.name, units, problems, registry })
+    let session = session.aws().cloned();
+    Ok(Prepared { environment: declared.name, units, problems, registry, session })
 }
 
 /// Where the targets of an environment are.
@@ -89,7 +92,7 @@ fn origin(job: &Job, declared: &Declared) -> targets::Origin {
     }
 }
 
-fn run_number(job: &Job) -> Option<targets::RunNumber> {
+pub(super) fn run_number(job: &Job) -> Option<targets::RunNumber> {
     let attempt = job.context.run_attempt.as_deref().and_then(|text| text.parse().ok()).unwrap_or(1);
     let id = job.context.run_id.as_deref()?.parse().ok()?;
     Some(targets::RunNumber { id, attempt })

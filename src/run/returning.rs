@@ -29,7 +29,12 @@ pub(super) async fn choose(
     if problems.is_empty() { Ok(units) } else { Err(problems) }
 }
 
-async fn choose_one(job: &Job, session: Option<&SdkConfig>, unit: &mut Unit) -> Result<(), Problem> {
+/// Gives one unit the version that it returns to.
+pub(super) async fn choose_one(
+    job: &Job,
+    session: Option<&SdkConfig>,
+    unit: &mut Unit,
+) -> Result<(), Problem> {
     let to = job.inputs.to.as_deref();
     let mut past = unit.target.versions().await?;
     let commit = to.filter(|to| rollback::asks_for_commit(to, &past));

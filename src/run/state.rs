@@ -27,6 +27,50 @@ pub(super) struct State {
     pub(super) apart: bool,
     /// Services that were, or may have been, moved.
     pub(super) services: Vec<Moved>,
+    /// What the run holds at GitHub.
+    #[serde(default)]
+    pub(super) held: Held,
+}
+
+/// What a run holds at GitHub until its end is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Leases that it has, or may have.
+    pub(super) leases: Vec<Lease>,
+    /// The record of what it releases, while that says that it is under way.
+    pub(super) record: Option<Opened>,
+}
+
+/// A lease that a run has, or may have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Lease {
+    /// The ref.
+    pub(super) reference: String,
+    /// The commit that it points to while it is ours.
+    pub(super) commit: String,
+}
+
+/// A record that says that a release is under way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Opened {
+    /// GitHub's number of the deployment.
+    pub(super) deployment: u64,
+    /// What names the record among the statuses of a deployment that is not ours.
+    pub(super) tag: Option<String>,
+}
+
+impl Held {
+    /// Whether nothing is held.
+    pub(super) fn is_empty(&self) -> bool {
+        self.leases.is_empty() && self.record.is_none()
+    }
+}
+
+impl State {
+    /// Whether something may still move, or has to be given back.
+    pub(super) fn is_open(&self) -> bool {
+        !self.held.is_empty() || self.services.iter().any(|moved| !moved.ended)
+    }
 }
 
 /// A service that was, or may have been, moved.
@@ -49,23 +93,31 @@ pub(super) struct Moved {
 
 /// Writes the state as it is now. A state that cannot be written is a warning: the deployment matters more.
 pub(super) fn save(job: &Job, environment: &str, units: &[Unit]) -> Vec<Problem> {
-    write(job, &State { services: units.iter().filter_map(moved).collect(), ..bond(environment, units) })
+    write(job, State { services: units.iter().filter_map(moved).collect(), ..bond(environment, units) })
 }
 
 /// Writes the state of a run that was cancelled: what was under way is for the post step to confirm.
 pub(super) fn save_open(job: &Job, open: State) -> Vec<Problem> {
-    write(job, &open)
+    write(job, open)
 }
 
 /// What is said of all services of a run, before any of them.
 pub(super) fn bond(environment: &str, units: &[Unit]) -> State {
     let together = units.iter().any(|unit| unit.together);
     let apart = atomic::are_apart(units);
-    State { environment: environment.to_owned(), together, apart, services: Vec::new() }
+    State { environment: environment.to_owned(), together, apart, ..State::default() }
 }
 
-fn write(job: &Job, state: &State) -> Vec<Problem> {
-    let text = serde_json::to_string(state).unwrap_or_default();
+/// Writes what is held now, and all else as it was.
+pub(super) fn save_held(job: &Job) -> Vec<Problem> {
+    let before = job.saved.borrow().as_deref().and_then(|text| serde_json::from_str(text).ok());
+    write(job, before.unwrap_or_default())
+}
+
+/// Writes a state, with what is held now.
+fn write(job: &Job, state: State) -> Vec<Problem> {
+    let state = State { held: job.held.borrow().clone(), ..state };
+    let text = serde_json::to_string(&state).unwrap_or_default();
     if job.saved.replace(Some(text.clone())).as_ref() == Some(&text) {
         return Vec::new();
     }

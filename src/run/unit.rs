@@ -74,13 +74,9 @@ impl Unit {
     pub(super) fn new(service: Service, target: Rc<dyn Target>, release: Release, seen: Observed) -> Self {
         let mut report = ServiceReport::new(&service.name, Outcome::Skipped);
         report.target = targets::words(&service);
-        report.strategy = targets::own_way(&service.target)
-            .map_or_else(|| strategy::words(&service.common.strategy), str::to_owned);
+        report.strategy = way(&service);
         report.commit = release.commit.clone();
-        report.previous = seen.version.clone();
-        report.serves = seen.version.clone();
-        report.serves_digest = seen.digest.clone();
-        report.url = seen.url.clone();
+        tell(&mut report, &seen);
         Self {
             service,
             target,
@@ -104,6 +100,18 @@ impl Unit {
             told: String::new(),
             report,
         }
+    }
+
+    /// Takes in what runs now, in place of what was seen before.
+    pub(super) fn see(&mut self, seen: Observed) {
+        tell(&mut self.report, &seen);
+        self.seen = seen;
+    }
+
+    /// How the new version reaches traffic, in words, and the command that runs before.
+    pub(super) fn way(&self, before: Option<&str>) -> String {
+        let way = way(&self.service);
+        before.map_or_else(|| way.clone(), |command| format!("{way}; before it, once: {command}"))
     }
 
     /// The rollout under way.
@@ -192,4 +200,16 @@ impl Unit {
     pub(super) fn into_report(self) -> ServiceReport {
         self.report
     }
+}
+
+/// What a report says of a service of which nothing but this is known.
+fn tell(report: &mut ServiceReport, seen: &Observed) {
+    report.previous = seen.version.clone();
+    report.serves = seen.version.clone();
+    report.serves_digest = seen.digest.clone();
+    report.url = seen.url.clone();
+}
+
+fn way(service: &Service) -> String {
+    targets::own_way(&service.target).map_or_else(|| strategy::words(&service.common.strategy), str::to_owned)
 }

@@ -11,13 +11,15 @@ use crate::release::{Change, Course, Health, Observed, Outcome, Rollout, Split, 
 use crate::strategy::{self, Watching};
 use crate::sys::signal::Urgency;
 
+use super::books::Books;
 use super::evidence::Gathered;
 use super::unit::{Phase, Unit};
-use super::{Job, Tone, atomic, before, forecast, hold, onward, state, undo, watch};
+use super::{Job, Tone, atomic, before, forecast, hold, newest, onward, record, state, undo, watch};
 
 /// Makes the plan and stops there.
-pub(super) async fn plan_only(job: &Job, mut units: Vec<Unit>) -> Vec<Unit> {
+pub(super) async fn plan_only(job: &Job, books: Option<&mut Books>, mut units: Vec<Unit>) -> Vec<Unit> {
     make_plans(job, &mut units);
+    newest::foretell(job, books, &mut units).await;
     hold::check(job, &mut units, true).await;
     forecast::foretell(job, &mut units, true).await;
     let now = job.doors.clock.now();
@@ -28,11 +30,23 @@ pub(super) async fn plan_only(job: &Job, mut units: Vec<Unit>) -> Vec<Unit> {
 }
 
 /// Brings every unit to its end, whatever that is.
-pub(super) async fn deploy(job: &Job, environment: &str, mut units: Vec<Unit>) -> Vec<Unit> {
+pub(super) async fn deploy(
+    job: &Job,
+    environment: &str,
+    mut books: Option<&mut Books>,
+    mut units: Vec<Unit>,
+) -> Vec<Unit> {
     make_plans(job, &mut units);
+    if let Some(books) = &mut books {
+        books.take(job, &mut units).await;
+    }
+    newest::check(job, books.as_deref(), &mut units, false).await;
     hold::check(job, &mut units, false).await;
     forecast::foretell(job, &mut units, false).await;
     unchanged(job, &mut units).await;
+    if let Some(books) = &mut books {
+        record::open(job, books, &units).await;
+    }
     if job.cancel.urgency() == Urgency::None {
         atomic::hold_back(job, &mut units);
         stage(job, &mut units).await;
@@ -46,40 +60,41 @@ pub(super) async fn deploy(job: &Job, environment: &str, mut units: Vec<Unit>) -
 }
 
 fn make_plans(job: &Job, units: &mut [Unit]) {
+    units.iter_mut().for_each(|unit| make_plan(job, unit));
+}
+
+/// Makes the plan of one unit for what was seen last.
+pub(super) fn make_plan(job: &Job, unit: &mut Unit) {
     let now = job.doors.clock.now();
-    for unit in units {
-        let made = unit.target.changes(&unit.release, &unit.seen).and_then(|mut changes| {
-            changes.0.extend(would_build(unit));
-            if let Some(former) = &unit.release.former {
-                return Ok(plan::back(unit.name(), &former.version, changes, &unit.seen));
-            }
-            plan::service(
-                unit.name(),
-                &unit.service.common.strategy,
-                &unit.target.ability(&unit.seen),
-                changes,
-                &unit.seen,
-            )
-            .map(|plan| {
-                let flight = unit.target.flight(&unit.seen, &plan.course);
-                with_command(unit, plan::over(plan, flight))
-            })
-            .map_err(|p| vec![p])
-        });
-        match made {
-            Ok(plan) => {
-                job.teller.line(Some(unit.name()), &plan::explain(&plan));
-                unit.report.changes = plan.changes.clone();
-                unit.report.expected = expected(&plan, &unit.service.common.strategy);
-                if let Some(before) = &plan.before {
-                    unit.report.strategy = format!("{}; before it, once: {before}", unit.report.strategy);
-                }
-                unit.plan = Some(plan);
-            }
-            Err(problems) => {
-                unit.end(now, Outcome::Invalid, "stopped before any change");
-                unit.report.problems.extend(problems);
-            }
+    let made = unit.target.changes(&unit.release, &unit.seen).and_then(|mut changes| {
+        changes.0.extend(would_build(unit));
+        if let Some(former) = &unit.release.former {
+            return Ok(plan::back(unit.name(), &former.version, changes, &unit.seen));
+        }
+        plan::service(
+            unit.name(),
+            &unit.service.common.strategy,
+            &unit.target.ability(&unit.seen),
+            changes,
+            &unit.seen,
+        )
+        .map(|plan| {
+            let flight = unit.target.flight(&unit.seen, &plan.course);
+            with_command(unit, plan::over(plan, flight))
+        })
+        .map_err(|p| vec![p])
+    });
+    match made {
+        Ok(plan) => {
+            job.teller.line(Some(unit.name()), &plan::explain(&plan));
+            unit.report.changes = plan.changes.clone();
+            unit.report.expected = expected(&plan, &unit.service.common.strategy);
+            unit.report.strategy = unit.way(plan.before.as_deref());
+            unit.plan = Some(plan);
+        }
+        Err(problems) => {
+            unit.end(now, Outcome::Invalid, "stopped before any change");
+            unit.report.problems.extend(problems);
         }
     }
 }

@@ -21,6 +21,11 @@ pub struct Child {
     pub input: Vec<u8>,
 }
 
+/// How many processes can really run at once on this machine; 1 where that is not known.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
 /// How a child ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ended {

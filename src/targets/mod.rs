@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use async_trait::async_trait;
 
+use crate::aws::Paces;
 use crate::config::{self, Aws, Service};
 use crate::problem::{Code, Problem};
 use crate::release::{
@@ -64,7 +65,8 @@ pub fn lint(file: &str, service: &Service, definition: Option<&Definition>) -> V
 
 /// The target of each service, in their order. Errors as of [`problems`].
 pub fn all(place: &Place<'_>, file: &str, services: &[Service]) -> Result<Vec<Rc<dyn Target>>, Vec<Problem>> {
-    let (shared, depots) = (ecs::Shared::new(place.session), argocd::Depots::new(place));
+    let (shared, depots) =
+        (ecs::Shared::paced(place.session, Paces::of(services.len())), argocd::Depots::new(place));
     let open = |service: &Service| match block(file, service)? {
         Block::Ecs(settings) => Ok(of_ecs(place, &shared, service, *settings)),
         Block::ArgoCd(settings) => {

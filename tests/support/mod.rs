@@ -1,5 +1,6 @@
 //! The hermetic harness: a run on the embedded cloud in virtual time, with nothing of this machine in it.
 
+pub(crate) mod book;
 pub(crate) mod github;
 pub(crate) mod runner;
 

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
+use roadstead::action::Context;
 use roadstead::cli::rehearse;
 use roadstead::cli::step::{self, Outside};
 use roadstead::github::Commits;
@@ -226,6 +227,7 @@ impl Runner {
     }
 
     fn outside(&self, cloud: &Cloud, clock: Clock, cancel: Cancel, state: Vec<(String, String)>) -> Outside {
+        rehearse::begin(cloud, &Context::read(&self.variables));
         Outside {
             variables: self.variables.clone().into_iter().chain(state).collect(),
             http: http_client(cloud.clone()),

@@ -13,6 +13,7 @@ use crate::aws;
 use crate::image::Builder;
 use crate::rehearsal::client::http_client;
 use crate::rehearsal::cloud::Cloud;
+use crate::rehearsal::github::project::Start;
 use crate::rehearsal::oidc::Workflow;
 use crate::report::RunReport;
 use crate::run::{self, Job};
@@ -42,7 +43,33 @@ pub async fn run_on(
 ) -> Result<RunReport, String> {
     let job = job(rehearsal, cloud, environment, began)?;
     // Boxed, because it is large and deep: whoever waits for it should not have to be.
-    Ok(Box::pin(run::run(&job)).await)
+    let report = Box::pin(run::run(&job)).await;
+    if let Some(run) = number(&job.context) {
+        let conclusion = if report.outcome.exit_code() == 0 { "success" } else { "failure" };
+        cloud.end(&repository(&job.context), run, conclusion);
+    }
+    Ok(report)
+}
+
+/// The embedded GitHub learns of the run that these variables describe, and of its commit.
+pub fn begin(cloud: &Cloud, context: &Context) {
+    let attempt = context.run_attempt.as_deref().and_then(|attempt| attempt.parse().ok());
+    cloud.start(Start {
+        repository: &repository(context),
+        sha: context.sha.as_deref().unwrap_or(COMMIT),
+        reference: context.full_ref.as_deref().unwrap_or("refs/heads/main"),
+        run: number(context),
+        attempt: attempt.unwrap_or(1),
+        environment: None,
+    });
+}
+
+fn repository(context: &Context) -> String {
+    context.repository.clone().unwrap_or_else(|| Workflow::default().repository)
+}
+
+fn number(context: &Context) -> Option<u64> {
+    context.run_id.as_deref()?.parse().ok()
 }
 
 /// The job of a rehearsal: real in everything but its doors and its builder.
@@ -67,9 +94,10 @@ pub fn job(
     let read = Context::read(&rehearsal.variables);
     let context = Context {
         sha: read.sha.clone().or_else(|| Some(COMMIT.into())),
-        repository: read.repository.clone().or_else(|| Some(Workflow::default().repository)),
+        repository: Some(repository(&read)),
         ..read
     };
+    begin(cloud, &context);
     Ok(Job {
         inputs,
         context,
@@ -82,6 +110,7 @@ pub fn job(
         workspace: rehearsal.workspace.clone(),
         rehearsal: true,
         saved: RefCell::new(None),
+        held: RefCell::default(),
     })
 }
 

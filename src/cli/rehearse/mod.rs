@@ -20,7 +20,7 @@ use crate::sys::{disk, terminal};
 
 use super::arguments::RehearseOptions;
 
-pub use job::{builder, job, rehearse, run_on};
+pub use job::{begin, builder, job, rehearse, run_on};
 pub(super) use story::scenario;
 pub use story::{Story, story};
 pub use world::{start, world};

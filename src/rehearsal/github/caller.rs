@@ -11,7 +11,7 @@ use crate::rehearsal::dispatch;
 /// A token; one that is not listed is the workflow's own.
 pub fn token(state: &State, call: &Call) -> Option<Token> {
     let text = call.access_key.as_deref()?;
-    Some(state.tokens.get(text).cloned().unwrap_or_default())
+    Some(state.tokens.get(text).unwrap_or(&state.job_token).clone())
 }
 
 /// The login that answers speak of.

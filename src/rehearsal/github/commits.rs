@@ -33,15 +33,19 @@ pub struct Commit {
 
 /// Keep a commit.
 pub fn write(objects: &mut Objects, commit: &Commit) -> Oid {
+    objects.put(Kind::Commit, text(commit).as_bytes())
+}
+
+/// A commit as Git writes it.
+pub fn text(commit: &Commit) -> String {
     let parents: String = commit.parents.iter().map(|parent| format!("parent {parent}\n")).collect();
-    let text = format!(
+    format!(
         "tree {}\n{parents}author {}\ncommitter {}\n\n{}",
         commit.tree,
         line(&commit.author),
         line(&commit.committer),
         commit.message
-    );
-    objects.put(Kind::Commit, text.as_bytes())
+    )
 }
 
 /// Read a commit.

@@ -10,7 +10,7 @@ use super::refs::resolve as resolved;
 use super::settings::Access;
 use super::state::{Repository, branch_ref};
 use super::trees::{self, Entry};
-use super::{caller, commits, links, protection};
+use super::{caller, commits, deployment_fields, links, protection};
 use crate::rehearsal::call::Call;
 use crate::rehearsal::world::World;
 
@@ -49,6 +49,10 @@ pub fn resolve(
         Node::Blob(of, oid) => blob(kept(world, of)?, oid, name),
         Node::Entry(of, path, it) => entry(kept(world, of)?, path, it, name),
         Node::Pull(of, number) => pull(kept(world, of)?, *number, name, now),
+        Node::Deployment(of, id) => {
+            deployment_fields::deployment(kept(world, of)?, *id, name, arguments, now)
+        }
+        Node::Status(of, on, id) => deployment_fields::status(kept(world, of)?, *on, *id, name),
     }
 }
 
@@ -101,7 +105,8 @@ fn query<'t>(world: &World, call: &Call, name: &str, text: &impl Fn(&str) -> &'t
     }
 }
 
-fn account(kind: &'static str, login: &str) -> Node {
+/// An account.
+pub fn account(kind: &'static str, login: &str) -> Node {
     let members = json!({
         "login": login, "id": format!("U_{}", caller::id(login)), "url": format!("https://github.com/{login}"),
         "databaseId": caller::id(login),
@@ -153,6 +158,7 @@ fn repository(
             there.then(|| Out::Node(Node::Pull(it.name.clone(), number))).ok_or_else(missing)
         }
         "pullRequests" => Ok(Out::Node(pulls(it, arguments))),
+        "deployments" => Ok(Out::Node(deployment_fields::connection(it, arguments))),
         _ => Err(Problem::Undefined),
     }
 }

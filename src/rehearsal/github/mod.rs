@@ -12,6 +12,12 @@ pub mod commits;
 pub mod compare;
 /// Blobs, trees and commits one by one.
 pub mod database;
+/// Deployments and their statuses over REST.
+pub mod deploying;
+/// Deployments in the GraphQL API.
+pub mod deployment_fields;
+/// Deployments as they are kept.
+pub mod deployments;
 /// What can go wrong.
 pub mod faults;
 /// Types and fields of the GraphQL API.
@@ -22,6 +28,8 @@ pub mod files;
 pub mod gate;
 /// Running a GraphQL document.
 pub mod graphql;
+/// The past of a repository.
+pub mod history;
 /// Request rates.
 pub mod limits;
 /// Numbers, times and addresses.
@@ -34,6 +42,8 @@ pub mod mutations;
 pub mod nodes;
 /// Git's objects.
 pub mod objects;
+/// The repository that runs belong to.
+pub mod project;
 /// Pull requests over REST.
 pub mod proposals;
 /// Branch protection.
@@ -44,6 +54,8 @@ pub mod pulls;
 pub mod refs;
 /// Somebody else's commits.
 pub mod rivals;
+/// Runs of workflows.
+pub mod runs;
 /// The block of a scenario.
 pub mod settings;
 /// What GitHub holds.
@@ -88,6 +100,13 @@ fn lead(world: &mut World, call: &Call, now: f64) -> Answer {
         "pulls/get" => proposals::get(world, call),
         "pulls/update" => proposals::update(world, call, now),
         "pulls/merge" => proposals::merge(world, call, now),
+        "repos/create-deployment" => deploying::create(world, call, now),
+        "repos/list-deployments" => deploying::list(world, call),
+        "repos/get-deployment" => deploying::get(world, call),
+        "repos/create-deployment-status" => deploying::say(world, call, now),
+        "repos/list-deployment-statuses" => deploying::statuses(world, call),
+        "actions/get-workflow-run" => runs::get(world, call),
+        "actions/get-workflow-run-attempt" => runs::attempt(world, call),
         _ if call.input["query"].is_string() => graphql::answer(world, call, now),
         _ => Err(dispatch::not_modelled(call)),
     }

@@ -28,6 +28,10 @@ pub enum Node {
     Entry(String, String, Entry),
     /// A pull request by its number.
     Pull(String, usize),
+    /// A deployment of a repository by its number.
+    Deployment(String, u64),
+    /// A status of a deployment of a repository, by their numbers.
+    Status(String, u64, u64),
     /// A list in pages: type, nodes, total, whether there is more, position of the first.
     Page(&'static str, Vec<Node>, usize, bool, usize),
     /// One node of a list, and its position.
@@ -76,6 +80,8 @@ impl Node {
             Self::Blob(..) => "Blob",
             Self::Entry(..) => "TreeEntry",
             Self::Pull(..) => "PullRequest",
+            Self::Deployment(..) => "Deployment",
+            Self::Status(..) => "DeploymentStatus",
             Self::Page(name, ..) | Self::Edge(name, ..) | Self::Payload(name, ..) | Self::Plain(name, _) => {
                 name
             }
@@ -87,7 +93,7 @@ impl Node {
         let own = self.typename();
         let interfaces: &[&str] = match own {
             "Commit" | "Tree" | "Blob" => &["Node", "GitObject"],
-            "Repository" | "Ref" | "PullRequest" => &["Node"],
+            "Repository" | "Ref" | "PullRequest" | "Deployment" | "DeploymentStatus" => &["Node"],
             "User" | "Bot" => &["Node", "Actor"],
             "Organization" => &["Node", "Actor", "RepositoryOwner"],
             _ => &[],
@@ -96,12 +102,16 @@ impl Node {
     }
 }
 
-/// A page of a list: `first` items `after` a cursor, which is the position of the last one seen.
+/// A page of a list: `first` items `after` a cursor, which is the position of the last one seen; or the `last` ones.
 pub fn paged(kind: &'static str, nodes: Vec<Node>, arguments: &Map<String, Value>) -> Node {
-    let first = arguments.get("first").and_then(Value::as_u64).unwrap_or(100) as usize;
+    let number = |name: &str| arguments.get(name).and_then(Value::as_u64).map(|number| number as usize);
+    let first = number("first").unwrap_or(100);
     let after = arguments.get("after").and_then(Value::as_str).and_then(|it| it.parse::<usize>().ok());
-    let start = after.map_or(0, |after| after + 1);
     let total = nodes.len();
+    let start = match (number("first"), number("last")) {
+        (None, Some(last)) => total.saturating_sub(last),
+        _ => after.map_or(0, |after| after + 1),
+    };
     let nodes: Vec<Node> = nodes.into_iter().skip(start).take(first.min(100)).collect();
     let more = start + nodes.len() < total;
     Node::Page(kind, nodes, total, more, start)
@@ -114,7 +124,12 @@ pub fn page(kind: &str, nodes: &[Node], (total, more, start): (usize, bool, usiz
         "totalCount" => Ok(Out::Value(total.into())),
         "nodes" => Ok(Out::List(nodes.to_vec())),
         "edges" => {
-            let kind = if kind == "PullRequestConnection" { "PullRequestEdge" } else { "CommitEdge" };
+            let kind = match kind {
+                "PullRequestConnection" => "PullRequestEdge",
+                "DeploymentConnection" => "DeploymentEdge",
+                "DeploymentStatusConnection" => "DeploymentStatusEdge",
+                _ => "CommitEdge",
+            };
             let edge =
                 |(place, node): (usize, &Node)| Node::Edge(kind, Box::new(node.clone()), start + place);
             Ok(Out::List(nodes.iter().enumerate().map(edge).collect()))

@@ -45,6 +45,11 @@ impl Objects {
         oid
     }
 
+    /// Keep an object under a name that Git would not give it.
+    pub fn keep(&mut self, kind: Kind, oid: &str, bytes: &[u8]) {
+        self.0.insert(oid.to_owned(), (kind, Arc::from(bytes)));
+    }
+
     /// The bytes of an object of this kind.
     pub fn get(&self, kind: Kind, oid: &str) -> Option<&[u8]> {
         self.0.get(oid).filter(|(is, _)| *is == kind).map(|(_, bytes)| &**bytes)

@@ -4,14 +4,19 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::history::Past;
+use super::runs;
+
 /// GitHub as the world begins.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Settings {
     /// Repositories.
     pub repositories: Vec<Repository>,
-    /// What tokens are, by their text. A token that is not listed is the workflow's own and may write everywhere.
+    /// What tokens are, by their text. A token that is not listed is `job-token`.
     pub tokens: BTreeMap<String, Token>,
+    /// What a token is that is not listed: the workflow's own, which may write everywhere unless this says otherwise.
+    pub job_token: Token,
 }
 
 /// A repository.
@@ -47,6 +52,32 @@ pub struct Repository {
     /// Who may not read it gets 404.
     #[serde(default)]
     pub private: bool,
+    /// Commits that came after the first one, the oldest first.
+    #[serde(default)]
+    pub history: Vec<Past>,
+    /// Runs of its workflows.
+    #[serde(default)]
+    pub runs: Vec<runs::Setting>,
+}
+
+impl Repository {
+    /// A repository with nothing in it.
+    pub fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            default_branch: main(),
+            files: BTreeMap::new(),
+            executables: Vec::new(),
+            symlinks: BTreeMap::new(),
+            filler: 0,
+            protected: Vec::new(),
+            auto_merge: false,
+            archived: false,
+            private: false,
+            history: Vec::new(),
+            runs: Vec::new(),
+        }
+    }
 }
 
 /// What protects a branch.

@@ -4,8 +4,10 @@
 use std::collections::BTreeMap;
 
 use super::commits::{self, Commit, Person};
+use super::deployments::Deployment;
 use super::objects::{Kind, Objects, Oid};
 use super::pulls::Pull;
+use super::runs::Run;
 use super::settings::{Protection, Repository as Setting, Settings, Token};
 use super::trees::{self, Changes, Entry};
 
@@ -16,6 +18,8 @@ pub struct State {
     pub repositories: BTreeMap<String, Repository>,
     /// Tokens by their text.
     pub tokens: BTreeMap<String, Token>,
+    /// What a token is that is not among them.
+    pub job_token: Token,
     /// Used up rates.
     pub limits: super::limits::Limits,
 }
@@ -47,6 +51,12 @@ pub struct Repository {
     pub private: bool,
     /// When it was made, epoch seconds.
     pub created: f64,
+    /// Deployments, the oldest first.
+    pub deployments: Vec<Deployment>,
+    /// Runs of its workflows.
+    pub runs: Vec<Run>,
+    /// The number that was given last to something that has one.
+    pub last: u64,
 }
 
 /// The full name of a branch.
@@ -60,7 +70,12 @@ impl State {
         let repositories = settings.repositories.iter().zip(1..);
         let repositories =
             repositories.map(|(setting, id)| (setting.name.clone(), Repository::founded(setting, id, began)));
-        Self { repositories: repositories.collect(), tokens: settings.tokens.clone(), ..Self::default() }
+        Self {
+            repositories: repositories.collect(),
+            tokens: settings.tokens.clone(),
+            job_token: settings.job_token.clone(),
+            ..Self::default()
+        }
     }
 
     /// The commit that a branch points to.
@@ -130,7 +145,8 @@ impl State {
 }
 
 impl Repository {
-    fn founded(setting: &Setting, id: u64, began: f64) -> Self {
+    /// A repository as a scenario describes it.
+    pub fn founded(setting: &Setting, id: u64, began: f64) -> Self {
         let mut repository = Self {
             id,
             name: setting.name.clone(),
@@ -150,7 +166,17 @@ impl Repository {
         let first = Commit { tree, parents: Vec::new(), committer: author.clone(), author, message };
         let oid = commits::write(&mut repository.objects, &first);
         repository.refs.insert(branch_ref(&setting.default_branch), oid);
+        repository.live(&setting.history, began - 86_400.0);
+        let head = repository.refs.get(&branch_ref(&setting.default_branch)).cloned().unwrap_or_default();
+        let runs = setting.runs.iter().map(|run| run.run(head.clone(), &setting.default_branch, began));
+        repository.runs = runs.collect();
         repository
+    }
+
+    /// A number for something new.
+    pub fn fresh(&mut self) -> u64 {
+        self.last += 1;
+        self.last
     }
 
     /// A commit on top of `parent`; no branch moves.

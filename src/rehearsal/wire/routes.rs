@@ -23,6 +23,17 @@ const ROUTES: &[(&str, &str, &str)] = &[
     ("GET", "/repos/{owner}/{repo}/compare/{basehead*}", "repos/compare-commits"),
     ("GET", "/repos/{owner}/{repo}/commits", "repos/list-commits"),
     ("GET", "/repos/{owner}/{repo}/commits/{ref*}", "repos/get-commit"),
+    ("GET", "/repos/{owner}/{repo}/deployments", "repos/list-deployments"),
+    ("POST", "/repos/{owner}/{repo}/deployments", "repos/create-deployment"),
+    ("GET", "/repos/{owner}/{repo}/deployments/{deployment_id}", "repos/get-deployment"),
+    ("GET", "/repos/{owner}/{repo}/deployments/{deployment_id}/statuses", "repos/list-deployment-statuses"),
+    ("POST", "/repos/{owner}/{repo}/deployments/{deployment_id}/statuses", "repos/create-deployment-status"),
+    ("GET", "/repos/{owner}/{repo}/actions/runs/{run_id}", "actions/get-workflow-run"),
+    (
+        "GET",
+        "/repos/{owner}/{repo}/actions/runs/{run_id}/attempts/{attempt_number}",
+        "actions/get-workflow-run-attempt",
+    ),
     ("GET", "/repos/{owner}/{repo}/pulls", "pulls/list"),
     ("POST", "/repos/{owner}/{repo}/pulls", "pulls/create"),
     ("GET", "/repos/{owner}/{repo}/pulls/{pull_number}", "pulls/get"),
@@ -58,7 +69,8 @@ fn matched(template: &str, path: &str) -> Option<Map<String, Value>> {
             }
             Some((name, None)) => {
                 let text = decoded(parts.next().filter(|part| !part.is_empty())?);
-                let value = if name == "pull_number" { number(&text) } else { text.into() };
+                let numbered = name.ends_with("_number") || name.ends_with("_id");
+                let value = if numbered { id(&text) } else { text.into() };
                 parameters.insert(name.into(), value);
             }
         }
@@ -68,6 +80,11 @@ fn matched(template: &str, path: &str) -> Option<Map<String, Value>> {
 
 fn decoded(text: &str) -> String {
     percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+/// The number of something, which may be a long one.
+fn id(text: &str) -> Value {
+    text.parse::<u64>().map_or_else(|_| text.into(), Value::from)
 }
 
 /// A number where the text is one, as in `per_page`.
@@ -98,6 +115,10 @@ mod tests {
         assert_eq!((&parameters["base"], &parameters["head"]), (&json!("release/1"), &json!("deploy/2")));
         assert_eq!(find("GET", "/repos/acme/m/pulls/7").unwrap().1["pull_number"], 7);
         assert_eq!(find("GET", "/repos/acme/m/pulls/7/files"), None);
+        assert_eq!(
+            find("GET", "/repos/acme/m/actions/runs/19876543210").unwrap().1["run_id"],
+            19_876_543_210_u64
+        );
         assert_eq!(find("DELETE", "/repos/acme/m"), None);
     }
 }

@@ -16,8 +16,8 @@ use crate::release::{Rollout, Split, Version};
 
 /// Tries of one change, with growing pauses.
 pub const TRIES: u32 = 7;
-/// How long a registration waits for its turn: AWS takes twenty at once, then one a second (aws.md §1.7), from all that
-/// use the account, so fifty services of one run need half a minute.
+/// How long a registration that AWS throttles is asked for again: others who use the account may have used its budget of
+/// one a second up.
 const QUEUE: Duration = Duration::from_secs(180);
 /// How long a service may still be shown as it was before a change (aws.md: up to 30 s).
 pub const STALE: Duration = Duration::from_secs(40);
@@ -26,7 +26,7 @@ const COMPARED: i32 = 5;
 
 /// Makes `wanted` exist and answers its version: an ACTIVE revision that is the same is used again.
 pub async fn register(eyes: &Eyes, wanted: &Value, running: &Value) -> Result<Version, Problem> {
-    let (begun, mut attempt, mut may_exist) = (Instant::now(), 0, true);
+    let (mut queued, mut attempt, mut may_exist) = (None, 0, true);
     loop {
         if may_exist && let Some(arn) = existing(eyes, wanted, running).await? {
             return Ok(version(&arn));
@@ -37,7 +37,8 @@ pub async fn register(eyes: &Eyes, wanted: &Value, running: &Value) -> Result<Ve
             Err(refusal) => return Err(refused_definition(refusal)),
         };
         attempt += 1;
-        let over = if refusal.throttled() { begun.elapsed() >= QUEUE } else { attempt >= TRIES };
+        let since = *queued.get_or_insert_with(Instant::now);
+        let over = if refusal.throttled() { since.elapsed() >= QUEUE } else { attempt >= TRIES };
         if over {
             return Err(refusal.problem);
         }
@@ -96,6 +97,7 @@ async fn existing(eyes: &Eyes, wanted: &Value, running: &Value) -> Result<Option
 /// Moves the service as `split` says; asking twice moves once.
 /// `since` is the PRIMARY deployment that the plan was made for: nothing is started over a newer one.
 pub async fn route(eyes: &Eyes, split: &Split, since: Option<&Deployment>) -> Result<Rollout, Problem> {
+    eyes.loader.client().turn_to_change().await;
     let seen = situation(eyes).await?;
     if let Some(newer) = write::overtaken(&seen, split, since) {
         return Err(superseded(&newer));

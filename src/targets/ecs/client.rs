@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use super::raw::{Captured, send_raw};
 use super::refusal::{Refusal, refusal};
+use crate::aws::Paces;
 use crate::problem::{Code, Problem};
 
 /// The ECS of one account and region.
@@ -19,6 +20,7 @@ use crate::problem::{Code, Problem};
 pub struct Client {
     ecs: aws_sdk_ecs::Client,
     region: String,
+    paces: Paces,
 }
 
 impl fmt::Debug for Client {
@@ -38,6 +40,14 @@ macro_rules! raw {
     }};
 }
 
+/// The same for a read, in its turn.
+macro_rules! read {
+    ($self:ident, $operation:literal, $call:expr) => {{
+        $self.paces.reads.turn().await;
+        raw!($operation, $call)
+    }};
+}
+
 /// No retry by the SDK: a change is only asked for again after a look at what became of it.
 fn once() -> aws_sdk_ecs::config::Builder {
     aws_sdk_ecs::Config::builder().retry_config(RetryConfig::disabled())
@@ -52,9 +62,10 @@ type Answer = Result<Value, Refusal>;
 
 impl Client {
     /// A client from a configuration that says credentials, region, retries and transport.
-    pub fn new(config: &SdkConfig) -> Self {
+    /// Requests wait for their turn; what takes a rollout back or on does not.
+    pub fn new(config: &SdkConfig, paces: Paces) -> Self {
         let region = config.region().map(ToString::to_string).unwrap_or_default();
-        Self { ecs: aws_sdk_ecs::Client::new(config), region }
+        Self { ecs: aws_sdk_ecs::Client::new(config), region, paces }
     }
 
     /// The region that is asked; empty when none is configured.
@@ -65,38 +76,38 @@ impl Client {
     /// DescribeServices: at most 10 names of one cluster.
     pub async fn describe_services(&self, cluster: &str, services: Vec<String>) -> Answer {
         let call = self.ecs.describe_services().cluster(cluster).set_services(Some(services));
-        raw!("ecs:DescribeServices", call.include(ServiceField::Tags).customize())
+        read!(self, "ecs:DescribeServices", call.include(ServiceField::Tags).customize())
     }
 
     /// DescribeServiceDeployments: at most 20 ARNs.
     pub async fn describe_service_deployments(&self, arns: Vec<String>) -> Answer {
         let call = self.ecs.describe_service_deployments().set_service_deployment_arns(Some(arns));
-        raw!("ecs:DescribeServiceDeployments", call.customize())
+        read!(self, "ecs:DescribeServiceDeployments", call.customize())
     }
 
     /// DescribeServiceRevisions: at most 20 ARNs.
     pub async fn describe_service_revisions(&self, arns: Vec<String>) -> Answer {
         let call = self.ecs.describe_service_revisions().set_service_revision_arns(Some(arns));
-        raw!("ecs:DescribeServiceRevisions", call.customize())
+        read!(self, "ecs:DescribeServiceRevisions", call.customize())
     }
 
     /// ListServiceDeployments, the newest page (up to 20).
     pub async fn list_service_deployments(&self, cluster: &str, service: &str) -> Answer {
         let call = self.ecs.list_service_deployments().cluster(cluster).service(service).max_results(20);
-        raw!("ecs:ListServiceDeployments", call.customize())
+        read!(self, "ecs:ListServiceDeployments", call.customize())
     }
 
     /// ListServiceDeployments: a hundred of those that ended SUCCESSFUL, newest first, from where `next` points.
     pub async fn list_completed(&self, cluster: &str, service: &str, next: Option<String>) -> Answer {
         let call = self.ecs.list_service_deployments().cluster(cluster).service(service).max_results(100);
         let call = call.status(ServiceDeploymentStatus::Successful).set_next_token(next);
-        raw!("ecs:ListServiceDeployments", call.customize())
+        read!(self, "ecs:ListServiceDeployments", call.customize())
     }
 
     /// DescribeTaskDefinition with its tags, by ARN, `family:revision` or family (newest ACTIVE).
     pub async fn describe_task_definition(&self, id: &str) -> Answer {
         let call = self.ecs.describe_task_definition().task_definition(id).include(TaskDefinitionField::Tags);
-        raw!("ecs:DescribeTaskDefinition", call.customize())
+        read!(self, "ecs:DescribeTaskDefinition", call.customize())
     }
 
     /// ListTaskDefinitions: up to `most` ACTIVE revisions of a family, newest first.
@@ -108,13 +119,19 @@ impl Client {
             .status(TaskDefinitionStatus::Active)
             .sort(SortOrder::Desc)
             .max_results(most);
-        raw!("ecs:ListTaskDefinitions", call.customize())
+        read!(self, "ecs:ListTaskDefinitions", call.customize())
     }
 
     /// RegisterTaskDefinition with `definition` word for word. Never repeated by itself.
     pub async fn register_task_definition(&self, definition: &Value) -> Answer {
+        self.paces.registrations.turn().await;
         let call = self.ecs.register_task_definition().customize().config_override(once());
         raw!("ecs:RegisterTaskDefinition", call.mutate_request(send_raw(definition)))
+    }
+
+    /// Waits for the turn to change a service: before it is looked at, so that what is changed is what was seen.
+    pub async fn turn_to_change(&self) {
+        self.paces.changes.turn().await;
     }
 
     /// UpdateService with `members` word for word beside cluster and service. Never repeated by itself.
@@ -148,7 +165,7 @@ impl Client {
     pub async fn list_tasks(&self, cluster: &str, service: &str, stopped: bool) -> Answer {
         let status = if stopped { DesiredStatus::Stopped } else { DesiredStatus::Running };
         let call = self.ecs.list_tasks().cluster(cluster).service_name(service).desired_status(status);
-        raw!("ecs:ListTasks", call.customize())
+        read!(self, "ecs:ListTasks", call.customize())
     }
 
     /// ListTasks: those that are to run and were started by `owner`, of no service.
@@ -172,6 +189,6 @@ impl Client {
     /// DescribeTasks: at most 100 ARNs of one cluster.
     pub async fn describe_tasks(&self, cluster: &str, tasks: Vec<String>) -> Answer {
         let call = self.ecs.describe_tasks().cluster(cluster).set_tasks(Some(tasks));
-        raw!("ecs:DescribeTasks", call.customize())
+        read!(self, "ecs:DescribeTasks", call.customize())
     }
 }

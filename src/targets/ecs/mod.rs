@@ -11,6 +11,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::Target;
+use crate::aws::Paces;
 use crate::problem::{Code, Problem};
 use crate::release::{
     Ability, Arm, Changes, Course, Definition, Failure, Flight, Former, Health, Observed, OneOff,
@@ -94,8 +95,13 @@ pub struct Shared {
 impl Shared {
     /// Clients over a configuration that says credentials, region, retries, time and transport.
     pub fn new(config: &SdkConfig) -> Self {
-        let around = neighbours::Neighbours::new(config);
-        let loader = loader::Loader::new(client::Client::new(config), around.clone());
+        Self::paced(config, Paces::free())
+    }
+
+    /// The same, whose requests wait for their turn.
+    pub fn paced(config: &SdkConfig, paces: Paces) -> Self {
+        let around = neighbours::Neighbours::new(config, paces.reads.clone());
+        let loader = loader::Loader::new(client::Client::new(config, paces), around.clone());
         Self { loader: Rc::new(loader), around }
     }
 }

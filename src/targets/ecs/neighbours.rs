@@ -2,16 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::rc::Rc;
 
 use aws_config::SdkConfig;
 use aws_sdk_cloudwatch::types::AlarmType;
 use aws_sdk_ecr::types::ImageIdentifier;
 use aws_sdk_elasticloadbalancingv2::types::TargetHealthStateEnum;
 use aws_sdk_iam::types::{ContextEntry, ContextKeyTypeEnum, EvaluationResult};
+use tokio::sync::OnceCell;
 
 use super::blob::Parts;
 use super::permissions::{Need, Simulated};
 use super::refusal::{Refusal, refusal};
+use crate::aws::Pace;
 use crate::release::LogLine;
 
 /// The services around the ECS of one account and region.
@@ -23,6 +26,9 @@ pub struct Neighbours {
     logs: aws_sdk_cloudwatchlogs::Client,
     iam: aws_sdk_iam::Client,
     sts: aws_sdk_sts::Client,
+    pace: Pace,
+    /// Who we are, once it is known: it is asked for every service.
+    who: Rc<OnceCell<(String, String)>>,
 }
 
 impl fmt::Debug for Neighbours {
@@ -64,7 +70,8 @@ pub struct Manifest {
 
 impl Neighbours {
     /// Clients from a configuration that says credentials, region, retries and transport.
-    pub fn new(config: &SdkConfig) -> Self {
+    /// Every call waits for its turn.
+    pub fn new(config: &SdkConfig, pace: Pace) -> Self {
         Self {
             ecr: aws_sdk_ecr::Client::new(config),
             elb: aws_sdk_elasticloadbalancingv2::Client::new(config),
@@ -72,11 +79,18 @@ impl Neighbours {
             logs: aws_sdk_cloudwatchlogs::Client::new(config),
             iam: aws_sdk_iam::Client::new(config),
             sts: aws_sdk_sts::Client::new(config),
+            pace,
+            who: Rc::default(),
         }
     }
 
     /// Account id and ARN of whoever we are.
     pub async fn caller(&self) -> Result<(String, String), Refusal> {
+        self.who.get_or_try_init(|| self.ask_who()).await.cloned()
+    }
+
+    async fn ask_who(&self) -> Result<(String, String), Refusal> {
+        self.pace.turn().await;
         let who = self.sts.get_caller_identity().send().await;
         let who = who.map_err(|error| refusal("sts:GetCallerIdentity", &error))?;
         Ok((who.account().unwrap_or_default().to_owned(), who.arn().unwrap_or_default().to_owned()))
@@ -95,6 +109,7 @@ impl Neighbours {
         let call = call
             .set_resource_arns(Some(unique(|need| need.resource.clone())))
             .context_entries(service.build());
+        self.pace.turn().await;
         let answer = call.max_items(1000).send().await;
         let answer = answer.map_err(|error| refusal("iam:SimulatePrincipalPolicy", &error))?;
         let results = answer.evaluation_results();
@@ -103,6 +118,7 @@ impl Neighbours {
 
     /// The health of all targets of a group.
     pub async fn targets(&self, group: &str) -> Result<Vec<TargetHealth>, Refusal> {
+        self.pace.turn().await;
         let answer = self.elb.describe_target_health().target_group_arn(group).send().await;
         let answer = answer.map_err(|error| refusal("elasticloadbalancing:DescribeTargetHealth", &error))?;
         let read = |d: &aws_sdk_elasticloadbalancingv2::types::TargetHealthDescription| TargetHealth {
@@ -119,6 +135,7 @@ impl Neighbours {
 
     /// ARNs of the load balancers that send traffic to a target group.
     pub async fn load_balancers(&self, group: &str) -> Result<Vec<String>, Refusal> {
+        self.pace.turn().await;
         let answer = self.elb.describe_target_groups().target_group_arns(group).send().await;
         let answer = answer.map_err(|error| refusal("elasticloadbalancing:DescribeTargetGroups", &error))?;
         let all = answer.target_groups().iter().flat_map(|group| group.load_balancer_arns());
@@ -127,6 +144,7 @@ impl Neighbours {
 
     /// ARNs of the target groups that a listener rule forwards to; `None` when there is no such rule.
     pub async fn forwarded(&self, rule: &str) -> Result<Option<Vec<String>>, Refusal> {
+        self.pace.turn().await;
         let answer = self.elb.describe_rules().rule_arns(rule).send().await;
         let answer = match answer.map_err(|error| refusal("elasticloadbalancing:DescribeRules", &error)) {
             Err(missing) if missing.is(&["RuleNotFound", "RuleNotFoundException"]) => return Ok(None),
@@ -147,6 +165,7 @@ impl Neighbours {
     pub async fn alarms(&self, names: Vec<String>) -> Result<Vec<AlarmState>, Refusal> {
         let call = self.cloudwatch.describe_alarms().set_alarm_names(Some(names)).max_records(100);
         let call = call.alarm_types(AlarmType::MetricAlarm).alarm_types(AlarmType::CompositeAlarm);
+        self.pace.turn().await;
         let answer = call.send().await.map_err(|error| refusal("cloudwatch:DescribeAlarms", &error))?;
         let alarm = |name: Option<&str>, state: Option<&str>, reason: Option<&str>| AlarmState {
             name: name.unwrap_or_default().to_owned(),
@@ -165,6 +184,7 @@ impl Neighbours {
     /// The last `most` lines of a log stream, oldest first.
     pub async fn log_tail(&self, group: &str, stream: &str, most: i32) -> Result<Vec<LogLine>, Refusal> {
         let call = self.logs.get_log_events().log_group_name(group).log_stream_name(stream);
+        self.pace.turn().await;
         let answer = call.limit(most).start_from_head(false).send().await;
         let answer = answer.map_err(|error| refusal("logs:GetLogEvents", &error))?;
         let read = |event: &aws_sdk_cloudwatchlogs::types::OutputLogEvent| LogLine {
@@ -187,6 +207,7 @@ impl Neighbours {
         };
         let call = self.ecr.batch_get_image().registry_id(account).repository_name(repository).image_ids(id);
         let call = ACCEPTED.iter().fold(call, |call, kind| call.accepted_media_types(*kind));
+        self.pace.turn().await;
         let answer = match call.send().await.map_err(|error| refusal("ecr:BatchGetImage", &error)) {
             Ok(answer) => answer,
             Err(missing) if missing.is(&["RepositoryNotFoundException", "ImageNotFoundException"]) => {
@@ -209,6 +230,7 @@ impl Neighbours {
         parts: Parts,
     ) -> Result<String, Refusal> {
         let call = self.ecr.get_download_url_for_layer().registry_id(account).repository_name(repository);
+        self.pace.turn().await;
         let answer = call.layer_digest(digest).customize().interceptor(parts).send().await;
         let answer = answer.map_err(|error| refusal("ecr:GetDownloadUrlForLayer", &error))?;
         Ok(answer.download_url().unwrap_or_default().to_owned())
