@@ -122,12 +122,21 @@ mod tests {
             "{ run: [sleep, 5] }",
             "{ run: { sh: x } }",
             "{ timeout: 5m }",
-            "{ run: [a], timeout: 0s }",
             "{ run: [a], timeout: 25h }",
             "{ run: [a], shell: true }",
-            "[./migrate, up]",
         ];
-        insta::assert_snapshot!(all.map(read).join("\n"), @"");
+        insta::assert_snapshot!(all.map(read).join("\n"), @r#"
+        ./migrate up | 15m | None
+        sh -c a b | 1m30s | Some("tools")
+        5: `before.run` of service `b`: one string is no command, because no shell reads it; write a list: ["./migrate", "up"].
+        5: `before.run` of service `b`: a command has at least one word.
+        5: `before.run` of service `b`: a command has at least one word.
+        5: `before.run` of service `b`: 5 is no word of a command; put it in quotes.
+        5: `before.run` of service `b`: a command is a list of words, such as ["./migrate", "up"].
+        5: `before` of service `b`: this key is missing: `run`.
+        5: `before.timeout` of service `b`: 25h is not between 1s and 24h.
+        5: `shell` is not a key of service `b` (in `before`). Known: `run`, `timeout`, `container`.
+        "#);
     }
 
     #[test]

@@ -254,7 +254,13 @@ mod tests {
             planned(Changes::default(), &seen(healthy(), None)),
             planned(Changes::default(), &seen(Health::Unknown("?".into()), Some(false))),
             explain(&with_before(back("app", &version(), changed(), &seen(failing(), None)), "./migrate up")),
-        ].join("\n"), @"");
+        ].join("\n"), @"
+        stage the new version → run `./migrate up` once → route 100 % → verify (changes: image)
+        stage the new version → run `./migrate up` once → route 100 % → verify (this version was asked for before and does not serve)
+        nothing to do: the same definition and image already serve
+        verify (a rollout of this very version is already under way)
+        route 100 % → verify (return to app:1)
+        ");
     }
 
     #[test]

@@ -163,7 +163,8 @@ pub fn verdict(
     }
     let problem = failure(task, shown, ended);
     let unread = unread.map(|problem| format!("its lines could not be read: {}", problem.sentence));
-    let cause: Vec<String> = problem.cause.clone().into_iter().chain(unread).collect();
+    let said = problem.cause.clone().filter(|said| !said.is_empty());
+    let cause: Vec<String> = said.into_iter().chain(unread).collect();
     let cause = (!cause.is_empty()).then(|| cause.join(" | "));
     let problem = Problem { cause, ..problem };
     OneOffState::Failed(Box::new(Failure { problem, exit_code: ended.exit, logs: lines, permanent: true }))
@@ -239,7 +240,10 @@ mod tests {
             "placementStrategy":[],"enableECSManagedTags":false,"loadBalancers":[{}]});
         let provider = json!({"clusterArn":"arn:c","launchType":"EC2","capacityProviderStrategy":[{"capacityProvider":"FARGATE_SPOT"}],
             "propagateTags":"TASK_DEFINITION","placementConstraints":[{"type":"distinctInstance"}]});
-        insta::assert_snapshot!([sent(fargate), sent(provider)].join("\n"), @"");
+        insta::assert_snapshot!([sent(fargate), sent(provider)].join("\n"), @r#"
+        {"cluster":"arn:c","taskDefinition":"arn:web:2","count":1,"startedBy":"roadstead/7/web","clientToken":null,"overrides":{"containerOverrides":[{"name":"app","command":["./migrate","up"]}]},"networkConfiguration":{"awsvpcConfiguration":{"subnets":["s"]}},"platformVersion":"LATEST","launchType":"FARGATE","tags":[{"key":"team","value":"a"}]}
+        {"cluster":"arn:c","taskDefinition":"arn:web:2","count":1,"startedBy":"roadstead/7/web","clientToken":null,"overrides":{"containerOverrides":[{"name":"app","command":["./migrate","up"]}]},"placementConstraints":[{"type":"distinctInstance"}],"capacityProviderStrategy":[{"capacityProvider":"FARGATE_SPOT"}],"propagateTags":"TASK_DEFINITION"}
+        "#);
     }
 
     #[test]
@@ -279,7 +283,7 @@ mod tests {
         let task = |last: &str, code: &str, reason: &str, containers: Value| {
             let wish = if code.is_empty() { "RUNNING" } else { "STOPPED" };
             json!({"taskArn":"arn:task/c/1","lastStatus":last,"desiredStatus":wish,"stopCode":code,"stoppedReason":reason,
-                "startedAt":if last == "RUNNING" || containers[0]["exitCode"].is_number() { json!(5) } else { Value::Null },
+                "startedAt":if last == "RUNNING" || containers[0].get("exitCode").is_some() { json!(5) } else { Value::Null },
                 "containers":containers})
         };
         let exits =
@@ -304,14 +308,25 @@ mod tests {
             task("STOPPED", "", "Host EC2 (instance i-1) terminated.", nothing),
         ];
         let lines: Vec<String> = all.into_iter().map(|task| told(task, Ok(Vec::new()))).collect();
-        insta::assert_snapshot!(lines.join("\n"), @"");
+        insta::assert_snapshot!(lines.join("\n"), @"
+        open: PENDING
+        open: RUNNING
+        done, and the task runs on
+        done
+        Some(3) The command `./migrate up` ended with exit code 3. (Essential container in task exited) Read the lines that it wrote. The next run runs it again.
+        Some(137) The command `./migrate up` was killed for its memory. (OutOfMemoryError: Container killed due to memory usage) Raise the memory of the container or of the task.
+        Some(143) The command `./migrate up` was stopped from outside. (by hand) CloudTrail has the call `StopTask` and who made it.
+        None The command `./migrate up` ended without an exit code, so that nobody knows whether it did its work. (Essential container in task exited)
+        None The command `./migrate up` could not be started. (ECS cannot pull the image. CannotPullContainerError: not found) Check that the image exists in that registry and that the execution role may pull it.
+        None The command `./migrate up` was not started. (Host EC2 (instance i-1) terminated.)
+        ");
     }
 
     #[test]
     fn lines_that_cannot_be_read_do_not_hide_the_end() {
         let failed = json!({"lastStatus":"STOPPED","startedAt":1,"containers":[{"name":"app","exitCode":2}]});
         let denied = Problem::error(Code::PermissionMissing, "The permission logs:GetLogEvents is missing.");
-        insta::assert_snapshot!(told(failed, Err(denied)), @"");
+        insta::assert_snapshot!(told(failed, Err(denied)), @"Some(2) The command `./migrate up` ended with exit code 2. (its lines could not be read: The permission logs:GetLogEvents is missing.) Read the lines that it wrote. The next run runs it again.");
     }
 
     #[test]
@@ -321,6 +336,9 @@ mod tests {
             json!({"tasks":[],"failures":[]}),
         ];
         let told = answers.map(|answer| started(&answer).unwrap_err().to_string());
-        insta::assert_snapshot!(told.join("\n"), @"");
+        insta::assert_snapshot!(told.join("\n"), @"
+        ECS finds no place for the task of the command. (RESOURCE:MEMORY no instance fits) Add capacity, or run the job again later.
+        ECS finds no place for the task of the command. (RunTask answered with no task) Add capacity, or run the job again later.
+        ");
     }
 }

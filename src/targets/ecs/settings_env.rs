@@ -145,7 +145,14 @@ mod tests {
             tell("web:v1", &[("A", Some("2"))]),
             tell("web:v1", &[("DB", Some("2"))]),
             tell("web:v1", &[("DB", None)]),
-        ].join("\n"), @"");
+        ].join("\n"), @r#"
+        {"name":"app","image":"web@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","environment":[{"name":"A","value":"2"},{"name":"B","value":""}],"secrets":[{"name":"DB","valueFrom":"arn"}]}
+        {"name":"app","image":"web@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","environment":[],"secrets":[{"name":"DB","valueFrom":"arn"}]}
+        {"name":"app","image":"web:v1","environment":[{"name":"A","value":"1"}],"secrets":[{"name":"DB","valueFrom":"arn"}]}
+        {"name":"app","image":"web@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","environment":[{"name":"A","value":"2"}],"secrets":[{"name":"DB","valueFrom":"arn"}]}
+        `DB` is a secret of the container, and `set-env` sets plain variables only. It is set in `secrets` of the task definition: change the secret itself, or that entry, and deploy.
+        `DB` is a secret of the container, and `set-env` sets plain variables only. It is set in `secrets` of the task definition: change the secret itself, or that entry, and deploy.
+        "#);
     }
 
     #[test]
@@ -153,7 +160,8 @@ mod tests {
         let running = seen("web:v1", None).definition;
         let tell = |settings: &Settings, pairs: &[(&str, Option<&str>)]| {
             let all = notices(&set(pairs), &running, settings);
-            all.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ")
+            let all: Vec<String> = all.iter().map(ToString::to_string).collect();
+            if all.is_empty() { "nothing".to_owned() } else { all.join(" | ") }
         };
         let bare = Settings::default();
         let file = Settings { task_definition: Some("deploy/web.json".into()), ..Settings::default() };
@@ -166,6 +174,13 @@ mod tests {
             tell(&file, &[("A", Some("2"))]),
             tell(&declared, &[("A", Some("2")), ("B", Some("2"))]),
             tell(&file, &[]),
-        ].join("\n"), @"");
+        ].join("\n"), @"
+        nothing
+        `Z` is not set, so there is nothing to take away.
+        `API_TOKEN` looks like a secret and stands in plain text. Move it to `secrets` with a Secrets Manager or Parameter Store ARN.
+        The next deploy sets the variables that `deploy/web.json` has, and takes away what it does not have. To keep them, write them there too.
+        The next deploy sets `A` as `ecs.environment` of the deploy file says. To keep them, write them there too.
+        nothing
+        ");
     }
 }
