@@ -221,7 +221,7 @@ fn a_cancel_takes_all_of_them_back() {
     worker: cancelled -
     ");
     assert_eq!(post.code, 0, "{:#?}", post.lines);
-    insta::assert_snapshot!(post.summary.lines().next().unwrap(), @"");
+    insta::assert_snapshot!(post.summary.lines().next().unwrap(), @"## ✅ production: all 3 services serve what was asked for — 3 rolled-back");
 }
 
 #[test]

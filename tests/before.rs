@@ -229,7 +229,7 @@ fn one_that_somebody_stops_is_no_success() {
         });
         stage.run().await
     });
-    insta::assert_snapshot!(end(&report), @"failed backend:1: before-failed: The command `./migrate up` was stopped from outside. (maintenance | its lines could not be read: AWS refused logs:GetLogEvents.) exit Some(143); nothing was moved: backend:1 serves");
+    insta::assert_snapshot!(end(&report), @"failed backend:1: before-failed: The command `./migrate up` was stopped from outside. (maintenance) exit Some(143); nothing was moved: backend:1 serves");
 }
 
 #[test]
@@ -258,7 +258,7 @@ fn a_service_in_git_has_hooks_of_its_own() {
     assert_eq!((ran.report.outcome, ran.changes().len()), (Outcome::Invalid, 0));
     let problem = ran.report.problems.iter().find(|problem| problem.is_error()).unwrap();
     assert_eq!(problem.at.as_ref().map(|at| at.line), Some(7));
-    insta::assert_snapshot!(problem, @"");
+    insta::assert_snapshot!(problem, @"`analytics` cannot run a command before: its target is `argocd`. In Argo CD that is a hook of the manifests: a Job with `argocd.argoproj.io/hook: PreSync`.");
 }
 
 /// The services of a run wait for all commands; those without one are not held longer than that.
@@ -315,7 +315,12 @@ fn a_cancel_stops_it_and_the_post_step_makes_sure() {
     assert!(main.took < Duration::from_secs(67), "{:?}", main.took);
     let told = post.lines.iter().filter(|line| line.starts_with("backend │")).map(|line| steady(line));
     let lines: Vec<String> = [first_line(&main), first_line(&post)].into_iter().chain(told).collect();
-    insta::assert_snapshot!(lines.join("\n"), @"");
+    insta::assert_snapshot!(lines.join("\n"), @"
+    ## 🛑 production: `backend` was cancelled — `backend:1` serves, as before
+    ## ✅ production: `backend` is unchanged — `backend:1` already serves
+    backend │ making sure that the command which was to run before does not run on
+    backend │ `./migrate up` was stopped; no traffic was moved. rollout COMPLETED SUCCESSFUL
+    ");
 }
 
 #[test]

@@ -177,7 +177,7 @@ fn what_the_next_deploy_sets_again_is_said() {
     let workspace = folder.path().to_owned();
     let ran = Trial { config, workspace, ..trial("", "backend.FLAG=on") }.run();
     assert_eq!(ran.report.outcome, Outcome::Deployed, "{:#?}", ran.lines);
-    insta::assert_snapshot!(problems(&ran), @"");
+    insta::assert_snapshot!(problems(&ran), @"The next deploy sets the variables that `deploy/backend.json` has, and takes away what it does not have. To keep them, write them there too.");
     assert_eq!(registered(&ran)["environment"][0]["value"], "on", "of what runs, and not of the file");
     assert_eq!(registered(&ran)["secrets"][0]["name"], "DB", "of what runs, and not of the file");
 }
