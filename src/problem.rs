@@ -52,6 +52,8 @@ codes! {
     FileUnreadable = "file-unreadable",
     /// The task definition breaks a rule that AWS enforces, or surely is not meant.
     TaskDefinitionInvalid = "task-definition-invalid",
+    /// A configuration is not what AppConfig or its profile takes.
+    ConfigurationInvalid = "configuration-invalid",
     /// The container to change is missing or there is more than one.
     ContainerUnclear = "container-unclear",
     /// Which value of a manifest is to be changed is not clear, or changing it would change more.
@@ -84,6 +86,8 @@ codes! {
     AlarmRed = "alarm-red",
     /// An alarm that is named does not exist.
     AlarmMissing = "alarm-missing",
+    /// The place is busy with another deployment.
+    DeploymentInProgress = "deployment-in-progress",
     /// The deployment percentages leave no room to move a single task.
     PercentagesStuck = "percentages-stuck",
     /// A permission that the run or its rollback needs is missing.
@@ -180,6 +184,8 @@ codes! {
     NotRecorded = "not-recorded",
     /// No lease could be taken: nothing keeps another run from working on the same service.
     NotLeased = "not-leased",
+    /// A plan could not be written where people look for it.
+    NotPublished = "not-published",
     /// A file of the runner (output, summary, state) cannot be written.
     RunnerFileUnwritable = "runner-file-unwritable",
     /// A scenario or a request of the embedded cloud is wrong.
@@ -202,6 +208,7 @@ impl Code {
                 | Unsupported
                 | FileUnreadable
                 | TaskDefinitionInvalid
+                | ConfigurationInvalid
                 | ContainerUnclear
                 | ManifestUnclear
                 | ManifestUnreadable
@@ -215,6 +222,7 @@ impl Code {
                 | PlatformMissing
                 | AlarmRed
                 | AlarmMissing
+                | DeploymentInProgress
                 | PercentagesStuck
                 | PermissionMissing
                 | RollbackTargetBroken

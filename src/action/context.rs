@@ -92,9 +92,11 @@ impl Context {
         Self { event: Event::parse(text), ..self }
     }
 
-    /// Whether the event is about a pull request and runs on its trial merge or, for `pull_request_target`, its base.
+    /// Whether the event is a pull request's and runs on its trial merge or, for `pull_request_target`, its base.
     pub fn is_pull_request(&self) -> bool {
-        matches!(self.event_name.as_deref(), Some("pull_request" | "pull_request_target"))
+        let reviews = ["pull_request_review", "pull_request_review_comment"];
+        let names = ["pull_request", "pull_request_target"];
+        self.event_name.as_deref().is_some_and(|name| names.contains(&name) || reviews.contains(&name))
     }
 
     /// Whether the code comes from another repository. A pull request that does not say counts as one that does.
@@ -105,21 +107,28 @@ impl Context {
     /// Whether GitHub withholds secrets and the OIDC token from this run.
     pub fn secrets_withheld(&self) -> bool {
         let dependabot = self.actor.as_deref() == Some("dependabot[bot]");
-        self.event_name.as_deref() == Some("pull_request") && (self.from_fork() || dependabot)
+        let target = self.event_name.as_deref() == Some("pull_request_target");
+        self.is_pull_request() && !target && (self.from_fork() || dependabot)
     }
 
     /// The branch that environments are matched with: the pushed one, or the head of a pull request of this
     /// repository. `None` for a tag, and for a fork, where anybody may name a branch `main`.
     pub fn branch(&self) -> Option<&str> {
         if self.is_pull_request() {
-            return self.head_ref.as_deref().filter(|_| !self.from_fork());
+            let told = self.event.pull_request.as_ref().and_then(|pull| pull.head_ref.as_deref());
+            return self.head_ref.as_deref().or(told).filter(|_| !self.from_fork());
         }
         self.full_ref.as_deref().and_then(|full| full.strip_prefix("refs/heads/"))
     }
 
-    /// The branch a pull request would be merged into: what a plan for it is about.
+    /// The branch that a pull request, or a group of a merge queue, would be merged into: what a plan for it is about.
     pub fn base_branch(&self) -> Option<&str> {
-        self.base_ref.as_deref().filter(|_| self.is_pull_request())
+        if self.is_pull_request() {
+            let told = self.event.pull_request.as_ref().and_then(|pull| pull.base_ref.as_deref());
+            return self.base_ref.as_deref().or(told);
+        }
+        let queue = self.event_name.as_deref() == Some("merge_group");
+        self.event.queue_base.as_deref().filter(|_| queue)
     }
 
     /// The tag, where the run is about one.
@@ -201,6 +210,16 @@ mod tests {
         assert!(fork.from_fork() && fork.secrets_withheld());
         let unknown = Context { event: Event::default(), ..pull_request(1) };
         assert_eq!((unknown.branch(), unknown.pull_request()), (None, Some(7)));
+    }
+
+    #[test]
+    fn a_review_has_its_branches_in_the_event_alone() {
+        let event = r#"{"pull_request": {"number": 7, "head": {"ref": "topic", "repo": {"id": 1}},
+            "base": {"ref": "main", "repo": {"id": 1}}}}"#;
+        let review = context(&[("GITHUB_EVENT_NAME", "pull_request_review")]).with_event(event);
+        assert_eq!((review.branch(), review.base_branch()), (Some("topic"), Some("main")));
+        let dependabot = Context { actor: Some("dependabot[bot]".into()), ..review };
+        assert!(dependabot.secrets_withheld());
     }
 
     #[test]

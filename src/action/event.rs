@@ -1,18 +1,39 @@
-//! What the event says about a pull request, read from its JSON. Pure; all of it is text from outside.
+//! What the event says about what happened and to what, read from its JSON. Pure; all of it is text from outside.
 
 use serde_json::Value;
 
 /// The facts of an event that a decision needs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Event {
+    /// What happened to the thing that it is about, such as `closed`.
+    pub action: Option<String>,
     /// The pull request that the event is about.
     pub pull_request: Option<PullRequest>,
-    /// The commit the event came from, where it differs from `GITHUB_SHA` (`workflow_run`).
-    pub head_sha: Option<String>,
+    /// The branch that a group of a merge queue is to be merged into.
+    pub queue_base: Option<String>,
+    /// The run that this one follows (`workflow_run`).
+    pub after: Option<EarlierRun>,
+    /// Whether the push took its branch or tag away. GitHub runs the workflow on the default branch then.
+    pub deleted: bool,
+    /// Whether there is a pull request that the event is about (also where it is a comment or a check).
+    pub about_pull_request: bool,
     /// Whether the code comes from another repository; `None` where the event does not say.
     pub from_fork: Option<bool>,
     /// The commit before a push; `None` for a new branch.
     pub before: Option<String>,
+}
+
+/// A run of a workflow that another one was told of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EarlierRun {
+    /// The event that it came from.
+    pub event: Option<String>,
+    /// How it ended; `None` where it has not.
+    pub conclusion: Option<String>,
+    /// Its branch.
+    pub head_branch: Option<String>,
+    /// Its commit.
+    pub head_sha: Option<String>,
 }
 
 /// A pull request.
@@ -32,10 +53,14 @@ impl Event {
     /// Reads an event. What is missing or of another type is not known; nothing is guessed.
     pub fn parse(text: &str) -> Self {
         let event: Value = serde_json::from_str(text).unwrap_or_default();
-        let run = &event["workflow_run"];
         Self {
+            action: text_of(&event["action"]),
             pull_request: pull_request(&event),
-            head_sha: text_of(&run["head_sha"]),
+            queue_base: text_of(&event["merge_group"]["base_ref"])
+                .map(|full| full.strip_prefix("refs/heads/").unwrap_or(&full).to_owned()),
+            after: event["workflow_run"].is_object().then(|| earlier(&event["workflow_run"])),
+            deleted: event["deleted"] == true,
+            about_pull_request: about_pull_request(&event),
             from_fork: from_fork(&event),
             before: text_of(&event["before"]).filter(|sha| sha.bytes().any(|b| b != b'0')),
         }
@@ -53,6 +78,24 @@ fn pull_request(event: &Value) -> Option<PullRequest> {
         head_ref: text_of(&pull["head"]["ref"]),
         base_ref: text_of(&pull["base"]["ref"]),
     })
+}
+
+fn earlier(run: &Value) -> EarlierRun {
+    EarlierRun {
+        event: text_of(&run["event"]),
+        conclusion: text_of(&run["conclusion"]),
+        head_branch: text_of(&run["head_branch"]),
+        head_sha: text_of(&run["head_sha"]),
+    }
+}
+
+/// A check has a list of the pull requests that its commit is in.
+fn about_pull_request(event: &Value) -> bool {
+    let listed = |of: &str| event[of]["pull_requests"].as_array().is_some_and(|list| !list.is_empty());
+    event["pull_request"].is_object()
+        || event["issue"]["pull_request"].is_object()
+        || listed("check_run")
+        || listed("check_suite")
 }
 
 /// A deleted fork has no `head.repo`; what cannot be seen to be ours is not ours.
@@ -96,19 +139,42 @@ mod tests {
         let run =
             r#"{"workflow_run": {"head_sha": "b", "head_repository": {"id": 2}}, "repository": {"id": 1}}"#;
         let run = Event::parse(run);
-        assert_eq!((run.from_fork, run.head_sha.as_deref()), (Some(true), Some("b")));
+        let sha = run.after.and_then(|after| after.head_sha);
+        assert_eq!((run.from_fork, sha.as_deref()), (Some(true), Some("b")));
     }
 
     #[test]
     fn a_comment_on_a_pull_request_has_its_number_and_an_issue_has_none() {
         let comment = r#"{"issue": {"number": 9, "pull_request": {"url": "x"}}}"#;
-        assert_eq!(Event::parse(comment).pull_request.map(|pull| pull.number), Some(9));
+        let comment = Event::parse(comment);
+        assert!(comment.about_pull_request);
+        assert_eq!(comment.pull_request.map(|pull| pull.number), Some(9));
         assert_eq!(Event::parse(r#"{"issue": {"number": 9}}"#), Event::default());
     }
 
     #[test]
+    fn checks_say_which_pull_requests_they_are_about() {
+        let check = |list: &str| {
+            Event::parse(&format!(r#"{{"check_run": {{"pull_requests": {list}}}}}"#)).about_pull_request
+        };
+        assert_eq!((check("[]"), check("[{}]"), check("3")), (false, true, false));
+    }
+
+    #[test]
+    fn a_merge_queue_has_a_branch_that_it_leads_to() {
+        let group = Event::parse(r#"{"merge_group": {"base_ref": "refs/heads/main"}}"#);
+        assert_eq!(group.queue_base.as_deref(), Some("main"));
+    }
+
+    #[test]
     fn nonsense_is_nothing_known() {
-        for text in ["", "[]", "null", "{", r#"{"pull_request": 3, "workflow_run": [], "before": 4}"#] {
+        for text in [
+            "",
+            "[]",
+            "null",
+            "{",
+            r#"{"pull_request": 3, "workflow_run": [], "before": 4, "action": {}, "deleted": "true", "merge_group": 1}"#,
+        ] {
             assert_eq!(Event::parse(text), Event::default(), "{text}");
         }
         assert_eq!(Event::parse(r#"{"before": "0000000000"}"#).before, None);

@@ -24,6 +24,10 @@ pub enum Command {
     SetEnv(Box<SetEnvOptions>),
     /// Set the image in kustomizations, Helm values and manifests; every other byte stays.
     Edit(EditOptions),
+    /// Write a first deploy file and workflow for what runs on Amazon ECS. Reads AWS, changes nothing there.
+    Init(InitOptions),
+    /// Print whom the role of a workflow trusts: the trust policy for GitHub's OIDC. Makes no call.
+    Trust(TrustOptions),
     /// Print the smallest IAM policy for the role of an environment. Makes no call.
     Policy(PolicyOptions),
     /// Run a deploy on the embedded cloud, in virtual time, with the faults of a scenario.
@@ -100,6 +104,62 @@ pub struct EditOptions {
     /// Files to edit: all of them, or none when one cannot be edited.
     #[arg(required = true)]
     pub files: Vec<String>,
+}
+
+/// What to look for in AWS, and what to write.
+#[derive(Debug, Clone, Args)]
+pub struct InitOptions {
+    /// AWS region [default: AWS_REGION].
+    #[arg(long)]
+    pub region: Option<String>,
+    /// Only services of this cluster.
+    #[arg(long)]
+    pub cluster: Option<String>,
+    /// Only services of this name.
+    #[arg(long)]
+    pub service: Option<String>,
+    /// Name of the environment, in the deploy file and at GitHub.
+    #[arg(long, default_value = "production")]
+    pub environment: String,
+    /// Branch that is deployed there.
+    #[arg(long, default_value = "main")]
+    pub branch: String,
+    /// Folder of the repository.
+    #[arg(long, default_value = ".")]
+    pub output: String,
+    /// Overwrite the files that are there.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Which jobs of which repository.
+#[derive(Debug, Clone, Default, Args)]
+#[command(group = clap::ArgGroup::new("jobs").required(true).multiple(true).args(["environment", "branch", "pull_requests"]))]
+pub struct TrustOptions {
+    /// Repository, as owner/name; capitals count.
+    #[arg(long)]
+    pub repository: String,
+    /// Jobs with this `environment:`, whatever their branch; may be given several times.
+    #[arg(long)]
+    pub environment: Vec<String>,
+    /// Jobs without an `environment:`, on this branch; may be given several times.
+    #[arg(long)]
+    pub branch: Vec<String>,
+    /// Jobs without an `environment:`, of pull requests: for a role that reads only.
+    #[arg(long)]
+    pub pull_requests: bool,
+    /// The owner's number at GitHub, for the subjects that cannot be taken over with a name.
+    #[arg(long, requires = "repository_id")]
+    pub owner_id: Option<u64>,
+    /// The repository's number at GitHub.
+    #[arg(long, requires = "owner_id")]
+    pub repository_id: Option<u64>,
+    /// AWS account of the role, 12 digits.
+    #[arg(long)]
+    pub account: String,
+    /// Partition of that account: aws, aws-cn or aws-us-gov.
+    #[arg(long, default_value = "aws")]
+    pub partition: String,
 }
 
 /// Whose policy.

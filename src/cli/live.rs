@@ -9,12 +9,14 @@ use crate::action::{Context, Inputs};
 use crate::aws;
 use crate::github::{self, Commits};
 use crate::problem::{Code, Problem};
+use crate::run::Teller;
 use crate::sys::clock::Clock;
 use crate::sys::environment::Variables;
 use crate::sys::signal::Cancel;
 use crate::sys::terminal;
 
-use super::arguments::ReleaseOptions;
+use super::arguments::{InitOptions, ReleaseOptions};
+use super::init;
 use super::step::{self, Outside};
 
 /// The main step of the action.
@@ -59,6 +61,14 @@ pub(super) async fn command(
         Ok(outside) => step::run_with(read, outside, terminal::line).await,
         Err(refused) => step::refuse(refused.0, terminal::line, vec![refused.1]),
     }
+}
+
+/// A first deploy file, from what this machine's credentials can see.
+pub(super) async fn init(options: &InitOptions, variables: Variables) -> u8 {
+    let teller = Teller::new(false, Clock::real(), terminal::line);
+    let mask = aws::Mask::new(teller.keeper());
+    let doors = aws::Doors { http: aws::https_client(), clock: Clock::real(), variables, mask };
+    init::main(options, &doors, terminal::line).await
 }
 
 /// The post step of the action.

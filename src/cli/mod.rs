@@ -4,12 +4,14 @@ mod arguments;
 mod cloud;
 mod edit;
 mod finish;
+pub mod init;
 mod judge;
 mod live;
 pub mod policy;
 pub mod rehearse;
 mod schema;
 pub mod step;
+pub mod trust;
 
 use std::ffi::OsString;
 
@@ -18,7 +20,7 @@ use clap::Parser as _;
 use crate::sys::environment::Variables;
 use crate::sys::terminal;
 
-pub use arguments::{Arguments, Command};
+pub use arguments::{Arguments, Command, InitOptions, TrustOptions};
 use arguments::{RollbackOptions, SetEnvOptions};
 use live::Extra;
 pub use schema::schema;
@@ -64,6 +66,8 @@ fn command(command: Command, variables: Variables) -> u8 {
             on_this_thread(live::command("set-env", release, extra, variables))
         }
         Command::Edit(options) => edit::main(&options),
+        Command::Init(options) => on_this_thread(live::init(&options, variables)),
+        Command::Trust(options) => trust::main(&options),
         Command::Policy(options) => policy::main(&options),
         Command::Rehearse(options) => rehearse::main(&options),
         Command::Cloud(options) => on_this_thread(cloud::serve(options)),

@@ -55,9 +55,7 @@ pub fn policy(workspace: &Path, file: &str, text: &str, environment: &str) -> Re
 
 /// A definition that cannot be read makes the policy wider, not wrong.
 fn with_definition(workspace: &Path, service: Service) -> (Service, Option<Definition>) {
-    let path =
-        service.settings.get("task-definition").and_then(|node| node.to_value().as_str().map(str::to_owned));
-    let definition = path.and_then(|path| {
+    let definition = targets::file_of(&service).and_then(|(_, path)| {
         let text = disk::read_text(&workspace.join(&path)).ok()?;
         Some(Definition { path, text })
     });

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::config::{Common, Environment};
 use crate::image::Build;
-use crate::targets::{argocd, ecs};
+use crate::targets::{appconfig, argocd, ecs};
 
 /// The schema, pretty-printed; the file `schema/roadstead.schema.json` is this text.
 pub fn schema() -> String {
@@ -15,10 +15,12 @@ pub fn schema() -> String {
     let build = part::<Build>(&mut definitions);
     let ecs = part::<ecs::Settings>(&mut definitions);
     let argocd = part::<argocd::Settings>(&mut definitions);
+    let appconfig = part::<appconfig::Settings>(&mut definitions);
     if let Some(properties) = service.get_mut("properties").and_then(Value::as_object_mut) {
         properties.insert("build".into(), build);
         properties.insert("ecs".into(), ecs);
         properties.insert("argocd".into(), argocd);
+        properties.insert("appconfig".into(), appconfig);
         properties.insert(
             "environments".into(),
             json!({

@@ -37,7 +37,7 @@ pub fn choose(
         many => {
             let names = many.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ");
             Err(Problem::error(Code::BranchAmbiguous, format!("The branch `{branch}` belongs to {names}."))
-                .help("Give each branch to one environment, or name the environment in the workflow."))
+                .help("Give each branch to one environment."))
         }
     }
 }
@@ -61,6 +61,45 @@ fn no_match(environments: &BTreeMap<String, Environment>, branch: &str) -> Strin
         .join(", ");
     let mapped = if mapped.is_empty() { "no environment lists any".to_owned() } else { mapped };
     format!("no environment takes the branch `{branch}` ({mapped})")
+}
+
+/// Branches that an environment of a deploy file takes, and where that stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Claim<'d> {
+    pub(super) environment: &'d str,
+    pub(super) pattern: String,
+    pub(super) line: usize,
+    pub(super) column: usize,
+}
+
+/// Claims that take a branch which an earlier one gives to another environment, as far as a look at the names can tell,
+/// and for `branch` whatever the patterns are.
+pub(super) fn clashes(file: &str, claims: &[Claim<'_>], branch: Option<&str>) -> Vec<Problem> {
+    let clash = |(at, claim): (usize, &Claim<'_>)| {
+        let (earlier, shared) =
+            claims[..at].iter().find_map(|earlier| Some((earlier, shared(earlier, claim, branch)?)))?;
+        let sentence = format!(
+            "The branch `{shared}` belongs to `{}` and `{}`.",
+            earlier.environment, claim.environment
+        );
+        let problem = Problem::error(Code::BranchAmbiguous, sentence).help(format!(
+            "Give each branch to one environment; the other claim is in line {}.",
+            earlier.line
+        ));
+        Some(problem.at(file, claim.line, claim.column))
+    };
+    claims.iter().enumerate().filter_map(clash).collect()
+}
+
+/// A branch, or a pattern of branches, that two environments take.
+fn shared(one: &Claim<'_>, other: &Claim<'_>, branch: Option<&str>) -> Option<String> {
+    let literal = |pattern: &str| !pattern.contains('*');
+    let (a, b) = (one.pattern.as_str(), other.pattern.as_str());
+    let of_run = branch.filter(|branch| matches(a, branch) && matches(b, branch));
+    let found = of_run
+        .or_else(|| (literal(a) && matches(b, a)).then_some(a))
+        .or_else(|| (a == b || (literal(b) && matches(a, b))).then_some(b));
+    found.filter(|_| one.environment != other.environment).map(str::to_owned)
 }
 
 /// `*` matches within one path part, `**` across parts.

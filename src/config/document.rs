@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::branch::{Claim, clashes};
 use super::file::{COMMON, LATER};
 use super::placeholder::fill;
 use super::tree::{self, Entry, Kind, Node};
 use super::{Common, Environment, Placeholders, read};
-use crate::problem::{Code, Problem, suggest};
+use crate::problem::{Code, Location, Problem, suggest};
 
 /// A deploy file that is YAML; its parts are read on demand.
 #[derive(Debug, Clone)]
@@ -21,6 +22,8 @@ pub struct Document {
 pub struct Service {
     /// Its name.
     pub name: String,
+    /// Where it stands in the deploy file.
+    pub at: Location,
     /// What all services have.
     pub common: Common,
     /// The `build` block, for the image adapter.
@@ -111,6 +114,14 @@ impl Document {
         (environments, problems)
     }
 
+    /// Branches that two environments take, each on its line. `branch` is that of the run, where there is one: two
+    /// patterns may overlap, and only names tell whether they do.
+    pub fn ambiguous(&self, branch: Option<&str>) -> Vec<Problem> {
+        let environments = self.root.get("environments").map(Node::entries).unwrap_or_default();
+        let claims: Vec<Claim<'_>> = environments.iter().flat_map(claims).collect();
+        clashes(&self.file, &claims, branch)
+    }
+
     /// The names of the services, in the order of the file.
     pub fn service_names(&self) -> Vec<String> {
         self.root
@@ -134,8 +145,7 @@ impl Document {
         let (mut services, mut problems) = (Vec::new(), self.unknown_services(wanted));
         for entry in self.root.get("services").map(Node::entries).unwrap_or_default() {
             if wanted.is_empty() || wanted.contains(&entry.key) {
-                let (service, more) =
-                    self.service(&entry.key, entry.value.clone(), environment, targets, known);
+                let (service, more) = self.service(entry, environment, targets, known);
                 services.extend(service);
                 problems.extend(more.into_iter().map(|problem| problem.of(&entry.key)));
             }
@@ -159,13 +169,13 @@ impl Document {
 
     fn service(
         &self,
-        name: &str,
-        node: Node,
+        entry: &Entry,
         environment: &str,
         targets: &[&str],
         known: &Placeholders,
     ) -> (Option<Service>, Vec<Problem>) {
-        let (node, overrides) = node.without("environments");
+        let name = entry.key.as_str();
+        let (node, overrides) = entry.value.clone().without("environments");
         let over = overrides.as_ref().and_then(|all| all.get(environment)).cloned();
         let mut merged = match over {
             Some(over) => settled(node, &over).overlaid(over),
@@ -179,7 +189,8 @@ impl Document {
         let common = self.common(name, &merged, targets);
         match (target, common) {
             (Ok((target, settings)), Ok(common)) => {
-                (Some(Service { name: name.to_owned(), common, build, target, settings }), problems)
+                let at = Location { file: self.file.clone(), line: entry.line, column: entry.column };
+                (Some(Service { name: name.to_owned(), at, common, build, target, settings }), problems)
             }
             (target, common) => {
                 problems.extend(target.err());
@@ -264,6 +275,22 @@ impl Document {
     }
 }
 
+/// The branches that an environment takes.
+fn claims(environment: &Entry) -> Vec<Claim<'_>> {
+    let list = environment.value.get("branches").map(|node| &node.kind);
+    let Some(Kind::Sequence(items)) = list else { return Vec::new() };
+    let claim = |item: &Node| match &item.kind {
+        Kind::Scalar(serde_json::Value::String(pattern)) => Some(Claim {
+            environment: &environment.key,
+            pattern: pattern.clone(),
+            line: item.line,
+            column: item.column,
+        }),
+        _ => None,
+    };
+    items.iter().filter_map(claim).collect()
+}
+
 /// `node` ready to be overlaid: another strategy replaces the one before whole, it is not mixed with it.
 fn settled(node: Node, over: &Node) -> Node {
     let name = |node: &Node| written(node.get("strategy")?.clone()).entries().first().map(|e| e.key.clone());
@@ -310,8 +337,8 @@ fn written(mut node: Node) -> Node {
 }
 
 /// Every target key of the contract, whether this version knows it or not.
-const ALL_TARGETS: [&str; 7] =
-    ["ecs", "argocd", "kubernetes", "compose", "lambda", "app-runner", "beanstalk"];
+const ALL_TARGETS: [&str; 8] =
+    ["ecs", "argocd", "appconfig", "kubernetes", "compose", "lambda", "app-runner", "beanstalk"];
 
 #[cfg(test)]
 mod tests {
@@ -363,6 +390,26 @@ mod tests {
         7:52 There is no environment `stagin` in the deploy file. Did you mean `staging`?
         7:24 `${env}` is not a placeholder that has a value in this run. Known: `${environment}`, `${service}`; `$${` writes `${`.
         ");
+    }
+
+    #[test]
+    fn a_branch_of_two_environments_is_refused_on_its_line() {
+        let text = "environments:\n  a: { branches: [main, \"release/*\"] }\n  b:\n    branches:\n      - develop\n      - main\n      - release/1\n      - \"**/1\"\nservices: { x: { ecs: {} } }\n";
+        let document = Document::parse("f.yml", text).unwrap();
+        let told = |branch| {
+            let told = |problem: Problem| {
+                let at = problem.at.clone().unwrap();
+                format!("{}:{} {problem}", at.line, at.column)
+            };
+            document.ambiguous(branch).into_iter().map(told).collect::<Vec<_>>().join("\n")
+        };
+        insta::assert_snapshot!(told(None), @"
+        6:9 The branch `main` belongs to `a` and `b`. Give each branch to one environment; the other claim is in line 2.
+        7:9 The branch `release/1` belongs to `a` and `b`. Give each branch to one environment; the other claim is in line 2.
+        ");
+        assert_eq!(told(Some("release/2")), told(None));
+        let both = told(Some("release/1"));
+        assert!(both.contains("8:9 The branch `release/1` belongs to `a` and `b`."), "{both}");
     }
 
     #[test]

@@ -78,7 +78,7 @@ impl Owner {
         }
         let pairs: Vec<(&str, &str)> = lines.filter_map(|line| line.split_once(": ")).collect();
         let get = |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
-        let text = |name: &str| get(name).unwrap_or_default().to_owned();
+        let text = |name: &str| line(get(name).unwrap_or_default());
         Some(Self {
             run: get("run")?.parse().ok()?,
             attempt: get("attempt")?.parse().ok()?,

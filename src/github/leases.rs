@@ -139,3 +139,109 @@ impl Project {
         self.route(&format!("/git/ref/{}", names::encoded(name)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Addresses;
+    use super::super::scripted::{Reply, Script, rest};
+    use super::*;
+
+    const LEASE: &str = "refs/roadstead/lease/production/a=2fb";
+
+    fn project(replies: Vec<Reply>) -> (Project, Script) {
+        let (http, script) = Script::http(replies);
+        let addresses = Addresses::of("https://api.github.com");
+        (Project::new(http, &addresses, "t0ken", "acme/shop").unwrap(), script)
+    }
+
+    fn points_to(commit: &str) -> Reply {
+        rest(200, json!({"ref": LEASE, "object": {"type": "commit", "sha": commit}}))
+    }
+
+    fn message(status: u16, text: &str) -> Reply {
+        rest(status, json!({ "message": text }))
+    }
+
+    fn owner(run: u64, attempt: u64) -> Owner {
+        let text = || "x".to_owned();
+        Owner { run, attempt, runner: text(), url: text(), since: text(), nonce: text() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_is_taken_where_there_is_none_and_a_lost_answer_is_looked_for() {
+        let exists = || message(422, "Reference already exists");
+        for (replies, taken) in [
+            (vec![rest(201, json!({}))], Ok(true)),
+            (vec![exists()], Ok(false)),
+            (vec![Reply::Lost, points_to("c1")], Ok(true)),
+            (vec![Reply::Silence, points_to("c2")], Ok(false)),
+            (vec![message(502, ""), message(404, "Not Found")], Ok(false)),
+            (vec![message(403, "Resource not accessible by integration")], Err(())),
+        ] {
+            let (project, script) = project(replies);
+            assert_eq!(project.take(LEASE, "c1").await.map_err(drop), taken);
+            let asked = script.asked();
+            assert_eq!(asked[0].body, json!({"ref": LEASE, "sha": "c1"}));
+            assert_eq!(asked.iter().filter(|one| one.call.starts_with("POST")).count(), 1);
+            script.calls();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_two_who_take_over_one_is_told_that_it_came_too_late() {
+        for (reply, taken) in [
+            (rest(200, json!({})), Ok(true)),
+            (message(422, "Update is not a fast forward"), Ok(false)),
+            (message(422, "Reference does not exist"), Ok(false)),
+            (message(403, "Resource not accessible by integration"), Err(())),
+        ] {
+            let (project, script) = project(vec![reply]);
+            assert_eq!(project.take_over(LEASE, "c1").await.map_err(drop), taken);
+            assert_eq!(script.asked()[0].body, json!({"sha": "c1", "force": false}));
+            assert_eq!(
+                script.calls(),
+                ["PATCH /repos/acme/shop/git/refs/roadstead/lease/production/a%3D2fb"]
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_what_is_ours_is_given_back() {
+        let route = "/repos/acme/shop/git/ref/roadstead/lease/production/a%3D2fb";
+        let gone = || rest(204, Value::Null);
+        for (replies, removed) in [
+            (vec![points_to("c1"), gone()], true),
+            (vec![points_to("c2")], false),
+            (vec![message(404, "Not Found")], false),
+            (vec![points_to("c1"), message(422, "Reference does not exist")], true),
+            (vec![points_to("c1"), Reply::Lost, message(404, "Not Found")], true),
+        ] {
+            let (project, script) = project(replies);
+            assert_eq!(project.give_back(LEASE, "c1").await, Ok(()));
+            let calls = script.calls();
+            assert_eq!(calls[0], format!("GET {route}"));
+            assert_eq!(calls.iter().any(|call| call.starts_with("DELETE")), removed, "{calls:?}");
+        }
+        let (project, _) = project(vec![points_to("c1"), Reply::Lost, points_to("c1")]);
+        assert!(matches!(project.give_back(LEASE, "c1").await, Err(Setback::Uncertain(_))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_is_gone_where_github_says_so_and_nothing_else() {
+        let run = |status: &str, attempt: u64| rest(200, json!({"status": status, "run_attempt": attempt}));
+        let unknown = || message(404, "Not Found");
+        for (replies, at_work) in [
+            (vec![run("in_progress", 1)], Some(true)),
+            (vec![run("queued", 1)], Some(true)),
+            (vec![run("completed", 1)], Some(false)),
+            (vec![run("in_progress", 2)], Some(false)),
+            (vec![unknown(), run("in_progress", 1)], Some(false)),
+            (vec![unknown(), unknown()], None),
+            (vec![message(403, "Resource not accessible by integration")], None),
+        ] {
+            let (project, script) = project(replies);
+            assert_eq!(project.is_at_work(&owner(5, 1), 7).await, Ok(at_work));
+            script.calls();
+        }
+    }
+}

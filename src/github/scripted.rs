@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::hub::Hub;
 use super::snapshot::blob_oid;
-use super::{Addresses, Edit, FileChange, Mode};
+use super::{Addresses, Edit, FileChange, Mode, Project};
 
 /// One answer.
 #[derive(Debug, Clone)]
@@ -83,6 +83,19 @@ impl Script {
         Self::at(&Addresses::of("https://api.github.com"), replies)
     }
 
+    /// The repository `acme/shop`, answered so. Inside a runtime with paused time.
+    pub(crate) fn project(replies: Vec<Reply>) -> (Project, Self) {
+        let script = Self::of(replies);
+        let (http, addresses) =
+            (SharedHttpClient::new(script.clone()), Addresses::of("https://api.github.com"));
+        (Project::new(http, &addresses, "t0ken", "acme/shop").unwrap(), script)
+    }
+
+    fn of(replies: Vec<Reply>) -> Self {
+        let replies = Arc::new(Mutex::new(replies.into()));
+        Self { replies, asked: Arc::default(), began: Instant::now() }
+    }
+
     pub(crate) fn at(addresses: &Addresses, replies: Vec<Reply>) -> (Hub, Self) {
         let (http, script) = Self::http(replies);
         (Hub::new(http, addresses, "t0ken").unwrap(), script)
@@ -90,11 +103,7 @@ impl Script {
 
     /// A client that is answered so.
     pub(crate) fn http(replies: Vec<Reply>) -> (SharedHttpClient, Self) {
-        let script = Self {
-            replies: Arc::new(Mutex::new(replies.into())),
-            asked: Arc::default(),
-            began: Instant::now(),
-        };
+        let script = Self::of(replies);
         (SharedHttpClient::new(script.clone()), script)
     }
 

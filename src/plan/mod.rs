@@ -2,8 +2,11 @@
 //! summary and walked.
 
 mod newest;
+mod occasion;
 
 use serde::Serialize;
+
+pub use occasion::{Earlier, May, Occasion, Ruling, decide};
 
 use crate::config::Strategy;
 use crate::problem::Problem;

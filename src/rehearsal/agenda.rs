@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use super::argocd;
 use super::ecs::Happening;
 use super::github::moves::Met;
+use super::{appconfig, argocd};
 
 /// Something that happens at a time of its own.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// Inside ECS.
     Ecs(Happening),
+    /// Inside AppConfig.
+    AppConfig(appconfig::Happening),
     /// Inside Argo CD.
     Argocd(argocd::Happening),
     /// A minute of traffic is over.

@@ -17,7 +17,7 @@ use super::scenario::Scenario;
 use super::traffic::model;
 use super::wire::Answerer;
 use super::world::World;
-use super::{argocd, dispatch, ecs, github, mishaps, setup};
+use super::{appconfig, argocd, dispatch, ecs, github, mishaps, setup};
 
 /// How many calls are remembered.
 const REMEMBERED: usize = 100_000;
@@ -284,6 +284,7 @@ impl Inside {
             match event {
                 Event::Minute => model::close(&mut self.world, at),
                 Event::Ecs(happening) => ecs::happen(&mut self.world, happening, at),
+                Event::AppConfig(happening) => appconfig::happen(&mut self.world, happening, at),
                 Event::Argocd(happening) => argocd::happen(&mut self.world, happening, at),
                 Event::Fault(place) => mishaps::strike(&mut self.world, place, at),
                 Event::GitHub(met) => github::moves::meet(&mut self.world, &met, at),

@@ -2,13 +2,14 @@
 
 use super::call::{Answer, Call, Refusal};
 use super::world::World;
-use super::{argocd, cloudwatch, ecr, ecs, elbv2, github, iam, logs, oidc, sts, web};
+use super::{appconfig, argocd, cloudwatch, ecr, ecs, elbv2, github, iam, logs, oidc, sts, web};
 
 type Service = fn(&mut World, &Call, f64) -> Answer;
 
 /// The services of this cloud, by signing name.
 const SERVICES: &[(&str, Service)] = &[
     ("ecs", ecs::answer),
+    ("appconfig", appconfig::answer),
     ("argocd", argocd::answer),
     ("ecr", ecr::answer),
     ("sts", sts::answer),

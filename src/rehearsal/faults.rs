@@ -262,6 +262,14 @@ pub struct Scaling {
     pub service: Option<String>,
 }
 
+/// A time.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct At {
+    /// Seconds after the first deployment that the client starts.
+    pub at: f64,
+}
+
 /// No details.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -349,6 +357,8 @@ pub enum Fault {
     ArgocdDrift(ByHand),
     /// The analysis of a canary fails. `service` is an application, `tasks` how many runs.
     ArgocdAnalysisFailed(Plain),
+    /// Somebody stops the deployment of AppConfig that is in progress.
+    AppconfigStopped(At),
     /// The token of Argo CD expires.
     ArgocdTokenExpires(Expiry),
     /// Somebody else's commit lands on the branch just before the client's.
@@ -410,8 +420,8 @@ pub struct Mischief {
     pub spent: Vec<u32>,
     /// When the world began, epoch seconds.
     pub began: f64,
-    /// When the client's first deployment began, and its service (index in ECS's state).
-    pub deployed: Option<(f64, usize)>,
+    /// When the client's first deployment began, and its service (index in ECS's state) where it is one of ECS.
+    pub deployed: Option<(f64, Option<usize>)>,
     /// What service reads show until that time (epoch seconds), when they lag.
     pub stale: Option<(f64, Box<State>)>,
 }

@@ -74,6 +74,11 @@ fn speaks_query(service: &str) -> bool {
     matches!(service, "sts" | "iam" | "elasticloadbalancing" | "monitoring")
 }
 
+/// The status of a refusal for want of rights: only services with paths have one of its own for it.
+fn plainly(service: &str) -> u16 {
+    if service == "appconfig" { 403 } else { 400 }
+}
+
 fn throttled_by(service: &str) -> Refusal {
     let words = "Rate exceeded";
     match service {
@@ -92,7 +97,7 @@ fn unknown(world: &World, call: &Call) -> Option<Refusal> {
     }
     let (status, code) = match speaks_query(&call.service) {
         true => (403, "InvalidClientTokenId"),
-        false => (400, "UnrecognizedClientException"),
+        false => (plainly(&call.service), "UnrecognizedClientException"),
     };
     let message = "The security token included in the request is invalid";
     Some(Refusal::of(status, code, message))
@@ -108,8 +113,10 @@ fn expired(world: &World, call: &Call, now: f64) -> Option<Refusal> {
     let by_fault = cut.is_some_and(|at| now >= at && session.is_none_or(|session| session.issued < at));
     let by_time = session.is_some_and(|session| now >= session.expires);
     (by_fault || by_time).then(|| {
-        let (status, code) =
-            if speaks_query(&call.service) { (403, "ExpiredToken") } else { (400, "ExpiredTokenException") };
+        let (status, code) = match speaks_query(&call.service) {
+            true => (403, "ExpiredToken"),
+            false => (plainly(&call.service), "ExpiredTokenException"),
+        };
         Refusal::of(status, code, "The security token included in the request is expired")
     })
 }
@@ -157,8 +164,10 @@ fn refuse(world: &World, call: &Call, action: &str, denial: Denial) -> Refusal {
         Denial::Implicit => format!("because no identity-based policy allows the {action} action"),
         Denial::Explicit => "with an explicit deny in an identity-based policy".into(),
     };
-    let (status, code) =
-        if speaks_query(&call.service) { (403, "AccessDenied") } else { (400, "AccessDeniedException") };
+    let (status, code) = match speaks_query(&call.service) {
+        true => (403, "AccessDenied"),
+        false => (plainly(&call.service), "AccessDeniedException"),
+    };
     let message = format!("User: {who} is not authorized to perform: {action} on resource: {resource} {why}");
     Refusal::of(status, code, message)
 }
@@ -191,6 +200,7 @@ fn failing(world: &World, call: &Call, now: f64) -> Option<Refusal> {
         let code = match call.service.as_str() {
             "ecs" | "ecr" => "ServerException",
             "logs" => "ServiceUnavailableException",
+            "appconfig" => "InternalServerException",
             // What stands in front of it answers in its place.
             "argocd" => return Refusal::of(502, "BadGateway", "502 Bad Gateway"),
             _ => "InternalFailure",

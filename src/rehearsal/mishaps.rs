@@ -1,9 +1,9 @@
 //! Faults that strike at a time of their own, counted from the first deployment that the client starts.
 
 use super::agenda::Event;
-use super::ecs;
 use super::faults::{Fault, Mischief};
 use super::world::{Alarm, World};
+use super::{appconfig, ecs};
 
 /// Alarms that are red from the beginning.
 pub fn at_start(world: &mut World, now: f64) {
@@ -30,6 +30,11 @@ pub fn before_deployment(world: &mut World, service: usize, now: f64) {
     if let Some(seconds) = lag {
         world.mischief.stale = Some((now + seconds, Box::new(world.ecs.clone())));
     }
+    first_deployment(world, Some(service), now);
+}
+
+/// Where it is the first deployment that the client starts, be it of a service of ECS or not: plan what is counted from it.
+pub fn first_deployment(world: &mut World, service: Option<usize>, now: f64) {
     if world.mischief.deployed.is_none() {
         world.mischief.deployed = Some((now, service));
         for (place, at) in timed(&world.mischief) {
@@ -48,6 +53,7 @@ fn timed(mischief: &Mischief) -> Vec<(usize, f64)> {
         Fault::SupersedingDeployment(other) => Some(other.at),
         Fault::DesiredCount(scaling) => Some(scaling.at),
         Fault::AlarmRed(red) => red.at,
+        Fault::AppconfigStopped(stopped) => Some(stopped.at),
         _ => None,
     };
     mischief.faults.iter().enumerate().filter_map(|(place, fault)| Some((place, at(fault)?))).collect()
@@ -56,12 +62,13 @@ fn timed(mischief: &Mischief) -> Vec<(usize, f64)> {
 /// A timed fault strikes.
 pub fn strike(world: &mut World, place: usize, now: f64) {
     let Some((_, service)) = world.mischief.deployed else { return };
-    match world.mischief.faults.get(place).cloned() {
-        Some(Fault::AlarmRed(red)) => turn_red(world, red.alarm.as_deref(), now),
-        Some(Fault::SupersedingDeployment(other)) => {
+    match (world.mischief.faults.get(place).cloned(), service) {
+        (Some(Fault::AlarmRed(red)), _) => turn_red(world, red.alarm.as_deref(), now),
+        (Some(Fault::AppconfigStopped(_)), _) => appconfig::course::somebody_stops(world, now),
+        (Some(Fault::SupersedingDeployment(other)), Some(service)) => {
             ecs::interference::deploy(world, other.service.as_deref(), service, now);
         }
-        Some(Fault::DesiredCount(scaling)) => {
+        (Some(Fault::DesiredCount(scaling)), Some(service)) => {
             ecs::interference::scale(world, scaling.service.as_deref(), service, scaling.to, now);
         }
         _ => {}

@@ -4,6 +4,8 @@
 
 /// What will happen later, in order of virtual time.
 pub mod agenda;
+/// AWS AppConfig.
+pub mod appconfig;
 /// Argo CD.
 pub mod argocd;
 /// Load balancers of a scenario.

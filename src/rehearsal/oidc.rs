@@ -28,8 +28,20 @@ pub struct Workflow {
     pub reference: String,
     /// The job's environment.
     pub environment: Option<String>,
+    /// The numbers that are in the subjects of newer repositories; without them the subject has names alone.
+    pub numbers: Option<Numbers>,
     /// What `ACTIONS_ID_TOKEN_REQUEST_TOKEN` must be; anything but nothing when absent.
     pub request_token: Option<String>,
+}
+
+/// The numbers of a repository that was made, renamed or transferred after 15 July 2026.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Numbers {
+    /// The owner's.
+    pub owner: u64,
+    /// The repository's.
+    pub repository: u64,
 }
 
 impl Default for Workflow {
@@ -38,6 +50,7 @@ impl Default for Workflow {
             repository: "acme/shop".into(),
             reference: "refs/heads/main".into(),
             environment: None,
+            numbers: None,
             request_token: None,
         }
     }
@@ -46,11 +59,14 @@ impl Default for Workflow {
 impl Workflow {
     /// The `sub` claim: the environment wins over the ref.
     pub fn subject(&self) -> String {
+        let (owner, name) = self.repository.split_once('/').unwrap_or((&self.repository, ""));
+        let repository = match self.numbers {
+            Some(numbers) => format!("{owner}@{}/{name}@{}", numbers.owner, numbers.repository),
+            None => self.repository.clone(),
+        };
         match &self.environment {
-            Some(environment) => {
-                format!("repo:{}:environment:{}", self.repository, environment.replace(':', "%3A"))
-            }
-            None => format!("repo:{}:ref:{}", self.repository, self.reference),
+            Some(environment) => format!("repo:{repository}:environment:{}", environment.replace(':', "%3A")),
+            None => format!("repo:{repository}:ref:{}", self.reference),
         }
     }
 }
@@ -126,6 +142,8 @@ mod tests {
         assert_eq!(workflow.subject(), "repo:acme/shop:ref:refs/heads/main");
         workflow.environment = Some("prod:eu".into());
         assert_eq!(workflow.subject(), "repo:acme/shop:environment:prod%3Aeu");
+        workflow.numbers = Some(Numbers { owner: 71, repository: 9 });
+        assert_eq!(workflow.subject(), "repo:acme@71/shop@9:environment:prod%3Aeu");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::appconfig::setting::AppConfig;
 use super::argocd::setting::ArgoCd;
 use super::balancers::Balancer;
 use super::chance::{Span, span};
@@ -40,6 +41,8 @@ pub struct Scenario {
     pub alarms: Vec<AlarmSetting>,
     /// Repositories by name.
     pub repositories: BTreeMap<String, RepositorySetting>,
+    /// AppConfig: applications, profiles, strategies.
+    pub appconfig: AppConfig,
     /// Argo CD and its applications.
     pub argocd: ArgoCd,
     /// How long things take.
@@ -197,6 +200,13 @@ pub struct AlarmSetting {
     pub composite: bool,
 }
 
+impl AlarmSetting {
+    /// An alarm that is green.
+    pub fn quiet(name: &str) -> Self {
+        Self { name: name.into(), state: ok(), composite: false }
+    }
+}
+
 /// An ECR repository.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
@@ -297,6 +307,7 @@ impl Default for Scenario {
             traffic: Vec::new(),
             alarms: Vec::new(),
             repositories: BTreeMap::new(),
+            appconfig: AppConfig::default(),
             argocd: ArgoCd::default(),
             timings: Timings::default(),
             policy: Policy::default(),

@@ -85,6 +85,16 @@ pub const SCENARIOS: &[Named] = &[
         "[crash-on-start: {}, rollback-fails: {}]",
     ),
     named(
+        "flags-alarm",
+        "An alarm of the environment of AppConfig turns red while a configuration is being deployed.",
+        "[alarm-red: { at: 400 }]",
+    ),
+    named(
+        "flags-stopped",
+        "Somebody stops the deployment of a configuration by hand.",
+        "[appconfig-stopped: { at: 200 }]",
+    ),
+    named(
         "throttled",
         "The first ten calls of the wait are throttled.",
         "[throttle: { operation: DescribeServices, times: 10 }]",
@@ -332,15 +342,27 @@ impl Named {
             world.traffic.push(serde_saphyr::from_str(traffic).map_err(|error| error.to_string())?);
         }
         if world.alarms.is_empty() && faults.iter().any(|fault| matches!(fault, Fault::AlarmRed(_))) {
-            for service in &mut world.services {
-                let name = format!("{}-5xx", service.name);
-                world.alarms.push(AlarmSetting { name: name.clone(), state: "OK".into(), composite: false });
-                let watched = DeploymentAlarms { names: vec![name], enable: true, rollback: true };
-                service.deployment.alarms = Some(watched);
-            }
+            with_alarms(&mut world);
         }
         world.faults.extend(faults);
         Ok(world)
+    }
+}
+
+/// Every service of ECS gets an alarm that it watches, every environment of AppConfig one that it monitors.
+fn with_alarms(world: &mut Scenario) {
+    let mut alarm = |name: String| {
+        world.alarms.push(AlarmSetting { name: name.clone(), state: "OK".into(), composite: false });
+        vec![name]
+    };
+    for service in &mut world.services {
+        let names = alarm(format!("{}-5xx", service.name));
+        service.deployment.alarms = Some(DeploymentAlarms { names, enable: true, rollback: true });
+    }
+    for application in &mut world.appconfig.applications {
+        for environment in &mut application.environments {
+            environment.monitors = alarm(format!("{}-{}-errors", application.name, environment.name));
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use super::commands::Commands;
 use super::faults::Mischief;
 use super::scenario::Scenario;
 use super::world::{Alarm, Repository, World};
-use super::{argocd, balancers, ecr, ecs, github, mishaps, traffic};
+use super::{appconfig, argocd, balancers, ecr, ecs, github, mishaps, traffic};
 
 /// The world of a scenario at its beginning.
 pub fn world(scenario: &Scenario, seed: u64) -> World {
@@ -18,6 +18,7 @@ pub fn world(scenario: &Scenario, seed: u64) -> World {
         trust: scenario.trust.clone(),
         workflow: scenario.workflow.clone(),
         policy: scenario.policy.clone(),
+        appconfig: appconfig::founding::found(&scenario.appconfig, began),
         timings: scenario.timings.clone(),
         github: github::state::State::founded(&scenario.github, began),
         chance: Chance::seeded(seed),

@@ -125,6 +125,8 @@ pub struct World {
     pub caller: String,
     /// ECS: clusters, services, deployments, tasks.
     pub ecs: ecs::state::State,
+    /// AppConfig: profiles, versions, deployments.
+    pub appconfig: super::appconfig::state::State,
     /// Argo CD: applications, syncs, pods.
     pub argocd: super::argocd::state::State,
     /// GitHub.

@@ -39,7 +39,7 @@ fn of(report: &RunReport, severity: Severity) -> Vec<Annotation> {
     list
 }
 
-fn annotation(report: &RunReport, problem: &Problem) -> Annotation {
+pub(super) fn annotation(report: &RunReport, problem: &Problem) -> Annotation {
     let mut lines = vec![problem.sentence.clone()];
     lines.extend(problem.cause.iter().map(|cause| cause.trim().to_owned()));
     if !problem.help.is_empty() {

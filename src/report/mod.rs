@@ -2,11 +2,13 @@
 
 pub mod analysis;
 pub mod annotations;
+pub mod comment;
 pub mod guide;
 pub mod log;
 pub mod markdown;
 pub mod outputs;
 pub mod redacted;
+pub mod remarks;
 #[cfg(test)]
 mod samples;
 pub mod sections;

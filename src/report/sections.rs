@@ -7,7 +7,7 @@ use crate::problem::{Problem, Severity};
 use crate::release::{Change, Digest, Failure, LogLine, Outcome, Version};
 
 /// Rows of a table that people still read.
-const ROWS: usize = 200;
+pub(super) const ROWS: usize = 200;
 /// Changes that still fit into a cell.
 const CELL: usize = 4;
 
@@ -57,11 +57,18 @@ fn way(service: &ServiceReport) -> String {
 }
 
 fn planned_row(service: &ServiceReport) -> Vec<String> {
-    if service.changes.is_empty() {
-        return vec![name(service), "nothing".into(), "–".into(), "–".into()];
-    }
+    planned_cells(service, few_changes(&service.changes.0))
+}
+
+/// The row of a plan: what would change, how, and how long that takes.
+pub(super) fn planned_cells(service: &ServiceReport, changes: String) -> Vec<String> {
+    let what = match (service.changes.is_empty(), &service.again) {
+        (false, _) => changes,
+        (true, Some(why)) => format!("nothing, and yet it would be rolled out: {}", prose(why)),
+        (true, None) => return vec![name(service), "nothing".into(), "–".into(), "–".into()],
+    };
     let expected = service.expected.map_or("–".to_owned(), |expected| format!("≈ {}", span(expected)));
-    vec![name(service), few_changes(&service.changes.0), or_dash(text(&service.strategy)), expected]
+    vec![name(service), what, or_dash(text(&service.strategy)), expected]
 }
 
 fn few_changes(changes: &[Change]) -> String {
@@ -275,7 +282,7 @@ fn label(version: &Version) -> String {
     code(&version.label)
 }
 
-fn short(digest: &Digest) -> String {
+pub(super) fn short(digest: &Digest) -> String {
     code(&format!("sha256:{}…", digest.short()))
 }
 
@@ -283,7 +290,7 @@ fn or_dash(cell: String) -> String {
     if cell.is_empty() { "–".into() } else { cell }
 }
 
-fn commit_link(report: &RunReport, sha: &str) -> String {
+pub(super) fn commit_link(report: &RunReport, sha: &str) -> String {
     let address = base(report).filter(|_| is_commit(sha)).map(|base| format!("{base}/commit/{sha}"));
     link(&code(short_commit(sha)), &address.unwrap_or_default())
 }

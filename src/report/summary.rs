@@ -43,7 +43,12 @@ fn sections(report: &RunReport) -> Vec<(&'static str, String)> {
 }
 
 /// Headline and footer always; of the sections those that fit, and the names of those that do not.
-fn assemble(headline: String, sections: Vec<(&'static str, String)>, footer: &str, longest: usize) -> String {
+pub(super) fn assemble(
+    headline: String,
+    sections: Vec<(&'static str, String)>,
+    footer: &str,
+    longest: usize,
+) -> String {
     let mut room = longest.saturating_sub(headline.len() + footer.len() + 200);
     let (mut parts, mut left_out) = (vec![headline], Vec::new());
     for (name, text) in sections {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::problem::{Problem, Severity};
+use crate::problem::{Location, Problem, Severity};
 use crate::release::{Changes, Digest, Failure, ImageRef, Outcome, Version};
 use crate::strategy::judge::Opinion;
 
@@ -131,6 +131,10 @@ pub struct ServiceReport {
     pub failure: Option<Failure>,
     /// What changed, or would change.
     pub changes: Changes,
+    /// Why it would be rolled out although nothing changes, in a plan.
+    pub again: Option<String>,
+    /// Where it stands in the deploy file.
+    pub at: Option<Location>,
     /// What happened when, oldest first.
     pub timeline: Vec<Moment>,
     /// How long it should take, in a plan.
@@ -164,6 +168,8 @@ impl ServiceReport {
             took: Duration::ZERO,
             failure: None,
             changes: Changes::default(),
+            again: None,
+            at: None,
             timeline: Vec::new(),
             expected: None,
             problems: Vec::new(),

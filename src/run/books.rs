@@ -3,12 +3,13 @@
 
 use aws_config::SdkConfig;
 
-use crate::github::{Ledger, Project, Setback};
+use crate::github::{Ledger, Owner, Project, Setback};
 use crate::problem::{Code, Problem};
 use crate::report::RunReport;
 use crate::sys::signal::Urgency;
 use crate::targets::RunNumber;
 
+use super::unit::Phase;
 use super::{Job, Unit, lease, prepare, record, state, undo};
 
 /// The books of a run.
@@ -21,6 +22,8 @@ pub(super) struct Books {
     pub(super) ledger: Option<Ledger>,
     /// What calls to AWS are made with, for looking anew; `None` where nothing of AWS is needed.
     pub(super) session: Option<SdkConfig>,
+    /// Runs that ended without giving back what they held.
+    pub(super) gone: Vec<Owner>,
     /// What could not be kept.
     notices: Vec<Problem>,
 }
@@ -39,6 +42,7 @@ impl Books {
             environment: environment.to_owned(),
             ledger: None,
             session,
+            gone: Vec::new(),
             notices: Vec::new(),
         };
         Some(job.project()?.map(books).map_err(|problem| {
@@ -59,8 +63,12 @@ impl Books {
 
     /// Takes what has to be taken before the first change of `units`.
     pub(super) async fn take(&mut self, job: &Job, units: &mut [Unit]) {
+        if units.iter().all(|unit| unit.phase == Phase::Done) {
+            return;
+        }
         lease::take(job, self, units).await;
         self.read(job).await;
+        undo::or_cancel(job, record::close_for(job, self)).await;
     }
 
     /// Writes down how the run ended, and gives back what it holds; after a cancel that is for the post step.

@@ -11,7 +11,10 @@ use crate::report::RunReport;
 use crate::sys::disk;
 use crate::targets;
 
-use super::{Job, refuse, returns, sets_variables, settings, timing};
+use super::{Job, occasion, refuse, returns, sets_variables, settings, timing};
+
+/// What a deploy file is called that stands in the input itself.
+pub(super) const INLINE: &str = "input config";
 
 /// What the deploy file says about this run.
 pub(super) struct Declared {
@@ -85,14 +88,17 @@ fn declared_in(job: &Job, environment: Option<&str>) -> Result<Declared, Stop> {
     let (file, text) = config_text(job).map_err(|problem| Stop::Wrong(None, vec![problem]))?;
     let document = Document::parse(&file, &text).map_err(|problems| Stop::Wrong(None, problems))?;
     let (environments, mut problems) = document.environments();
-    let branch = job.context.base_branch().or_else(|| job.context.branch());
+    let branch = occasion::ruling(job).branch;
+    problems.extend(document.ambiguous(branch));
     let choice = config::choose(&environments, environment, branch);
     let name = match (choice, problems.is_empty()) {
         (Ok(Choice::Environment(name)), _) => name,
         (Ok(Choice::None(reason)), true) => return Err(Stop::Skip(reason)),
         // Without a choice the services are still checked, as they stand in some environment.
         (choice, _) => {
-            problems.extend(choice.err());
+            let told = |problem: &Problem| problems.iter().any(|known| known.code == problem.code);
+            let untold = choice.err().filter(|problem| !told(problem) || problem.code == Code::NameUnknown);
+            problems.extend(untold);
             environments.keys().next().cloned().unwrap_or_default()
         }
     };
@@ -191,7 +197,7 @@ fn wanted_changed(job: &Job) -> Option<Problem> {
 
 fn config_text(job: &Job) -> Result<(String, String), Problem> {
     match &job.inputs.config {
-        ConfigSource::Text(text) => Ok(("input config".into(), text.clone())),
+        ConfigSource::Text(text) => Ok((INLINE.into(), text.clone())),
         ConfigSource::Path(path) => match disk::read_text(&job.workspace.join(path)) {
             Ok(text) => Ok((path.clone(), text)),
             Err(error) => {
@@ -207,7 +213,8 @@ fn config_text(job: &Job) -> Result<(String, String), Problem> {
 
 fn placeholders(job: &Job, environment: &str) -> Placeholders {
     let mut known: Placeholders = [("environment", environment.to_owned())].into();
-    if let Some(branch) = job.context.branch() {
+    // What a pull request would be after its merge is what its plan is about.
+    if let Some(branch) = occasion::ruling(job).branch {
         known.insert("branch", branch.to_owned());
     }
     if let Some(sha) = job.context.commit() {
@@ -217,15 +224,13 @@ fn placeholders(job: &Job, environment: &str) -> Placeholders {
     known
 }
 
-/// The definition file that a target's block names, read from the workspace and from nowhere else.
+/// The file that a target's block names, read from the workspace and from nowhere else.
 fn definition(workspace: &Path, service: &Service) -> Result<Option<Definition>, Problem> {
-    let Some(node) = service.settings.get("task-definition") else { return Ok(None) };
-    let serde_json::Value::String(path) = node.to_value() else { return Ok(None) };
+    let Some((what, path)) = targets::file_of(service) else { return Ok(None) };
     let outside =
         Path::new(&path).components().any(|part| matches!(part, Component::ParentDir | Component::RootDir));
     let problem = |why: String| {
-        Problem::error(Code::FileUnreadable, format!("The task definition `{path}` cannot be read."))
-            .cause(why)
+        Problem::error(Code::FileUnreadable, format!("The {what} `{path}` cannot be read.")).cause(why)
     };
     if outside {
         return Err(problem("the path leaves the workspace".into()));

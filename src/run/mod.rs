@@ -1,6 +1,7 @@
 //! The shell: read, plan, walk, report; walks the undo; handles cancel. The order of things, and nothing else:
 //! what is decided is decided by the core, what is done is done by adapters.
 
+mod anew;
 mod atomic;
 mod before;
 mod books;
@@ -13,9 +14,12 @@ mod hold;
 mod job;
 mod lease;
 mod newest;
+mod occasion;
 mod onward;
 mod post;
 mod prepare;
+mod publish;
+mod queue;
 mod record;
 mod returning;
 mod settings;
@@ -28,21 +32,29 @@ mod walk;
 mod watch;
 
 use crate::action::Operation;
+use crate::plan::May;
 use crate::problem::{Code, Problem};
 use crate::release::Outcome;
 use crate::report::RunReport;
 
 use books::Books;
 pub use job::{Job, blank_report};
+use occasion::operation;
 pub use post::{post, unfinished};
 pub use state::Held;
 pub use teller::{Teller, Tone};
 pub use unit::Unit;
 
-/// Runs the operation that `job` asks for, to its end, whatever that is.
+/// Runs the operation that `job` asks for, to its end, whatever that is, and tells the pull request of a plan.
 pub async fn run(job: &Job) -> RunReport {
+    let mut report = Box::pin(run_alone(job)).await;
+    Box::pin(publish::publish(job, &mut report)).await;
+    report
+}
+
+async fn run_alone(job: &Job) -> RunReport {
     let mut report = job.blank_report();
-    if let Some(reason) = withheld(job) {
+    if let May::Nothing(reason) = occasion::ruling(job).may {
         report.outcome = Outcome::Skipped;
         report.reason = Some(reason);
         return job.closed(report);
@@ -75,11 +87,6 @@ pub async fn run(job: &Job) -> RunReport {
     job.closed(report)
 }
 
-/// A pull request gets a plan, whatever the workflow asked for: what is not merged is not released.
-fn operation(job: &Job) -> Operation {
-    if job.context.is_pull_request() { Operation::Plan } else { job.inputs.operation }
-}
-
 /// Whether an earlier version is to come back (in a plan: would). Nothing is built then, and no file of a definition read.
 fn returns(job: &Job) -> bool {
     job.inputs.operation == Operation::Rollback
@@ -99,13 +106,6 @@ fn cancelled_early(mut report: RunReport) -> RunReport {
     report.outcome = Outcome::Cancelled;
     report.reason = Some("the job was cancelled before any change; what served before serves still".into());
     report
-}
-
-fn withheld(job: &Job) -> Option<String> {
-    job.context.secrets_withheld().then(|| {
-        "GitHub gives no secrets and no OIDC token to this run (a fork or Dependabot), so nothing could be read or changed"
-            .to_owned()
-    })
 }
 
 /// Operations of the contract that this version cannot do are refused by name.

@@ -1,7 +1,9 @@
 //! An old run does not undo a newer one: before anything is staged, GitHub is asked whether what serves has this run's
 //! commit in its past. What cannot be found out refuses nothing.
 
-use crate::github::{Kinship, Ledger};
+use std::collections::BTreeMap;
+
+use crate::github::{Entry, Kinship, Ledger};
 use crate::plan::{self, Known, Start};
 use crate::problem::{Problem, Severity};
 use crate::release::Outcome;
@@ -24,34 +26,40 @@ pub(super) async fn check(job: &Job, books: Option<&Books>, units: &mut [Unit], 
         return;
     }
     let Some(books) = books else { return };
-    for unit in units.iter_mut().filter(|unit| unit.phase == Phase::Ready) {
-        let fresh = unit.plan.as_ref().is_some_and(|plan| matches!(plan.start, Start::Fresh { .. }));
-        let asked = if fresh { undo::or_cancel(job, overtaken(books, unit)).await.flatten() } else { None };
-        let Some(problem) = asked.map(|problem| problem.of(unit.name())) else { continue };
-        if planned {
-            unit.report.problems.push(Problem { severity: Severity::Warning, ..problem });
-        } else {
-            job.teller.problem(&problem);
-            unit.refused(job.doors.clock.now(), Outcome::Superseded, problem);
+    let entries = books.ledger.as_ref().map(Ledger::entries).unwrap_or_default();
+    let mut kinships = BTreeMap::new();
+    for unit in units.iter_mut().filter(|unit| is_fresh(unit)) {
+        let Some(pair) = commits(&entries, unit) else { continue };
+        let (ours, serving) = &pair;
+        if !kinships.contains_key(&pair) {
+            let asked = undo::or_cancel(job, books.project.kinship(ours, serving)).await;
+            kinships.insert(pair.clone(), asked.and_then(Result::ok));
+        }
+        if kinships.get(&pair) == Some(&Some(Kinship::Ancestor)) {
+            overtaken(job, unit, plan::overtaken(unit.name(), ours, serving), planned);
         }
     }
 }
 
-/// Why this run's commit may not replace what serves.
-async fn overtaken(books: &Books, unit: &Unit) -> Option<Problem> {
-    let ours = unit.release.commit.as_deref()?;
-    let serving = serving(books.ledger.as_ref(), unit)?;
-    if serving == ours {
-        return None;
-    }
-    let kinship = books.project.kinship(ours, &serving).await;
-    (kinship == Ok(Kinship::Ancestor)).then(|| plan::overtaken(unit.name(), ours, &serving))
+fn is_fresh(unit: &Unit) -> bool {
+    let starts = unit.plan.as_ref().is_some_and(|plan| matches!(plan.start, Start::Fresh { .. }));
+    unit.phase == Phase::Ready && starts
 }
 
-/// The commit of what serves.
-fn serving(ledger: Option<&Ledger>, unit: &Unit) -> Option<String> {
-    let entries = ledger.map(Ledger::entries).unwrap_or_default();
+/// The commit of a unit and that of what serves, where both are known and not the same.
+fn commits(entries: &[Entry], unit: &Unit) -> Option<(String, String)> {
     let known: Vec<Known<'_>> =
         entries.iter().map(|entry| Known { record: &entry.record, proven: entry.proven }).collect();
-    plan::serving(unit.name(), &unit.seen, &known).map(str::to_owned)
+    let serving = plan::serving(unit.name(), &unit.seen, &known)?;
+    let ours = unit.release.commit.as_deref().filter(|ours| *ours != serving)?;
+    Some((ours.to_owned(), serving.to_owned()))
+}
+
+fn overtaken(job: &Job, unit: &mut Unit, problem: Problem, planned: bool) {
+    let problem = problem.of(unit.name());
+    if planned {
+        return unit.report.problems.push(Problem { severity: Severity::Warning, ..problem });
+    }
+    job.teller.problem(&problem);
+    unit.refused(job.doors.clock.now(), Outcome::Superseded, problem);
 }

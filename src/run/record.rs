@@ -218,3 +218,15 @@ pub(super) async fn close_late(job: &Job, books: &mut Books, ending: &Ending) {
     }
     close(job, books, ending).await;
 }
+
+/// Closes what runs that are gone left open. What does not succeed is no matter: it proves nothing as it is.
+pub(super) async fn close_for(job: &Job, books: &Books) {
+    let Some(ledger) = &books.ledger else { return };
+    for gone in &books.gone {
+        let run = ledger::run_name(gone.run, u32::try_from(gone.attempt).unwrap_or_default());
+        if let Some(deployment) = ledger.opened_by(&run) {
+            let words = words(None, &format!("cut off; run {} goes on", books.run.id));
+            let _ = books.project.add_status(deployment, &status(job, State::Error, words, None)).await;
+        }
+    }
+}

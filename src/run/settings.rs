@@ -67,20 +67,23 @@ fn contradiction(job: &Job) -> Option<Problem> {
 pub(super) fn target_problems(job: &Job, file: &str, services: &[Service]) -> Vec<Problem> {
     let foreign = services.iter().filter(|service| !targets::runs_containers(&service.target));
     let problem = |service: &Service| {
+        let Service { name, target, .. } = service;
         let (sentence, help) = match (sets_variables(job), &service.common.before) {
             (true, _) => (
-                format!(
-                    "The variables of `{}` cannot be set: its target is `{}`.",
-                    service.name, service.target
-                ),
-                "They stand in its manifests: change them there, and commit.",
+                format!("The variables of `{name}` cannot be set: its target is `{target}`."),
+                match target.as_str() {
+                    "argocd" => "They stand in its manifests: change them there, and commit.",
+                    _ => "Only services in `ecs` have variables of their own.",
+                },
             ),
             (false, Some(_)) => (
-                format!(
-                    "`{}` cannot run a command before: its target is `{}`.",
-                    service.name, service.target
-                ),
-                "In Argo CD that is a hook of the manifests: a Job with `argocd.argoproj.io/hook: PreSync`.",
+                format!("`{name}` cannot run a command before: its target is `{target}`."),
+                match target.as_str() {
+                    "argocd" => {
+                        "In Argo CD that is a hook of the manifests: a Job with `argocd.argoproj.io/hook: PreSync`."
+                    }
+                    _ => "Give the command to a service in `ecs`.",
+                },
             ),
             (false, None) => return None,
         };

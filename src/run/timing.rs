@@ -24,6 +24,26 @@ pub(super) fn problems(timeout: Duration, services: &[Service]) -> Vec<Problem> 
     services.iter().flat_map(of).collect()
 }
 
+/// Why a place that takes `needed` to bring a version in cannot be waited for.
+pub(super) fn too_slow(timeout: Duration, service: &str, needed: Duration) -> Option<Problem> {
+    let fits = needed.is_zero() || needed + ARRIVAL + reserve(timeout) <= timeout;
+    (!fits).then(|| {
+        let sentence = format!(
+            "The deployment of `{service}` takes {}, and the run has {}, of which {} are kept for the way back.",
+            Span(needed),
+            Span(timeout),
+            Span(reserve(timeout))
+        );
+        Problem::error(Code::InputInvalid, sentence)
+            .help(format!("Give the input `timeout: {}` or more, or a quicker strategy.", enough(needed)))
+    })
+}
+
+/// The time that suffices: what is kept grows with the time given until it is ten minutes.
+fn enough(needed: Duration) -> Span {
+    Span::minutes(Span(needed + ARRIVAL + reserve(Duration::MAX)).whole_minutes())
+}
+
 fn too_long(timeout: Duration, service: &Service) -> Option<Problem> {
     let bakes = strategy::expected(&service.common.strategy);
     let fits = bakes.is_zero() || bakes + ARRIVAL + reserve(timeout) <= timeout;
@@ -35,8 +55,7 @@ fn too_long(timeout: Duration, service: &Service) -> Option<Problem> {
             Span(timeout),
             Span(reserve(timeout))
         );
-        // What is kept grows with the time given until it is ten minutes.
-        let needed = Span::minutes(Span(bakes + ARRIVAL + reserve(Duration::MAX)).whole_minutes());
+        let needed = enough(bakes);
         Problem::error(Code::InputInvalid, sentence)
             .help(format!("Give the input `timeout: {needed}` or more, or shorter bakes."))
     })

@@ -74,6 +74,7 @@ impl Unit {
     pub(super) fn new(service: Service, target: Rc<dyn Target>, release: Release, seen: Observed) -> Self {
         let mut report = ServiceReport::new(&service.name, Outcome::Skipped);
         report.target = targets::words(&service);
+        report.at = Some(service.at.clone());
         report.strategy = way(&service);
         report.commit = release.commit.clone();
         tell(&mut report, &seen);
@@ -211,5 +212,5 @@ fn tell(report: &mut ServiceReport, seen: &Observed) {
 }
 
 fn way(service: &Service) -> String {
-    targets::own_way(&service.target).map_or_else(|| strategy::words(&service.common.strategy), str::to_owned)
+    targets::own_way(service).unwrap_or_else(|| strategy::words(&service.common.strategy))
 }

@@ -4,17 +4,16 @@ use std::time::Duration;
 
 use futures::future::join_all;
 
-use crate::config::Strategy;
 use crate::plan::{self, Start};
 use crate::problem::{Code, Problem};
 use crate::release::{Change, Course, Health, Observed, Outcome, Rollout, Split, Version, Way};
-use crate::strategy::{self, Watching};
+use crate::strategy::{Step, Watching};
 use crate::sys::signal::Urgency;
 
 use super::books::Books;
 use super::evidence::Gathered;
 use super::unit::{Phase, Unit};
-use super::{Job, Tone, atomic, before, forecast, hold, newest, onward, record, state, undo, watch};
+use super::{Job, Tone, atomic, before, forecast, hold, newest, onward, record, state, timing, undo, watch};
 
 /// Makes the plan and stops there.
 pub(super) async fn plan_only(job: &Job, books: Option<&mut Books>, mut units: Vec<Unit>) -> Vec<Unit> {
@@ -82,14 +81,17 @@ pub(super) fn make_plan(job: &Job, unit: &mut Unit) {
             let flight = unit.target.flight(&unit.seen, &plan.course);
             with_command(unit, plan::over(plan, flight))
         })
+        .and_then(|plan| in_time(job, unit, plan))
         .map_err(|p| vec![p])
     });
     match made {
         Ok(plan) => {
             job.teller.line(Some(unit.name()), &plan::explain(&plan));
             unit.report.changes = plan.changes.clone();
-            unit.report.expected = expected(&plan, &unit.service.common.strategy);
+            unit.report.expected = expected(&plan, unit);
             unit.report.strategy = unit.way(plan.before.as_deref());
+            let moves = plan.changes.is_empty() && !plan.steps.is_empty();
+            unit.report.again = moves.then(|| plan.why.clone());
             unit.plan = Some(plan);
         }
         Err(problems) => {
@@ -107,10 +109,23 @@ fn with_command(unit: &Unit, plan: plan::ServicePlan) -> plan::ServicePlan {
     }
 }
 
-/// The time that the bakes of a strategy take; nothing is promised where the place decides alone.
-fn expected(plan: &plan::ServicePlan, strategy: &Strategy) -> Option<Duration> {
-    let bakes = strategy::expected(strategy);
-    (!plan.course.is_whole() && !plan.steps.is_empty()).then_some(bakes)
+/// The time that the bakes of a plan take, or that the place says it takes; nothing is promised where it decides alone.
+fn expected(plan: &plan::ServicePlan, unit: &Unit) -> Option<Duration> {
+    let bake = |step: &Step| if let Step::Bake(span) = step { span.0 } else { Duration::ZERO };
+    let last = if plan.steps.is_empty() { Duration::ZERO } else { plan.course.bake.0 };
+    let bakes = Some(plan.steps.iter().map(bake).sum::<Duration>() + last).filter(|bakes| !bakes.is_zero());
+    let told = if plan.course.is_whole() { unit.target.duration(&unit.seen).or(bakes) } else { bakes };
+    told.filter(|_| !plan.steps.is_empty() && unit.release.former.is_none())
+}
+
+/// A plan whose place needs longer than the run has is refused before any change.
+fn in_time(job: &Job, unit: &Unit, plan: plan::ServicePlan) -> Result<plan::ServicePlan, Problem> {
+    let starts = matches!(plan.start, Start::Fresh { .. });
+    let needed = unit.target.duration(&unit.seen).filter(|_| starts).unwrap_or_default();
+    match timing::too_slow(job.inputs.timeout, unit.name(), needed) {
+        Some(problem) => Err(problem),
+        None => Ok(plan),
+    }
 }
 
 /// In a plan nothing is built, so the image that would be is told in words.

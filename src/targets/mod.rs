@@ -1,6 +1,7 @@
 //! The places a release can go: one trait, one list, one folder per place. No target knows another.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -12,15 +13,17 @@ use crate::release::{
     Release, Rollout, Split, TaskRun, Version,
 };
 
+pub mod appconfig;
 pub mod argocd;
 pub mod ecs;
+pub mod permits;
 mod place;
 
 pub use place::{Origin, Place, RunNumber};
 
 /// The targets that exist; each is a key of a service in the deploy file. Registering one is a line here, a variant of
 /// [`Block`] and an arm in [`all`].
-pub const NAMES: &[&str] = &["ecs", "argocd"];
+pub const NAMES: &[&str] = &["ecs", "argocd", "appconfig"];
 
 /// Whether a target is reached through an AWS session.
 pub fn is_of_aws(target: &str) -> bool {
@@ -37,15 +40,38 @@ fn runs_nothing() -> Problem {
     Problem::error(Code::Unsupported, "This target cannot run a command once.")
 }
 
-/// How versions reach traffic at a target where no strategy of ours decides that, in words.
-pub fn own_way(target: &str) -> Option<&'static str> {
-    (target == "argocd").then_some("by Git")
+/// How the versions of a service reach traffic where no strategy of ours decides that, in words.
+pub fn own_way(service: &Service) -> Option<String> {
+    match service.target.as_str() {
+        "argocd" => Some("by Git".into()),
+        "appconfig" => word(service, "strategy"),
+        _ => None,
+    }
+}
+
+/// The file of the repository that a service is made from: what it is, for sentences, and its path.
+pub fn file_of(service: &Service) -> Option<(&'static str, String)> {
+    let (what, key) = match service.target.as_str() {
+        "ecs" => ("task definition", "task-definition"),
+        "appconfig" => ("configuration", "file"),
+        _ => return None,
+    };
+    word(service, key).map(|path| (what, path))
+}
+
+/// A text of a service's block.
+fn word(service: &Service, key: &str) -> Option<String> {
+    match service.settings.get(key)?.to_value() {
+        serde_json::Value::String(text) => Some(text),
+        _ => None,
+    }
 }
 
 /// The block of a service, read by the target that it belongs to.
 enum Block {
     Ecs(Box<ecs::Settings>),
     ArgoCd(Box<argocd::Settings>),
+    AppConfig(Box<appconfig::Settings>),
 }
 
 /// What is wrong with the blocks of services, each on its line; no call is made.
@@ -58,6 +84,7 @@ pub fn lint(file: &str, service: &Service, definition: Option<&Definition>) -> V
     let found = match block(file, service) {
         Ok(Block::Ecs(settings)) => ecs::findings(&settings, definition),
         Ok(Block::ArgoCd(settings)) => argocd::findings(&settings),
+        Ok(Block::AppConfig(_)) => appconfig::findings(file, service, definition),
         Err(_) => Vec::new(),
     };
     found.into_iter().map(|problem| problem.of(&service.name)).collect()
@@ -67,11 +94,15 @@ pub fn lint(file: &str, service: &Service, definition: Option<&Definition>) -> V
 pub fn all(place: &Place<'_>, file: &str, services: &[Service]) -> Result<Vec<Rc<dyn Target>>, Vec<Problem>> {
     let (shared, depots) =
         (ecs::Shared::paced(place.session, Paces::of(services.len())), argocd::Depots::new(place));
+    let flags = appconfig::Shared::new(place.session);
     let open = |service: &Service| match block(file, service)? {
         Block::Ecs(settings) => Ok(of_ecs(place, &shared, service, *settings)),
         Block::ArgoCd(settings) => {
             let one = argocd::ArgoCd::new(place, &depots, service, *settings);
             one.map(|one| Rc::new(one) as Rc<dyn Target>).map_err(|problem| vec![problem.of(&service.name)])
+        }
+        Block::AppConfig(settings) => {
+            Ok(Rc::new(appconfig::AppConfig::new(place, &flags, service, *settings)) as Rc<dyn Target>)
         }
     };
     services.iter().map(open).collect()
@@ -112,17 +143,20 @@ pub fn policy(
         Ok(Some(ecs::policy::Subject::new(scope, &service.common, definition.as_ref())))
     };
     let subjects: Result<Vec<_>, Vec<Problem>> = services.iter().map(subject).collect();
-    Ok(ecs::policy::policy(&subjects?.into_iter().flatten().collect::<Vec<_>>()))
+    let mut policy = ecs::policy::policy(&subjects?.into_iter().flatten().collect::<Vec<_>>());
+    let configures = services.iter().any(|(service, _)| service.target == "appconfig");
+    if let Some(statements) = policy["Statement"].as_array_mut().filter(|_| configures) {
+        statements.extend(appconfig::grants::statements(region, account, aws.role.as_deref()));
+    }
+    Ok(policy)
 }
 
 /// The place of a service in a few words, such as `ecs acme/backend`.
 pub fn words(service: &Service) -> String {
-    let word = |key: &str| match service.settings.get(key).map(|node| node.to_value()) {
-        Some(serde_json::Value::String(text)) => text,
-        _ => String::new(),
-    };
+    let word = |key: &str| word(service, key).unwrap_or_default();
     let (outer, inner) = match service.target.as_str() {
         "argocd" => (word("repository"), word("application")),
+        "appconfig" => (format!("{}/{}", word("application"), word("environment")), word("profile")),
         _ => (word("cluster"), word("service")),
     };
     let parts: Vec<String> = [outer, inner].into_iter().filter(|part| !part.is_empty()).collect();
@@ -132,6 +166,7 @@ pub fn words(service: &Service) -> String {
 fn block(file: &str, service: &Service) -> Result<Block, Vec<Problem>> {
     match service.target.as_str() {
         "argocd" => settings(file, service).map(|settings| Block::ArgoCd(Box::new(settings))),
+        "appconfig" => settings(file, service).map(|settings| Block::AppConfig(Box::new(settings))),
         _ => settings(file, service).map(|settings| Block::Ecs(Box::new(settings))),
     }
 }
@@ -154,6 +189,12 @@ pub trait Target {
     /// How the movement in flight that was seen relates to `course`, where there is one. Pure.
     fn flight(&self, _seen: &Observed, _course: &Course) -> Flight {
         Flight::Along
+    }
+
+    /// How long its place takes to bring a version in by a course of its own, as the service is set up; `None` where that
+    /// is not known or the strategy says it. Pure.
+    fn duration(&self, _seen: &Observed) -> Option<Duration> {
+        None
     }
 
     /// What runs now. Errors when it cannot be read or does not exist.

@@ -193,6 +193,7 @@ class Runner:
         self.label = secrets.token_hex(3)
         # Nobody is there, unless a test says who is.
         self.api_url, self.graphql_url = "http://127.0.0.1:9", "http://127.0.0.1:9/graphql"
+        self.context = {}  # what this run has otherwise, such as {"REF": "refs/heads/develop"}
         self.event("push", {"ref": "refs/heads/main"})
 
     def event(self, name, payload):
@@ -219,7 +220,7 @@ class Runner:
             "SHA": sha, "TRIGGERING_ACTOR": "octocat", "WORKFLOW": "Deploy",
             "WORKFLOW_REF": "acme/app/.github/workflows/deploy.yml@refs/heads/main", "WORKFLOW_SHA": sha,
             "WORKSPACE": "/github/workspace",
-        }
+        } | self.context
         runner = {"OS": "Linux", "ARCH": "X64", "NAME": "runner-1", "ENVIRONMENT": "github-hosted",
                   "TOOL_CACHE": "/opt/hostedtoolcache", "TEMP": "/github/runner_temp", "WORKSPACE": "/home/runner/work/app"}
         return (

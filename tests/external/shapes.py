@@ -40,7 +40,7 @@ class Recorder:
 def check(operation, response):
     """What is wrong with one raw answer (`status_code`, `headers`, `body`)."""
     protocol, body = operation.service_model.resolved_protocol, response["body"]
-    reader = {"json": _json, "query": _query, "smithy-rpc-v2-cbor": _cbor}[protocol]
+    reader = {"json": _json, "query": _query, "smithy-rpc-v2-cbor": _cbor, "rest-json": _rest}[protocol]
     try:
         return reader(operation, response["status_code"], body, response["headers"])
     except (ValueError, KeyError, xml.ParseError, UnicodeDecodeError) as error:
@@ -69,6 +69,34 @@ def _json(operation, status, body, headers):
     if operation.output_shape is None:
         return wrong + ([f"{found!r} where nothing is expected"] if found else [])
     return wrong + list(walk(operation.output_shape, found, operation.name, Json))
+
+
+def _rest(operation, status, body, headers):
+    given = {key.lower(): value for key, value in headers.items()}
+    if status >= 300:
+        wrong = _header(headers, r"application/json$", "JSON")
+        found = json.loads(body or b"{}")
+        code = given.get("x-amzn-errortype", "")
+        shape = next((s for s in operation.error_shapes if s.name == code), None)
+        if shape is not None:
+            if status != shape.metadata.get("error", {}).get("httpStatusCode", status):
+                wrong.append(f"{code} with status {status}")
+            wrong += list(walk(shape, found, code, Rest))
+        return wrong + _error(operation, code)
+    wrong = [] if status == operation.http.get("responseCode", 200) else [f"status {status}"]
+    shape = operation.output_shape
+    if shape is None:
+        return wrong
+    payload = shape.serialization.get("payload")
+    placed = {name: member for name, member in shape.members.items() if member.serialization.get("location") == "header"}
+    for name, member in placed.items():
+        value = given.get(member.serialization.get("name", name).lower())
+        if value is not None:
+            wrong += list(text(member, value, f"{operation.name}.{name}"))
+    if payload is not None and shape.members[payload].type_name == "blob":
+        return wrong
+    wrong += _header(headers, r"application/json$", "JSON")
+    return wrong + list(walk(shape, json.loads(body or b"{}"), operation.name, Rest))
 
 
 def _cbor(operation, status, body, headers):
@@ -140,6 +168,14 @@ class Json:
             "timestamp": lambda: isinstance(value, int | float) and 1e9 < value < 1e10,
             "blob": lambda: isinstance(value, str) and _base64(value),
         }.get(kind, lambda: False)()
+
+
+class Rest(Json):
+    @staticmethod
+    def fits(kind, value):
+        if kind == "timestamp":
+            return isinstance(value, str) and re.match(TEXTS["timestamp"], value) is not None
+        return Json.fits(kind, value)
 
 
 class Cbor(Json):

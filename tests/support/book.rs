@@ -1,13 +1,16 @@
 //! What runs keep in their repository at the embedded GitHub, as tests look at it: deployments, leases, who is at work.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use roadstead::github::{Addresses, Project, Proven};
 use roadstead::rehearsal::client::http_client;
 use roadstead::rehearsal::cloud::Cloud;
+use roadstead::rehearsal::record::{Interrupt, Phase};
 use roadstead::sys::clock::Clock;
 use serde_json::Value;
+use tokio::sync::Notify;
 
 use super::github::{Asker, faults};
 use super::runner::{Runner, Step};
@@ -67,18 +70,27 @@ impl World {
         self.cloud.end("acme/shop", runner.variables["GITHUB_RUN_ID"].parse().unwrap(), "success");
     }
 
-    /// The main step until the `count`th call from now; then the runner is lost. `None`: it was.
+    /// The main step until the `count`th call from now is done; then the runner is lost. `None`: it was.
     pub(crate) async fn cut_off(&self, runner: &Runner, count: usize) -> Option<Step> {
-        let until = self.cloud.calls().len() + count;
-        let lost = async {
-            while self.cloud.calls().len() < until {
-                tokio::time::sleep(Duration::from_millis(1)).await;
+        let lost = Arc::new(Notify::new());
+        let (tell, mut left) = (lost.clone(), count);
+        self.cloud.on_call(Box::new(move |moment| {
+            if moment.phase == Phase::After && left > 0 {
+                left -= 1;
+                if left == 0 {
+                    tell.notify_one();
+                    return Interrupt::Silence;
+                }
             }
-        };
-        tokio::select! {
+            Interrupt::Pass
+        }));
+        let step = tokio::select! {
+            biased;
+            () = lost.notified() => None,
             step = self.main(runner) => Some(step),
-            () = lost => None,
-        }
+        };
+        self.cloud.on_call(Box::new(|_| Interrupt::Pass));
+        step
     }
 
     async fn get(&self, path: &str) -> Value {

@@ -149,7 +149,7 @@ impl Asker {
         let described = &OPENAPI["operations"][&call.operation]["responses"];
         let schema = &described[&status];
         // Rights and rates are refused by everything, whether its description says so or not.
-        let everywhere = ["401", "403", "404", "405", "429", "502"].contains(&status.as_str());
+        let everywhere = ["401", "403", "404", "405", "422", "429", "502"].contains(&status.as_str());
         assert!(described.get(&status).is_some() || everywhere, "{method} {path}: {status} is not described");
         let wrong = if schema.is_null() { None } else { violation(schema, &answered.body) };
         assert_eq!(wrong, None, "{method} {path}: {:#}", answered.body);

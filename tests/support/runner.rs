@@ -119,6 +119,7 @@ impl Runner {
 
     fn of(trial: Trial) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let trial = Trial { workspace: folder.path().join("workspace"), ..trial };
         let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
         let pairs = [
             ("GITHUB_ACTIONS", "true".to_owned()),

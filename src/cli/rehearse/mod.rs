@@ -2,6 +2,7 @@
 //! virtual time.
 
 mod builder;
+mod flags;
 mod job;
 mod manifests;
 mod story;

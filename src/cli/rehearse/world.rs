@@ -6,11 +6,11 @@ use jiff::Timestamp;
 
 use crate::config::{self, Document, Placeholders, tree};
 use crate::problem::Problem;
-use crate::rehearsal::scenario::{Scenario, Service};
+use crate::rehearsal::scenario::{AlarmSetting, Scenario, Service};
 use crate::sys::disk;
 use crate::targets;
 
-use super::{Rehearsal, manifests};
+use super::{Rehearsal, flags, manifests};
 
 pub(super) const COMMIT: &str = "c0ffee1234567890c0ffee1234567890c0ffee12";
 
@@ -53,8 +53,13 @@ pub fn world(rehearsal: &Rehearsal) -> Result<(String, Scenario), String> {
             scenario = scenario.with_twin(&running, &name, Some(rule));
         }
     }
+    for alarm in services.iter().flat_map(|service| &service.common.alarms) {
+        let there = scenario.alarms.iter().any(|have| have.name == *alarm);
+        scenario.alarms.extend((!there).then(|| AlarmSetting::quiet(alarm)));
+    }
     let own = rehearsal.variables.get("GITHUB_REPOSITORY").cloned();
     let own = own.unwrap_or_else(|| scenario.workflow.repository.clone());
+    let scenario = flags::with_flags(scenario, &services, &rehearsal.workspace)?;
     let scenario = manifests::with_gitops(scenario, &services, &rehearsal.workspace, &own)?;
     Ok((name, rehearsal.story.happen(scenario)?))
 }
@@ -63,7 +68,7 @@ pub fn world(rehearsal: &Rehearsal) -> Result<(String, Scenario), String> {
 fn running(workspace: &Path, service: &config::Service) -> Result<Option<Service>, String> {
     let word =
         |key: &str| service.settings.get(key).and_then(|node| node.to_value().as_str().map(str::to_owned));
-    if service.target == manifests::TARGET {
+    if [manifests::TARGET, flags::TARGET].contains(&service.target.as_str()) {
         return Ok(None);
     }
     let (Some(cluster), Some(name)) = (word("cluster"), word("service")) else { return Ok(None) };

@@ -3,6 +3,7 @@
 use super::answers::{graphql, not_found};
 use super::commits::Person;
 use super::limits::{ANONYMOUS, HOURLY, Use};
+use super::rights::{self, Right};
 use super::settings::{Access, Token, bot};
 use super::state::{Repository, State};
 use crate::rehearsal::call::{Call, Refusal};
@@ -79,15 +80,25 @@ pub fn repository(state: &State, call: &Call, wanted: Access) -> Result<String, 
         Access::Read if wanted == Access::Write => {
             Err(Refusal::of(403, "Forbidden", inaccessible(&login(state, call))))
         }
+        _ if !may(state, call, repository, &call.operation, wanted) => {
+            Err(Refusal::of(403, "Forbidden", inaccessible(&login(state, call))))
+        }
         _ if wanted == Access::Write && repository.archived => Err(Refusal::of(403, "Forbidden", ARCHIVED)),
         _ => Ok(repository.name.clone()),
     }
 }
 
+/// Whether the permissions of the caller's token are enough for this.
+pub fn may(state: &State, call: &Call, repository: &Repository, operation: &str, wanted: Access) -> bool {
+    let right = if wanted == Access::Write { Right::Write } else { Right::Read };
+    token(state, call).is_none_or(|token| rights::allow(&token, operation, right, repository.private))
+}
+
 /// The repository of a mutation, when the caller may change it.
 pub fn changeable(state: &State, call: &Call, name: &str) -> Result<String, Refusal> {
     let repository = readable(state, call, name)?;
-    if access(state, call, repository) < Access::Write {
+    let may = may(state, call, repository, &call.operation, Access::Write);
+    if access(state, call, repository) < Access::Write || !may {
         return Err(graphql("FORBIDDEN", inaccessible(&login(state, call))));
     }
     if repository.archived {
@@ -109,7 +120,8 @@ fn named<'a>(state: &'a State, name: &str) -> Option<&'a Repository> {
     state.repositories.values().find(|repository| repository.name.eq_ignore_ascii_case(name))
 }
 
-fn inaccessible(login: &str) -> &'static str {
+/// The words for what a token may not do.
+pub fn inaccessible(login: &str) -> &'static str {
     if login.ends_with("[bot]") {
         "Resource not accessible by integration"
     } else {

@@ -1,12 +1,14 @@
 //! `repos/compare-commits`: how two commits lie to each other, and what changed between them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Value, json};
 
 use super::answers::{not_found, page, reply, required};
 use super::objects::Kind;
 use super::refs::{readable, resolve};
 use super::state::Repository;
-use super::trees::{self, Entry};
+use super::trees::{self, Differences, Entry};
 use super::{commits, links};
 use crate::rehearsal::call::{Answer, Call};
 use crate::rehearsal::world::World;
@@ -54,10 +56,43 @@ pub fn answer(world: &World, call: &Call, now: f64) -> Answer {
 /// The files that differ between two trees.
 pub fn files(it: &Repository, from: &str, to: &str, head: &str) -> Vec<Value> {
     let differences = trees::differences(&it.objects, from, to);
-    differences
-        .iter()
-        .filter_map(|(path, (old, new))| file(it, path, old.as_ref(), new.as_ref(), head))
-        .collect()
+    let moves = renames(&differences);
+    let gone: BTreeSet<&String> = moves.values().copied().collect();
+    let shown = differences.iter().filter(|(path, _)| !gone.contains(path));
+    let entry = |(path, (old, new)): (&String, &(Option<Entry>, Option<Entry>))| match moves.get(path) {
+        Some(from) => renamed(it, from, path, new.as_ref()?, head),
+        None => file(it, path, old.as_ref(), new.as_ref(), head),
+    };
+    shown.filter_map(entry).collect()
+}
+
+/// Files that moved as they were: the new path, and the old one. Git also finds those that are alike; this does not.
+fn renames(differences: &Differences) -> BTreeMap<&String, &String> {
+    let mut removed: Vec<(&String, &Entry)> = Vec::new();
+    for (path, (old, new)) in differences {
+        if let (Some(entry), None) = (old, new) {
+            removed.push((path, entry));
+        }
+    }
+    let mut found = BTreeMap::new();
+    let name = |path: &str| path.rsplit('/').next().map(str::to_owned);
+    for (path, (old, new)) in differences {
+        let (None, Some(new)) = (old, new) else { continue };
+        let fits = |(_, old): &(&String, &Entry)| old.oid == new.oid && old.mode != trees::SUBMODULE;
+        // Of several, the one that keeps its name.
+        let best = removed.iter().position(|it| fits(it) && name(it.0) == name(path));
+        if let Some(place) = best.or_else(|| removed.iter().position(fits)) {
+            found.insert(path, removed.remove(place).0);
+        }
+    }
+    found
+}
+
+fn renamed(it: &Repository, from: &str, to: &str, entry: &Entry, head: &str) -> Option<Value> {
+    let mut view = file(it, to, Some(entry), Some(entry), head)?;
+    view["status"] = "renamed".into();
+    view["previous_filename"] = from.into();
+    Some(view)
 }
 
 fn file(it: &Repository, path: &str, old: Option<&Entry>, new: Option<&Entry>, head: &str) -> Option<Value> {
@@ -67,6 +102,10 @@ fn file(it: &Repository, path: &str, old: Option<&Entry>, new: Option<&Entry>, h
         _ => "modified",
     };
     let text = |entry: Option<&Entry>| {
+        // Git shows a submodule as one line.
+        if let Some(entry) = entry.filter(|entry| entry.mode == trees::SUBMODULE) {
+            return format!("Subproject commit {}\n", entry.oid);
+        }
         let bytes = entry.and_then(|entry| it.objects.get(Kind::Blob, &entry.oid)).unwrap_or_default();
         String::from_utf8_lossy(bytes).into_owned()
     };

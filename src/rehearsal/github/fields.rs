@@ -158,6 +158,10 @@ fn repository(
             there.then(|| Out::Node(Node::Pull(it.name.clone(), number))).ok_or_else(missing)
         }
         "pullRequests" => Ok(Out::Node(pulls(it, arguments))),
+        "deployments" if !caller::may(&world.github, call, it, "deployments", Access::Read) => {
+            let words = caller::inaccessible(&caller::login(&world.github, call));
+            Err(Problem::Refused(super::answers::graphql("FORBIDDEN", words)))
+        }
         "deployments" => Ok(Out::Node(deployment_fields::connection(it, arguments))),
         _ => Err(Problem::Undefined),
     }

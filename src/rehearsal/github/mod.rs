@@ -6,6 +6,10 @@ pub mod answers;
 pub mod bare;
 /// Who calls, and what that token may do.
 pub mod caller;
+/// Check runs.
+pub mod checks;
+/// Comments.
+pub mod comments;
 /// Commits and histories.
 pub mod commits;
 /// How two commits lie to each other.
@@ -52,6 +56,8 @@ pub mod protection;
 pub mod pulls;
 /// Refs.
 pub mod refs;
+/// Which permission of a token an operation needs.
+pub mod rights;
 /// Somebody else's commits.
 pub mod rivals;
 /// Runs of workflows.
@@ -105,6 +111,12 @@ fn lead(world: &mut World, call: &Call, now: f64) -> Answer {
         "repos/get-deployment" => deploying::get(world, call),
         "repos/create-deployment-status" => deploying::say(world, call, now),
         "repos/list-deployment-statuses" => deploying::statuses(world, call),
+        "checks/create" => checks::create(world, call, now),
+        "checks/update" => checks::update(world, call, now),
+        "checks/list-for-ref" => checks::list(world, call, now),
+        "issues/list-comments" => comments::list(world, call),
+        "issues/create-comment" => comments::create(world, call, now),
+        "issues/update-comment" => comments::update(world, call, now),
         "actions/get-workflow-run" => runs::get(world, call),
         "actions/get-workflow-run-attempt" => runs::attempt(world, call),
         _ if call.input["query"].is_string() => graphql::answer(world, call, now),

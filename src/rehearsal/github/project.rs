@@ -1,8 +1,11 @@
 //! The repository that runs of the action belong to: it is in every world, with the commits that runs are for.
 
+use std::collections::BTreeMap;
+
 use super::deployments::{Deployment, Status};
 use super::history::Step;
 use super::objects::Kind;
+use super::runs::Run;
 use super::settings::{Repository as Setting, bot};
 use super::state::{Repository, State, branch_ref};
 use super::trees::Changes;
@@ -98,15 +101,17 @@ impl Repository {
         }
     }
 
-    /// What must be well before a commit is deployed, with its state: the jobs of its runs.
-    pub(super) fn contexts(&self, sha: &str) -> std::collections::BTreeMap<String, &str> {
-        let runs = self.runs.iter().filter(|run| run.sha == sha);
-        let state = |run: &super::runs::Run| match run.attempts.last().and_then(|it| it.conclusion.as_deref())
-        {
+    /// What must be well before a commit is deployed, with its state: the jobs of its runs, and check runs.
+    pub(super) fn contexts(&self, sha: &str) -> BTreeMap<String, &'static str> {
+        let state = |conclusion: Option<&str>| match conclusion {
             None => "pending",
             Some("success" | "skipped" | "neutral") => "success",
             Some(_) => "failure",
         };
-        runs.map(|run| (format!("deploy ({})", run.id), state(run))).collect()
+        let runs = self.runs.iter().filter(|run| run.sha == sha);
+        let last = |run: &Run| state(run.attempts.last().and_then(|it| it.conclusion.as_deref()));
+        let checks = self.checks.iter().filter(|check| check.sha == sha);
+        let runs = runs.map(|run| (format!("deploy ({})", run.id), last(run)));
+        runs.chain(checks.map(|check| (check.name.clone(), state(check.conclusion.as_deref())))).collect()
     }
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::history::Past;
-use super::runs;
+use super::rights::{Right, Scope};
+use super::{comments, runs};
 
 /// GitHub as the world begins.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
@@ -58,6 +59,12 @@ pub struct Repository {
     /// Runs of its workflows.
     #[serde(default)]
     pub runs: Vec<runs::Setting>,
+    /// Numbers of issues and pull requests that others opened.
+    #[serde(default)]
+    pub issues: Vec<u64>,
+    /// Comments on them.
+    #[serde(default)]
+    pub comments: Vec<comments::Setting>,
 }
 
 impl Repository {
@@ -76,6 +83,8 @@ impl Repository {
             private: false,
             history: Vec::new(),
             runs: Vec::new(),
+            issues: Vec::new(),
+            comments: Vec::new(),
         }
     }
 }
@@ -113,6 +122,9 @@ pub struct Token {
     /// What it may do.
     #[serde(default)]
     pub access: Access,
+    /// What it may do of that, permission by permission; one that is not listed is as `access` says.
+    #[serde(default)]
+    pub permissions: BTreeMap<Scope, Right>,
     /// Only with these repositories; with all when absent.
     #[serde(default)]
     pub repositories: Option<Vec<String>>,
@@ -123,7 +135,13 @@ pub struct Token {
 
 impl Default for Token {
     fn default() -> Self {
-        Self { login: bot(), access: Access::Write, repositories: None, hourly: None }
+        Self {
+            login: bot(),
+            access: Access::Write,
+            permissions: BTreeMap::new(),
+            repositories: None,
+            hourly: None,
+        }
     }
 }
 

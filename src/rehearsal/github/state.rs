@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use super::checks::Check;
+use super::comments::Comment;
 use super::commits::{self, Commit, Person};
 use super::deployments::Deployment;
 use super::objects::{Kind, Objects, Oid};
@@ -53,6 +55,12 @@ pub struct Repository {
     pub created: f64,
     /// Deployments, the oldest first.
     pub deployments: Vec<Deployment>,
+    /// Check runs, the oldest first.
+    pub checks: Vec<Check>,
+    /// Numbers of issues and pull requests that are there to be spoken about, besides `pulls`.
+    pub issues: Vec<u64>,
+    /// Comments, the oldest first.
+    pub comments: Vec<Comment>,
     /// Runs of its workflows.
     pub runs: Vec<Run>,
     /// The number that was given last to something that has one.
@@ -155,6 +163,7 @@ impl Repository {
             auto_merge: setting.auto_merge,
             archived: setting.archived,
             private: setting.private,
+            issues: setting.issues.clone(),
             created: began - 86_400.0,
             ..Self::default()
         };
@@ -170,6 +179,9 @@ impl Repository {
         let head = repository.refs.get(&branch_ref(&setting.default_branch)).cloned().unwrap_or_default();
         let runs = setting.runs.iter().map(|run| run.run(head.clone(), &setting.default_branch, began));
         repository.runs = runs.collect();
+        for it in &setting.comments {
+            repository.comment(it.issue, &it.author, &it.body, began - 3600.0);
+        }
         repository
     }
 

@@ -131,17 +131,14 @@ fn walk(objects: &Objects, tree: &str, prefix: &str, each: &mut impl FnMut(Strin
 }
 
 /// What leads from one folder to another: the entry at each path that differs, before and after.
-pub fn differences(
-    objects: &Objects,
-    from: &str,
-    to: &str,
-) -> BTreeMap<String, (Option<Entry>, Option<Entry>)> {
+pub fn differences(objects: &Objects, from: &str, to: &str) -> Differences {
     let mut found = BTreeMap::new();
     compare(objects, from, to, "", &mut found);
     found
 }
 
-type Differences = BTreeMap<String, (Option<Entry>, Option<Entry>)>;
+/// Paths, and what was and is there.
+pub type Differences = BTreeMap<String, (Option<Entry>, Option<Entry>)>;
 
 fn compare(objects: &Objects, from: &str, to: &str, prefix: &str, found: &mut Differences) {
     if from == to {

@@ -7,6 +7,7 @@ pub mod get;
 pub mod github;
 pub mod json;
 pub mod query;
+mod rest;
 mod routes;
 pub mod scope;
 pub mod shapes;
@@ -46,6 +47,8 @@ pub enum Protocol {
     Cbor,
     /// Argo CD's API.
     Argocd,
+    /// AWS REST-JSON.
+    Rest,
     /// A plain GET: JSON for an object, the bytes themselves for a string.
     Get,
     /// One of GitHub's APIs.
@@ -108,6 +111,7 @@ pub fn read(request: &Request<Bytes>) -> Result<Spoken, (Protocol, Refusal)> {
         Protocol::Query => query::read(request.body()),
         Protocol::Cbor => cbor::read(request.uri().path(), request.body()),
         Protocol::Argocd => argocd::read(request),
+        Protocol::Rest => rest::read(request),
         Protocol::Get => get::read(request),
         Protocol::GitHub(style) => github::read(style, request),
     };
@@ -145,11 +149,15 @@ pub fn write(spoken: &Spoken, answer: Answer, id: &str) -> Response<Bytes> {
         Ok(value) => shapes::without_nulls(shapes::with_links(&spoken.call, &spoken.origin, value)),
         Err(refusal) => return refuse(spoken.protocol, &refusal, id),
     };
+    if spoken.protocol == Protocol::Rest {
+        let empty = respond(StatusCode::OK, Protocol::Rest, Vec::new(), id);
+        return rest::write(&spoken.call.operation, value, empty);
+    }
     let body = match spoken.protocol {
         Protocol::Json10 | Protocol::Json11 => json::write(&value),
         Protocol::Query => xml::write(&spoken.call.service, &spoken.call.operation, &value, id),
         Protocol::Cbor => cbor::write(&value),
-        Protocol::Argocd => json::write(&value),
+        Protocol::Argocd | Protocol::Rest => json::write(&value),
         Protocol::Get | Protocol::GitHub(_) => get::write(&value),
     };
     respond(StatusCode::OK, spoken.protocol, body, id)
@@ -163,6 +171,7 @@ pub fn refuse(protocol: Protocol, refusal: &Refusal, id: &str) -> Response<Bytes
     let body = match protocol {
         Protocol::Json10 | Protocol::Json11 | Protocol::Get | Protocol::GitHub(_) => json::refuse(refusal),
         Protocol::Argocd => argocd::refuse(refusal),
+        Protocol::Rest => rest::refuse(refusal),
         Protocol::Query => xml::refuse(refusal, id),
         Protocol::Cbor => cbor::refuse(refusal),
     };
@@ -190,7 +199,7 @@ fn respond(status: StatusCode, protocol: Protocol, body: Vec<u8>, id: &str) -> R
         Protocol::Json11 => "application/x-amz-json-1.1",
         Protocol::Query => "text/xml",
         Protocol::Cbor => "application/cbor",
-        Protocol::Get | Protocol::Argocd | Protocol::GitHub(_) => "application/json",
+        Protocol::Get | Protocol::Rest | Protocol::Argocd | Protocol::GitHub(_) => "application/json",
     };
     set(response.headers_mut(), "content-type", kind);
     if protocol != Protocol::Argocd {
@@ -214,6 +223,8 @@ fn protocol(request: &Request<Bytes>) -> Protocol {
         Protocol::Argocd
     } else if let Some(style) = github::style(request) {
         Protocol::GitHub(style)
+    } else if rest::is(&scope::of(request).service) {
+        Protocol::Rest
     } else if request.method() == Method::GET {
         Protocol::Get
     } else if request.uri().path().starts_with(cbor::PREFIX) {

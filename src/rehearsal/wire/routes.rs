@@ -22,7 +22,13 @@ const ROUTES: &[(&str, &str, &str)] = &[
     ("POST", "/repos/{owner}/{repo}/git/commits", "git/create-commit"),
     ("GET", "/repos/{owner}/{repo}/compare/{basehead*}", "repos/compare-commits"),
     ("GET", "/repos/{owner}/{repo}/commits", "repos/list-commits"),
+    ("GET", "/repos/{owner}/{repo}/commits/{ref}/check-runs", "checks/list-for-ref"),
     ("GET", "/repos/{owner}/{repo}/commits/{ref*}", "repos/get-commit"),
+    ("POST", "/repos/{owner}/{repo}/check-runs", "checks/create"),
+    ("PATCH", "/repos/{owner}/{repo}/check-runs/{check_run_id}", "checks/update"),
+    ("GET", "/repos/{owner}/{repo}/issues/{issue_number}/comments", "issues/list-comments"),
+    ("POST", "/repos/{owner}/{repo}/issues/{issue_number}/comments", "issues/create-comment"),
+    ("PATCH", "/repos/{owner}/{repo}/issues/comments/{comment_id}", "issues/update-comment"),
     ("GET", "/repos/{owner}/{repo}/deployments", "repos/list-deployments"),
     ("POST", "/repos/{owner}/{repo}/deployments", "repos/create-deployment"),
     ("GET", "/repos/{owner}/{repo}/deployments/{deployment_id}", "repos/get-deployment"),
@@ -55,7 +61,7 @@ pub(super) fn find(method: &str, path: &str) -> Option<(&'static str, Map<String
     })
 }
 
-fn matched(template: &str, path: &str) -> Option<Map<String, Value>> {
+pub(super) fn matched(template: &str, path: &str) -> Option<Map<String, Value>> {
     let mut parameters = Map::new();
     let mut parts = path.split('/');
     for wanted in template.split('/') {

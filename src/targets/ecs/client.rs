@@ -73,6 +73,18 @@ impl Client {
         &self.region
     }
 
+    /// ListClusters: a hundred ARNs, from where `next` points.
+    pub async fn list_clusters(&self, next: Option<String>) -> Answer {
+        let call = self.ecs.list_clusters().max_results(100).set_next_token(next);
+        raw!("ecs:ListClusters", call.customize())
+    }
+
+    /// ListServices of a cluster: a hundred ARNs, from where `next` points.
+    pub async fn list_services(&self, cluster: &str, next: Option<String>) -> Answer {
+        let call = self.ecs.list_services().cluster(cluster).max_results(100).set_next_token(next);
+        raw!("ecs:ListServices", call.customize())
+    }
+
     /// DescribeServices: at most 10 names of one cluster.
     pub async fn describe_services(&self, cluster: &str, services: Vec<String>) -> Answer {
         let call = self.ecs.describe_services().cluster(cluster).set_services(Some(services));

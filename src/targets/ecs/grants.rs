@@ -2,6 +2,7 @@
 //! that is printed is all of it. What supports no resource is so by the Service Authorization Reference. Pure.
 
 use super::settings::Settings;
+use crate::targets::permits::partition;
 
 /// What an action acts on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -144,14 +145,9 @@ pub struct Scope {
 impl Scope {
     /// A service of which only the block of the deploy file is known.
     pub fn of(settings: &Settings, region: &str, account: &str) -> Self {
-        let partition = match region {
-            cn if cn.starts_with("cn-") => "aws-cn",
-            gov if gov.starts_with("us-gov-") => "aws-us-gov",
-            _ => "aws",
-        };
         let last = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
         Self {
-            partition: partition.into(),
+            partition: partition(region).into(),
             region: region.into(),
             account: account.into(),
             cluster: last(&settings.cluster),

@@ -61,6 +61,7 @@ pub mod rule;
 pub mod settings;
 pub mod settings_env;
 pub mod size;
+pub mod survey;
 pub mod verdict;
 pub mod versions;
 pub mod watch;

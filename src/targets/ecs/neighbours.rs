@@ -8,14 +8,14 @@ use aws_config::SdkConfig;
 use aws_sdk_cloudwatch::types::AlarmType;
 use aws_sdk_ecr::types::ImageIdentifier;
 use aws_sdk_elasticloadbalancingv2::types::TargetHealthStateEnum;
-use aws_sdk_iam::types::{ContextEntry, ContextKeyTypeEnum, EvaluationResult};
+use aws_sdk_iam::types::{ContextEntry, ContextKeyTypeEnum};
 use tokio::sync::OnceCell;
 
 use super::blob::Parts;
-use super::permissions::{Need, Simulated};
 use super::refusal::{Refusal, refusal};
 use crate::aws::Pace;
 use crate::release::LogLine;
+use crate::targets::permits::{Need, Simulated, judged};
 
 /// The services around the ECS of one account and region.
 #[derive(Clone)]
@@ -252,21 +252,6 @@ const ACCEPTED: [&str; 4] = [
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v2+json",
 ];
-
-/// The result for a need: that of its resource, else that of its action.
-fn judged(results: &[EvaluationResult], need: Need) -> Simulated {
-    let of = results.iter().find(|result| result.eval_action_name() == need.action);
-    let specific = of.and_then(|result| {
-        let mut all = result.resource_specific_results().iter();
-        all.find(|one| one.eval_resource_name() == need.resource)
-    });
-    let (decision, missing) = match (of, specific) {
-        (_, Some(one)) => (one.eval_resource_decision().as_str(), one.missing_context_values()),
-        (Some(one), None) => (one.eval_decision().as_str(), one.missing_context_values()),
-        (None, None) => ("", &[][..]),
-    };
-    Simulated { allowed: decision == "allowed", sure: !decision.is_empty() && missing.is_empty(), need }
-}
 
 fn state(state: Option<&TargetHealthStateEnum>) -> String {
     state.map(|state| state.as_str().to_owned()).unwrap_or_default()

@@ -118,12 +118,17 @@ def job(tmp_path, image):
     deploy = made.workspace / ".github/roadstead.yml"
     deploy.parent.mkdir()
     deploy.write_text(DEPLOY)
-    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "GIT_CONFIG_GLOBAL": "/dev/null"}
-    for command in ["init -q -b main", "add -A", "-c user.name=a -c user.email=a@b commit -q -m one"]:
-        subprocess.run(["git", "-C", made.workspace, *command.split()], check=True, env=env)
-    made.sha = subprocess.run(["git", "-C", made.workspace, "rev-parse", "HEAD"], check=True, env=env,
-                              capture_output=True, text=True).stdout.strip()
+    made.sha = commit(made.workspace)
     return made
+
+
+def commit(folder):
+    """Everything below a folder as the first commit of a repository; its name is returned."""
+    env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_GLOBAL": "/dev/null"}
+    for command in ["init -q -b main", "add -A", "-c user.name=a -c user.email=a@b commit -q -m one"]:
+        subprocess.run(["git", "-C", folder, *command.split()], check=True, env=env)
+    named = subprocess.run(["git", "-C", folder, "rev-parse", "HEAD"], check=True, env=env, capture_output=True, text=True)
+    return named.stdout.strip()
 
 
 def files(folder):

@@ -1,0 +1,195 @@
+//! The examples: their deploy files load without a word and are rehearsed in every environment, and their workflows have
+//! the shape that the documents promise. Other people's linters look at them in `tests/external`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use roadstead::action::INPUTS;
+use roadstead::action::inputs::RawInputs;
+use roadstead::cli::rehearse::{self, Rehearsal};
+use roadstead::config::{Document, tree};
+use roadstead::report::{RunReport, terminal};
+use roadstead::run::Teller;
+use roadstead::sys::clock::Clock;
+use roadstead::sys::signal::Cancel;
+use roadstead::targets;
+use serde_json::Value;
+
+use crate::support::virtually;
+
+const ACTION: &str = "roadstead/roadstead@";
+
+/// The folders of examples that have a deploy file. `rehearsal` is what a rehearsal without a deploy file runs.
+fn folders() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let entries = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path());
+    let mut found: Vec<PathBuf> = entries.filter(|path| path.join("roadstead.yml").exists()).collect();
+    found.retain(|path| !path.ends_with("rehearsal"));
+    found.sort();
+    assert!(found.len() >= 5, "{found:?}");
+    found
+}
+
+fn text(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The workflows of a folder: path and content.
+fn workflows(folder: &Path) -> Vec<(PathBuf, Value)> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let yaml = entries.filter(|path| path.extension().is_some_and(|it| it == "yml"));
+    let read = yaml.map(|path| {
+        let value = workflow(&text(&path));
+        (path, value)
+    });
+    let mut found: Vec<_> = read.filter(|(_, value)| value.get("jobs").is_some()).collect();
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    found
+}
+
+pub(crate) fn workflow(text: &str) -> Value {
+    tree::parse("workflow.yml", text).unwrap().to_value()
+}
+
+/// Everything about a workflow that is not as it should be.
+pub(crate) fn faults(workflow: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut say = |good: bool, words: String| {
+        if !good {
+            found.push(words);
+        }
+    };
+    say(workflow["permissions"] == serde_json::json!({}), "rights for all jobs".into());
+    say(workflow["concurrency"]["group"].is_string(), "no group of concurrency".into());
+    let cut_off = workflow["concurrency"]["cancel-in-progress"].clone();
+    let of_plans = cut_off == "${{ github.event_name == 'pull_request' }}";
+    say(cut_off == false || of_plans, format!("cancels what is in progress: {cut_off}"));
+    for (name, job) in workflow["jobs"].as_object().unwrap() {
+        say(job["timeout-minutes"].is_u64(), format!("{name}: no timeout"));
+        say(job["permissions"].is_object(), format!("{name}: no permissions"));
+        for step in job["steps"].as_array().into_iter().flatten() {
+            let uses = step["uses"].as_str().unwrap_or_default();
+            let pin = uses.split_once('@').map(|(_, pin)| pin).unwrap_or_default();
+            let commit = pin.len() == 40 && pin.bytes().all(|b| b.is_ascii_hexdigit());
+            say(uses.is_empty() || commit, format!("{name}: {uses} is not pinned by a commit"));
+            let checkout = uses.starts_with("actions/checkout@");
+            say(
+                !checkout || step["with"]["persist-credentials"] == false,
+                format!("{name}: keeps the token"),
+            );
+            say(
+                !uses.starts_with(ACTION) || job["permissions"]["id-token"] == "write",
+                format!("{name}: no token"),
+            );
+            found_inputs(step, uses)
+                .into_iter()
+                .for_each(|input| say(false, format!("{name}: no input `{input}`")));
+        }
+    }
+    found
+}
+
+/// Inputs that are given to the action and that it does not have.
+fn found_inputs(step: &Value, uses: &str) -> Vec<String> {
+    let with = step["with"].as_object().filter(|_| uses.starts_with(ACTION));
+    let given = with.into_iter().flat_map(|with| with.keys().cloned());
+    given.filter(|name| !INPUTS.iter().any(|input| input.name == name)).collect()
+}
+
+#[test]
+fn every_workflow_has_the_shape_that_is_recommended() {
+    let mut steps = 0;
+    for folder in folders() {
+        for (path, workflow) in workflows(&folder) {
+            assert_eq!(faults(&workflow), Vec::<String>::new(), "{}", path.display());
+            steps += text(&path).matches(ACTION).count();
+        }
+    }
+    assert!(steps >= 5, "only {steps} steps of the action");
+}
+
+#[test]
+fn a_workflow_that_is_not_as_it_should_be_is_found() {
+    let bad = "on: push\npermissions: write-all\njobs:\n  a:\n    steps:\n      - uses: actions/checkout@v4\n      \
+               - { uses: \"roadstead/roadstead@main\", with: { enviroment: x } }\n";
+    let found = faults(&workflow(bad));
+    assert_eq!(found.len(), 10, "{found:#?}");
+}
+
+/// Every file of an example is named by its README.
+#[test]
+fn every_example_explains_itself() {
+    for folder in folders() {
+        let readme = text(&folder.join("README.md"));
+        for name in ["roadstead.yml".to_owned()].into_iter().chain(
+            workflows(&folder)
+                .iter()
+                .map(|(path, _)| path.file_name().unwrap().to_string_lossy().into_owned()),
+        ) {
+            assert!(readme.contains(&format!("]({name})")), "{}: {name} is not named", folder.display());
+        }
+        for target in readme.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
+            assert!(folder.join(target).exists(), "{}: {target} does not exist", folder.display());
+        }
+    }
+}
+
+/// What is said against a deploy file without any call, in whichever environment.
+fn complaints(folder: &Path) -> Vec<String> {
+    let file = text(&folder.join("roadstead.yml"));
+    let document = Document::parse("roadstead.yml", &file).unwrap();
+    let (environments, mut problems) = document.environments();
+    for name in environments.keys() {
+        let known = [
+            ("environment", name.as_str()),
+            ("branch", "main"),
+            ("sha", "c0ffee1"),
+            ("short-sha", "c0ffee1"),
+        ];
+        let known = known.into_iter().map(|(key, value)| (key, value.to_owned())).collect();
+        let (services, more) = document.services(name, &[], targets::NAMES, &known);
+        problems.extend(more);
+        problems.extend(targets::problems("roadstead.yml", &services));
+    }
+    problems.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn every_deploy_file_loads_without_a_word() {
+    for folder in folders() {
+        assert_eq!(complaints(&folder), Vec::<String>::new(), "{}", folder.display());
+    }
+}
+
+/// A deploy to an environment of a deploy file, on the embedded cloud.
+pub(crate) fn rehearsed(folder: &Path, file: &str, environment: &str) -> RunReport {
+    let story = rehearse::story("happy").unwrap();
+    let began = rehearse::start(&story.begin()).unwrap();
+    virtually(async {
+        let rehearsal = Rehearsal {
+            config: ("roadstead.yml".into(), file.to_owned()),
+            workspace: folder.to_owned(),
+            environment: Some(environment.to_owned()),
+            story,
+            seed: 1,
+            inputs: RawInputs::default(),
+            variables: Default::default(),
+            cancel: Cancel::default(),
+            teller: Teller::new(false, Clock::starting_at(began), |_| {}),
+        };
+        rehearse::rehearse(rehearsal).await.unwrap().0
+    })
+}
+
+#[test]
+fn every_deploy_file_is_rehearsed_in_every_environment() {
+    for folder in folders() {
+        let file = text(&folder.join("roadstead.yml"));
+        let (environments, _) = Document::parse("roadstead.yml", &file).unwrap().environments();
+        for name in environments.keys() {
+            let report = rehearsed(&folder, &file, name);
+            let told = terminal::terminal(&report);
+            assert_eq!(report.outcome.exit_code(), 0, "{} in {name}: {told}", folder.display());
+        }
+    }
+}

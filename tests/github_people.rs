@@ -1,0 +1,251 @@
+//! What the embedded GitHub shows to people: check runs, comments, comparisons; and what tokens may do of all that.
+//! Asked by hand; requests and answers are judged by GitHub's own descriptions.
+
+use roadstead::rehearsal::cloud::Cloud;
+use roadstead::rehearsal::scenario::Scenario;
+use serde_json::{Value, json};
+
+use crate::github_records::sha;
+use crate::support::github::{Answered, Asker};
+use crate::support::virtually;
+
+const WORLD: &str = r#"
+github:
+  repositories:
+    - name: acme/shop
+      private: true
+      files: { web/a.txt: "a\n", web/old.txt: "moved\n", api/b.txt: "b\n", gone.txt: "c\n" }
+      history:
+        - { id: a1, submodules: { vendor/lib: "11" } }
+        - id: a2
+          files: { web/a.txt: "aa\n", new.txt: "n\n" }
+          renamed: { web/old.txt: shared/new.txt }
+          removed: [gone.txt]
+          submodules: { vendor/lib: "22" }
+      issues: [7]
+      comments: [{ issue: 7, author: mallory, body: "hello" }]
+  tokens: { person: { login: ann }, fork: { access: read } }
+"#;
+
+fn asker(scenario: &str) -> Asker {
+    Asker::of(&Cloud::new(Scenario::parse(scenario).unwrap(), 1))
+}
+
+async fn ask(asker: &Asker, method: &str, rest: &str, body: Value) -> Answered {
+    asker.rest(method, &format!("/repos/acme/shop{rest}"), body).await
+}
+
+/// A request that GitHub's description does not allow, and its answer.
+async fn wrong(asker: &Asker, method: &str, rest: &str, body: Value) -> (u16, String) {
+    let uri = format!("https://api.github.com/repos/acme/shop{rest}");
+    let answered = asker.bare(method, &uri, &body.to_string()).await.unwrap();
+    let errors = &answered.body["errors"][0]["message"];
+    (answered.status, errors.as_str().or(answered.body["message"].as_str()).unwrap_or_default().to_owned())
+}
+
+fn annotations(number: usize) -> Value {
+    let one = json!({
+        "path": ".github/roadstead.yml", "start_line": 3, "end_line": 3, "start_column": 1, "end_column": 9,
+        "annotation_level": "warning", "message": "words", "title": "A finding",
+    });
+    vec![one; number].into()
+}
+
+#[test]
+fn checks_are_made_grow_and_are_found_by_their_name() {
+    virtually(async {
+        let asker = asker(WORLD);
+        let head = sha("a2");
+        let wish = json!({
+            "name": "roadstead / plan", "head_sha": head, "conclusion": "neutral", "external_id": "7",
+            "output": { "title": "3 changes", "summary": "words", "annotations": annotations(50) },
+        });
+        let made = ask(&asker, "POST", "/check-runs", wish.clone()).await;
+        assert_eq!((made.status, &made.body["status"]), (201, &json!("completed")), "a conclusion ends it");
+        let one = format!("/check-runs/{}", made.body["id"]);
+        let more =
+            json!({ "output": { "title": "3 changes", "summary": "more", "annotations": annotations(2) } });
+        let grown = ask(&asker, "PATCH", &one, more).await;
+        assert_eq!(
+            (&grown.body["output"]["annotations_count"], &grown.body["output"]["summary"]),
+            (&json!(52), &json!("more"))
+        );
+        let again = ask(&asker, "POST", "/check-runs", wish).await.body["id"].clone();
+        let list = |query: &str| {
+            let path = format!("/commits/{head}/check-runs?{query}");
+            let asker = &asker;
+            async move { ask(asker, "GET", &path, Value::Null).await.body }
+        };
+        let found = list("check_name=roadstead%20%2F%20plan").await;
+        assert_eq!((&found["total_count"], &found["check_runs"][0]["id"]), (&json!(1), &again));
+        assert_eq!(list("filter=all").await["total_count"], 2);
+        assert_eq!(list("check_name=other").await["total_count"], 0);
+    });
+}
+
+#[test]
+fn what_github_does_not_take_in_a_check_is_refused() {
+    virtually(async {
+        let asker = asker(WORLD);
+        let check = |output: Value| json!({ "name": "plan", "head_sha": sha("a2"), "output": output });
+        let many = json!({ "title": "t", "summary": "s", "annotations": annotations(51) });
+        let long = json!({ "title": "t", "summary": "s".repeat(65_536) });
+        let mut lines = json!({ "title": "t", "summary": "s", "annotations": annotations(1) });
+        lines["annotations"][0]["end_line"] = 4.into();
+        for (output, words) in [
+            (many, "No more than 50 items are allowed; 51 were supplied."),
+            (long, "Only 65535 characters are allowed"),
+            (lines, "can only be used on one line"),
+        ] {
+            let (status, message) = wrong(&asker, "POST", "/check-runs", check(output)).await;
+            assert!(status == 422 && message.contains(words), "{message}");
+        }
+        let mut elsewhere = check(json!({ "title": "t", "summary": "s" }));
+        elsewhere["head_sha"] = sha("dead").into();
+        let (status, message) = wrong(&asker, "POST", "/check-runs", elsewhere).await;
+        assert_eq!((status, message), (422, format!("No commit found for SHA: {}", sha("dead"))));
+        let person = Asker { token: Some("person".into()), ..Asker::of(&asker.cloud) };
+        let refused = wrong(&person, "POST", "/check-runs", check(Value::Null)).await;
+        assert_eq!(refused, (403, "You must authenticate via a GitHub App.".into()));
+        assert!(asker.cloud.read(|world| world.github.repositories["acme/shop"].checks.is_empty()));
+    });
+}
+
+#[test]
+fn comments_are_read_in_pages_made_and_changed() {
+    virtually(async {
+        let asker = asker(WORLD);
+        let path = "/issues/7/comments";
+        let made = ask(&asker, "POST", path, json!({ "body": "one" })).await;
+        assert_eq!((made.status, &made.body["user"]["login"]), (201, &json!("github-actions[bot]")));
+        for number in 0..99 {
+            ask(&asker, "POST", path, json!({ "body": format!("{number}") })).await;
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        }
+        let first = ask(&asker, "GET", &format!("{path}?per_page=100"), Value::Null).await;
+        assert_eq!(
+            (first.body.as_array().unwrap().len(), &first.body[0]["user"]["login"]),
+            (100, &json!("mallory"))
+        );
+        assert!(first.headers["link"].to_str().unwrap().contains("page=2>; rel=\"next\""));
+        let second = ask(&asker, "GET", &format!("{path}?per_page=100&page=2"), Value::Null).await;
+        assert_eq!(second.body[0]["body"], "98");
+        let one = format!("/issues/comments/{}", made.body["id"]);
+        assert_eq!(ask(&asker, "PATCH", &one, json!({ "body": "two" })).await.body["body"], "two");
+        assert_eq!(ask(&asker, "PATCH", "/issues/comments/4711", json!({ "body": "two" })).await.status, 404);
+        assert_eq!(ask(&asker, "POST", "/issues/8/comments", json!({ "body": "two" })).await.status, 404);
+        let long = wrong(&asker, "POST", path, json!({ "body": "x".repeat(65_537) })).await;
+        assert_eq!(long, (422, "Body is too long (maximum is 65536 characters)".into()));
+        assert_eq!(wrong(&asker, "PATCH", &one, json!({ "body": " " })).await.0, 422);
+    });
+}
+
+/// The files of a comparison: status, path, and where it was before.
+fn files(answered: &Answered) -> Vec<String> {
+    let files = answered.body["files"].as_array().unwrap();
+    let word = |file: &Value, name: &str| file[name].as_str().unwrap_or_default().to_owned();
+    let line = |file: &Value| {
+        let line = ["status", "filename", "previous_filename"].map(|name| word(file, name)).join(" ");
+        line.trim_end().to_owned()
+    };
+    files.iter().map(line).collect()
+}
+
+#[test]
+fn a_comparison_names_files_renames_and_submodules() {
+    virtually(async {
+        let asker = asker(WORLD);
+        let compared =
+            ask(&asker, "GET", &format!("/compare/{}...{}", sha("a1"), sha("a2")), Value::Null).await;
+        let wanted = [
+            "removed gone.txt",
+            "added new.txt",
+            "renamed shared/new.txt web/old.txt",
+            "modified vendor/lib",
+            "modified web/a.txt",
+        ];
+        assert_eq!(files(&compared), wanted);
+        let module = &compared.body["files"][3];
+        assert_eq!((&module["sha"], &module["changes"]), (&json!(sha("22")), &json!(2)));
+    });
+}
+
+#[test]
+fn a_comparison_names_three_hundred_files_on_its_first_page_only() {
+    virtually(async {
+        let asker = asker(WORLD);
+        let paths: Vec<String> = (0..301).map(|number| format!("many/{number}")).collect();
+        let changes: Vec<(&str, Option<&[u8]>)> =
+            paths.iter().map(|path| (path.as_str(), Some(&b"x"[..]))).collect();
+        asker.cloud.commit("acme/shop", "main", "Ada", "Many", &changes).unwrap();
+        let path = format!("/compare/{}...main", sha("a2"));
+        assert_eq!(files(&ask(&asker, "GET", &path, Value::Null).await).len(), 300);
+        assert_eq!(
+            ask(&asker, "GET", &format!("{path}?page=2"), Value::Null).await.body["files"],
+            Value::Null
+        );
+    });
+}
+
+#[test]
+fn a_token_does_what_its_permissions_say() {
+    virtually(async {
+        let limited = "  job-token: { permissions: { deployments: read, checks: none, pull-requests: none, issues: none, actions: none } }\n";
+        let asker = asker(&format!("{WORLD}{limited}"));
+        let deployment = || json!({ "ref": sha("a1"), "auto_merge": false, "required_contexts": [] });
+        assert_eq!(ask(&asker, "GET", "/deployments", Value::Null).await.status, 200);
+        let integration = (403, "Resource not accessible by integration".to_owned());
+        assert_eq!(wrong(&asker, "POST", "/deployments", deployment()).await, integration);
+        let check = || json!({ "name": "plan", "head_sha": sha("a1") });
+        assert_eq!(wrong(&asker, "POST", "/check-runs", check()).await, integration);
+        assert_eq!(wrong(&asker, "POST", "/issues/7/comments", json!({ "body": "x" })).await, integration);
+        assert_eq!(wrong(&asker, "GET", "/actions/runs/7", Value::Null).await, integration);
+        let reference = || json!({ "ref": "refs/roadstead/x", "sha": sha("a1") });
+        assert_eq!(
+            ask(&asker, "POST", "/git/refs", reference()).await.status,
+            201,
+            "what is not listed stays"
+        );
+
+        let fork = Asker { token: Some("fork".into()), ..Asker::of(&asker.cloud) };
+        for (rest, body) in [
+            ("/deployments", deployment()),
+            ("/check-runs", check()),
+            ("/issues/7/comments", json!({ "body": "x" })),
+            ("/git/refs", reference()),
+        ] {
+            assert_eq!(wrong(&fork, "POST", rest, body).await, integration, "{rest}");
+        }
+        assert_eq!(ask(&fork, "GET", "/deployments", Value::Null).await.status, 200);
+    });
+}
+
+#[test]
+fn a_query_without_the_permission_has_no_data() {
+    virtually(async {
+        let limited = "  job-token: { permissions: { deployments: none } }\n";
+        let asker = asker(&format!("{WORLD}{limited}"));
+        let query = "query Deployments($owner: String!, $name: String!) {
+          repository(owner: $owner, name: $name) { deployments(first: 1) { nodes { payload } } }
+        }";
+        let body = asker.graphql(query, json!({ "owner": "acme", "name": "shop" })).await;
+        assert_eq!(body["data"]["repository"]["deployments"], Value::Null);
+        assert_eq!(body["errors"][0]["type"], "FORBIDDEN");
+        assert_eq!(body["errors"][0]["path"], json!(["repository", "deployments"]));
+    });
+}
+
+#[test]
+fn content_has_a_rate_of_its_own() {
+    virtually(async {
+        let asker = asker(&WORLD.replace("issues: [7]", "issues: [7, 9]"));
+        let mut statuses = Vec::new();
+        for _ in 0..90 {
+            let body = json!({ "body": "x" }).to_string();
+            let uri = "https://api.github.com/repos/acme/shop/issues/9/comments";
+            statuses.push(asker.bare("POST", uri, &body).await.unwrap().status);
+        }
+        let refused = statuses.iter().filter(|status| **status == 403).count();
+        assert!((1..=10).contains(&refused), "80 a minute: {refused} of 90 were refused");
+    });
+}

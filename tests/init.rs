@@ -1,0 +1,256 @@
+//! `roadstead init` over the embedded cloud: what it writes for what runs there loads, is rehearsed and releases; and what
+//! it never does.
+
+use std::cell::RefCell;
+use std::fs;
+use std::rc::Rc;
+
+use roadstead::action::inputs::RawInputs;
+use roadstead::aws::{Doors, Mask};
+use roadstead::cli::{InitOptions, init, rehearse};
+use roadstead::rehearsal::client::http_client;
+use roadstead::rehearsal::cloud::Cloud;
+use roadstead::rehearsal::scenario::Scenario;
+use roadstead::release::Outcome;
+use roadstead::report::terminal;
+use roadstead::sys::clock::Clock;
+
+use crate::examples::{faults, rehearsed, workflow};
+use crate::support::{Trial, virtually};
+
+/// One of each kind: behind a pair of target groups with alarms, behind a plain load balancer with another container in
+/// front, an image that is not ours, and what is driven by somebody else.
+const WORLD: &str = r#"
+services:
+  - cluster: acme
+    name: backend
+    container: app
+    target-groups: [{ arn: backend, alternate: backend-green, balancer: web }]
+    deployment: { alarms: { names: [backend-5xx, "slow: p99"] } }
+    image: 111111111111.dkr.ecr.eu-west-1.amazonaws.com/acme/backend:v1
+  - cluster: acme
+    name: front
+    target-groups: [{ arn: front }]
+    task-definition:
+      family: front
+      requiresCompatibilities: [FARGATE]
+      networkMode: awsvpc
+      cpu: "256"
+      memory: "512"
+      executionRoleArn: arn:aws:iam::111111111111:role/front
+      containerDefinitions:
+        - { name: web, image: "111111111111.dkr.ecr.eu-west-1.amazonaws.com/acme/front:v1", essential: true }
+        - { name: proxy, image: "public.ecr.aws/nginx/nginx:1.27", essential: true, portMappings: [{ containerPort: 8080 }] }
+  - { cluster: acme, name: old, controller: CODE_DEPLOY }
+balancers: [{ name: web, groups: [{ arn: backend, weight: 1 }, { arn: backend-green }] }]
+alarms: [{ name: backend-5xx }, { name: "slow: p99" }]
+repositories:
+  acme/backend: { images: [{ tags: [v1] }] }
+  acme/front: { images: [{ tags: [v1] }] }
+  old: { images: [{ tags: [v1] }] }
+"#;
+
+struct Written {
+    code: u8,
+    lines: Vec<String>,
+    calls: Vec<String>,
+    folder: tempfile::TempDir,
+}
+
+impl Written {
+    fn file(&self, name: &str) -> String {
+        fs::read_to_string(self.folder.path().join(name)).unwrap()
+    }
+
+    fn deploy_file(&self) -> String {
+        self.file(".github/roadstead.yml")
+    }
+
+    fn told(&self) -> String {
+        self.lines.join("\n").replace(&*self.folder.path().to_string_lossy(), "FOLDER")
+    }
+}
+
+fn options() -> InitOptions {
+    InitOptions {
+        region: Some("eu-west-1".into()),
+        cluster: None,
+        service: None,
+        environment: "production".into(),
+        branch: "main".into(),
+        output: String::new(),
+        force: false,
+    }
+}
+
+/// Runs it in an empty folder, or in one that was made ready.
+fn in_folder(scenario: &str, options: InitOptions, folder: tempfile::TempDir) -> Written {
+    virtually(async {
+        let scenario = Scenario::parse(scenario).unwrap();
+        let clock = Clock::starting_at(rehearse::start(&scenario).unwrap());
+        let cloud = Cloud::new(scenario, 1);
+        let keys = [
+            ("AWS_ACCESS_KEY_ID", "AKIATEST"),
+            ("AWS_SECRET_ACCESS_KEY", "s3cret"),
+            ("AWS_SESSION_TOKEN", "t0ken"),
+        ];
+        let variables = keys.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let doors = Doors { http: http_client(cloud.clone()), clock, variables, mask: Mask::new(|_| ()) };
+        let options = InitOptions { output: folder.path().to_string_lossy().into_owned(), ..options };
+        let lines: Rc<RefCell<Vec<String>>> = Rc::default();
+        let keep = lines.clone();
+        let code = init::main(&options, &doors, move |line| keep.borrow_mut().push(line.to_owned())).await;
+        let calls = cloud.calls();
+        assert!(calls.iter().all(|call| !call.mutating), "it reads only");
+        let calls = calls.into_iter().map(|call| call.operation).collect();
+        Written { code, lines: lines.take(), calls, folder }
+    })
+}
+
+fn written(scenario: &str, options: InitOptions) -> Written {
+    let written = in_folder(scenario, options, tempfile::tempdir().unwrap());
+    assert_eq!(written.code, 0, "{}", written.told());
+    written
+}
+
+fn refused(scenario: &str, options: InitOptions) -> String {
+    let written = in_folder(scenario, options, tempfile::tempdir().unwrap());
+    assert_eq!((written.code, fs::read_dir(written.folder.path()).unwrap().count()), (2, 0));
+    assert_eq!(written.lines.last().unwrap(), "Nothing was written.");
+    written.lines[..written.lines.len() - 1].join("\n")
+}
+
+#[test]
+fn what_runs_becomes_a_deploy_file_and_a_workflow() {
+    let written = written(WORLD, options());
+    insta::assert_snapshot!(written.deploy_file(), @"");
+    insta::assert_snapshot!(written.told(), @"");
+    insta::assert_snapshot!(written.file(".github/workflows/deploy.yml"), @"");
+    assert_eq!(written.calls.len(), 6, "{:?}", written.calls);
+}
+
+#[test]
+fn the_workflow_has_the_shape_that_is_recommended() {
+    let written = written(
+        WORLD,
+        InitOptions { environment: "prod.eu-1".into(), branch: "release/1".into(), ..options() },
+    );
+    let workflow = workflow(&written.file(".github/workflows/deploy.yml"));
+    assert_eq!(faults(&workflow), Vec::<String>::new());
+    assert_eq!(workflow["on"]["push"]["branches"], serde_json::json!(["release/1"]));
+    assert_eq!(workflow["jobs"]["deploy"]["environment"], "prod.eu-1");
+}
+
+#[test]
+fn what_is_written_is_rehearsed() {
+    let written = written(WORLD, options());
+    let report = rehearsed(written.folder.path(), &written.deploy_file(), "production");
+    assert_eq!(report.outcome, Outcome::Deployed, "{}", terminal::terminal(&report));
+    assert_eq!(report.services.len(), 2);
+}
+
+/// Not only on a world made for the file: on the very one that it was written for.
+#[test]
+fn what_is_written_releases_to_what_was_found() {
+    let written = written(WORLD, options());
+    let file = written.deploy_file();
+    let trial = Trial { config: file, ..Trial::told(WORLD) };
+    let ran = trial.run();
+    assert_eq!(ran.report.outcome, Outcome::Deployed, "{}", terminal::terminal(&ran.report));
+    let image = Some("backend=111111111111.dkr.ecr.eu-west-1.amazonaws.com/acme/backend:v1".into());
+    let inputs = RawInputs { services: Some("backend".into()), image, ..RawInputs::default() };
+    let again = Trial { inputs, ..trial }.run();
+    assert_eq!(again.report.outcome.exit_code(), 0, "{}", terminal::terminal(&again.report));
+}
+
+/// 230 services in three clusters: more than a page of ListServices, and many of DescribeServices.
+#[test]
+fn everything_is_found_however_much_it_is() {
+    let mut scenario = String::from("services:\n");
+    for number in 0..230 {
+        let cluster = if number < 215 { "acme" } else { "acme-staging" };
+        let name = number % 215;
+        scenario += &format!("  - {{ cluster: {cluster}, name: s{name:03}, desired: 1 }}\n");
+    }
+    scenario += "clusters: [empty]\n";
+    let written = written(&scenario, options());
+    let file = written.deploy_file();
+    assert_eq!(file.matches("    ecs: {").count(), 230);
+    assert!(file.contains("\n  acme-s000:\n") && file.contains("\n  acme-staging-s014:\n"), "{file}");
+    assert!(file.contains("\n  s015:\n"), "the cluster is named only where two have the same name");
+    let one = self::written(&scenario, InitOptions { cluster: Some("acme-staging".into()), ..options() });
+    assert_eq!(one.deploy_file().matches("    ecs: {").count(), 15);
+    assert!(!one.calls.contains(&"ListClusters".to_owned()));
+    let named = self::written(&scenario, InitOptions { service: Some("s014".into()), ..options() });
+    assert_eq!(named.deploy_file().matches("    ecs: {").count(), 2);
+}
+
+/// Names that AWS would not give are text all the same.
+#[test]
+fn names_from_outside_are_text() {
+    let odd = r#"ac"me: *x # ${sha} \n é"#;
+    let scenario = serde_json::json!({ "services": [{
+        "cluster": odd, "name": "we\nb, ${nobody}: [x] # \u{2028}y", "container": "app",
+        "image": "nginx:1.27", "deployment": { "alarms": { "names": [odd, "null", "1", "-"] } },
+    }]});
+    let written = written(&scenario.to_string(), options());
+    let (file, told) = (written.deploy_file(), written.told());
+    let report = rehearsed(written.folder.path(), &file, "production");
+    assert_eq!(report.outcome.exit_code(), 0, "{file}\n{}", terminal::terminal(&report));
+    assert!(file.is_ascii() && !told.contains('\u{2028}'), "{file}\n{told}");
+    let document = roadstead::config::Document::parse("roadstead.yml", &file).unwrap();
+    let (services, problems) =
+        document.services("production", &[], roadstead::targets::NAMES, &Default::default());
+    assert!(problems.is_empty(), "{problems:?}");
+    assert_eq!(services[0].settings.to_value()["cluster"], odd);
+    assert_eq!(services[0].common.alarms, [odd, "null", "1", "-"]);
+    assert_eq!(services[0].name, "we-b----nobody----x-----y");
+}
+
+fn ready(files: &[&str]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for name in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "mine").unwrap();
+    }
+    folder
+}
+
+#[test]
+fn nothing_is_overwritten_unless_that_is_asked_for() {
+    for there in [".github/roadstead.yml", ".github/workflows/deploy.yml"] {
+        let written = in_folder(WORLD, options(), ready(&[there]));
+        assert_eq!((written.code, written.file(there).as_str()), (2, "mine"));
+        assert!(written.told().contains(&format!("`FOLDER/{there}` exists already. --force overwrites it.")));
+        assert!(written.calls.is_empty(), "nothing is asked for in vain");
+        let other =
+            [".github/roadstead.yml", ".github/workflows/deploy.yml"].into_iter().find(|it| *it != there);
+        assert!(!written.folder.path().join(other.unwrap()).exists(), "both or none");
+        let forced = in_folder(WORLD, InitOptions { force: true, ..options() }, ready(&[there]));
+        assert_eq!(forced.code, 0);
+        assert_ne!(forced.file(there), "mine");
+    }
+}
+
+#[test]
+fn a_link_is_not_written_through() {
+    let folder = ready(&["elsewhere"]);
+    fs::create_dir(folder.path().join(".github")).unwrap();
+    std::os::unix::fs::symlink("../elsewhere", folder.path().join(".github/roadstead.yml")).unwrap();
+    let written = in_folder(WORLD, InitOptions { force: true, ..options() }, folder);
+    assert_eq!((written.code, written.file("elsewhere").as_str()), (2, "mine"), "{}", written.told());
+}
+
+#[test]
+fn what_cannot_be_done_is_said_and_nothing_is_written() {
+    let nothing = refused("clusters: [acme]\n", options());
+    let foreign = refused("services: [{ cluster: acme, name: old, controller: CODE_DEPLOY }]\n", options());
+    let cluster = refused(WORLD, InitOptions { cluster: Some("acmee".into()), ..options() });
+    let denied = refused(&format!("{WORLD}policy: {{ deny: [\"ecs:ListServices\"] }}\n"), options());
+    let region = refused(WORLD, InitOptions { region: None, ..options() });
+    let environment = refused(WORLD, InitOptions { environment: "${{ x }}".into(), ..options() });
+    let branch = refused(WORLD, InitOptions { branch: "release/*".into(), ..options() });
+    let all = [nothing, foreign, cluster, denied, region, environment, branch].join("\n");
+    insta::assert_snapshot!(all, @"");
+}
