@@ -78,7 +78,9 @@ impl Desk {
 }
 
 fn serves(cloud: &Cloud) -> usize {
-    cloud.read(|world| world.appconfig.serving("shop", "production", "flags").map(|(number, _)| number)).unwrap()
+    cloud
+        .read(|world| world.appconfig.serving("shop", "production", "flags").map(|(number, _)| number))
+        .unwrap()
 }
 
 fn changes(cloud: &Cloud) -> Vec<String> {

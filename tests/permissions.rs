@@ -57,6 +57,7 @@ fn actions(config: &str) -> Vec<String> {
     let of = |statement: &serde_json::Value| statement["Action"].as_array().unwrap().clone();
     let mut all: Vec<String> = statements.flat_map(of).map(|it| it.as_str().unwrap().to_owned()).collect();
     all.sort();
+    all.dedup();
     all
 }
 
@@ -375,7 +376,18 @@ fn a_command_before_needs_two_actions_more_and_without_one_ends_in_the_truth() {
     assert_eq!(more, ["ecs:RunTask", "ecs:StopTask"]);
     let report = virtually(async { deploy(&mut world(BEFORE, with, "[]"), "b").await });
     assert_eq!(report.outcome, Outcome::Deployed, "{}", told(&report));
-    insta::assert_snapshot!([true, false].map(|simulated| matrix(BEFORE, simulated, false)).join("\n"), @"");
+    let table = |(name, simulated)| format!("{name}\n{}", matrix(BEFORE, simulated, false));
+    let tables = [("simulated", true), ("not simulated", false)].map(table);
+    insta::assert_snapshot!(tables.join("\n"), @"
+    simulated
+      deployed; the bad one: failed: cloudwatch:DescribeAlarms ecr:BatchGetImage ecr:DescribeImages ecr:GetDownloadUrlForLayer ecs:TagResource iam:SimulatePrincipalPolicy logs:GetLogEvents
+      stopped: ecr:GetAuthorizationToken ecs:DescribeServiceDeployments ecs:DescribeServiceRevisions ecs:DescribeServices ecs:DescribeTaskDefinition ecs:DescribeTasks ecs:ListServiceDeployments ecs:ListTaskDefinitions ecs:ListTasks ecs:RegisterTaskDefinition ecs:RunTask ecs:StopServiceDeployment ecs:StopTask ecs:UpdateService elasticloadbalancing:DescribeTargetHealth iam:PassRole
+    not simulated
+      deployed; the bad one: failed: cloudwatch:DescribeAlarms ecr:BatchGetImage ecr:DescribeImages ecr:GetDownloadUrlForLayer ecs:StopServiceDeployment ecs:StopTask ecs:TagResource logs:GetLogEvents
+      failed; the bad one: failed: ecs:DescribeTasks
+      refused, nothing moved; the bad one: refused, nothing moved: ecs:RunTask ecs:UpdateService
+      stopped: ecr:GetAuthorizationToken ecs:DescribeServiceDeployments ecs:DescribeServiceRevisions ecs:DescribeServices ecs:DescribeTaskDefinition ecs:ListServiceDeployments ecs:ListTaskDefinitions ecs:ListTasks ecs:RegisterTaskDefinition elasticloadbalancing:DescribeTargetHealth iam:PassRole
+    ");
 }
 
 /// The page of the pair names what it needs beyond that, and what it does not need.

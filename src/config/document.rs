@@ -382,7 +382,7 @@ mod tests {
     fn every_slip_is_named_on_its_line() {
         insta::assert_snapshot!(problems("environments: { staging: {} }\nservices:\n  a: { esc: {} }\n  b: { ecs: {}, lambda: {} }\n  c: { argocd: {} }\n  d: { ecs: {}, strategy: canarry, verify: [] }\n  e: { ecs: { cluster: \"${env}\" }, environments: { stagin: {} } }\n"), @"
         3:6 Service `a` does not say where it goes. Give it exactly one target: `ecs`.
-        3:8 `esc` is not a key of service `a`. Did you mean `ecs`? Known: `paths`, `repository`, `strategy`, `alarms`, `build`, `environments`, `ecs`.
+        3:8 `esc` is not a key of service `a`. Did you mean `ecs`? Known: `paths`, `repository`, `strategy`, `before`, `alarms`, `build`, `environments`, `ecs`.
         4:17 Service `b` has two targets, `ecs` and `lambda`. Make two services of it.
         5:8 This version cannot release to `argocd` yet. It can release to: `ecs`.
         6:36 This version cannot do `verify` yet. Take it out: a check or message that is silently not made would be worse than none.
@@ -442,7 +442,7 @@ mod tests {
     #[test]
     fn a_file_without_the_two_blocks_says_so() {
         insta::assert_snapshot!(problems("enviroments: {}\nnotify: {}\n"), @r"
-        1:1 `enviroments` is not a key of the deploy file. Did you mean `environments`? Known: `environments`, `services`.
+        1:1 `enviroments` is not a key of the deploy file. Did you mean `environments`? Known: `environments`, `services`, `atomic`.
         2:1 This version cannot do `notify` yet. Take it out: a check or message that is silently not made would be worse than none.
         1:1 The deploy file has no `environments`.
         1:1 The deploy file has no `services`.
