@@ -78,8 +78,9 @@ impl Desk {
 }
 
 fn serves(cloud: &Cloud) -> usize {
-    let number = |(number, _)| number;
-    cloud.read(|world| world.appconfig.serving("shop", "production", "flags").map(number)).unwrap()
+    cloud
+        .read(|world| world.appconfig.serving("shop", "production", "flags").map(|(number, _)| number))
+        .unwrap()
 }
 
 fn changes(cloud: &Cloud) -> Vec<String> {

@@ -229,7 +229,9 @@ fn pull_request(head: u64) -> Runner {
     let event = format!(
         r#"{{"pull_request": {{"number": 7, "head": {{"sha": "{SHA}", "ref": "topic", "repo": {{"id": {head}}}}}, "base": {{"ref": "main", "repo": {{"id": 1}}}}}}}}"#
     );
-    Runner::named("happy")
+    let commit = format!("{{ id: \"{SHA}\", branch: topic, files: {{ a.txt: a }} }}");
+    let repository = format!("{{ name: acme/shop, private: true, issues: [7], history: [{commit}] }}");
+    Runner::told(&format!("github: {{ repositories: [{repository}] }}"))
         .with("GITHUB_EVENT_NAME", "pull_request")
         .with("GITHUB_REF", "refs/pull/7/merge")
         .with("GITHUB_REF_NAME", "7/merge")

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::strategy::Strategy;
+use super::{Check, Notify};
 
 /// A place to deploy to, chosen by branch or by name.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
@@ -19,6 +20,8 @@ pub struct Environment {
     pub aws: Option<Aws>,
     /// Only versions proven in this environment may come here (promotion).
     pub promote_from: Option<String>,
+    /// Who hears of runs here, instead of what the file says for all environments: key by key.
+    pub notify: Option<Notify>,
 }
 
 /// An AWS account and region.
@@ -48,14 +51,13 @@ pub struct Common {
     /// CloudWatch alarms that must be green before, and stay green during, the deployment.
     #[serde(default)]
     pub alarms: Vec<String>,
+    /// Addresses that must answer well once the new version is proven, or it is taken back.
+    #[serde(default)]
+    pub verify: Vec<Check>,
 }
 
 /// The keys of a service that belong to [`Common`]; the others are a target, `build` or `environments`.
-pub(super) const COMMON: [&str; 4] = ["paths", "repository", "strategy", "alarms"];
-
-/// Keys of the contract that this version cannot honour yet. They are refused: a check that is silently not made
-/// would be worse than none.
-pub(super) const LATER: [&str; 2] = ["verify", "notify"];
+pub(super) const COMMON: [&str; 5] = ["paths", "repository", "strategy", "alarms", "verify"];
 
 /// Values that stand for `${name}`.
 pub type Placeholders = BTreeMap<&'static str, String>;

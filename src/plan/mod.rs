@@ -1,14 +1,16 @@
 //! Event, configuration and observed state in; steps, and why, out. Pure: the same plan is printed, put in the
 //! summary and walked.
 
+pub mod changed;
 mod newest;
 mod occasion;
+pub mod promotion;
 
 use serde::Serialize;
 
 pub use occasion::{Earlier, May, Occasion, Ruling, decide};
 
-use crate::config::Strategy;
+use crate::config::{Check, Strategy};
 use crate::problem::Problem;
 use crate::release::{Ability, Changes, Course, Flight, Health, Observed, Rollout, Span, Version};
 use crate::strategy::{self, Step};
@@ -130,6 +132,16 @@ pub fn over(plan: ServicePlan, flight: Flight) -> ServicePlan {
     }
 }
 
+/// The same plan with the service's own checks as its last word; after a return they are only told, since there is no
+/// way back from it.
+pub fn checked(plan: ServicePlan, checks: &[Check], returns: bool) -> ServicePlan {
+    if checks.is_empty() {
+        return plan;
+    }
+    let step = if returns { Step::Look } else { Step::Check };
+    ServicePlan { steps: strategy::checked(plan.steps, step), ..plan }
+}
+
 /// Why there is nothing to compare the new version with, so that it is brought in at once.
 fn alone(strategy: &Strategy, seen: &Observed) -> Option<&'static str> {
     match strategy {
@@ -172,6 +184,8 @@ pub fn explain(plan: &ServicePlan) -> String {
         Step::Verify => "verify".to_owned(),
         Step::Test => "check the test listener".to_owned(),
         Step::Bake(span) => format!("watch for {span}"),
+        Step::Check => "check its addresses".to_owned(),
+        Step::Look => "look at its addresses".to_owned(),
         Step::Retire => "put settings back".to_owned(),
     });
     let mut steps = steps.collect::<Vec<_>>().join(" → ");

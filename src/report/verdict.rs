@@ -82,7 +82,7 @@ fn happened(service: &ServiceReport, outcome: Outcome, operation: &str) -> &'sta
         Outcome::RolledBack => "is rolled back",
         Outcome::Skipped => "was left alone",
         Outcome::Invalid => "was not started",
-        Outcome::Failed if operation == "verify" => "is not healthy",
+        Outcome::Failed if operation == "verify" => unverified(service),
         Outcome::Failed if service.version.is_none() => "failed before anything was changed",
         Outcome::Failed if operation == "rollback" => "could not be rolled back and was returned",
         Outcome::Failed if service.serves.is_none() => "failed",
@@ -91,6 +91,14 @@ fn happened(service: &ServiceReport, outcome: Outcome, operation: &str) -> &'sta
         Outcome::Superseded => "was overtaken by a newer deployment, which was left alone",
         Outcome::Inconclusive => "could not be judged: too little data",
         Outcome::Cancelled => "was cancelled",
+    }
+}
+
+fn unverified(service: &ServiceReport) -> &'static str {
+    match service.failure.as_ref().map(|failure| failure.problem.code) {
+        Some(Code::CheckFailed | Code::TimedOut) => "does not answer as it should",
+        Some(Code::NotHealthy) => "is not known to be healthy",
+        _ => "is not healthy",
     }
 }
 

@@ -2,8 +2,10 @@
 //! what is decided is decided by the core, what is done is done by adapters.
 
 mod anew;
+mod announce;
 mod books;
 mod build;
+mod checks;
 mod declare;
 mod evidence;
 mod forecast;
@@ -11,20 +13,25 @@ mod history;
 mod hold;
 mod job;
 mod lease;
+mod lineage;
 mod newest;
 mod occasion;
 mod onward;
 mod post;
 mod prepare;
+mod promote;
 mod publish;
 mod queue;
 mod record;
 mod returning;
+mod selection;
 mod state;
 mod teller;
 mod timing;
+mod transfer;
 mod undo;
 mod unit;
+mod verify;
 mod walk;
 mod watch;
 
@@ -32,7 +39,7 @@ use crate::action::Operation;
 use crate::plan::May;
 use crate::problem::{Code, Problem};
 use crate::release::Outcome;
-use crate::report::RunReport;
+use crate::report::{ActionStep, RunReport};
 
 use books::Books;
 pub use job::{Job, blank_report};
@@ -55,6 +62,9 @@ async fn run_alone(job: &Job) -> RunReport {
         report.outcome = Outcome::Skipped;
         report.reason = Some(reason);
         return job.closed(report);
+    }
+    if operation(job) == Operation::Verify {
+        return Box::pin(verify::run(job, report)).await;
     }
     // A build that is under way gets the time to remove what it made.
     let prepared = match undo::unless_cancelled(job, undo::LAST_WORDS, prepare::prepare(job)).await {
@@ -81,7 +91,7 @@ async fn run_alone(job: &Job) -> RunReport {
     if let Some(books) = books {
         books.close(job, &mut report).await;
     }
-    job.closed(report)
+    Box::pin(announce::announce(job, &prepared.channels, job.closed(report), ActionStep::Main)).await
 }
 
 /// Whether an earlier version is to come back (in a plan: would). Nothing is built then, and no file of a definition read.
@@ -103,13 +113,17 @@ fn cancelled_early(mut report: RunReport) -> RunReport {
 /// Operations of the contract that this version cannot do are refused by name.
 fn refuse(operation: Operation) -> Option<Problem> {
     match operation {
-        Operation::Deploy | Operation::Plan | Operation::Rollback => None,
+        Operation::Deploy
+        | Operation::Plan
+        | Operation::Rollback
+        | Operation::Promote
+        | Operation::Verify => None,
         other => Some(
             Problem::error(
                 Code::Unsupported,
                 format!("This version cannot do the operation `{}` yet.", other.word()),
             )
-            .help("It can do: `deploy`, `plan`, `rollback`."),
+            .help("It can do: `deploy`, `plan`, `rollback`, `promote`, `verify`."),
         ),
     }
 }

@@ -7,10 +7,11 @@ use std::time::Duration;
 use crate::action::OnCancel;
 use crate::problem::Problem;
 use crate::release::{Health, Observed, Outcome, Release, Rollout, Split, Version, Way};
-use crate::report::RunReport;
+use crate::report::{ActionStep, RunReport};
 use crate::sys::environment::Variables;
 use crate::targets::{self, Target};
 
+use super::announce::{self, Channels};
 use super::books::Books;
 use super::state::{self, Moved, State};
 use super::{Job, Unit, declare, onward, prepare};
@@ -29,9 +30,10 @@ pub async fn post(job: &Job) -> Option<RunReport> {
     let state = state::load(&job.doors.variables).filter(|_| unfinished(&job.doors.variables))?;
     let mut report = job.blank_report();
     report.environment = Some(state.environment.clone());
+    let mut channels = Channels::default();
     let moves = state.services.iter().any(|moved| !moved.ended);
     if moves {
-        match confirm_all(job, &state).await {
+        match confirm_all(job, &state, &mut channels).await {
             Ok(services) => report.services = services.into_iter().map(Unit::into_report).collect(),
             Err(problems) => report.problems = problems,
         }
@@ -39,7 +41,10 @@ pub async fn post(job: &Job) -> Option<RunReport> {
             Outcome::worst(report.services.iter().map(|s| s.outcome)).unwrap_or(Outcome::Stranded);
     }
     tidy(job, state, &mut report).await;
-    moves.then(|| job.closed(report))
+    if !moves {
+        return None;
+    }
+    Some(announce::announce(job, &channels, job.closed(report), ActionStep::Post).await)
 }
 
 /// Closes the record, and gives back what the main step held at GitHub.
@@ -54,9 +59,11 @@ async fn tidy(job: &Job, state: State, report: &mut RunReport) {
     }
 }
 
-async fn confirm_all(job: &Job, state: &State) -> Result<Vec<Unit>, Vec<Problem>> {
+async fn confirm_all(job: &Job, state: &State, channels: &mut Channels) -> Result<Vec<Unit>, Vec<Problem>> {
     let declared = declare::declared_for(job, &state.environment)?;
+    *channels = Channels::without_session(&declared);
     let session = prepare::session(job, &declared).await.map_err(|problem| vec![problem])?;
+    *channels = Channels::of(&declared, &session);
     let place = prepare::place(job, &session.config, &declared);
     let targets = targets::all(&place, &declared.document.file, &declared.services)?;
     let mut units = Vec::new();

@@ -124,6 +124,13 @@ pub(super) fn moved(unit: &Unit) -> Option<Moved> {
     })
 }
 
+/// Whether what was written last leaves something for the post step to confirm.
+pub(super) fn is_open(job: &Job) -> bool {
+    let saved = job.saved.borrow();
+    let state = saved.as_deref().and_then(|text| serde_json::from_str::<State>(text).ok());
+    state.is_some_and(|state| state.services.iter().any(|moved| !moved.ended))
+}
+
 /// What the main step left; `None` where it never moved anything.
 pub(super) fn load(variables: &Variables) -> Option<State> {
     serde_json::from_str(files::saved(variables, KEY)?).ok()

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::evidence::Gathered;
 use crate::config::Service;
 use crate::gates::Sources;
+use crate::gates::http::Tried;
 use crate::plan::ServicePlan;
 use crate::problem::{Code, Problem};
 use crate::release::{Failure, Handed, Observed, Outcome, Proof, Release, Rollout, Version};
@@ -44,17 +45,21 @@ pub struct Unit {
     pub(super) evidence: Evidence,
     /// What was gathered for it so far.
     pub(super) gathered: Gathered,
+    /// What was tried of the checks at that step since the last look, before anybody drew a conclusion.
+    pub(super) tried: Option<Tried>,
+    /// What its own checks said, in words.
+    pub(super) checked: Option<String>,
     /// Where evidence comes from.
     pub(super) sources: Option<Rc<Sources>>,
     /// The last rollout that was under way.
     pub(super) last: Option<Rollout>,
     /// Whether nothing is left to be put back once it has ended.
     pub(super) settled: bool,
-    /// Whether its image is of the run's own commit: built by it, and not named by an input.
+    /// Whether its image is of the commit of the release: built by the run or promoted, and not named by an input.
     pub(super) built: bool,
     /// When the phase began, on the run's clock.
     pub(super) since: Duration,
-    /// What will be built and from what, in a plan that does not build.
+    /// What will be built or promoted and from what, in a plan, which does neither.
     pub(super) would_build: Option<String>,
     /// Since when its rollout cannot be read for want of credentials, on the run's clock.
     pub(super) blind_since: Option<Duration>,
@@ -83,6 +88,8 @@ impl Unit {
             at_since: Duration::ZERO,
             evidence: Evidence::NotNeeded,
             gathered: Gathered::default(),
+            tried: None,
+            checked: None,
             sources: None,
             last: None,
             settled: true,
@@ -126,8 +133,9 @@ impl Unit {
         self.report.version = Some(proof.version.clone());
         self.report.serves_digest = proof.digest.clone();
         self.report.digest = self.report.digest.take().or_else(|| proof.digest.clone());
-        self.report.evidence = proof.evidence.clone();
-        self.end(at, outcome, &format!("proven: {}", proof.evidence));
+        let checked = self.checked.as_ref().map(|words| format!("; {words}")).unwrap_or_default();
+        self.report.evidence = format!("{}{checked}", proof.evidence);
+        self.end(at, outcome, &format!("proven: {}", self.report.evidence));
     }
 
     /// The wish was handed over; what serves is not known.

@@ -80,6 +80,8 @@ pub(super) fn make_plan(job: &Job, unit: &mut Unit) {
         .and_then(|plan| in_time(job, unit, plan))
         .map_err(|p| vec![p])
     });
+    let returns = unit.release.former.is_some();
+    let made = made.map(|plan| plan::checked(plan, &unit.service.common.verify, returns));
     match made {
         Ok(plan) => {
             job.teller.line(Some(unit.name()), &plan::explain(&plan));

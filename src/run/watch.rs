@@ -10,7 +10,7 @@ use crate::strategy::{Step, Verdict, Watching, decide};
 use crate::sys::signal::Urgency;
 
 use super::unit::{Phase, Unit};
-use super::{Job, Tone, evidence, onward, state, undo};
+use super::{Job, Tone, checks, evidence, onward, state, undo};
 
 /// Time between two looks; a tenth of jitter keeps many runs of one account apart.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -30,6 +30,7 @@ pub(super) async fn until_done(job: &Job, environment: &str, units: &mut [Unit])
         let looked = undo::or_cancel(job, look(units)).await;
         let Some(looks) = looked.filter(|_| job.cancel.urgency() == Urgency::None) else { break };
         let failed = looks.iter().any(|(_, look)| look.is_err());
+        Box::pin(checks::try_all(job, units, &looks)).await;
         for (index, look) in looks {
             step(job, &mut units[index], look).await;
             ended(job, &mut units[index]).await;
@@ -136,6 +137,7 @@ async fn act(job: &Job, unit: &mut Unit, rollout: &Rollout, verdict: Verdict) {
         }
         Verdict::Handed(handed) => {
             job.teller.tell(Some(unit.name()), Tone::Good, &handed.evidence);
+            checks::unmade(unit);
             unit.handed(now, &handed);
         }
         Verdict::FollowBack(failure) => {

@@ -22,6 +22,10 @@ pub enum Step {
     Test,
     /// Watch it with its share for so long.
     Bake(Span),
+    /// The service's own checks must hold, or it is taken back.
+    Check,
+    /// The service's own checks are tried, and what they say is told: there is no way back from here.
+    Look,
     /// Take away what the movement left behind.
     Retire,
 }
@@ -91,6 +95,16 @@ pub fn steps(strategy: &Strategy) -> Vec<Step> {
             }
             steps.extend([Step::Route(100), Step::Verify, Step::Retire]);
         }
+    }
+    steps
+}
+
+/// The same steps with `check` for the service's own checks: once the version is proven with all traffic, while what
+/// the movement left behind is still there.
+pub fn checked(mut steps: Vec<Step>, check: Step) -> Vec<Step> {
+    let end = if steps.last() == Some(&Step::Retire) { steps.len() - 1 } else { steps.len() };
+    if end > 0 {
+        steps.insert(end, check);
     }
     steps
 }

@@ -15,7 +15,7 @@ import botocore.model
 import pytest
 import shapes
 
-SERVICES = ["ecs", "ecr", "sts", "iam", "elbv2", "cloudwatch", "logs"]
+SERVICES = ["ecs", "ecr", "sts", "iam", "elbv2", "cloudwatch", "logs", "sns"]
 CALM = {
     "services": [{"cluster": "acme", "name": "backend", "target-groups": [{"arn": "backend"}],
                   "deployment": {"circuit-breaker": {}, "alarms": {"names": ["backend-5xx"]}}}],
@@ -408,6 +408,26 @@ def test_refusals_fit_too(aws):
         stale.sts.get_caller_identity()
 
 
+def test_messages_are_published(aws):
+    topics = aws(CALM | {"topics": ["releases", "releases.fifo"], "faults": [{"throttle": {"operation": "Publish", "times": 1}}]})
+    arn = "arn:aws:sns:eu-west-1:111111111111:releases"
+    said = {"TopicArn": arn, "Subject": "Roadstead failed", "Message": "m & <m>",
+            "MessageAttributes": {"outcome": {"DataType": "String", "StringValue": "failed"}}}
+    with refused("Throttled"):
+        topics.sns.publish(**said)
+    assert topics.sns.publish(**said)["MessageId"]
+    fifo = said | {"TopicArn": f"{arn}.fifo", "MessageGroupId": "g", "MessageDeduplicationId": "k"}
+    assert topics.sns.publish(**fifo)["MessageId"] == topics.sns.publish(**fifo)["MessageId"]
+    with refused("NotFound"):
+        topics.sns.publish(TopicArn=f"{arn}-not", Message="m")
+    for wrong in ({"Subject": "a\nb"}, {"Message": ""}, {"MessageDeduplicationId": "k"}):
+        with refused("InvalidParameter"):
+            topics.sns.publish(**said | wrong)
+    denied = aws(CALM | {"topics": ["releases"], "policy": {"deny": ["sns:*"]}})
+    with refused("AuthorizationError"):
+        denied.sns.publish(**said)
+
+
 def test_a_call_that_is_not_modelled_is_never_an_empty_success(cloud):
     clients = Aws(cloud(CALM).url)
     with refused("NotModelled"):
@@ -447,6 +467,7 @@ def test_every_modelled_operation_was_looked_at():
         "elbv2": "DescribeListeners DescribeRules DescribeTargetGroups DescribeTargetHealth ModifyRule",
         "cloudwatch": "DescribeAlarms GetMetricData",
         "logs": "DescribeLogGroups GetLogEvents",
+        "sns": "Publish",
     }
     missing = {f"{service}.{name}" for service, names in wanted.items() for name in names.split()} - SEEN.keys()
     assert not missing

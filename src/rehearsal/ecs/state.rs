@@ -29,6 +29,12 @@ impl State {
         living.filter(|task| !task.stopped()).find(|task| task.ip == ip).map(|task| task.definition)
     }
 
+    /// Whether some service ran the definition with this ARN when the world began.
+    pub fn is_founding(&self, arn: &str) -> bool {
+        let place = self.definitions.iter().position(|definition| definition.arn == arn);
+        place.is_some_and(|place| self.services.iter().any(|service| service.founding == Some(place)))
+    }
+
     /// Whether some service ran a definition when the world began, and the definition's image references.
     pub fn version(&self, definition: usize) -> (bool, Vec<&str>) {
         let images = self.definitions[definition].containers.iter().map(|it| it.image.as_str()).collect();
