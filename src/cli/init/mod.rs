@@ -139,7 +139,7 @@ fn without_workflow(problem: Problem) -> Problem {
     }
 }
 
-fn unwritable(path: &PathBuf, error: &anyhow::Error) -> Problem {
+fn unwritable(path: &Path, error: &anyhow::Error) -> Problem {
     Problem::error(Code::FileUnreadable, format!("`{}` cannot be written.", path.display()))
         .cause(format!("{error:#}"))
 }
