@@ -7,7 +7,7 @@ mod words;
 mod workflow;
 pub mod yaml;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::action::neutral::neutralise;
 use crate::aws::{self, Doors, Wanted};
