@@ -18,6 +18,8 @@ pub mod github;
 pub mod image;
 /// Image values in YAML files: found, read, replaced byte for byte.
 pub mod manifest;
+/// Telling people and machines how a run ended: SNS, Slack, any webhook.
+pub mod notify;
 /// Event, configuration and observed state in; steps, and why, out.
 pub mod plan;
 /// What went wrong, for the person reading a red job at night.

@@ -62,6 +62,8 @@ codes! {
     ManifestUnreadable = "manifest-unreadable",
     /// A value that looks like a secret stands in plain text.
     SecretInPlainText = "secret-in-plain-text",
+    /// A variable that is set lasts only until the next deploy, or there was none to take away.
+    SettingPassing = "setting-passing",
     /// No AWS credentials, or they are refused.
     CredentialsMissing = "credentials-missing",
     /// Long-lived keys are used where a role would do.
@@ -98,6 +100,10 @@ codes! {
     RollbackTargetBroken = "rollback-target-broken",
     /// A rollback names a version that never completed here, or none.
     VersionUnknown = "version-unknown",
+    /// What is to be promoted was not proven in the environment that it comes from.
+    PromotionUnproven = "promotion-unproven",
+    /// Which services a change concerns could not be found out.
+    ChangesUnknown = "changes-unknown",
     /// This version was rolled back before and would come again by itself.
     RolledBackBefore = "rolled-back-before",
     /// The provider could not be read or refused a call.
@@ -120,6 +126,10 @@ codes! {
     AlarmTriggered = "alarm-triggered",
     /// The provider's circuit breaker gave the deployment up.
     CircuitBreaker = "circuit-breaker",
+    /// The command that runs before any traffic moves did not succeed.
+    BeforeFailed = "before-failed",
+    /// It was taken back because another service of the run failed.
+    TakenBack = "taken-back",
     /// The new version answers worse than the one before.
     CanaryFailed = "canary-failed",
     /// Argo CD could not bring the commit into the cluster.
@@ -130,6 +140,10 @@ codes! {
     Inconclusive = "inconclusive",
     /// A check of the new version did not hold.
     CheckFailed = "check-failed",
+    /// A part of a check could not be made, so that nothing is claimed about it.
+    CheckIncomplete = "check-incomplete",
+    /// What serves is not healthy, or that cannot be said now.
+    NotHealthy = "not-healthy",
     /// The counts that the new version is to be judged by could not be read.
     MetricsUnreadable = "metrics-unreadable",
     /// Settings that were changed for a deployment could not be put back.
@@ -174,6 +188,8 @@ codes! {
     RateLimited = "rate-limited",
     /// Which commits lie between two versions could not be found out.
     HistoryUnknown = "history-unknown",
+    /// Somebody who was to hear of the run could not be told.
+    NotificationFailed = "notification-failed",
     /// What this run released could not be recorded where later runs look for it.
     NotRecorded = "not-recorded",
     /// No lease could be taken: nothing keeps another run from working on the same service.
@@ -221,6 +237,7 @@ impl Code {
                 | PermissionMissing
                 | RollbackTargetBroken
                 | VersionUnknown
+                | PromotionUnproven
                 | RolledBackBefore
                 | RepositoryMissing
                 | TokenRefused

@@ -73,14 +73,15 @@ fn arrows() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("manifest", &["release", "problem"]),
         ("targets", &["manifest", "aws", "github", "sys", "config", "release", "problem"]),
         ("gates", &["sys", "strategy", "config", "release", "problem"]),
+        ("notify", &["sys", "config", "report", "problem"]),
         ("report", &["action", "strategy", "release", "problem"]),
         ("rehearsal", &["rehearsal"]),
         ("trials", &["strategy"]),
         (
             "run",
             &[
-                "action", "aws", "image", "targets", "gates", "github", "report", "sys", "plan", "strategy",
-                "rollback", "config", "release", "problem",
+                "action", "aws", "image", "targets", "gates", "github", "notify", "report", "sys", "plan",
+                "strategy", "rollback", "config", "release", "problem",
             ],
         ),
         (

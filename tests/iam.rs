@@ -17,7 +17,8 @@ fn printed(line: &str) -> String {
         Command::Policy(options) => {
             let root = Path::new(env!("CARGO_MANIFEST_DIR"));
             let path = root.join(&options.config);
-            let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            let text =
+                fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             cli::policy::policy(path.parent().unwrap(), &options.config, &text, &options.environment).unwrap()
         }
         other => panic!("{line}: {other:?} prints no policy"),
@@ -60,6 +61,9 @@ fn an_output_that_is_not_the_commands_is_found() {
     let page = "```sh\nroadstead trust --repository a/b --branch main --account 111111111111\n```\n\n```json\n{}\n```\n\nend\n";
     let (new, commands) = anew(page);
     assert_eq!(commands, 1);
-    assert!(new != page && new.contains("repo:a/b:ref:refs/heads/main") && new.ends_with("}\n```\n\nend\n"), "{new}");
+    assert!(
+        new != page && new.contains("repo:a/b:ref:refs/heads/main") && new.ends_with("}\n```\n\nend\n"),
+        "{new}"
+    );
     assert_eq!(anew(&new).0, new);
 }

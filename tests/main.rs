@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod architecture;
+mod atomic;
+mod before;
 mod canary;
 mod changed;
 mod contract;
@@ -22,13 +24,20 @@ mod invariants;
 mod lease;
 mod manifests;
 mod native;
+mod notify;
 mod oidc;
 mod pair;
 mod permissions;
+mod promote;
+mod pulls;
 mod records;
 mod rehearsal;
 mod rollback;
 mod runner;
 mod scale;
+mod schedules;
+mod selection;
+mod set_env;
 mod support;
 mod trust;
+mod verify;

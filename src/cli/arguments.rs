@@ -20,6 +20,12 @@ pub enum Command {
     Plan(Box<ReleaseOptions>),
     /// Return to the last version that completed healthy, or to a named one; watch until it is proven.
     Rollback(Box<RollbackOptions>),
+    /// Bring what another environment has proven into this one, by digest; never builds.
+    Promote(Box<PromoteOptions>),
+    /// Say what serves, whether it is healthy, and whether its addresses answer well. Reads only.
+    Verify(Box<ReleaseOptions>),
+    /// Change variables of services that run and nothing else, as a deploy would; watch until it is proven.
+    SetEnv(Box<SetEnvOptions>),
     /// Set the image in kustomizations, Helm values and manifests; every other byte stays.
     Edit(EditOptions),
     /// Write a first deploy file and workflow for what runs on Amazon ECS. Reads AWS, changes nothing there.
@@ -70,6 +76,28 @@ pub struct RollbackOptions {
     /// A version such as backend:42 or its number, a commit or a digest [default: the last that completed healthy].
     #[arg(long)]
     pub to: Option<String>,
+    /// Everything else.
+    #[command(flatten)]
+    pub release: ReleaseOptions,
+}
+
+/// What to promote.
+#[derive(Debug, Clone, Default, Args)]
+pub struct PromoteOptions {
+    /// A commit or a digest that was proven [default: the newest].
+    #[arg(long)]
+    pub to: Option<String>,
+    /// Everything else.
+    #[command(flatten)]
+    pub release: ReleaseOptions,
+}
+
+/// Which variables.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SetEnvOptions {
+    /// service.NAME=value; service.NAME alone takes the variable away. Give it once for each.
+    #[arg(long, required = true)]
+    pub set: Vec<String>,
     /// Everything else.
     #[command(flatten)]
     pub release: ReleaseOptions,

@@ -3,7 +3,7 @@
 use schemars::{JsonSchema, schema_for};
 use serde_json::{Map, Value, json};
 
-use crate::config::{Common, Environment};
+use crate::config::{Common, Environment, Notify};
 use crate::image::Build;
 use crate::targets::{appconfig, argocd, ecs};
 
@@ -12,6 +12,7 @@ pub fn schema() -> String {
     let mut definitions = Map::new();
     let environment = part::<Environment>(&mut definitions);
     let mut service = part::<Common>(&mut definitions);
+    let notify = part::<Notify>(&mut definitions);
     let build = part::<Build>(&mut definitions);
     let ecs = part::<ecs::Settings>(&mut definitions);
     let argocd = part::<argocd::Settings>(&mut definitions);
@@ -42,7 +43,13 @@ pub fn schema() -> String {
                 "minProperties": 1,
                 "additionalProperties": { "anyOf": [environment, { "type": "null" }] },
             },
+            "atomic": {
+                "type": "boolean",
+                "default": false,
+                "description": "Whether the services of a run belong together: when one fails, what was moved of the others is taken back, and nothing more is started.",
+            },
             "services": { "type": "object", "minProperties": 1, "additionalProperties": service },
+            "notify": notify,
         },
         "$defs": definitions,
     });

@@ -70,7 +70,8 @@ pub(super) async fn run_with(
     match read {
         Ok(read) => {
             let job = step.job(read.inputs);
-            let mut report = run::run(&job).await;
+            // Boxed, because it is large and deep: whoever waits for it should not have to be.
+            let mut report = Box::pin(run::run(&job)).await;
             report.problems.extend(read.warnings);
             finish::finish(&job.teller, &job.files, &report)
         }
@@ -89,7 +90,7 @@ pub async fn post(outside: Outside, write: impl FnMut(&str) + 'static) -> u8 {
         Ok(read) => step.job(read.inputs),
         Err(problems) => return step.refuse(problems),
     };
-    match run::post(&job).await {
+    match Box::pin(run::post(&job)).await {
         Some(report) => finish::confirm(&job.teller, &job.files, &report),
         None => 0,
     }

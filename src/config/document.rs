@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::branch::{Claim, clashes};
-use super::file::{COMMON, LATER};
+use super::file::COMMON;
 use super::placeholder::fill;
 use super::tree::{self, Entry, Kind, Node};
-use super::{Common, Environment, Placeholders, read};
+use super::{Common, Environment, Notify, Placeholders, check, notify, paths, promotion, read};
 use crate::problem::{Code, Location, Problem, suggest};
 
 /// A deploy file that is YAML; its parts are read on demand.
@@ -46,7 +46,8 @@ impl Document {
     }
 
     fn top_level(&self) -> Vec<Problem> {
-        let known = ["environments", "services"];
+        let needed = ["environments", "services"];
+        let known = ["environments", "services", "notify", "atomic"];
         let mut problems: Vec<Problem> = self
             .root
             .entries()
@@ -56,7 +57,7 @@ impl Document {
                 self.stranger(&entry.key, "the deploy file", &known).at(&self.file, entry.line, entry.column)
             })
             .collect();
-        for key in known {
+        for key in needed {
             let filled = self.root.get(key).is_some_and(|node| !node.entries().is_empty());
             if !filled {
                 let at = self.root.get(key).unwrap_or(&self.root);
@@ -68,11 +69,23 @@ impl Document {
         problems
     }
 
-    fn stranger(&self, key: &str, place: &str, known: &[&str]) -> Problem {
-        if LATER.contains(&key) {
-            return Problem::error(Code::Unsupported, format!("This version cannot do `{key}` yet."))
-                .help("Take it out: a check or message that is silently not made would be worse than none.");
+    /// Whether the services of a run belong together: when one fails, the others are taken back. `false` where nothing is
+    /// said, and the problem where something else is.
+    pub fn atomic(&self) -> (bool, Option<Problem>) {
+        let Some(node) = self.root.get("atomic") else { return (false, None) };
+        match node.kind {
+            Kind::Scalar(serde_json::Value::Bool(atomic)) => (atomic, None),
+            _ => {
+                let problem = Problem::error(
+                    Code::ConfigInvalid,
+                    "`atomic` of the deploy file is not `true` or `false`.",
+                );
+                (false, Some(problem.at(&self.file, node.line, node.column)))
+            }
         }
+    }
+
+    fn stranger(&self, key: &str, place: &str, known: &[&str]) -> Problem {
         let list = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let near = suggest(key, known.iter().copied())
             .map(|near| format!("Did you mean `{near}`? "))
@@ -95,7 +108,28 @@ impl Document {
             });
             environments.insert(entry.key.clone(), environment);
         }
+        problems.extend(promotion::problems(&self.file, self.root.get("environments"), &environments));
         (environments, problems)
+    }
+
+    /// Who hears of runs in `environment`, and what is wrong with that.
+    pub fn notify(
+        &self,
+        name: &str,
+        environment: &Environment,
+        known: &Placeholders,
+    ) -> (Notify, Vec<Problem>) {
+        let mut node = self.root.get("notify").cloned().unwrap_or_else(Node::empty);
+        let mut problems = fill(&self.file, &mut node, known);
+        let all = read::<Notify>(&self.file, "`notify`", &node).unwrap_or_else(|more| {
+            problems.extend(more);
+            Notify::default()
+        });
+        let own = self.root.get("environments").and_then(|all| all.get(name)?.get("notify"));
+        for block in [Some(&node), own].into_iter().flatten() {
+            problems.extend(notify::dubious(&self.file, block));
+        }
+        (all.under(environment.notify.clone().unwrap_or_default()), problems)
     }
 
     /// Branches that two environments take, each on its line. `branch` is that of the run, where there is one: two
@@ -209,7 +243,8 @@ impl Document {
     }
 
     fn common(&self, name: &str, node: &Node, targets: &[&str]) -> Found<Common> {
-        let mut problems = Vec::new();
+        let mut problems = paths::problems(&self.file, name, node.get("paths"));
+        problems.extend(check::problems(&self.file, node));
         let mut common = Node { kind: Kind::Mapping(Vec::new()), ..*node };
         for entry in node.entries() {
             if COMMON.contains(&entry.key.as_str()) {
@@ -364,12 +399,11 @@ mod tests {
 
     #[test]
     fn every_slip_is_named_on_its_line() {
-        insta::assert_snapshot!(problems("environments: { staging: {} }\nservices:\n  a: { esc: {} }\n  b: { ecs: {}, lambda: {} }\n  c: { argocd: {} }\n  d: { ecs: {}, strategy: canarry, verify: [] }\n  e: { ecs: { cluster: \"${env}\" }, environments: { stagin: {} } }\n"), @"
+        insta::assert_snapshot!(problems("environments: { staging: {} }\nservices:\n  a: { esc: {} }\n  b: { ecs: {}, lambda: {} }\n  c: { argocd: {} }\n  d: { ecs: {}, strategy: canarry }\n  e: { ecs: { cluster: \"${env}\" }, environments: { stagin: {} } }\n"), @"
         3:6 Service `a` does not say where it goes. Give it exactly one target: `ecs`.
-        3:8 `esc` is not a key of service `a`. Did you mean `ecs`? Known: `paths`, `repository`, `strategy`, `alarms`, `build`, `environments`, `ecs`.
+        3:8 `esc` is not a key of service `a`. Did you mean `ecs`? Known: `paths`, `repository`, `strategy`, `before`, `alarms`, `verify`, `build`, `environments`, `ecs`.
         4:17 Service `b` has two targets, `ecs` and `lambda`. Make two services of it.
         5:8 This version cannot release to `argocd` yet. It can release to: `ecs`.
-        6:36 This version cannot do `verify` yet. Take it out: a check or message that is silently not made would be worse than none.
         6:27 `canarry` is not a key of service `d` (in `strategy`). Did you mean `canary`? Known: `rolling`, `blue-green`, `linear`, `canary`.
         7:52 There is no environment `stagin` in the deploy file. Did you mean `staging`?
         7:24 `${env}` is not a placeholder that has a value in this run. Known: `${environment}`, `${service}`; `$${` writes `${`.
@@ -425,9 +459,8 @@ mod tests {
 
     #[test]
     fn a_file_without_the_two_blocks_says_so() {
-        insta::assert_snapshot!(problems("enviroments: {}\nnotify: {}\n"), @r"
-        1:1 `enviroments` is not a key of the deploy file. Did you mean `environments`? Known: `environments`, `services`.
-        2:1 This version cannot do `notify` yet. Take it out: a check or message that is silently not made would be worse than none.
+        insta::assert_snapshot!(problems("enviroments: {}\nnotify: {}\n"), @"
+        1:1 `enviroments` is not a key of the deploy file. Did you mean `environments`? Known: `environments`, `services`, `notify`, `atomic`.
         1:1 The deploy file has no `environments`.
         1:1 The deploy file has no `services`.
         ");

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::before::Before;
 use super::strategy::Strategy;
+use super::{Check, Notify};
 
 /// A place to deploy to, chosen by branch or by name.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
@@ -19,6 +21,8 @@ pub struct Environment {
     pub aws: Option<Aws>,
     /// Only versions proven in this environment may come here (promotion).
     pub promote_from: Option<String>,
+    /// Who hears of runs here, instead of what the file says for all environments: key by key.
+    pub notify: Option<Notify>,
 }
 
 /// An AWS account and region.
@@ -45,17 +49,18 @@ pub struct Common {
     /// How the new version reaches traffic.
     #[serde(default)]
     pub strategy: Strategy,
+    /// A command that runs once with the new version, before any traffic moves.
+    pub before: Option<Before>,
     /// CloudWatch alarms that must be green before, and stay green during, the deployment.
     #[serde(default)]
     pub alarms: Vec<String>,
+    /// Addresses that must answer well once the new version is proven, or it is taken back.
+    #[serde(default)]
+    pub verify: Vec<Check>,
 }
 
 /// The keys of a service that belong to [`Common`]; the others are a target, `build` or `environments`.
-pub(super) const COMMON: [&str; 4] = ["paths", "repository", "strategy", "alarms"];
-
-/// Keys of the contract that this version cannot honour yet. They are refused: a check that is silently not made
-/// would be worse than none.
-pub(super) const LATER: [&str; 2] = ["verify", "notify"];
+pub(super) const COMMON: [&str; 6] = ["paths", "repository", "strategy", "before", "alarms", "verify"];
 
 /// Values that stand for `${name}`.
 pub type Placeholders = BTreeMap<&'static str, String>;

@@ -5,6 +5,7 @@
 use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 
+use super::Check;
 use super::bounds::{
     Address, Bake, CanaryPercent, Margin, Milliseconds, PerMinute, Query, Status, StepPercent,
 };
@@ -218,24 +219,6 @@ pub struct Probe {
     /// Requests a minute to each of the two, 1 to 600.
     #[serde(default)]
     pub per_minute: PerMinute,
-}
-
-/// An address that must answer well.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Check {
-    /// The address.
-    pub http: Address,
-    /// The status that a good answer has.
-    #[serde(default)]
-    pub status: Status,
-    /// How long it may take until it does.
-    #[serde(default = "a_minute")]
-    pub within: Span,
-}
-
-fn a_minute() -> Span {
-    Span::minutes(1)
 }
 
 /// A name alone is its block with defaults.

@@ -1,6 +1,8 @@
 //! Sources of evidence: counts of both versions from CloudWatch, Prometheus and probes of our own, and checks of an
 //! address. They read, minute by minute; what the counts mean is the judge's business.
 
+pub mod answer;
+mod certificate;
 pub mod cloudwatch;
 #[cfg(test)]
 mod cloudwatch_tests;
@@ -18,8 +20,10 @@ use crate::config::Metric;
 use crate::problem::Problem;
 use crate::release::{Arm, Arms, Version};
 use crate::strategy::judge::{Minute, Series};
+use crate::sys::clock::Clock;
 use crate::sys::web::Web;
 
+pub use http::Visitor;
 pub use probe::Prober;
 pub use window::{Span, Window};
 
@@ -27,7 +31,7 @@ pub use window::{Span, Window};
 #[derive(Clone, Debug)]
 pub struct Sources {
     cloudwatch: aws_sdk_cloudwatch::Client,
-    web: Web,
+    visitor: Visitor,
 }
 
 /// The two versions, as the sources are asked about them.
@@ -54,13 +58,24 @@ pub struct Counts {
 
 impl Sources {
     /// Sources in the account and region of a session, with addresses asked through `http`.
-    pub fn new(session: &SdkConfig, http: SharedHttpClient) -> Self {
-        Self { cloudwatch: aws_sdk_cloudwatch::Client::new(session), web: Web::new(http) }
+    pub fn new(session: &SdkConfig, http: SharedHttpClient, clock: Clock) -> Self {
+        let visitor = Visitor { web: Web::new(http), clock, blind: None };
+        Self { cloudwatch: aws_sdk_cloudwatch::Client::new(session), visitor }
+    }
+
+    /// The same where certificates cannot be looked at, for this reason.
+    pub fn blind(self, why: Option<&'static str>) -> Self {
+        Self { visitor: Visitor { blind: why, ..self.visitor }, ..self }
     }
 
     /// Addresses, asked through the same door.
     pub fn web(&self) -> &Web {
-        &self.web
+        &self.visitor.web
+    }
+
+    /// Who asks them for checks.
+    pub fn visitor(&self) -> &Visitor {
+        &self.visitor
     }
 
     /// The counts of all `metrics` since the window began. An error means that a source gave no usable answer: then
@@ -80,7 +95,7 @@ impl Sources {
                     measured.as_ref().map_or_else(Vec::new, |all| cloudwatch::minutes(all, metric, window))
                 }
                 Metric::Prometheus(settings) => {
-                    prometheus::minutes(&self.web, settings, compared, window).await?
+                    prometheus::minutes(self.web(), settings, compared, window).await?
                 }
                 Metric::Probe(_) => prober.map_or_else(Vec::new, |prober| prober.minutes(index, window)),
             };

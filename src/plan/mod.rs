@@ -1,14 +1,16 @@
 //! Event, configuration and observed state in; steps, and why, out. Pure: the same plan is printed, put in the
 //! summary and walked.
 
+pub mod changed;
 mod newest;
 mod occasion;
+pub mod promotion;
 
 use serde::Serialize;
 
 pub use occasion::{Earlier, May, Occasion, Ruling, decide};
 
-use crate::config::Strategy;
+use crate::config::{Check, Strategy};
 use crate::problem::Problem;
 use crate::release::{Ability, Changes, Course, Flight, Health, Observed, Rollout, Span, Version};
 use crate::strategy::{self, Step};
@@ -34,6 +36,8 @@ pub struct ServicePlan {
     pub back_to: Option<Version>,
     /// Copies asked for when the plan was made.
     pub desired: u32,
+    /// The command that runs once before any traffic moves, in words.
+    pub before: Option<String>,
 }
 
 /// How a walk starts.
@@ -78,6 +82,7 @@ pub fn service(
         why,
         back_to,
         desired: seen.desired,
+        before: None,
     })
 }
 
@@ -102,7 +107,19 @@ pub fn back(name: &str, to: &Version, changes: Changes, seen: &Observed) -> Serv
     let steps = if start == Start::Unchanged { Vec::new() } else { vec![Step::Route(100), Step::Verify] };
     let back_to = crate::rollback::target(seen);
     let course = Course::whole();
-    ServicePlan { service: name.into(), start, changes, steps, course, why, back_to, desired: seen.desired }
+    let (service, desired) = (name.into(), seen.desired);
+    ServicePlan { service, start, changes, steps, course, why, back_to, desired, before: None }
+}
+
+/// The same plan with a command that runs once between the new version's making and its first traffic. Only a start from
+/// fresh has it: what serves already, and what is under way, has it behind it.
+pub fn with_before(mut plan: ServicePlan, words: &str) -> ServicePlan {
+    let staged = plan.steps.iter().position(|step| *step == Step::Stage);
+    if let (Start::Fresh { .. }, Some(at)) = (&plan.start, staged) {
+        plan.steps.insert(at + 1, Step::Before);
+        plan.before = Some(words.to_owned());
+    }
+    plan
 }
 
 /// The same plan over a rollout in flight that may have been started by another strategy, as when a run died and the
@@ -128,6 +145,16 @@ pub fn over(plan: ServicePlan, flight: Flight) -> ServicePlan {
             ..plan
         },
     }
+}
+
+/// The same plan with the service's own checks as its last word; after a return they are only told, since there is no
+/// way back from it.
+pub fn checked(plan: ServicePlan, checks: &[Check], returns: bool) -> ServicePlan {
+    if checks.is_empty() {
+        return plan;
+    }
+    let step = if returns { Step::Look } else { Step::Check };
+    ServicePlan { steps: strategy::checked(plan.steps, step), ..plan }
 }
 
 /// Why there is nothing to compare the new version with, so that it is brought in at once.
@@ -167,11 +194,14 @@ pub fn explain(plan: &ServicePlan) -> String {
         if adopted { plan.steps.iter().position(|step| *step == Step::Verify).unwrap_or(0) } else { 0 };
     let steps = plan.steps.iter().skip(taken).map(|step| match step {
         Step::Stage => "stage the new version".to_owned(),
+        Step::Before => format!("run `{}` once", plan.before.as_deref().unwrap_or_default()),
         Step::Route(0) => "bring it up without traffic".to_owned(),
         Step::Route(percent) => format!("route {percent} %"),
         Step::Verify => "verify".to_owned(),
         Step::Test => "check the test listener".to_owned(),
         Step::Bake(span) => format!("watch for {span}"),
+        Step::Check => "check its addresses".to_owned(),
+        Step::Look => "look at its addresses".to_owned(),
         Step::Retire => "put settings back".to_owned(),
     });
     let mut steps = steps.collect::<Vec<_>>().join(" → ");
@@ -227,6 +257,27 @@ mod tests {
 
     fn plan(changes: Changes, seen: &Observed) -> String {
         explain(&service("app", &Strategy::default(), &WHOLE, changes, seen).unwrap())
+    }
+
+    #[test]
+    fn a_command_comes_before_the_first_traffic_of_a_fresh_start_alone() {
+        let planned = |changes, seen: &Observed| {
+            let plan = service("app", &Strategy::default(), &WHOLE, changes, seen).unwrap();
+            explain(&with_before(plan, "./migrate up"))
+        };
+        insta::assert_snapshot!([
+            planned(changed(), &seen(healthy(), None)),
+            planned(Changes::default(), &seen(failing(), None)),
+            planned(Changes::default(), &seen(healthy(), None)),
+            planned(Changes::default(), &seen(Health::Unknown("?".into()), Some(false))),
+            explain(&with_before(back("app", &version(), changed(), &seen(failing(), None)), "./migrate up")),
+        ].join("\n"), @"
+        stage the new version → run `./migrate up` once → route 100 % → verify (changes: image)
+        stage the new version → run `./migrate up` once → route 100 % → verify (this version was asked for before and does not serve)
+        nothing to do: the same definition and image already serve
+        verify (a rollout of this very version is already under way)
+        route 100 % → verify (return to app:1)
+        ");
     }
 
     #[test]

@@ -93,6 +93,10 @@ impl Cloud {
             Ok(()) => self.take(&call),
             Err(refusal) => Delivery::Answer(Err(refusal)),
         };
+        let held = std::mem::take(&mut self.inside().world.held);
+        if held > 0.0 {
+            tokio::time::sleep(Duration::from_secs_f64(held / self.shared.speed)).await;
+        }
         let delivery = self.store(&call, delivery).await;
         let delivery = self.wait(&call, delivery).await;
         if latency > 0.0 {

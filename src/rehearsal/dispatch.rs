@@ -2,7 +2,7 @@
 
 use super::call::{Answer, Call, Refusal};
 use super::world::World;
-use super::{appconfig, argocd, cloudwatch, ecr, ecs, elbv2, github, iam, logs, oidc, sts, web};
+use super::{appconfig, argocd, cloudwatch, ecr, ecs, elbv2, github, iam, logs, oidc, sns, sts, web};
 
 type Service = fn(&mut World, &Call, f64) -> Answer;
 
@@ -12,6 +12,8 @@ const SERVICES: &[(&str, Service)] = &[
     ("appconfig", appconfig::answer),
     ("argocd", argocd::answer),
     ("ecr", ecr::answer),
+    ("registry", ecr::distribution::answer),
+    ("sns", |world, call, now| sns::answer(world, call, now)),
     ("sts", sts::answer),
     ("web", web::answer),
     ("oidc", |world, call, now| oidc::answer(world, call, now)),

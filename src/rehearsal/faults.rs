@@ -262,6 +262,50 @@ pub struct Scaling {
     pub service: Option<String>,
 }
 
+/// Answers at addresses that are not the wanted ones.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct BadAnswers {
+    /// Only at this host. What is posted is only met by faults that name a host.
+    pub host: Option<String>,
+    /// Only at this path.
+    pub path: Option<String>,
+    /// Whose answers.
+    pub version: Version,
+    /// The status.
+    pub status: u16,
+    /// The body.
+    pub body: String,
+    /// Where it leads.
+    pub location: Option<String>,
+    /// Seconds until the answer comes.
+    pub takes: f64,
+    /// Seconds after the first deployment that the client starts.
+    pub from: f64,
+    /// How many seconds it lasts; for ever when absent.
+    #[serde(rename = "for")]
+    pub lasts: Option<f64>,
+    /// How many visits it strikes; all when absent.
+    pub times: Option<u32>,
+}
+
+impl Default for BadAnswers {
+    fn default() -> Self {
+        Self {
+            host: None,
+            path: None,
+            version: Version::New,
+            status: 500,
+            body: "Internal Server Error\n".into(),
+            location: None,
+            takes: 0.0,
+            from: 0.0,
+            lasts: None,
+            times: None,
+        }
+    }
+}
+
 /// A time.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -335,6 +379,8 @@ pub enum Fault {
     MetricsSwapped(Nothing),
     /// Metrics may not be read: said inside of an answer that is none the worse.
     MetricsForbidden(Nothing),
+    /// Addresses answer badly.
+    BadAnswers(BadAnswers),
     /// The desired count changes during the deployment.
     DesiredCount(Scaling),
     /// Argo CD compares and never starts a sync by itself.
@@ -451,6 +497,18 @@ impl Mischief {
         (fate, delay)
     }
 
+    /// What keeps a task from starting that no service started; what happens to a process that runs is the command's own.
+    pub fn start_fate(&mut self, subject: &Subject<'_>) -> Fate {
+        for (fault, spent) in self.faults.iter().zip(&mut self.spent) {
+            let fate = fault.fate(subject, *spent);
+            if let Some(fate @ (Fate::NoImage | Fate::WrongPlatform | Fate::NoSecret)) = fate {
+                *spent += 1;
+                return fate;
+            }
+        }
+        Fate::Well
+    }
+
     /// Whether there is no capacity for this task.
     pub fn starved(&mut self, subject: &Subject<'_>) -> bool {
         self.strike(|fault, spent| matches!(fault, Fault::NoCapacity(plain) if plain.strikes(subject, spent)))
@@ -487,7 +545,10 @@ impl Fault {
             Self::FlappingHealth(flap) => {
                 flap.strikes(subject, spent).then_some(Fate::Flapping(flap.healthy))
             }
-            Self::RollbackFails(_) => subject.old.then_some(Fate::NoImage),
+            Self::RollbackFails(on) => {
+                let meant = on.service.as_deref().is_none_or(|name| name == subject.service);
+                (meant && subject.old).then_some(Fate::NoImage)
+            }
             Self::CrashOnStart(crash) => crash.strikes(subject, spent).then(|| Fate::Crash {
                 code: crash.exit_code,
                 reason: None,

@@ -3,6 +3,7 @@
 use super::call::{Call, Refusal};
 use super::faults::Fault;
 use super::github;
+use super::members::text;
 use super::policy::{Denial, action};
 use super::world::World;
 
@@ -71,7 +72,7 @@ fn refused(world: &mut World, call: &Call, throttling: bool, now: f64) -> Option
 
 /// Services of the query protocol have their own names for common errors.
 fn speaks_query(service: &str) -> bool {
-    matches!(service, "sts" | "iam" | "elasticloadbalancing" | "monitoring")
+    matches!(service, "sns" | "sts" | "iam" | "elasticloadbalancing" | "monitoring")
 }
 
 /// The status of a refusal for want of rights: only services with paths have one of its own for it.
@@ -83,6 +84,8 @@ fn throttled_by(service: &str) -> Refusal {
     let words = "Rate exceeded";
     match service {
         "argocd" => Refusal::of(429, "ResourceExhausted", words),
+        "registry" => Refusal::of(429, "TOOMANYREQUESTS", words),
+        "sns" => Refusal::of(429, "Throttled", words),
         service if speaks_query(service) => Refusal::new("Throttling", words),
         _ => Refusal::new("ThrottlingException", words),
     }
@@ -164,9 +167,16 @@ fn refuse(world: &World, call: &Call, action: &str, denial: Denial) -> Refusal {
         Denial::Implicit => format!("because no identity-based policy allows the {action} action"),
         Denial::Explicit => "with an explicit deny in an identity-based policy".into(),
     };
-    let (status, code) = match speaks_query(&call.service) {
-        true => (403, "AccessDenied"),
-        false => (plainly(&call.service), "AccessDeniedException"),
+    if call.service == "sns" {
+        let topic = text(&call.input, "TopicArn");
+        let message =
+            format!("User: {who} is not authorized to perform: {action} on resource: {topic} {why}");
+        return Refusal::of(403, "AuthorizationError", message.replace("sns:P", "SNS:P"));
+    }
+    let (status, code) = match call.service.as_str() {
+        "registry" => (403, "DENIED"),
+        service if speaks_query(service) => (403, "AccessDenied"),
+        service => (plainly(service), "AccessDeniedException"),
     };
     let message = format!("User: {who} is not authorized to perform: {action} on resource: {resource} {why}");
     Refusal::of(status, code, message)

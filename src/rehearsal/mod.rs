@@ -20,6 +20,8 @@ pub mod client;
 pub mod cloud;
 /// Amazon CloudWatch.
 pub mod cloudwatch;
+/// How commands end that are run once.
+pub mod commands;
 /// Which service answers a call.
 pub mod dispatch;
 /// Amazon ECR.
@@ -56,6 +58,8 @@ pub mod scenarios;
 pub mod server;
 /// From a scenario to a world.
 pub mod setup;
+/// Amazon SNS.
+pub mod sns;
 /// AWS STS.
 pub mod sts;
 /// Request-rate buckets.
@@ -64,7 +68,7 @@ pub mod throttle;
 pub mod time;
 /// Traffic through load balancers, and its metrics.
 pub mod traffic;
-/// The listeners of load balancers, as a visitor sees them.
+/// What answers at addresses: load balancers, sites, and webhooks.
 pub mod web;
 /// AWS's protocols.
 pub mod wire;

@@ -9,6 +9,7 @@ use super::appconfig::setting::AppConfig;
 use super::argocd::setting::ArgoCd;
 use super::balancers::Balancer;
 use super::chance::{Span, span};
+use super::commands::Command;
 use super::ecs;
 use super::faults::Fault;
 use super::github;
@@ -16,6 +17,7 @@ use super::oidc::Workflow;
 use super::policy::Policy;
 use super::sts::Trust;
 use super::traffic::settings::Traffic;
+use super::web::Site;
 use super::world::Registry;
 
 /// A world to begin with, and its faults. Every key has a default; an unknown key is an error.
@@ -36,6 +38,10 @@ pub struct Scenario {
     pub balancers: Vec<Balancer>,
     /// Requests that come to them.
     pub traffic: Vec<Traffic>,
+    /// What stands at addresses, besides load balancers.
+    pub sites: Vec<Site>,
+    /// Topics of SNS, by ARN or name.
+    pub topics: Vec<String>,
     /// Alarms.
     pub alarms: Vec<AlarmSetting>,
     /// Repositories by name.
@@ -54,10 +60,16 @@ pub struct Scenario {
     pub workflow: Workflow,
     /// A real registry behind ECR.
     pub registry: Option<Registry>,
+    /// Registries of other accounts and regions.
+    pub registries: Vec<ForeignRegistry>,
+    /// Whether registries mount layers of one repository into another.
+    pub blob_mounting: bool,
     /// GitHub: repositories and tokens.
     pub github: github::settings::Settings,
     /// Whether documented request rates are enforced.
     pub throttling: bool,
+    /// How commands end that are run once.
+    pub one_off: Vec<Command>,
     /// What goes wrong.
     pub faults: Vec<Fault>,
 }
@@ -210,8 +222,23 @@ impl AlarmSetting {
 pub struct RepositorySetting {
     /// Tags may not be moved.
     pub immutable: bool,
+    /// Accounts that the repository's policy lets pull.
+    pub readers: Vec<String>,
     /// Images, oldest first.
     pub images: Vec<ImageSetting>,
+}
+
+/// A registry of another account or region.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ForeignRegistry {
+    /// Its account.
+    pub account: String,
+    /// Its region.
+    pub region: String,
+    /// Repositories by name.
+    #[serde(default)]
+    pub repositories: BTreeMap<String, RepositorySetting>,
 }
 
 /// An image in a repository.
@@ -302,6 +329,8 @@ impl Default for Scenario {
             services: Vec::new(),
             balancers: Vec::new(),
             traffic: Vec::new(),
+            sites: Vec::new(),
+            topics: Vec::new(),
             alarms: Vec::new(),
             repositories: BTreeMap::new(),
             appconfig: AppConfig::default(),
@@ -311,8 +340,11 @@ impl Default for Scenario {
             trust: Trust::default(),
             workflow: Workflow::default(),
             registry: None,
+            registries: Vec::new(),
+            blob_mounting: false,
             github: github::settings::Settings::default(),
             throttling: true,
+            one_off: Vec::new(),
             faults: Vec::new(),
         }
     }
@@ -353,7 +385,7 @@ impl Scenario {
     pub fn with_service(mut self, service: Service) -> Self {
         if service.image.is_none() && service.task_definition.is_none() {
             let v1 = ImageSetting { tags: vec!["v1".into()], platform: platform() };
-            let images = RepositorySetting { immutable: false, images: vec![v1] };
+            let images = RepositorySetting { images: vec![v1], ..RepositorySetting::default() };
             self.repositories.entry(service.name.clone()).or_insert(images);
         }
         self.services.push(service);

@@ -72,6 +72,16 @@ pub const SCENARIOS: &[Named] = &[
         "The new version is healthy for 30 seconds at a time.",
         "[flapping-health: { healthy: 30 }]",
     ),
+    named(
+        "bad-answers",
+        "The new version is healthy for its place and answers 500 at every address.",
+        "[bad-answers: { status: 500 }]",
+    ),
+    named(
+        "bad-answers-at-first",
+        "For forty seconds after the start of a deployment, addresses answer 503.",
+        "[bad-answers: { version: all, status: 503, for: 40 }]",
+    ),
     named("secret-missing", "A secret of the new version does not exist.", "[secret-missing: {}]"),
     named("no-capacity", "No task of the new version can be placed.", "[no-capacity: {}]"),
     named(

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::agenda::Agenda;
 use super::chance::Chance;
+use super::commands::Commands;
 use super::ecs;
 use super::elbv2::rules::Balancing;
 use super::faults::Mischief;
@@ -60,12 +61,32 @@ pub struct Image {
 pub struct Repository {
     /// Tags may not be moved.
     pub immutable: bool,
+    /// Accounts that the repository's policy lets pull.
+    pub readers: Vec<String>,
     /// Images, oldest first.
     pub images: Vec<Image>,
     /// Config blobs and the like, by digest.
     pub blobs: BTreeMap<String, String>,
     /// What a real registry holds of this repository has been looked up.
     pub looked_up: bool,
+}
+
+/// A password for registries that ECR handed out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Login {
+    /// The account of the one who asked for it.
+    pub account: String,
+    /// When it expires, epoch seconds.
+    pub expires: f64,
+}
+
+/// A blob on its way into a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upload {
+    /// The repository.
+    pub repository: String,
+    /// What has arrived.
+    pub text: String,
 }
 
 /// Credentials that STS handed out.
@@ -112,8 +133,22 @@ pub struct World {
     pub balancing: Balancing,
     /// Traffic through load balancers.
     pub traffic: super::traffic::model::State,
+    /// Topics of SNS by ARN.
+    pub topics: BTreeMap<String, super::sns::Topic>,
+    /// What stands at addresses.
+    pub sites: Vec<super::web::Site>,
+    /// By how many seconds the answer of the last visit is held back.
+    pub held: f64,
     /// Repositories by name.
     pub repositories: BTreeMap<String, Repository>,
+    /// Repositories of other registries, by account and region and then by name.
+    pub abroad: BTreeMap<(String, String), BTreeMap<String, Repository>>,
+    /// Whether registries mount layers of one repository into another; off unless the account sets it.
+    pub blob_mounting: bool,
+    /// Passwords for registries.
+    pub logins: BTreeMap<String, Login>,
+    /// Blobs on their way, by upload.
+    pub uploads: BTreeMap<String, Upload>,
     /// A real registry behind ECR; what is in it is known here from the last look.
     pub registry: Option<Registry>,
     /// Credentials that STS issued, by access key id. Whoever issues credentials inserts here.
@@ -134,6 +169,8 @@ pub struct World {
     pub agenda: Agenda,
     /// The seeded source of every random choice.
     pub chance: Chance,
+    /// How commands end that are run once.
+    pub commands: Commands,
     /// What goes wrong.
     pub mischief: Mischief,
     /// How long things take.

@@ -6,12 +6,14 @@ pub mod comment;
 pub mod guide;
 pub mod log;
 pub mod markdown;
+pub mod notification;
 pub mod outputs;
 pub mod redacted;
 pub mod remarks;
 #[cfg(test)]
 mod samples;
 pub mod sections;
+pub mod slack;
 pub mod summary;
 pub mod terminal;
 mod values;
@@ -19,4 +21,5 @@ pub mod verdict;
 pub mod words;
 
 pub use log::{Event, Recorded, Reporter, Sink};
+pub use notification::{ActionStep, Notification};
 pub use values::{Analysis, CommitLine, Moment, RunReport, ServiceReport};

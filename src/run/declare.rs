@@ -2,8 +2,8 @@
 
 use std::path::{Component, Path};
 
-use crate::action::{ConfigSource, Services};
-use crate::config::{self, Choice, Document, Environment, Placeholders, Service};
+use crate::action::{ConfigSource, Operation, Services};
+use crate::config::{self, Choice, Document, Environment, Notify, Placeholders, Service};
 use crate::image::Build;
 use crate::problem::{Code, Problem};
 use crate::release::{Definition, Outcome};
@@ -11,7 +11,7 @@ use crate::report::RunReport;
 use crate::sys::disk;
 use crate::targets;
 
-use super::{Job, occasion, refuse, returns, timing};
+use super::{Job, announce, occasion, operation, promote, returns, sets_variables, settings, timing};
 
 /// What a deploy file is called that stands in the input itself.
 pub(super) const INLINE: &str = "input config";
@@ -22,10 +22,14 @@ pub(super) struct Declared {
     pub(super) name: String,
     pub(super) environment: Environment,
     pub(super) services: Vec<Service>,
+    /// Who hears of the end of this run.
+    pub(super) notify: Notify,
     /// How each service is built; `None` where it is not.
     pub(super) builds: Vec<Option<Build>>,
     /// The definition file of each service; `None` where it names none.
     pub(super) definitions: Vec<Option<Definition>>,
+    /// Whether the services of a run belong together: all of them, or none.
+    pub(super) atomic: bool,
     /// Everything that is wrong or dubious; with an error among it nothing may be changed.
     pub(super) problems: Vec<Problem>,
 }
@@ -79,16 +83,13 @@ pub(super) fn declared(job: &Job) -> Result<Declared, Stop> {
 }
 
 fn declared_in(job: &Job, environment: Option<&str>) -> Result<Declared, Stop> {
-    let refused: Vec<Problem> = refuse(job.inputs.operation).into_iter().chain(wanted_changed(job)).collect();
-    if !refused.is_empty() {
-        return Err(Stop::Wrong(None, refused));
-    }
     let (file, text) = config_text(job).map_err(|problem| Stop::Wrong(None, vec![problem]))?;
     let document = Document::parse(&file, &text).map_err(|problems| Stop::Wrong(None, problems))?;
     let (environments, mut problems) = document.environments();
     let branch = occasion::ruling(job).branch;
     problems.extend(document.ambiguous(branch));
     let choice = config::choose(&environments, environment, branch);
+    let is_chosen = choice.is_ok();
     let name = match (choice, problems.is_empty()) {
         (Ok(Choice::Environment(name)), _) => name,
         (Ok(Choice::None(reason)), true) => return Err(Stop::Skip(reason)),
@@ -101,25 +102,40 @@ fn declared_in(job: &Job, environment: Option<&str>) -> Result<Declared, Stop> {
         }
     };
     let environment = environments.get(&name).cloned().unwrap_or_default();
-    problems.extend(later(&environment));
-    let (services, more) = document.services(&name, &wanted(job), targets::NAMES, &placeholders(job, &name));
+    problems.extend(promote::misused(job, &name, &environment).filter(|_| is_chosen));
+    problems.extend(settings::input_problems(job));
+    let (atomic, more) = document.atomic();
+    problems.extend(more);
+    let known = placeholders(job, &name);
+    let (notify, more) = document.notify(&name, &environment, &known);
+    problems.extend(more);
+    problems.extend(announce::unset(job, &notify));
+    let (services, more) = document.services(&name, &wanted(job), targets::NAMES, &known);
     problems.extend(more);
     problems.extend(targets::problems(&file, &services));
-    let (builds, definitions) = if returns(job) {
-        // What is broken in the commit at hand must not keep an earlier version from coming back.
+    problems.extend(settings::target_problems(job, &file, &services));
+    let looks = operation(job) == Operation::Verify;
+    if !returns(job) && !looks {
+        problems.extend(timing::problems(job.inputs.timeout, &services));
+    }
+    let (builds, definitions) = if returns(job) || looks || sets_variables(job) {
+        // What is broken in the commit at hand must not keep an earlier version from coming back or from being seen, nor
+        // a variable from being set.
         (vec![None; services.len()], vec![None; services.len()])
     } else {
-        problems.extend(timing::problems(job.inputs.timeout, &services));
         let (builds, more) = builds(&file, &services);
         problems.extend(more);
         let (definitions, more) = definitions(job, &file, &services);
         problems.extend(more);
         (builds, definitions)
     };
-    Ok(Declared { document, name, environment, services, builds, definitions, problems })
+    Ok(Declared { document, name, environment, services, notify, atomic, builds, definitions, problems })
 }
 
 fn wanted(job: &Job) -> Vec<String> {
+    if sets_variables(job) {
+        return settings::services(job);
+    }
     match &job.inputs.services {
         Services::Named(names) => names.clone(),
         Services::All | Services::Changed => Vec::new(),
@@ -165,22 +181,6 @@ fn build(file: &str, service: &Service) -> Result<Option<Build>, Vec<Problem>> {
     }
     let errors: Vec<Problem> = build.problems().into_iter().filter(Problem::is_error).collect();
     if errors.is_empty() { Ok(service.common.repository.as_ref().map(|_| build)) } else { Err(errors) }
-}
-
-fn later(environment: &Environment) -> Option<Problem> {
-    environment.promote_from.as_ref().map(|_| {
-        Problem::error(Code::Unsupported, "This version cannot do `promote-from` yet.")
-            .help("Take it out: without it, this environment would silently take unproven versions.")
-    })
-}
-
-fn wanted_changed(job: &Job) -> Option<Problem> {
-    (job.inputs.services == Services::Changed).then(|| {
-        Problem::error(Code::Unsupported, "This version cannot find the changed services by itself yet.")
-            .help(
-                "Name them in the input `services`, or leave it out for all: unchanged ones are not touched.",
-            )
-    })
 }
 
 fn config_text(job: &Job) -> Result<(String, String), Problem> {

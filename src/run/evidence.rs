@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::unit::Unit;
-use super::{Job, undo, watch};
+use super::{Job, checks, undo, watch};
 use crate::config::{Analysis, Metric};
-use crate::gates::{Compared, Counts, Prober, Window, http};
+use crate::gates::{Compared, Counts, Prober, Window};
 use crate::problem::{Code, Problem, Severity};
 use crate::release::{Health, Hold, Version};
 use crate::strategy::judge::{self, Ruling};
@@ -30,31 +30,17 @@ pub(super) struct Gathered {
 
 /// Brings the evidence of a unit up to date, where the step under way needs any.
 pub(super) async fn gather(job: &Job, unit: &mut Unit, health: &Health) {
+    if let Some(tried) = unit.tried.take() {
+        return checks::conclude(job, unit, tried);
+    }
     let Health::Holding(hold) = health else { return };
     let strategy = unit.service.common.strategy.clone();
     match (unit.step(), strategy::analysed(&strategy)) {
-        (Some(Step::Test), _) => test(job, unit).await,
         (Some(Step::Bake(span)), Some((_, analysis, metrics))) if !metrics.is_empty() => {
             bake(job, unit, hold, &Bake { span: span.0, analysis, metrics }).await;
         }
-        _ => unit.evidence = Evidence::NotNeeded,
-    }
-}
-
-/// One try of the checks of the test listener.
-async fn test(job: &Job, unit: &mut Unit) {
-    let since = job.doors.clock.elapsed().saturating_sub(unit.at_since);
-    let Some(sources) = unit.sources.clone() else { return };
-    let checks = strategy::checks(&unit.service.common.strategy);
-    let tried = undo::or_cancel(job, http::check(sources.web(), checks, since)).await;
-    match tried {
-        None => {}
-        Some(http::Tried::Holds) => unit.evidence = Evidence::Good,
-        Some(http::Tried::Failed(problem)) => unit.evidence = Evidence::Bad(problem),
-        Some(http::Tried::NotYet(why)) => {
-            watch::tell_once(job, unit, &format!("the check does not hold yet: {why}"));
-            unit.evidence = Evidence::Awaited(why);
-        }
+        (step, _) if checks::of(unit, step).is_empty() => unit.evidence = Evidence::NotNeeded,
+        _ => {}
     }
 }
 

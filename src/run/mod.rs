@@ -2,8 +2,12 @@
 //! what is decided is decided by the core, what is done is done by adapters.
 
 mod anew;
+mod announce;
+mod atomic;
+mod before;
 mod books;
 mod build;
+mod checks;
 mod declare;
 mod evidence;
 mod forecast;
@@ -11,28 +15,33 @@ mod history;
 mod hold;
 mod job;
 mod lease;
+mod lineage;
 mod newest;
+mod occasion;
 mod onward;
 mod post;
 mod prepare;
+mod promote;
+mod publish;
 mod queue;
 mod record;
-mod occasion;
-mod publish;
 mod returning;
+mod selection;
+mod settings;
 mod state;
 mod teller;
 mod timing;
+mod transfer;
 mod undo;
 mod unit;
+mod verify;
 mod walk;
 mod watch;
 
 use crate::action::Operation;
 use crate::plan::May;
-use crate::problem::{Code, Problem};
 use crate::release::Outcome;
-use crate::report::RunReport;
+use crate::report::{ActionStep, RunReport};
 
 use books::Books;
 pub use job::{Job, blank_report};
@@ -55,6 +64,9 @@ async fn run_alone(job: &Job) -> RunReport {
         report.outcome = Outcome::Skipped;
         report.reason = Some(reason);
         return job.closed(report);
+    }
+    if operation(job) == Operation::Verify {
+        return Box::pin(verify::run(job, report)).await;
     }
     // A build that is under way gets the time to remove what it made.
     let prepared = match undo::unless_cancelled(job, undo::LAST_WORDS, prepare::prepare(job)).await {
@@ -81,12 +93,17 @@ async fn run_alone(job: &Job) -> RunReport {
     if let Some(books) = books {
         books.close(job, &mut report).await;
     }
-    job.closed(report)
+    Box::pin(announce::announce(job, &prepared.channels, job.closed(report), ActionStep::Main)).await
 }
 
 /// Whether an earlier version is to come back (in a plan: would). Nothing is built then, and no file of a definition read.
 fn returns(job: &Job) -> bool {
     job.inputs.operation == Operation::Rollback
+}
+
+/// Whether only variables change, of what runs now: nothing is built, and no definition of the deploy file is applied.
+fn sets_variables(job: &Job) -> bool {
+    job.inputs.operation == Operation::SetEnv
 }
 
 /// What a run ends as when what it moved to is proven.
@@ -98,18 +115,4 @@ fn cancelled_early(mut report: RunReport) -> RunReport {
     report.outcome = Outcome::Cancelled;
     report.reason = Some("the job was cancelled before any change; what served before serves still".into());
     report
-}
-
-/// Operations of the contract that this version cannot do are refused by name.
-fn refuse(operation: Operation) -> Option<Problem> {
-    match operation {
-        Operation::Deploy | Operation::Plan | Operation::Rollback => None,
-        other => Some(
-            Problem::error(
-                Code::Unsupported,
-                format!("This version cannot do the operation `{}` yet.", other.word()),
-            )
-            .help("It can do: `deploy`, `plan`, `rollback`."),
-        ),
-    }
 }

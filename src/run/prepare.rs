@@ -13,8 +13,9 @@ use crate::problem::Problem;
 use crate::release::{Definition, Release};
 use crate::targets::{self, Target};
 
+use super::announce::Channels;
 use super::declare::{Declared, Stop, declared};
-use super::{Job, Unit, build, returning, returns};
+use super::{Job, Unit, build, promote, returning, returns, selection, sets_variables, settings};
 
 /// Everything that was read.
 pub(super) struct Prepared {
@@ -26,13 +27,18 @@ pub(super) struct Prepared {
     pub(super) problems: Vec<Problem>,
     /// The registry of the images, where one was needed.
     pub(super) registry: Option<Rc<dyn Registry>>,
+    /// Who hears of the end.
+    pub(super) channels: Channels,
     /// What calls to AWS are made with; `None` where nothing of AWS is needed.
     pub(super) session: Option<SdkConfig>,
 }
 
 /// Reads everything that a walk needs.
 pub(super) async fn prepare(job: &Job) -> Result<Prepared, Stop> {
-    let declared = declared(job)?;
+    let mut declared = declared(job)?;
+    if !declared.is_wrong() {
+        selection::narrow(job, &mut declared).await?;
+    }
     let wrong = |problems: Vec<Problem>| Stop::Wrong(Some(declared.name.clone()), problems);
     let mut problems = declared.problems.clone();
     let session = match session(job, &declared).await {
@@ -47,16 +53,28 @@ pub(super) async fn prepare(job: &Job) -> Result<Prepared, Stop> {
     let targets = targets::all(&place, &declared.document.file, &declared.services).map_err(wrong)?;
     let releases = releases(job, &declared);
     let mut units = observe(&declared, targets, releases).await.map_err(wrong)?;
-    let sources = Rc::new(Sources::new(&session.config, job.doors.http.clone()));
-    units.iter_mut().for_each(|unit| unit.sources = Some(sources.clone()));
-    let (units, registry) = if returns(job) {
-        (returning::choose(job, session.aws(), units).await.map_err(wrong)?, None)
-    } else {
-        build::images(job, session.aws(), &declared.builds, units).await.map_err(wrong)?
+    let sources = Rc::new(sources(job, &session.config));
+    let together = declared.atomic && units.len() > 1 && !returns(job);
+    for unit in &mut units {
+        (unit.sources, unit.together) = (Some(sources.clone()), together);
+    }
+    let (units, registry) = match promote::source(job, &declared) {
+        _ if returns(job) => (returning::choose(job, session.aws(), units).await.map_err(wrong)?, None),
+        Some(source) if !sets_variables(job) => {
+            promote::images(job, &declared, source, session.aws(), units).await.map_err(wrong)?
+        }
+        _ => build::images(job, session.aws(), &declared.builds, units).await.map_err(wrong)?,
     };
     let units = check(job, units).await.map_err(wrong)?;
+    let channels = Channels::of(&declared, &session);
     let session = session.aws().cloned();
-    Ok(Prepared { environment: declared.name, units, problems, registry, session })
+    Ok(Prepared { environment: declared.name, units, problems, registry, session, channels })
+}
+
+/// Where evidence comes from. The embedded cloud makes no handshakes, so that no certificate is seen in a rehearsal.
+pub(super) fn sources(job: &Job, session: &SdkConfig) -> Sources {
+    let blind = job.rehearsal.then_some("a rehearsal makes no handshake");
+    Sources::new(session, job.doors.http.clone(), job.doors.clock).blind(blind)
 }
 
 /// Where the targets of an environment are.
@@ -115,6 +133,7 @@ impl Session {
 /// The AWS session of an environment. Inputs win over the file. A run that touches nothing of AWS needs none.
 pub(super) async fn session(job: &Job, declared: &Declared) -> Result<Session, Problem> {
     let needed = declared.environment.aws.is_some()
+        || declared.notify.sns.is_some()
         || declared.builds.iter().any(Option::is_some)
         || declared.services.is_empty()
         || declared.services.iter().any(|service| targets::is_of_aws(&service.target));
@@ -127,16 +146,22 @@ pub(super) async fn session(job: &Job, declared: &Declared) -> Result<Session, P
 
 async fn open(job: &Job, environment: &Environment) -> Result<(SdkConfig, Vec<Problem>), Problem> {
     let aws = environment.aws.clone().unwrap_or_default();
-    let run = job.context.run_id.as_deref().unwrap_or("local");
     let wanted = aws::Wanted {
         region: job.inputs.aws_region.clone().or(aws.region),
         role: job.inputs.role_to_assume.clone().or(aws.role),
-        session_name: format!("roadstead-{}-{run}", job.context.repository.as_deref().unwrap_or("laptop")),
+        session_name: session_name(job),
     };
     aws::open(&job.doors, &wanted).await
 }
 
-fn releases(job: &Job, declared: &Declared) -> Vec<Release> {
+/// The name of a session, for the account's audit log.
+pub(super) fn session_name(job: &Job) -> String {
+    let run = job.context.run_id.as_deref().unwrap_or("local");
+    format!("roadstead-{}-{run}", job.context.repository.as_deref().unwrap_or("laptop"))
+}
+
+/// What each service is asked to be, as far as the deploy file says it.
+pub(super) fn releases(job: &Job, declared: &Declared) -> Vec<Release> {
     let release = |(service, definition): (&Service, &Option<Definition>)| Release {
         service: service.name.clone(),
         environment: declared.name.clone(),
@@ -144,7 +169,9 @@ fn releases(job: &Job, declared: &Declared) -> Vec<Release> {
         tag: None,
         definition: definition.clone(),
         former: None,
-        commit: job.context.commit().filter(|_| !returns(job)).map(str::to_owned),
+        settings: if sets_variables(job) { settings::of(job, &service.name) } else { Vec::new() },
+        // What runs with other variables is of the commit that it was of before.
+        commit: job.context.commit().filter(|_| !returns(job) && !sets_variables(job)).map(str::to_owned),
     };
     declared.services.iter().zip(&declared.definitions).map(release).collect()
 }

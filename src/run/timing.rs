@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::checks;
 use crate::config::Service;
 use crate::problem::{Code, Problem};
 use crate::release::Span;
@@ -45,11 +46,13 @@ fn enough(needed: Duration) -> Span {
 }
 
 fn too_long(timeout: Duration, service: &Service) -> Option<Problem> {
-    let bakes = strategy::expected(&service.common.strategy);
+    let checks = checks::longest(&service.common.verify);
+    let bakes = strategy::expected(&service.common.strategy) + checks;
     let fits = bakes.is_zero() || bakes + ARRIVAL + reserve(timeout) <= timeout;
     (!fits).then(|| {
         let sentence = format!(
-            "The bakes of `{}` take {} together, and the run has {}, of which {} are kept for the way back.",
+            "The {} of `{}` take {} together, and the run has {}, of which {} are kept for the way back.",
+            if checks.is_zero() { "bakes" } else { "bakes and checks" },
             service.name,
             Span(bakes),
             Span(timeout),
@@ -57,7 +60,7 @@ fn too_long(timeout: Duration, service: &Service) -> Option<Problem> {
         );
         let needed = enough(bakes);
         Problem::error(Code::InputInvalid, sentence)
-            .help(format!("Give the input `timeout: {needed}` or more, or shorter bakes."))
+            .help(format!("Give the input `timeout: {needed}` or more, or shorter ones."))
     })
 }
 
@@ -96,9 +99,9 @@ mod tests {
     fn bakes_must_fit_into_the_time_given() {
         assert_eq!(found(60, "canary"), Vec::<String>::new());
         assert_eq!(found(1, "rolling"), Vec::<String>::new());
-        insta::assert_snapshot!(found(25, "canary")[0], @"The bakes of `b` take 20m together, and the run has 25m, of which 6m15s are kept for the way back. Give the input `timeout: 31m` or more, or shorter bakes.");
+        insta::assert_snapshot!(found(25, "canary")[0], @"The bakes of `b` take 20m together, and the run has 25m, of which 6m15s are kept for the way back. Give the input `timeout: 31m` or more, or shorter ones.");
         assert_eq!(found(60, "linear"), Vec::<String>::new());
-        insta::assert_snapshot!(found(60, "{ linear: { step: 10 } }")[0], @"The bakes of `b` take 50m together, and the run has 1h, of which 10m are kept for the way back. Give the input `timeout: 1h1m` or more, or shorter bakes.");
+        insta::assert_snapshot!(found(60, "{ linear: { step: 10 } }")[0], @"The bakes of `b` take 50m together, and the run has 1h, of which 10m are kept for the way back. Give the input `timeout: 1h1m` or more, or shorter ones.");
         assert_eq!(found(61, "{ linear: { step: 10 } }"), Vec::<String>::new());
     }
 

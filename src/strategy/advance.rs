@@ -56,7 +56,9 @@ pub fn advance(stand: &Stand<'_>, health: &Health, time_left: bool) -> Verdict {
         Some(Step::Verify) if share(stand.steps, stand.at) == Some(percent) => next(stand, proof),
         Some(Step::Test) => test(stand, proof),
         Some(Step::Bake(span)) => bake(stand, span.0, proof),
-        Some(Step::Verify | Step::Stage | Step::Route(_)) => Verdict::Wait,
+        Some(Step::Check) => check(stand, proof, time_left),
+        Some(Step::Look) => look(stand, proof, time_left),
+        Some(Step::Verify | Step::Stage | Step::Before | Step::Route(_)) => Verdict::Wait,
         Some(Step::Retire) | None => proof.map_or(Verdict::Wait, |proof| Verdict::Succeeded(proof.clone())),
     }
 }
@@ -80,6 +82,26 @@ fn test(stand: &Stand<'_>, proof: Option<&Proof>) -> Verdict {
         Evidence::Good | Evidence::NotNeeded => next(stand, proof),
         Evidence::Awaited(_) => Verdict::Wait,
         Evidence::Bad(problem) => Verdict::Undo(Failure::permanent(problem.clone())),
+    }
+}
+
+/// Only a check that holds is good. What is waited for never takes the time of the way back.
+fn check(stand: &Stand<'_>, proof: Option<&Proof>, time_left: bool) -> Verdict {
+    match &stand.evidence {
+        Evidence::Good => next(stand, proof),
+        Evidence::Bad(problem) => Verdict::Undo(Failure::permanent(problem.clone())),
+        Evidence::Awaited(_) | Evidence::NotNeeded if time_left => Verdict::Wait,
+        Evidence::Awaited(why) => Verdict::Undo(late(why)),
+        Evidence::NotNeeded => Verdict::Undo(late("Its checks were not tried")),
+    }
+}
+
+/// What a check says here changes nothing: it is told by whoever tried it.
+fn look(stand: &Stand<'_>, proof: Option<&Proof>, time_left: bool) -> Verdict {
+    match &stand.evidence {
+        Evidence::Good | Evidence::Bad(_) => next(stand, proof),
+        Evidence::Awaited(_) | Evidence::NotNeeded if time_left => Verdict::Wait,
+        Evidence::Awaited(_) | Evidence::NotNeeded => next(stand, proof),
     }
 }
 
@@ -167,6 +189,46 @@ mod tests {
         let promote = Stand { on_inconclusive: OnInconclusive::Promote, ..stand(5, 30, awaited()) };
         assert_eq!(word(&advance(&promote, &holding(10), true)), "Onward(6)");
         assert_eq!(word(&advance(&stand(5, 1, Evidence::Good), &holding(10), false)), "undo timed-out");
+    }
+
+    #[test]
+    fn checks_are_the_last_word_forward_and_only_told_on_the_way_back() {
+        let proof = Proof {
+            version: Version { id: "a".into(), label: "a".into() },
+            digest: None,
+            evidence: String::new(),
+        };
+        let healthy = Health::Healthy(proof);
+        let awaited = || Evidence::Awaited("it answered 500".into());
+        let bad = || Evidence::Bad(Problem::error(Code::CheckFailed, "It does not hold."));
+        let said = |step, evidence, time_left| {
+            let plain = vec![Step::Stage, Step::Route(100), Step::Verify];
+            let ended = [plain.clone(), vec![Step::Retire]].concat();
+            let [plain, ended] = [plain, ended].map(|steps| {
+                let steps = steps::checked(steps, step);
+                let stand = Stand { steps: &steps, ..stand(3, 0, Evidence::clone(&evidence)) };
+                let word = word(&advance(&stand, &healthy, time_left));
+                word.split('(').next().unwrap().to_owned()
+            });
+            assert_eq!(plain, ended, "what is put back afterwards changes nothing");
+            plain
+        };
+        let table = [
+            (Evidence::Good, true, "Succeeded", "Succeeded"),
+            (awaited(), true, "Wait", "Wait"),
+            (Evidence::NotNeeded, true, "Wait", "Wait"),
+            (bad(), true, "undo check-failed", "Succeeded"),
+            (awaited(), false, "undo timed-out", "Succeeded"),
+            (Evidence::NotNeeded, false, "undo timed-out", "Succeeded"),
+        ];
+        for (evidence, time_left, check, look) in table {
+            assert_eq!(said(Step::Check, evidence.clone(), time_left), check, "{evidence:?}");
+            assert_eq!(said(Step::Look, evidence.clone(), time_left), look, "{evidence:?}");
+        }
+        let steps = steps::checked(vec![Step::Route(100), Step::Verify], Step::Check);
+        let verified = Stand { steps: &steps, ..stand(1, 0, Evidence::NotNeeded) };
+        assert_eq!(advance(&verified, &healthy, true), Verdict::Onward(2), "health comes first");
+        assert_eq!(steps::checked(Vec::new(), Step::Check), [], "where nothing is done, nothing is checked");
     }
 
     #[test]

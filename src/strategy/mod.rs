@@ -8,6 +8,7 @@ mod watch;
 
 pub use advance::{Evidence, Stand, advance};
 pub use steps::{
-    Step, ability_missing, analysed, checks, course, expected, longest, name, needs, share, steps, words,
+    Step, ability_missing, analysed, checked, checks, course, expected, longest, name, needs, share, steps,
+    words,
 };
 pub use watch::{Verdict, Watching, decide};

@@ -14,6 +14,8 @@ use crate::release::{Ability, Course, Span, Traffic};
 pub enum Step {
     /// Make the new version exist, without traffic.
     Stage,
+    /// Run the command that comes before any traffic, once.
+    Before,
     /// Give it this share of traffic, in percent; with 0 it comes up beside the old one.
     Route(u8),
     /// Watch until it is proven with its share, or has failed.
@@ -22,6 +24,10 @@ pub enum Step {
     Test,
     /// Watch it with its share for so long.
     Bake(Span),
+    /// The service's own checks must hold, or it is taken back.
+    Check,
+    /// The service's own checks are tried, and what they say is told: there is no way back from here.
+    Look,
     /// Take away what the movement left behind.
     Retire,
 }
@@ -91,6 +97,16 @@ pub fn steps(strategy: &Strategy) -> Vec<Step> {
             }
             steps.extend([Step::Route(100), Step::Verify, Step::Retire]);
         }
+    }
+    steps
+}
+
+/// The same steps with `check` for the service's own checks: once the version is proven with all traffic, while what
+/// the movement left behind is still there.
+pub fn checked(mut steps: Vec<Step>, check: Step) -> Vec<Step> {
+    let end = if steps.last() == Some(&Step::Retire) { steps.len() - 1 } else { steps.len() };
+    if end > 0 {
+        steps.insert(end, check);
     }
     steps
 }

@@ -1,4 +1,4 @@
-//! The only doors to process, clock, disk, environment, signals and plain HTTP. Used by adapters and the shell, never by the core.
+//! The only doors to process, clock, disk, environment, signals, plain HTTP and certificates. Used by adapters and the shell, never by the core.
 //! The lints that close these doors elsewhere are opened here and nowhere else (tests/architecture.rs).
 #![allow(clippy::disallowed_methods)]
 
@@ -8,4 +8,5 @@ pub mod environment;
 pub mod process;
 pub mod signal;
 pub mod terminal;
+pub mod tls;
 pub mod web;

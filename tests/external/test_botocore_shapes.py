@@ -15,7 +15,7 @@ import botocore.model
 import pytest
 import shapes
 
-SERVICES = ["ecs", "ecr", "sts", "iam", "elbv2", "cloudwatch", "logs"]
+SERVICES = ["ecs", "ecr", "sts", "iam", "elbv2", "cloudwatch", "logs", "sns"]
 CALM = {
     "services": [{"cluster": "acme", "name": "backend", "target-groups": [{"arn": "backend"}],
                   "deployment": {"circuit-breaker": {}, "alarms": {"names": ["backend-5xx"]}}}],
@@ -313,6 +313,17 @@ def test_services_come_and_go_and_the_waiters_agree(aws):
     waiter(cloud.ecs, "tasks_running").wait(cluster="acme", tasks=[task])
     cloud.ecs.stop_task(cluster="acme", task=task, reason="test")
     waiter(cloud.ecs, "tasks_stopped").wait(cluster="acme", tasks=[task])
+    alone = cloud.ecs.run_task(
+        cluster="acme", taskDefinition=definition, count=1, launchType="FARGATE", networkConfiguration=network,
+        startedBy="shapes", clientToken="alone", tags=[{"key": "team", "value": "blue"}],
+        overrides={"containerOverrides": [{"name": "app", "command": ["./migrate", "up"]}]},
+    )
+    assert alone["failures"] == []
+    task = alone["tasks"][0]["taskArn"]
+    assert cloud.ecs.list_tasks(cluster="acme", startedBy="shapes")["taskArns"] == [task]
+    waiter(cloud.ecs, "tasks_stopped").wait(cluster="acme", tasks=[task])
+    ended = cloud.ecs.describe_tasks(cluster="acme", tasks=[task])["tasks"][0]
+    assert [container["exitCode"] for container in ended["containers"]] == [0]
     assert len(cloud.ecs.list_services(cluster="acme")["serviceArns"]) == 2
     cloud.ecs.update_service(cluster="acme", service="worker", desiredCount=0)
     cloud.ecs.delete_service(cluster="acme", service="worker", force=True)
@@ -408,6 +419,26 @@ def test_refusals_fit_too(aws):
         stale.sts.get_caller_identity()
 
 
+def test_messages_are_published(aws):
+    topics = aws(CALM | {"topics": ["releases", "releases.fifo"], "faults": [{"throttle": {"operation": "Publish", "times": 1}}]})
+    arn = "arn:aws:sns:eu-west-1:111111111111:releases"
+    said = {"TopicArn": arn, "Subject": "Roadstead failed", "Message": "m & <m>",
+            "MessageAttributes": {"outcome": {"DataType": "String", "StringValue": "failed"}}}
+    with refused("Throttled"):
+        topics.sns.publish(**said)
+    assert topics.sns.publish(**said)["MessageId"]
+    fifo = said | {"TopicArn": f"{arn}.fifo", "MessageGroupId": "g", "MessageDeduplicationId": "k"}
+    assert topics.sns.publish(**fifo)["MessageId"] == topics.sns.publish(**fifo)["MessageId"]
+    with refused("NotFound"):
+        topics.sns.publish(TopicArn=f"{arn}-not", Message="m")
+    for wrong in ({"Subject": "a\nb"}, {"Message": ""}, {"MessageDeduplicationId": "k"}):
+        with refused("InvalidParameter"):
+            topics.sns.publish(**said | wrong)
+    denied = aws(CALM | {"topics": ["releases"], "policy": {"deny": ["sns:*"]}})
+    with refused("AuthorizationError"):
+        denied.sns.publish(**said)
+
+
 def test_a_call_that_is_not_modelled_is_never_an_empty_success(cloud):
     clients = Aws(cloud(CALM).url)
     with refused("NotModelled"):
@@ -439,7 +470,7 @@ def test_every_modelled_operation_was_looked_at():
         "ecs": "ContinueServiceDeployment CreateService DeleteService DeregisterTaskDefinition DescribeClusters DescribeServiceDeployments"
                " DescribeServiceRevisions DescribeServices DescribeTaskDefinition DescribeTasks ListClusters"
                " ListServiceDeployments ListServices ListTagsForResource ListTaskDefinitions ListTasks"
-               " RegisterTaskDefinition StopServiceDeployment StopTask TagResource UntagResource UpdateService",
+               " RegisterTaskDefinition RunTask StopServiceDeployment StopTask TagResource UntagResource UpdateService",
         "ecr": "BatchCheckLayerAvailability BatchGetImage DescribeImages DescribeRepositories GetAuthorizationToken"
                " GetDownloadUrlForLayer PutImage",
         "sts": "AssumeRoleWithWebIdentity GetCallerIdentity",
@@ -447,6 +478,7 @@ def test_every_modelled_operation_was_looked_at():
         "elbv2": "DescribeListeners DescribeRules DescribeTargetGroups DescribeTargetHealth ModifyRule",
         "cloudwatch": "DescribeAlarms GetMetricData",
         "logs": "DescribeLogGroups GetLogEvents",
+        "sns": "Publish",
     }
     missing = {f"{service}.{name}" for service, names in wanted.items() for name in names.split()} - SEEN.keys()
     assert not missing

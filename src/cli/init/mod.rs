@@ -7,7 +7,7 @@ mod words;
 mod workflow;
 pub mod yaml;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::action::neutral::neutralise;
 use crate::aws::{self, Doors, Wanted};
@@ -139,7 +139,7 @@ fn without_workflow(problem: Problem) -> Problem {
     }
 }
 
-fn unwritable(path: &PathBuf, error: &anyhow::Error) -> Problem {
+fn unwritable(path: &Path, error: &anyhow::Error) -> Problem {
     Problem::error(Code::FileUnreadable, format!("`{}` cannot be written.", path.display()))
         .cause(format!("{error:#}"))
 }

@@ -20,9 +20,9 @@ use crate::run::{self, Job};
 use crate::sys::clock::Clock;
 use crate::sys::environment::Variables;
 
-use super::Rehearsal;
 use super::builder::PretendBuilder;
 use super::world::{COMMIT, start, words, world};
+use super::{Rehearsal, addresses};
 
 /// Runs a rehearsal inside a runtime (whose time should be virtual) and gives the cloud back to be looked at.
 pub async fn rehearse(rehearsal: Rehearsal) -> Result<(RunReport, Cloud), String> {
@@ -81,14 +81,18 @@ pub fn job(
 ) -> Result<Job, String> {
     let raw = RawInputs {
         config: Some(format!("{}\n", rehearsal.config.1)),
-        environment: Some(environment),
+        environment: Some(environment.clone()),
         ..with_tokens(rehearsal.inputs.clone())
     };
     let inputs = Inputs::parse(raw).map_err(|problems| words(&problems))?;
     let doors = aws::Doors {
         http: http_client(cloud.clone()),
         clock: Clock::starting_at(began),
-        variables: with_credentials(rehearsal.variables.clone()),
+        variables: addresses::with_hooks(
+            rehearsal,
+            &environment,
+            with_credentials(rehearsal.variables.clone()),
+        ),
         mask: aws::Mask::new(rehearsal.teller.keeper()),
     };
     let read = Context::read(&rehearsal.variables);

@@ -1,6 +1,7 @@
 //! `roadstead rehearse`: a deploy file through the real engine and the real AWS SDK, against the embedded cloud, in
 //! virtual time.
 
+mod addresses;
 mod builder;
 mod flags;
 mod job;

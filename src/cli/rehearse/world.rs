@@ -10,7 +10,7 @@ use crate::rehearsal::scenario::{AlarmSetting, Scenario, Service};
 use crate::sys::disk;
 use crate::targets;
 
-use super::{Rehearsal, flags, manifests};
+use super::{Rehearsal, addresses, flags, manifests};
 
 pub(super) const COMMIT: &str = "c0ffee1234567890c0ffee1234567890c0ffee12";
 
@@ -53,6 +53,10 @@ pub fn world(rehearsal: &Rehearsal) -> Result<(String, Scenario), String> {
             scenario = scenario.with_twin(&running, &name, Some(rule));
         }
     }
+    scenario.sites.extend(services.iter().flat_map(addresses::sites));
+    let environment = environments.get(&name).cloned().unwrap_or_default();
+    let (notify, _) = document.notify(&name, &environment, &known);
+    scenario.topics.extend(notify.sns.map(|topic| topic.arn().to_owned()));
     for alarm in services.iter().flat_map(|service| &service.common.alarms) {
         let there = scenario.alarms.iter().any(|have| have.name == *alarm);
         scenario.alarms.extend((!there).then(|| AlarmSetting::quiet(alarm)));

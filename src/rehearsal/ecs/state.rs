@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::super::faults::Fate;
 use super::native::Native;
+use super::one_off::OneOff;
 
 /// All of ECS.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +19,7 @@ pub struct State {
     pub(super) rollouts: Vec<Rollout>,
     pub(super) revisions: Vec<Revision>,
     pub(super) tasks: Vec<Task>,
+    pub(super) one_offs: Vec<OneOff>,
     pub(super) task_ids: BTreeMap<String, usize>,
     pub(super) tags: BTreeMap<String, Vec<Value>>,
 }
@@ -27,6 +29,12 @@ impl State {
     pub fn definition_at(&self, ip: &str) -> Option<usize> {
         let living = self.services.iter().flat_map(|service| &service.tasks).map(|&task| &self.tasks[task]);
         living.filter(|task| !task.stopped()).find(|task| task.ip == ip).map(|task| task.definition)
+    }
+
+    /// Whether some service ran the definition with this ARN when the world began.
+    pub fn is_founding(&self, arn: &str) -> bool {
+        let place = self.definitions.iter().position(|definition| definition.arn == arn);
+        place.is_some_and(|place| self.services.iter().any(|service| service.founding == Some(place)))
     }
 
     /// Whether some service ran a definition when the world began, and the definition's image references.

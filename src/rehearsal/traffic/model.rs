@@ -19,7 +19,7 @@ pub struct State {
     /// One stream for each load balancer with traffic.
     pub streams: Vec<Stream>,
     /// Dice of its own: traffic does not disturb what else is drawn.
-    chance: Chance,
+    pub chance: Chance,
 }
 
 /// The traffic of one load balancer.

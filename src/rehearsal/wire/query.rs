@@ -9,7 +9,8 @@ use super::{Named, shapes};
 use crate::rehearsal::call::Refusal;
 
 /// API versions (botocore, `apiVersion`) and the signing names they stand for.
-const VERSIONS: [(&str, &str); 4] = [
+const VERSIONS: [(&str, &str); 5] = [
+    ("2010-03-31", "sns"),
     ("2011-06-15", "sts"),
     ("2010-05-08", "iam"),
     ("2015-12-01", "elasticloadbalancing"),
@@ -83,8 +84,11 @@ fn items(name: &str, below: BTreeMap<String, Node>) -> Value {
 fn entries(mut below: BTreeMap<String, Node>) -> Value {
     let pairs = below.remove("entry").map(|node| node.below).unwrap_or_default();
     let pair = |mut node: Node| {
-        let key = node.below.remove("key").and_then(|key| key.text).unwrap_or_default();
-        (key, node.below.remove("value").map_or(Value::Null, |node| value("", node)))
+        // SNS writes its maps with capitals.
+        let mut either =
+            |small: &str, large: &str| node.below.remove(small).or_else(|| node.below.remove(large));
+        let key = either("key", "Name").and_then(|key| key.text).unwrap_or_default();
+        (key, either("value", "Value").map_or(Value::Null, |node| value("", node)))
     };
     Value::Object(pairs.into_values().map(pair).collect())
 }

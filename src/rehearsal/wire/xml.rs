@@ -10,6 +10,7 @@ use crate::rehearsal::time;
 
 fn namespace(service: &str) -> &'static str {
     match service {
+        "sns" => "http://sns.amazonaws.com/doc/2010-03-31/",
         "sts" => "https://sts.amazonaws.com/doc/2011-06-15/",
         "iam" => "https://iam.amazonaws.com/doc/2010-05-08/",
         "elasticloadbalancing" => "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/",

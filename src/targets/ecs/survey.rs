@@ -10,6 +10,7 @@ use super::native;
 use super::preflight_rules;
 use super::read::{Service, list, some_text, text};
 use super::refusal::Refusal;
+use crate::aws::Paces;
 use crate::problem::{Code, Problem};
 
 /// A service that exists.
@@ -52,7 +53,7 @@ const PAGES: usize = 100;
 
 /// Everything that runs, by cluster and name. Errors when AWS cannot be asked, or a named cluster does not exist.
 pub async fn survey(config: &SdkConfig, only: &Only) -> Result<Vec<Found>, Problem> {
-    let client = Client::new(config);
+    let client = Client::new(config, Paces::free());
     let clusters = match &only.cluster {
         Some(cluster) => vec![cluster.clone()],
         None => every(async |next| client.list_clusters(next).await, "clusterArns").await?,
