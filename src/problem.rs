@@ -98,6 +98,10 @@ codes! {
     RollbackTargetBroken = "rollback-target-broken",
     /// A rollback names a version that never completed here, or none.
     VersionUnknown = "version-unknown",
+    /// What is to be promoted was not proven in the environment that it comes from.
+    PromotionUnproven = "promotion-unproven",
+    /// Which services a change concerns could not be found out.
+    ChangesUnknown = "changes-unknown",
     /// This version was rolled back before and would come again by itself.
     RolledBackBefore = "rolled-back-before",
     /// The provider could not be read or refused a call.
@@ -227,6 +231,7 @@ impl Code {
                 | PermissionMissing
                 | RollbackTargetBroken
                 | VersionUnknown
+                | PromotionUnproven
                 | RolledBackBefore
                 | RepositoryMissing
                 | TokenRefused

@@ -151,9 +151,13 @@ fn after_a_cancel_the_post_step_gives_all_back() {
         assert_eq!((main.code, main.output("outcome")), (130, "cancelled"));
         assert_eq!(world.leases().await, [LEASE], "the rollback is under way still");
         let post = world.post(&runner).await;
-        assert_eq!(post.code, 0, "{:?}", post.lines);
+        assert_eq!(post.code, 130, "the way back is still under way: {:?}", post.lines);
         assert_eq!(world.leases().await, [""; 0]);
-        insta::assert_snapshot!(world.deployments().await, @"");
+        insta::assert_snapshot!(world.deployments().await, @r"
+        production c2
+          in_progress: Roadstead: under way
+          error: Roadstead: cut off; then cancelled: backend
+        ");
         world.judged();
     });
 }
@@ -211,7 +215,7 @@ fn nobody_waits_for_ever_and_the_holder_is_named() {
             let step = world.run(&world.runner(7, "c2").with("INPUT_TIMEOUT", "20m")).await;
             assert_eq!((step.code, step.output("outcome"), world.moves()), (code, outcome, 0));
             if holder == 5 {
-                insta::assert_snapshot!(step.annotated(), @"");
+                insta::assert_snapshot!(step.annotated(), @"::error title=backend%3A lease held::Run 5 holds the lease of `backend` in production and did not give it back in the time of this run (14m55s).%0Ahttps://github.com/acme/shop/actions/runs/5/attempts/1%0AWait for that run, or cancel it; then run this job again.");
             }
             let minutes = step.took.as_secs() / 60;
             assert!((13..=15).contains(&minutes), "a quarter of the time is kept: {minutes}");
@@ -229,7 +233,7 @@ fn a_ref_that_is_none_of_ours_is_not_touched() {
         held_by(&world, "Somebody's").await;
         let step = world.run(&world.runner(7, "c2").with("INPUT_TIMEOUT", "20m")).await;
         assert_eq!((step.code, world.moves()), (3, 0));
-        insta::assert_snapshot!(step.annotated(), @"");
+        insta::assert_snapshot!(step.annotated(), @"::error title=backend%3A lease held::Somebody holds the lease of `backend` in production and did not give it back in the time of this run (14m52s).%0ALook at the ref `refs/roadstead/lease/production/backend`, and delete it if nobody is at work.");
         assert_eq!(world.leases().await, [LEASE]);
         world.judged();
     });

@@ -12,7 +12,11 @@ fn a_release_is_a_deployment_with_all_that_later_runs_need() {
         let world = World::of(PAST);
         let step = world.run(&world.runner(7, "c2")).await;
         assert_eq!((step.code, step.annotated().as_str()), (0, ""));
-        insta::assert_snapshot!(world.deployments().await, @"");
+        insta::assert_snapshot!(world.deployments().await, @r"
+        production c2
+          in_progress: Roadstead: under way
+          success: Roadstead: deployed: backend (backend:2 serves)
+        ");
         let made = world.newest().await;
         let image = step.output("image").to_owned();
         assert!(image.ends_with(step.output("digest")), "{image}");
@@ -53,7 +57,14 @@ fn a_job_with_an_environment_has_one_deployment() {
         let world = World::of(&format!("{PAST}workflow: {{ environment: production }}\n"));
         let step = world.run(&world.runner(7, "c2")).await;
         assert_eq!((step.code, step.annotated().as_str()), (0, ""));
-        insta::assert_snapshot!(world.deployments().await, @"");
+        insta::assert_snapshot!(world.deployments().await, @r"
+        production c2
+          in_progress:
+          in_progress: roadstead/1 15ae5c8f 1/2 c200000000000000000000000000000000000000;111111111111.dkr.ecr.eu-west-1.amazonaws.com/;backend=backend@KjYm7RNbFm
+          in_progress: roadstead/1 15ae5c8f 2/2 iqmGVagOK6Gvzq0BpcbsxuuIuric6_h_I
+          success: Roadstead 15ae5c8f: deployed: backend (backend:2 serves)
+          success:
+        ");
         let proven = world.proven("production").await;
         assert_eq!(proven.len(), 1);
         assert_eq!(proven[0].record.services["backend"].image.to_string(), step.output("image"));
@@ -96,7 +107,11 @@ fn a_failure_is_told_and_proves_nothing() {
         let world = World::of(&format!("{PAST}faults: [crash-on-start: {{ exit-code: 1, after: 2 }}]\n"));
         let step = world.run(&world.runner(7, "c2")).await;
         assert_eq!(step.code, 3);
-        insta::assert_snapshot!(world.deployments().await, @"");
+        insta::assert_snapshot!(world.deployments().await, @r"
+        production c2
+          in_progress: Roadstead: under way
+          failure: Roadstead: failed: backend (backend:1 serves)
+        ");
         assert_eq!(world.proven_commits("production").await, [""; 0]);
         world.judged();
     });
@@ -109,7 +124,10 @@ fn without_permissions_the_release_goes_on_with_one_notice_each() {
         let world = World::of(&scenario);
         let step = world.run(&world.runner(7, "c2")).await;
         assert_eq!((step.code, step.output("outcome")), (0, "deployed"));
-        insta::assert_snapshot!(step.annotated(), @"");
+        insta::assert_snapshot!(step.annotated(), @r"
+        ::notice title=not leased::This run holds no lease of what it works on.%0AGitHub answered 403: Resource not accessible by integration%0ANothing but the provider keeps another run from working on the same service at the same time. The job needs `permissions: contents: write`.
+        ::notice title=not recorded::What this run releases is not recorded as a deployment in GitHub.%0AGitHub answered 403: Resource not accessible by integration%0ALater runs do not find it: no promotion from here, and an old run that is started again may undo it. The job needs `permissions: deployments: write`.
+        ");
         assert_eq!(world.deployments().await, "");
         world.judged();
     });
@@ -145,7 +163,17 @@ fn a_rollback_is_recorded_with_the_commit_that_serves_again() {
         world.run(&world.runner(8, "c3")).await;
         let step = world.run(&world.runner(9, "c3").with("INPUT_OPERATION", "rollback")).await;
         assert_eq!((step.code, step.output("outcome")), (0, "rolled-back"));
-        insta::assert_snapshot!(world.deployments().await, @"");
+        insta::assert_snapshot!(world.deployments().await, @r"
+        production c2
+          in_progress: Roadstead: under way
+          success: Roadstead: deployed: backend (backend:2 serves)
+        production c3
+          in_progress: Roadstead: under way
+          success: Roadstead: deployed: backend (backend:3 serves)
+        production c2
+          in_progress: Roadstead: under way
+          success: Roadstead: rolled-back: backend (backend:2 serves)
+        ");
         assert_eq!(world.proven_commits("production").await, ["c2", "c3", "c2"]);
         world.judged();
     });
@@ -159,7 +187,7 @@ fn an_old_run_does_not_undo_a_newer_one() {
         world.run(&world.runner(8, "c3")).await;
         let again = world.run(&world.runner(7, "c2").with("GITHUB_RUN_ATTEMPT", "2")).await;
         assert_eq!((again.code, again.output("outcome")), (5, "superseded"));
-        insta::assert_snapshot!(again.annotated(), @"");
+        insta::assert_snapshot!(again.annotated(), @"::error title=backend%3A superseded::This run is of commit c200000, and `backend` serves c300000 already, which is newer: an old run does not undo it.%0ATo return to it on purpose, use `operation: rollback` with `to: c200000`.");
         let by_hand = world.run(&world.runner(9, "c1").with("GITHUB_EVENT_NAME", "workflow_dispatch")).await;
         assert_eq!((by_hand.code, by_hand.output("outcome")), (5, "superseded"), "by hand, on an old commit");
         assert_eq!(world.moves(), 2);

@@ -11,7 +11,7 @@ const FAST: &str = "timings: { schedule: 1, provision: 1, pull: 1, start: 1, hea
 #[test]
 fn a_push_is_deployed() {
     let step = Runner::named("happy").main();
-    assert_eq!((step.code, step.changes()), (0, 2));
+    assert_eq!((step.code, step.changes()), (0, 8), "two at AWS; lease and record at GitHub");
     insta::assert_snapshot!(step.short_outputs(), @"
     outcome=deployed
     environment=production
@@ -229,7 +229,9 @@ fn pull_request(head: u64) -> Runner {
     let event = format!(
         r#"{{"pull_request": {{"number": 7, "head": {{"sha": "{SHA}", "ref": "topic", "repo": {{"id": {head}}}}}, "base": {{"ref": "main", "repo": {{"id": 1}}}}}}}}"#
     );
-    Runner::named("happy")
+    let commit = format!("{{ id: \"{SHA}\", branch: topic, files: {{ a.txt: a }} }}");
+    let repository = format!("{{ name: acme/shop, private: true, issues: [7], history: [{commit}] }}");
+    Runner::told(&format!("github: {{ repositories: [{repository}] }}"))
         .with("GITHUB_EVENT_NAME", "pull_request")
         .with("GITHUB_REF", "refs/pull/7/merge")
         .with("GITHUB_REF_NAME", "7/merge")
@@ -365,7 +367,7 @@ fn after_a_run_that_ended_the_post_step_is_silent() {
 fn files_that_cannot_be_written_change_no_result() {
     for name in ["GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT", "GITHUB_STATE"] {
         let step = Runner::named("happy").with(name, "/nonexistent/file").main();
-        assert_eq!((step.code, step.changes()), (0, 2), "{name}");
+        assert_eq!((step.code, step.changes()), (0, 8), "{name}");
         let log = step.lines.join("\n");
         assert!(log.contains("runner-file-unwritable") && log.contains(name), "{name}: {log}");
         assert!(log.contains("backend:2 serves 100 %"), "{name}");

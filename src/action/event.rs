@@ -47,6 +47,8 @@ pub struct PullRequest {
     pub head_ref: Option<String>,
     /// The branch that it is to be merged into.
     pub base_ref: Option<String>,
+    /// The commit of that branch that it is to be merged onto.
+    pub base_sha: Option<String>,
 }
 
 impl Event {
@@ -77,6 +79,7 @@ fn pull_request(event: &Value) -> Option<PullRequest> {
         head_sha: text_of(&pull["head"]["sha"]),
         head_ref: text_of(&pull["head"]["ref"]),
         base_ref: text_of(&pull["base"]["ref"]),
+        base_sha: text_of(&pull["base"]["sha"]),
     })
 }
 
@@ -119,7 +122,7 @@ mod tests {
     use super::*;
 
     const PULL: &str = r#"{"number": 7, "pull_request": {"number": 7,
-        "head": {"sha": "c0ffee", "ref": "feature", "repo": {"id": 1}}, "base": {"ref": "main", "repo": {"id": 1}}}}"#;
+        "head": {"sha": "c0ffee", "ref": "feature", "repo": {"id": 1}}, "base": {"ref": "main", "sha": "beef", "repo": {"id": 1}}}}"#;
 
     #[test]
     fn a_pull_request_is_read() {
@@ -127,7 +130,7 @@ mod tests {
         let pull = event.pull_request.unwrap();
         assert_eq!((pull.number, pull.head_sha.as_deref()), (7, Some("c0ffee")));
         assert_eq!((pull.head_ref.as_deref(), pull.base_ref.as_deref()), (Some("feature"), Some("main")));
-        assert_eq!(event.from_fork, Some(false));
+        assert_eq!((event.from_fork, pull.base_sha.as_deref()), (Some(false), Some("beef")));
     }
 
     #[test]

@@ -113,7 +113,7 @@ pub struct Inputs {
     pub services: Services,
     /// Images that are deployed instead of built ones; at most one per service.
     pub images: Vec<ImageChoice>,
-    /// Version, commit or digest that a rollback returns to.
+    /// Version, commit or digest that a rollback returns to; commit or digest that is promoted.
     pub to: Option<String>,
     /// Variables to set or remove; at least one for `set-env`, none otherwise.
     pub set: Vec<Setting>,
@@ -311,11 +311,17 @@ impl Errors {
     /// Inputs that do not go together. Silence would mean that one of them is not obeyed.
     fn together(&mut self, inputs: &Inputs) {
         let operation = inputs.operation;
-        if inputs.to.is_some() && operation != Operation::Rollback {
-            self.push(
-                "to",
-                format!("it says where a rollback returns to, and the operation is `{}`", operation.word()),
-            );
+        if inputs.to.is_some() && !matches!(operation, Operation::Rollback | Operation::Promote) {
+            let word = operation.word();
+            let why = format!("it is for a rollback or a promotion, and the operation is `{word}`");
+            self.push("to", why);
+        }
+        if inputs.services == Services::Changed
+            && matches!(operation, Operation::Rollback | Operation::Verify | Operation::SetEnv)
+        {
+            let word = operation.word();
+            let why = format!("`changed` is for what a commit brings, and the operation is `{word}`");
+            self.push("services", why);
         }
         if operation == Operation::SetEnv && inputs.set.is_empty() && !self.of("set") {
             self.push("set", "set-env needs lines of `service.NAME=value`");

@@ -54,7 +54,7 @@ pub const INPUTS: &[Input] = &[
     input(
         "to",
         None,
-        "For rollback: the version, commit or digest to return to. Without it, the last version that completed healthy.",
+        "For rollback: the version, commit or digest to return to. For promote: the commit or digest to promote. Without it, the last version that completed healthy, or was proven.",
     ),
     input("set", None, "For set-env: lines of service.NAME=value; service.NAME alone removes the variable."),
     input("aws-region", None, "AWS region. Without it, the environment's."),

@@ -20,6 +20,8 @@ pub enum Command {
     Plan(Box<ReleaseOptions>),
     /// Return to the last version that completed healthy, or to a named one; watch until it is proven.
     Rollback(Box<RollbackOptions>),
+    /// Bring what another environment has proven into this one, by digest; never builds.
+    Promote(Box<PromoteOptions>),
     /// Say what serves, whether it is healthy, and whether its addresses answer well. Reads only.
     Verify(Box<ReleaseOptions>),
     /// Set the image in kustomizations, Helm values and manifests; every other byte stays.
@@ -70,6 +72,17 @@ pub struct ReleaseOptions {
 #[derive(Debug, Clone, Default, Args)]
 pub struct RollbackOptions {
     /// A version such as backend:42 or its number, a commit or a digest [default: the last that completed healthy].
+    #[arg(long)]
+    pub to: Option<String>,
+    /// Everything else.
+    #[command(flatten)]
+    pub release: ReleaseOptions,
+}
+
+/// What to promote.
+#[derive(Debug, Clone, Default, Args)]
+pub struct PromoteOptions {
+    /// A commit or a digest that was proven [default: the newest].
     #[arg(long)]
     pub to: Option<String>,
     /// Everything else.

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use crate::action::inputs::{RawInputs, Read};
+use crate::action::redact::Secret;
 use crate::action::{Context, Inputs};
 use crate::aws;
 use crate::github::{self, Commits};
@@ -34,7 +35,9 @@ pub(super) async fn command(
     to: Option<String>,
     variables: Variables,
 ) -> u8 {
+    let token = variables.get("GITHUB_TOKEN").filter(|token| !token.is_empty());
     let raw = RawInputs {
+        github_token: token.map(|token| Secret::new(token.clone())),
         operation: Some(operation.to_owned()),
         config: options.config,
         environment: options.environment,

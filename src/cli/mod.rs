@@ -20,8 +20,8 @@ use clap::Parser as _;
 use crate::sys::environment::Variables;
 use crate::sys::terminal;
 
-use arguments::RollbackOptions;
 pub use arguments::{Arguments, Command, InitOptions, TrustOptions};
+use arguments::{PromoteOptions, RollbackOptions};
 pub use schema::schema;
 
 /// Runs what the arguments (the program's name first) and the variables ask for; the result is the exit code.
@@ -53,6 +53,10 @@ fn command(command: Command, variables: Variables) -> u8 {
         Command::Rollback(options) => {
             let RollbackOptions { to, release } = *options;
             on_this_thread(live::command("rollback", release, to, variables))
+        }
+        Command::Promote(options) => {
+            let PromoteOptions { to, release } = *options;
+            on_this_thread(live::command("promote", release, to, variables))
         }
         Command::Verify(options) => on_this_thread(live::command("verify", *options, None, variables)),
         Command::Edit(options) => edit::main(&options),

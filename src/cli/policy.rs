@@ -4,11 +4,12 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::config::{Document, Placeholders, Service};
+use crate::config::{Aws, Document, Placeholders, Service};
 use crate::problem::{Code, Problem};
 use crate::release::Definition;
 use crate::sys::{disk, terminal};
 use crate::targets;
+use crate::targets::ecs::grants::Pulled;
 
 use super::arguments::PolicyOptions;
 
@@ -53,11 +54,40 @@ pub fn policy(workspace: &Path, file: &str, text: &str, environment: &str) -> Re
         return Err(problems);
     }
     let services: Vec<_> = services.into_iter().map(|service| with_definition(workspace, service)).collect();
-    let mut policy = targets::policy(file, &chosen.aws.clone().unwrap_or_default(), &services)?;
+    let aws = chosen.aws.clone().unwrap_or_default();
+    let from = chosen.promote_from.as_deref().and_then(|name| environments.get_key_value(name));
+    let proven = from.map(|(name, _)| {
+        let known = known.clone().into_iter().chain([("environment", name.clone())]).collect();
+        document.services(name, &[], targets::NAMES, &known).0
+    });
+    let source = |service: &Service| {
+        let there = from?.1.aws.clone().unwrap_or_default();
+        let other = proven.as_ref()?.iter().find(|other| other.name == service.name)?;
+        pulled(&aws, service, &there, other)
+    };
+    let mut policy = targets::promoting(file, &aws, &services, &source)?;
     if let (Some(topic), Some(statements)) = (notify.sns, policy["Statement"].as_array_mut()) {
         statements.push(publishing(topic.arn()));
     }
     Ok(serde_json::to_string_pretty(&policy).unwrap_or_default())
+}
+
+/// The repository that the image of `service` is copied from: that of `other`, the same service where it is proven.
+/// `None` where it is the same one.
+fn pulled(aws: &Aws, service: &Service, there: &Aws, other: &Service) -> Option<Pulled> {
+    let account = |aws: &Aws| {
+        let of_role = aws.role.as_deref().and_then(|role| role.split(':').nth(4)).map(str::to_owned);
+        aws.account.clone().or(of_role)
+    };
+    let place =
+        |aws: &Aws, service: &Service| (aws.region.clone(), account(aws), service.common.repository.clone());
+    let (region, account, repository) = place(there, other);
+    let any = |known: Option<String>| known.unwrap_or_else(|| "*".into());
+    (place(aws, service) != place(there, other)).then(|| Pulled {
+        region: any(region),
+        account: any(account),
+        repository: any(repository),
+    })
 }
 
 /// What telling a topic of SNS needs.

@@ -6,7 +6,7 @@ use super::branch::{Claim, clashes};
 use super::file::COMMON;
 use super::placeholder::fill;
 use super::tree::{self, Entry, Kind, Node};
-use super::{Common, Environment, Notify, Placeholders, check, notify, read};
+use super::{Common, Environment, Notify, Placeholders, check, notify, paths, promotion, read};
 use crate::problem::{Code, Location, Problem, suggest};
 
 /// A deploy file that is YAML; its parts are read on demand.
@@ -92,6 +92,7 @@ impl Document {
             });
             environments.insert(entry.key.clone(), environment);
         }
+        problems.extend(promotion::problems(&self.file, self.root.get("environments"), &environments));
         (environments, problems)
     }
 
@@ -226,7 +227,8 @@ impl Document {
     }
 
     fn common(&self, name: &str, node: &Node, targets: &[&str]) -> Found<Common> {
-        let mut problems = check::problems(&self.file, node);
+        let mut problems = paths::problems(&self.file, name, node.get("paths"));
+        problems.extend(check::problems(&self.file, node));
         let mut common = Node { kind: Kind::Mapping(Vec::new()), ..*node };
         for entry in node.entries() {
             if COMMON.contains(&entry.key.as_str()) {

@@ -166,7 +166,10 @@ mod tests {
         let image = format!("111111111111.dkr.ecr.eu-west-1.amazonaws.com/acme/backend@{}", digest(0xa7));
         let record = of(&[("backend", &image)]);
         let (_, descriptions) = encoded(&record).unwrap();
-        insta::assert_snapshot!(descriptions.join("\n"), @"");
+        insta::assert_snapshot!(descriptions.join("\n"), @r"
+        roadstead/1 345e84ca 1/2 0123456789abcdef0123456789abcdef01234567;111111111111.dkr.ecr.eu-west-1.amazonaws.com/acme/;backend=backend@p6enp
+        roadstead/1 345e84ca 2/2 6enp6enp6enp6enp6enp6enp6enp6enp6enp6c
+        ");
         assert_eq!(back(&descriptions), [record]);
     }
 

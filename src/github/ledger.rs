@@ -126,6 +126,15 @@ impl Ledger {
         found.map(|one| one.id)
     }
 
+    /// Whether this was said about a deployment.
+    pub fn says(&self, deployment: u64, status: &Status) -> bool {
+        let same = |told: &Told| {
+            told.state.eq_ignore_ascii_case(status.state.word())
+                && told.description.as_deref() == Some(status.shown().as_str())
+        };
+        self.deployments.iter().any(|one| one.id == deployment && one.statuses.iter().any(same))
+    }
+
     /// The deployment that attempt `run` (see [`run_name`]) made and did not close.
     pub fn opened_by(&self, run: &str) -> Option<u64> {
         let open = |one: &&Deployment| {
@@ -252,10 +261,14 @@ pub struct Status {
 }
 
 impl Status {
+    /// The description as far as there is room for it.
+    fn shown(&self) -> String {
+        cut(&self.description, DESCRIPTION)
+    }
+
     /// The body.
     pub fn body(&self) -> Value {
-        let mut body =
-            json!({ "state": self.state.word(), "description": cut(&self.description, DESCRIPTION) });
+        let mut body = json!({ "state": self.state.word(), "description": self.shown() });
         for (name, value) in [("log_url", &self.log_url), ("environment_url", &self.environment_url)] {
             if let Some(value) = value {
                 body[name] = json!(value);

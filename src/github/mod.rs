@@ -4,6 +4,7 @@
 pub mod addresses;
 pub mod ancestry;
 pub mod api;
+pub mod changes;
 pub mod checks;
 pub mod comments;
 pub mod commit;
@@ -37,6 +38,7 @@ use crate::problem::Problem;
 pub use addresses::Addresses;
 pub use ancestry::Kinship;
 pub use api::Api;
+pub use changes::{ChangedFile, Comparison, Relation};
 pub use checks::{Check, Conclusion, Level, Remark};
 pub use comments::Note;
 pub use commit::{FileChange, Landed, NewCommit};

@@ -186,6 +186,17 @@ fn account(host: &str) -> Option<String> {
     (ecr && account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit())).then(|| account.to_owned())
 }
 
+/// The region in the host of a private ECR registry; `None` for any other registry. Logins are sent to such a host, so
+/// it must be AWS's own and not only look like it.
+pub fn region(host: &str) -> Option<&str> {
+    account(host)?;
+    let parts: Vec<&str> = host.split('.').collect();
+    match parts[3..] {
+        [region, "amazonaws", "com"] | [region, "amazonaws", "com", "cn"] => Some(region),
+        _ => None,
+    }
+}
+
 fn refused<E>(error: &SdkError<E>) -> Problem
 where
     SdkError<E>: ProvideErrorMetadata + std::error::Error,

@@ -223,3 +223,20 @@ async fn a_password_is_masked_before_anybody_gets_it() {
     assert_eq!(host, "111111111111.dkr.ecr.eu-west-1.amazonaws.com");
     assert_eq!(*masked.borrow(), ["hunter2", token]);
 }
+
+#[test]
+fn only_hosts_of_aws_are_registries_of_accounts() {
+    for (host, expected) in [
+        ("111111111111.dkr.ecr.eu-west-1.amazonaws.com", Some("eu-west-1")),
+        ("111111111111.dkr.ecr-fips.us-east-1.amazonaws.com", Some("us-east-1")),
+        ("111111111111.dkr.ecr.cn-north-1.amazonaws.com.cn", Some("cn-north-1")),
+        ("111111111111.dkr.ecr.eu-west-1.amazonaws.com.evil.example", None),
+        ("111111111111.dkr.ecr.eu-west-1.evil.example", None),
+        ("111111111111.dkr.ecr.eu-west-1", None),
+        ("1.dkr.ecr.eu-west-1.amazonaws.com", None),
+        ("ghcr.io", None),
+        ("127.0.0.1:5000", None),
+    ] {
+        assert_eq!(region(host), expected, "{host}");
+    }
+}

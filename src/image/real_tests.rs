@@ -139,3 +139,48 @@ async fn real_container_builder_exports_a_cache_and_two_platforms_and_is_gone_af
     }
     assert!(registry.find(&repository.tagged(tags::CACHE)).await.unwrap().is_some());
 }
+
+/// The registry under its other name is another registry: there layers are sent; in the same one they are mounted.
+#[tokio::test]
+async fn real_images_are_copied_by_digest_mounted_or_sent() {
+    let (repository, registry, _) = real(None, &[]);
+    let logins = || Rc::clone(&registry) as Rc<dyn Registry>;
+    let https = aws_smithy_http_client::Builder::new().build_http();
+    let depot = |place: &ImageRef| Depot::new(crate::sys::web::Web::new(https.clone()), place, logins());
+    let digest = seed(&repository, &registry.login().await.unwrap().basic()).await;
+    let from = depot(&repository);
+    let other: ImageRef = repository.to_string().replace("127.0.0.1", "localhost").parse().unwrap();
+    for (place, expected) in [(&repository, (2, 0)), (&other, (0, 2))] {
+        let name = format!("{}-of-{}", place.repository, place.registry.replace([':', '.'], "-"));
+        let to = depot(&ImageRef { repository: name, ..place.clone() });
+        let copied = copy(&from, &to, &digest, &|_| ()).await.unwrap();
+        assert_eq!((copied.mounted, copied.sent), expected);
+        assert_eq!(copy(&from, &to, &digest, &|_| ()).await.unwrap(), Copied::default());
+        assert_eq!(to.manifest(&digest).await.unwrap().unwrap().digest, digest);
+    }
+}
+
+/// An image with a layer of 20 MB, and its digest.
+async fn seed(repository: &ImageRef, basic: &str) -> crate::release::Digest {
+    let (web, authorization) = (Web::new(), format!("Basic {basic}"));
+    let base = format!("http://{}/v2/{}", repository.registry, repository.repository);
+    let headers = [("authorization", authorization.as_str())];
+    let mut entries = Vec::new();
+    for bytes in [br#"{"architecture":"amd64","os":"linux"}"#.to_vec(), vec![b'x'; 20 << 20]] {
+        let (digest, size) = (inventory::digest_of(&bytes).unwrap(), bytes.len());
+        let begun = web.send("POST", &format!("{base}/blobs/uploads/"), &headers, Vec::new()).await.unwrap();
+        let place = format!("{}&digest={digest}", begun.header("location").unwrap());
+        assert_eq!(web.send("PUT", &place, &headers, bytes).await.unwrap().status, 201);
+        let kind = if entries.is_empty() { "config.v1+json" } else { "layer.v1.tar" };
+        let kind = format!("application/vnd.oci.image.{kind}");
+        entries.push(serde_json::json!({ "mediaType": kind, "digest": digest, "size": size }));
+    }
+    let kind = metadata::TYPES[2];
+    let manifest = serde_json::json!({ "schemaVersion": 2, "mediaType": kind, "config": entries[0], "layers": [entries[1]] });
+    let text = manifest.to_string().into_bytes();
+    let digest = inventory::digest_of(&text).unwrap();
+    let headers = [headers[0], ("content-type", kind)];
+    let put = web.send("PUT", &format!("{base}/manifests/{digest}"), &headers, text).await.unwrap();
+    assert_eq!(put.status, 201);
+    digest
+}

@@ -1,8 +1,10 @@
 //! Event, configuration and observed state in; steps, and why, out. Pure: the same plan is printed, put in the
 //! summary and walked.
 
+pub mod changed;
 mod newest;
 mod occasion;
+pub mod promotion;
 
 use serde::Serialize;
 

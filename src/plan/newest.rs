@@ -130,6 +130,6 @@ mod tests {
     #[test]
     fn the_refusal_names_both_commits_and_the_way_back() {
         let problem = overtaken("web", "0123456789", "fedcba9876");
-        insta::assert_snapshot!(problem, @"");
+        insta::assert_snapshot!(problem, @"This run is of commit 0123456, and `web` serves fedcba9 already, which is newer: an old run does not undo it. To return to it on purpose, use `operation: rollback` with `to: 0123456`.");
     }
 }

@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Call {
     /// The signing name of the service: `ecs`, `ecr`, `sts`, `elasticloadbalancing`, `monitoring`, `logs`, `iam`,
-    /// or `oidc` for the runner's token endpoint, `web` for what stands behind a load balancer, or `github`.
+    /// or `oidc` for the runner's token endpoint, `web` for what stands behind a load balancer, `registry` for the
+    /// registry of images itself, or `github`.
     pub service: String,
     /// Operation in the service model's spelling, such as `DescribeServices`; GitHub's as in its OpenAPI description, such
     /// as `git/create-ref`, the field of a GraphQL mutation, or `graphql` and the name of a query.
@@ -15,7 +16,8 @@ pub struct Call {
     pub input: Value,
     /// Region from the credential scope; empty when the request is not signed.
     pub region: String,
-    /// Access key id from the credential scope, GitHub's token; `None` when the request is not signed.
+    /// Access key id from the credential scope, GitHub's token, the password for a registry; `None` when the request is
+    /// not signed.
     pub access_key: Option<String>,
 }
 

@@ -14,6 +14,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http::Request;
+use http_body_util::BodyExt as _;
 
 use super::wire::{self, Answerer, Exchange, RequestIds};
 
@@ -61,7 +62,7 @@ impl<A: Answerer> HttpConnector for InProcess<A> {
 
 impl<A: Answerer> InProcess<A> {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
-        let request = plain(request)?;
+        let request = plain(request).await?;
         match wire::exchange(&self.cloud, &self.ids, &request).await {
             Exchange::Respond(response) => HttpResponse::try_from(response.map(SdkBody::from))
                 .map_err(|error| ConnectorError::other(error.into(), None)),
@@ -71,11 +72,12 @@ impl<A: Answerer> InProcess<A> {
     }
 }
 
-fn plain(request: HttpRequest) -> Result<Request<Bytes>, ConnectorError> {
+/// The whole request; a body that comes in pieces is waited for.
+async fn plain(request: HttpRequest) -> Result<Request<Bytes>, ConnectorError> {
     let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
     let (parts, body) = request.into_parts();
-    let body = body.bytes().ok_or_else(|| ConnectorError::user("the body is a stream".into()))?;
-    Ok(Request::from_parts(parts, Bytes::copy_from_slice(body)))
+    let body = body.collect().await.map_err(ConnectorError::io)?;
+    Ok(Request::from_parts(parts, body.to_bytes()))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ const SERVICES: &[(&str, Service)] = &[
     ("appconfig", appconfig::answer),
     ("argocd", argocd::answer),
     ("ecr", ecr::answer),
+    ("registry", ecr::distribution::answer),
     ("sns", |world, call, now| sns::answer(world, call, now)),
     ("sts", sts::answer),
     ("web", web::answer),

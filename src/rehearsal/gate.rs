@@ -84,6 +84,7 @@ fn throttled_by(service: &str) -> Refusal {
     let words = "Rate exceeded";
     match service {
         "argocd" => Refusal::of(429, "ResourceExhausted", words),
+        "registry" => Refusal::of(429, "TOOMANYREQUESTS", words),
         "sns" => Refusal::of(429, "Throttled", words),
         service if speaks_query(service) => Refusal::new("Throttling", words),
         _ => Refusal::new("ThrottlingException", words),
@@ -172,9 +173,10 @@ fn refuse(world: &World, call: &Call, action: &str, denial: Denial) -> Refusal {
             format!("User: {who} is not authorized to perform: {action} on resource: {topic} {why}");
         return Refusal::of(403, "AuthorizationError", message.replace("sns:P", "SNS:P"));
     }
-    let (status, code) = match speaks_query(&call.service) {
-        true => (403, "AccessDenied"),
-        false => (plainly(&call.service), "AccessDeniedException"),
+    let (status, code) = match call.service.as_str() {
+        "registry" => (403, "DENIED"),
+        service if speaks_query(service) => (403, "AccessDenied"),
+        service => (plainly(service), "AccessDeniedException"),
     };
     let message = format!("User: {who} is not authorized to perform: {action} on resource: {resource} {why}");
     Refusal::of(status, code, message)

@@ -42,8 +42,26 @@ impl Policy {
 
 /// The IAM action of an operation: the signing name is not always the prefix.
 pub fn action(service: &str, operation: &str) -> String {
+    if service == "registry" {
+        return format!("ecr:{}", of_registry(operation));
+    }
     let prefix = if service == "monitoring" { "cloudwatch" } else { service };
     format!("{prefix}:{operation}")
+}
+
+/// What ECR asks for when clients of images speak to the registry itself.
+/// <https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html>
+fn of_registry(operation: &str) -> &str {
+    match operation {
+        "GetManifest" => "BatchGetImage",
+        "GetBlob" => "GetDownloadUrlForLayer",
+        "GetBlobHead" => "BatchCheckLayerAvailability",
+        "InitiateBlobUpload" | "MountBlob" => "InitiateLayerUpload",
+        "UploadBlobChunk" => "UploadLayerPart",
+        "CompleteBlobUpload" => "CompleteLayerUpload",
+        "PutManifest" => "PutImage",
+        _ => "GetAuthorizationToken",
+    }
 }
 
 /// Whether a pattern with `*` matches an action.

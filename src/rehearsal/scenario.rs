@@ -59,6 +59,10 @@ pub struct Scenario {
     pub workflow: Workflow,
     /// A real registry behind ECR.
     pub registry: Option<Registry>,
+    /// Registries of other accounts and regions.
+    pub registries: Vec<ForeignRegistry>,
+    /// Whether registries mount layers of one repository into another.
+    pub blob_mounting: bool,
     /// GitHub: repositories and tokens.
     pub github: github::settings::Settings,
     /// Whether documented request rates are enforced.
@@ -215,8 +219,23 @@ impl AlarmSetting {
 pub struct RepositorySetting {
     /// Tags may not be moved.
     pub immutable: bool,
+    /// Accounts that the repository's policy lets pull.
+    pub readers: Vec<String>,
     /// Images, oldest first.
     pub images: Vec<ImageSetting>,
+}
+
+/// A registry of another account or region.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ForeignRegistry {
+    /// Its account.
+    pub account: String,
+    /// Its region.
+    pub region: String,
+    /// Repositories by name.
+    #[serde(default)]
+    pub repositories: BTreeMap<String, RepositorySetting>,
 }
 
 /// An image in a repository.
@@ -318,6 +337,8 @@ impl Default for Scenario {
             trust: Trust::default(),
             workflow: Workflow::default(),
             registry: None,
+            registries: Vec::new(),
+            blob_mounting: false,
             github: github::settings::Settings::default(),
             throttling: true,
             faults: Vec::new(),
@@ -360,7 +381,7 @@ impl Scenario {
     pub fn with_service(mut self, service: Service) -> Self {
         if service.image.is_none() && service.task_definition.is_none() {
             let v1 = ImageSetting { tags: vec!["v1".into()], platform: platform() };
-            let images = RepositorySetting { immutable: false, images: vec![v1] };
+            let images = RepositorySetting { images: vec![v1], ..RepositorySetting::default() };
             self.repositories.entry(service.name.clone()).or_insert(images);
         }
         self.services.push(service);

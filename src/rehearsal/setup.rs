@@ -1,8 +1,10 @@
 //! From a scenario to a world that has just begun; and images that look like real ones.
 
+use std::collections::BTreeMap;
+
 use super::chance::Chance;
 use super::faults::Mischief;
-use super::scenario::Scenario;
+use super::scenario::{RepositorySetting, Scenario};
 use super::world::{Alarm, Repository, World};
 use super::{appconfig, argocd, balancers, ecr, ecs, github, mishaps, sns, traffic};
 
@@ -17,6 +19,7 @@ pub fn world(scenario: &Scenario, seed: u64) -> World {
         trust: scenario.trust.clone(),
         workflow: scenario.workflow.clone(),
         policy: scenario.policy.clone(),
+        blob_mounting: scenario.blob_mounting,
         appconfig: appconfig::founding::found(&scenario.appconfig, began),
         timings: scenario.timings.clone(),
         github: github::state::State::founded(&scenario.github, began),
@@ -29,13 +32,10 @@ pub fn world(scenario: &Scenario, seed: u64) -> World {
         let it = Alarm { state: alarm.state.clone(), since: began - 86_400.0, composite: alarm.composite };
         world.alarms.insert(alarm.name.clone(), it);
     }
-    for (name, setting) in &scenario.repositories {
-        world
-            .repositories
-            .insert(name.clone(), Repository { immutable: setting.immutable, ..Repository::default() });
-        for image in &setting.images {
-            push(&mut world, name, &image.tags, &image.platform, &image.tags.join(" "), began - 90_000.0);
-        }
+    world.repositories = shelf(&scenario.repositories, began);
+    for registry in &scenario.registries {
+        let place = (registry.account.clone(), registry.region.clone());
+        world.abroad.insert(place, shelf(&registry.repositories, began));
     }
     for name in &scenario.clusters {
         ecs::founding::cluster(&mut world, name);
@@ -56,6 +56,26 @@ pub fn world(scenario: &Scenario, seed: u64) -> World {
     world
 }
 
+/// The repositories of a registry.
+fn shelf(settings: &BTreeMap<String, RepositorySetting>, began: f64) -> BTreeMap<String, Repository> {
+    let mut shelf = BTreeMap::new();
+    for (name, setting) in settings {
+        let (immutable, readers) = (setting.immutable, setting.readers.clone());
+        let mut repository = Repository { immutable, readers, ..Repository::default() };
+        for image in &setting.images {
+            let made = made(name, &image.platform, &image.tags.join(" "));
+            ecr::store::push(&mut repository, made, &image.tags, began - 90_000.0);
+        }
+        shelf.insert(name.clone(), repository);
+    }
+    shelf
+}
+
+fn made(repository: &str, platform: &str, content: &str) -> ecr::Made {
+    let platforms: Vec<&str> = platform.split(',').map(str::trim).collect();
+    ecr::make_image(&platforms, &format!("{repository}: {content}"))
+}
+
 /// Put an image into a repository, made from `content`: the same content has the same digest, which is returned.
 /// Tags move to it. Several platforms, with commas between them, make an index.
 pub fn push(
@@ -66,8 +86,7 @@ pub fn push(
     content: &str,
     now: f64,
 ) -> String {
-    let platforms: Vec<&str> = platform.split(',').map(str::trim).collect();
-    let made = ecr::make_image(&platforms, &format!("{repository}: {content}"));
+    let made = made(repository, platform, content);
     let digest = made.digest().to_owned();
     ecr::store::push(world.repositories.entry(repository.into()).or_default(), made, tags, now);
     digest

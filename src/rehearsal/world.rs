@@ -60,12 +60,32 @@ pub struct Image {
 pub struct Repository {
     /// Tags may not be moved.
     pub immutable: bool,
+    /// Accounts that the repository's policy lets pull.
+    pub readers: Vec<String>,
     /// Images, oldest first.
     pub images: Vec<Image>,
     /// Config blobs and the like, by digest.
     pub blobs: BTreeMap<String, String>,
     /// What a real registry holds of this repository has been looked up.
     pub looked_up: bool,
+}
+
+/// A password for registries that ECR handed out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Login {
+    /// The account of the one who asked for it.
+    pub account: String,
+    /// When it expires, epoch seconds.
+    pub expires: f64,
+}
+
+/// A blob on its way into a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upload {
+    /// The repository.
+    pub repository: String,
+    /// What has arrived.
+    pub text: String,
 }
 
 /// Credentials that STS handed out.
@@ -120,6 +140,14 @@ pub struct World {
     pub held: f64,
     /// Repositories by name.
     pub repositories: BTreeMap<String, Repository>,
+    /// Repositories of other registries, by account and region and then by name.
+    pub abroad: BTreeMap<(String, String), BTreeMap<String, Repository>>,
+    /// Whether registries mount layers of one repository into another; off unless the account sets it.
+    pub blob_mounting: bool,
+    /// Passwords for registries.
+    pub logins: BTreeMap<String, Login>,
+    /// Blobs on their way, by upload.
+    pub uploads: BTreeMap<String, Upload>,
     /// A real registry behind ECR; what is in it is known here from the last look.
     pub registry: Option<Registry>,
     /// Credentials that STS issued, by access key id. Whoever issues credentials inserts here.

@@ -31,10 +31,16 @@ fn clean_service(service: &mut ServiceReport, redactor: &Redactor) {
     [&mut service.name, &mut service.target, &mut service.strategy, &mut service.evidence]
         .into_iter()
         .for_each(clean);
-    [&mut service.url, &mut service.commit, &mut service.previous_commit, &mut service.again]
-        .into_iter()
-        .flatten()
-        .for_each(clean);
+    [
+        &mut service.url,
+        &mut service.commit,
+        &mut service.origin,
+        &mut service.previous_commit,
+        &mut service.again,
+    ]
+    .into_iter()
+    .flatten()
+    .for_each(clean);
     if let Some(at) = &mut service.at {
         clean(&mut at.file);
     }
@@ -100,7 +106,8 @@ mod tests {
         (service.name, service.target, service.strategy) = (s.into(), s.into(), s.into());
         (service.evidence, service.url, service.commit) = (s.into(), Some(s.into()), Some(s.into()));
         (service.version, service.serves, service.previous) = (version(), version(), version());
-        (service.previous_commit, service.again) = (Some(s.into()), Some(s.into()));
+        (service.previous_commit, service.origin, service.again) =
+            (Some(s.into()), Some(s.into()), Some(s.into()));
         service.at = problem().at;
         service.commits = vec![samples::commit(s, s, s)];
         service.moment(samples::at(0), s);

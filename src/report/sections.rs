@@ -32,8 +32,9 @@ pub fn services(report: &RunReport) -> Option<String> {
 
 fn row(report: &RunReport, service: &ServiceReport) -> Vec<String> {
     let commit = service.commit.as_deref().map(|sha| commit_link(report, sha));
-    let asked =
-        [service.digest.as_ref().map(short), commit].into_iter().flatten().collect::<Vec<_>>().join(" · ");
+    let origin = service.origin.as_deref().map(text);
+    let asked = [service.digest.as_ref().map(short), commit, origin];
+    let asked = asked.into_iter().flatten().collect::<Vec<_>>().join(" · ");
     let way = way(service);
     let serves = [service.serves.as_ref().map(label), service.serves_digest.as_ref().map(short)];
     vec![

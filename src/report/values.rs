@@ -117,6 +117,8 @@ pub struct ServiceReport {
     pub url: Option<String>,
     /// The commit that was asked for.
     pub commit: Option<String>,
+    /// Where its image was proven before, where it was promoted: `proven in staging by deployment 17`.
+    pub origin: Option<String>,
     /// The commit that served before the run, where it is known.
     pub previous_commit: Option<String>,
     /// What lies between the two commits, newest first and perhaps not all of it (untrusted text).
@@ -161,6 +163,7 @@ impl ServiceReport {
             previous: None,
             url: None,
             commit: None,
+            origin: None,
             previous_commit: None,
             commits: Vec::new(),
             commits_total: 0,

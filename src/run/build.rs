@@ -15,9 +15,9 @@ use crate::sys::process;
 use super::{Job, Unit, operation};
 
 /// The registry of the environment's account, and its host as image references name it.
-struct Place {
-    registry: Rc<dyn Registry>,
-    host: String,
+pub(super) struct Place {
+    pub(super) registry: Rc<dyn Registry>,
+    pub(super) host: String,
 }
 
 /// Gives every unit its image; builds where that is what the deploy file says and a plan is not all that was asked.
@@ -63,7 +63,8 @@ fn wishes(
     if problems.is_empty() { Ok(wishes) } else { Err(problems) }
 }
 
-async fn place(job: &Job, session: &SdkConfig) -> Result<Place, Problem> {
+/// The registry that a session has a login for.
+pub(super) async fn place(job: &Job, session: &SdkConfig) -> Result<Place, Problem> {
     let web = (!job.rehearsal).then(image::Web::new);
     let (registry, host) = image::ecr::registry(session, web, job.masker()).await?;
     Ok(Place { registry, host })
@@ -115,10 +116,7 @@ fn wish(job: &Job, unit: &Unit, block: &Option<Build>, place: Option<&Place>) ->
         let commit = commit.map_or("the workspace", |commit| commit.get(..7).unwrap_or(commit));
         return Ok(Wish::WouldBuild(format!("{repository}, built from {commit}")));
     }
-    let name = format!("{}/{repository}", place.host);
-    let target = name
-        .parse()
-        .map_err(|why| Problem::error(Code::ConfigInvalid, format!("`repository` cannot be used: {why}.")))?;
+    let target = target(&place.host, repository)?;
     Ok(Wish::Built(Box::new(request(job, unit, settings, target))))
 }
 
@@ -211,6 +209,13 @@ async fn pinned(job: &Job, image: &ImageRef, place: Option<&Place>) -> Result<Im
     })?;
     job.teller.line(None, &format!("{image} is {}", found.digest));
     Ok(image.pinned(found.digest))
+}
+
+/// The `repository` of a service in a registry.
+pub(super) fn target(host: &str, repository: &str) -> Result<ImageRef, Problem> {
+    format!("{host}/{repository}")
+        .parse()
+        .map_err(|why| Problem::error(Code::ConfigInvalid, format!("`repository` cannot be used: {why}.")))
 }
 
 /// The tag that says most: that of the commit, else any.

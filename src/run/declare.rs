@@ -11,7 +11,7 @@ use crate::report::RunReport;
 use crate::sys::disk;
 use crate::targets;
 
-use super::{Job, announce, occasion, operation, refuse, returns, timing};
+use super::{Job, announce, occasion, operation, promote, refuse, returns, timing};
 
 /// What a deploy file is called that stands in the input itself.
 pub(super) const INLINE: &str = "input config";
@@ -81,9 +81,8 @@ pub(super) fn declared(job: &Job) -> Result<Declared, Stop> {
 }
 
 fn declared_in(job: &Job, environment: Option<&str>) -> Result<Declared, Stop> {
-    let refused: Vec<Problem> = refuse(job.inputs.operation).into_iter().chain(wanted_changed(job)).collect();
-    if !refused.is_empty() {
-        return Err(Stop::Wrong(None, refused));
+    if let Some(refused) = refuse(job.inputs.operation) {
+        return Err(Stop::Wrong(None, vec![refused]));
     }
     let (file, text) = config_text(job).map_err(|problem| Stop::Wrong(None, vec![problem]))?;
     let document = Document::parse(&file, &text).map_err(|problems| Stop::Wrong(None, problems))?;
@@ -91,6 +90,7 @@ fn declared_in(job: &Job, environment: Option<&str>) -> Result<Declared, Stop> {
     let branch = occasion::ruling(job).branch;
     problems.extend(document.ambiguous(branch));
     let choice = config::choose(&environments, environment, branch);
+    let is_chosen = choice.is_ok();
     let name = match (choice, problems.is_empty()) {
         (Ok(Choice::Environment(name)), _) => name,
         (Ok(Choice::None(reason)), true) => return Err(Stop::Skip(reason)),
@@ -103,7 +103,7 @@ fn declared_in(job: &Job, environment: Option<&str>) -> Result<Declared, Stop> {
         }
     };
     let environment = environments.get(&name).cloned().unwrap_or_default();
-    problems.extend(later(&environment));
+    problems.extend(promote::misused(job, &name, &environment).filter(|_| is_chosen));
     let known = placeholders(job, &name);
     let (notify, more) = document.notify(&name, &environment, &known);
     problems.extend(more);
@@ -171,22 +171,6 @@ fn build(file: &str, service: &Service) -> Result<Option<Build>, Vec<Problem>> {
     }
     let errors: Vec<Problem> = build.problems().into_iter().filter(Problem::is_error).collect();
     if errors.is_empty() { Ok(service.common.repository.as_ref().map(|_| build)) } else { Err(errors) }
-}
-
-fn later(environment: &Environment) -> Option<Problem> {
-    environment.promote_from.as_ref().map(|_| {
-        Problem::error(Code::Unsupported, "This version cannot do `promote-from` yet.")
-            .help("Take it out: without it, this environment would silently take unproven versions.")
-    })
-}
-
-fn wanted_changed(job: &Job) -> Option<Problem> {
-    (job.inputs.services == Services::Changed).then(|| {
-        Problem::error(Code::Unsupported, "This version cannot find the changed services by itself yet.")
-            .help(
-                "Name them in the input `services`, or leave it out for all: unchanged ones are not touched.",
-            )
-    })
 }
 
 fn config_text(job: &Job) -> Result<(String, String), Problem> {

@@ -32,7 +32,7 @@ pub(super) async fn check(job: &Job, units: &mut [Unit], planned: bool) {
 }
 
 /// On a laptop and by `workflow_dispatch` it is a person who decides.
-fn starter(job: &Job) -> Starter {
+pub(super) fn starter(job: &Job) -> Starter {
     let by_hand = job.context.event_name.as_deref() == Some("workflow_dispatch");
     let again = job.context.run_attempt.as_deref().is_some_and(|attempt| attempt != "1");
     match (job.context.in_runner && !by_hand, again) {

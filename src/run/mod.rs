@@ -13,18 +13,22 @@ mod history;
 mod hold;
 mod job;
 mod lease;
+mod lineage;
 mod newest;
 mod occasion;
 mod onward;
 mod post;
 mod prepare;
+mod promote;
 mod publish;
 mod queue;
 mod record;
 mod returning;
+mod selection;
 mod state;
 mod teller;
 mod timing;
+mod transfer;
 mod undo;
 mod unit;
 mod verify;
@@ -109,13 +113,17 @@ fn cancelled_early(mut report: RunReport) -> RunReport {
 /// Operations of the contract that this version cannot do are refused by name.
 fn refuse(operation: Operation) -> Option<Problem> {
     match operation {
-        Operation::Deploy | Operation::Plan | Operation::Rollback | Operation::Verify => None,
+        Operation::Deploy
+        | Operation::Plan
+        | Operation::Rollback
+        | Operation::Promote
+        | Operation::Verify => None,
         other => Some(
             Problem::error(
                 Code::Unsupported,
                 format!("This version cannot do the operation `{}` yet.", other.word()),
             )
-            .help("It can do: `deploy`, `plan`, `rollback`, `verify`."),
+            .help("It can do: `deploy`, `plan`, `rollback`, `promote`, `verify`."),
         ),
     }
 }

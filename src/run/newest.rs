@@ -21,8 +21,8 @@ pub(super) async fn foretell(job: &Job, books: Option<&mut Books>, units: &mut [
 
 /// Ends those units whose service is ahead of this run. In a plan it is a warning.
 pub(super) async fn check(job: &Job, books: Option<&Books>, units: &mut [Unit], planned: bool) {
-    // The commit of a pull request is not what would be released.
-    if returns(job) || job.context.is_pull_request() {
+    // The commit of a pull request is not what would be released, and what is promoted by its name is meant.
+    if returns(job) || job.inputs.to.is_some() || job.context.is_pull_request() {
         return;
     }
     let Some(books) = books else { return };

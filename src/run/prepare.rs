@@ -15,7 +15,7 @@ use crate::targets::{self, Target};
 
 use super::announce::Channels;
 use super::declare::{Declared, Stop, declared};
-use super::{Job, Unit, build, returning, returns};
+use super::{Job, Unit, build, promote, returning, returns, selection};
 
 /// Everything that was read.
 pub(super) struct Prepared {
@@ -35,7 +35,10 @@ pub(super) struct Prepared {
 
 /// Reads everything that a walk needs.
 pub(super) async fn prepare(job: &Job) -> Result<Prepared, Stop> {
-    let declared = declared(job)?;
+    let mut declared = declared(job)?;
+    if !declared.is_wrong() {
+        selection::narrow(job, &mut declared).await?;
+    }
     let wrong = |problems: Vec<Problem>| Stop::Wrong(Some(declared.name.clone()), problems);
     let mut problems = declared.problems.clone();
     let session = match session(job, &declared).await {
@@ -52,10 +55,10 @@ pub(super) async fn prepare(job: &Job) -> Result<Prepared, Stop> {
     let mut units = observe(&declared, targets, releases).await.map_err(wrong)?;
     let sources = Rc::new(sources(job, &session.config));
     units.iter_mut().for_each(|unit| unit.sources = Some(sources.clone()));
-    let (units, registry) = if returns(job) {
-        (returning::choose(job, session.aws(), units).await.map_err(wrong)?, None)
-    } else {
-        build::images(job, session.aws(), &declared.builds, units).await.map_err(wrong)?
+    let (units, registry) = match promote::source(job, &declared) {
+        _ if returns(job) => (returning::choose(job, session.aws(), units).await.map_err(wrong)?, None),
+        Some(source) => promote::images(job, &declared, source, session.aws(), units).await.map_err(wrong)?,
+        None => build::images(job, session.aws(), &declared.builds, units).await.map_err(wrong)?,
     };
     let units = check(job, units).await.map_err(wrong)?;
     let channels = Channels::of(&declared, &session);
@@ -138,13 +141,18 @@ pub(super) async fn session(job: &Job, declared: &Declared) -> Result<Session, P
 
 async fn open(job: &Job, environment: &Environment) -> Result<(SdkConfig, Vec<Problem>), Problem> {
     let aws = environment.aws.clone().unwrap_or_default();
-    let run = job.context.run_id.as_deref().unwrap_or("local");
     let wanted = aws::Wanted {
         region: job.inputs.aws_region.clone().or(aws.region),
         role: job.inputs.role_to_assume.clone().or(aws.role),
-        session_name: format!("roadstead-{}-{run}", job.context.repository.as_deref().unwrap_or("laptop")),
+        session_name: session_name(job),
     };
     aws::open(&job.doors, &wanted).await
+}
+
+/// The name of a session, for the account's audit log.
+pub(super) fn session_name(job: &Job) -> String {
+    let run = job.context.run_id.as_deref().unwrap_or("local");
+    format!("roadstead-{}-{run}", job.context.repository.as_deref().unwrap_or("laptop"))
 }
 
 /// What each service is asked to be, as far as the deploy file says it.

@@ -97,7 +97,7 @@ async fn made(
     ledger: &Ledger,
     record: Record,
 ) -> Result<(Opened, Vec<String>), Setback> {
-    let begins = || vec![words(None, "is being released")];
+    let begins = || vec![words(None, "under way")];
     if let Some((deployment, (tag, parts))) = ledger.of_job(books.run.id).zip(compact::encoded(&record)) {
         return Ok((Opened { deployment, tag: Some(tag) }, parts));
     }
@@ -122,7 +122,7 @@ async fn made(
 async fn begun(job: &Job, books: &mut Books, opened: &Opened, told: Vec<String>) {
     for description in told {
         let status = status(job, State::InProgress, description, None);
-        if let Err(setback) = books.project.add_status(opened.deployment, &status).await {
+        if let Err(setback) = said(books, opened.deployment, &status).await {
             return books.unrecorded(setback);
         }
     }
@@ -187,23 +187,28 @@ fn in_words(services: &[ServiceReport]) -> String {
     Outcome::ALL.into_iter().rev().filter_map(group).collect::<Vec<_>>().join("; ")
 }
 
-/// Closes the record, if one is open. A success whose answer was lost is looked for, and said again where it is not
-/// there: saying it twice does no harm, and without it nothing is proven.
+/// Closes the record, if one is open.
 pub(super) async fn close(job: &Job, books: &mut Books, ending: &Ending) {
     let Some(opened) = job.held.borrow_mut().record.take() else { return };
     let description = words(opened.tag.as_deref(), &ending.words);
     let status = status(job, ending.state, description, ending.url.clone());
-    let mut told = books.project.add_status(opened.deployment, &status).await;
-    if let (State::Success, Err(Setback::Uncertain(_))) = (ending.state, &told) {
-        let ledger = books.project.ledger(&books.environment).await.unwrap_or_default();
-        let proven = |entry: &Entry| entry.deployment == opened.deployment && entry.proven;
-        told = match ledger.entries().iter().any(proven) {
-            true => Ok(()),
-            false => books.project.add_status(opened.deployment, &status).await,
-        };
-    }
-    if let Err(setback) = told {
+    if let Err(setback) = said(books, opened.deployment, &status).await {
         books.unrecorded(setback);
+    }
+}
+
+/// Says something about a deployment. Where the answer was lost it is looked for, and said again if it is not there: without
+/// it a record is not whole, or not proven.
+async fn said(books: &Books, deployment: u64, status: &Status) -> Result<(), Setback> {
+    match books.project.add_status(deployment, status).await {
+        Err(Setback::Uncertain(_)) => {
+            let ledger = books.project.ledger(&books.environment).await?;
+            if ledger.says(deployment, status) {
+                return Ok(());
+            }
+            books.project.add_status(deployment, status).await
+        }
+        told => told,
     }
 }
 

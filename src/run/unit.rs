@@ -55,11 +55,11 @@ pub struct Unit {
     pub(super) last: Option<Rollout>,
     /// Whether nothing is left to be put back once it has ended.
     pub(super) settled: bool,
-    /// Whether its image is of the run's own commit: built by it, and not named by an input.
+    /// Whether its image is of the commit of the release: built by the run or promoted, and not named by an input.
     pub(super) built: bool,
     /// When the phase began, on the run's clock.
     pub(super) since: Duration,
-    /// What will be built and from what, in a plan that does not build.
+    /// What will be built or promoted and from what, in a plan, which does neither.
     pub(super) would_build: Option<String>,
     /// Since when its rollout cannot be read for want of credentials, on the run's clock.
     pub(super) blind_since: Option<Duration>,

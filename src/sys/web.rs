@@ -1,5 +1,6 @@
 //! HTTP through the HTTP client of the run, so that there is one TLS stack and a rehearsal stays inside. One try and no
-//! redirect: what an address answers is what is judged. Nothing is logged: headers and bodies may hold secrets.
+//! redirect: what an address answers is what is judged. Nothing is logged: headers and bodies may hold secrets. Bodies too
+//! large to be held are passed on as they come: [`Stream`].
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -23,6 +24,20 @@ pub use http::Method;
 pub const LARGEST: usize = 64 << 20;
 /// What we call ourselves.
 pub const AGENT: &str = concat!("roadstead/", env!("CARGO_PKG_VERSION"));
+
+/// A body that is read, or sent, piece by piece.
+pub type Stream = SdkBody;
+
+/// An answer whose body is still to come.
+#[derive(Debug)]
+pub struct Opened {
+    /// HTTP status.
+    pub status: u16,
+    /// Names, in small letters, and values, in the order they came.
+    pub headers: Vec<(String, String)>,
+    /// The body; of any size.
+    pub body: Stream,
+}
 
 /// The client.
 #[derive(Debug, Clone)]
@@ -100,9 +115,9 @@ impl Web {
     /// all the same.
     pub async fn ask(&self, request: Request, patience: Duration) -> Result<Answer, String> {
         in_time(patience, async {
-            let begun = self.begin(request).await?;
-            let body = Limited::new(begun.body, LARGEST).collect().await.map_err(|error| said(&*error))?;
-            Ok(Answer { status: begun.status, headers: begun.headers, body: body.to_bytes().to_vec() })
+            let opened = self.open(request, None).await?;
+            let body = Limited::new(opened.body, LARGEST).collect().await.map_err(|error| said(&*error))?;
+            Ok(Answer { status: opened.status, headers: opened.headers, body: body.to_bytes().to_vec() })
         })
         .await
     }
@@ -110,7 +125,7 @@ impl Web {
     /// As [`Web::ask`], but of the body no more than about `most` bytes are read: what comes after them is left.
     pub async fn glance(&self, request: Request, patience: Duration, most: usize) -> Result<Answer, String> {
         in_time(patience, async {
-            let mut begun = self.begin(request).await?;
+            let mut begun = self.open(request, None).await?;
             let mut body = Vec::new();
             while body.len() < most
                 && let Some(frame) = begun.body.frame().await
@@ -124,7 +139,9 @@ impl Web {
         .await
     }
 
-    async fn begin(&self, request: Request) -> Result<Begun, String> {
+    /// One try, without a bound in time: whoever asks has to set one. `body`, where there is one, is sent in place of the
+    /// request's own, and the answer's is left to be read. Errors as of [`Web::ask`].
+    pub async fn open(&self, request: Request, body: Option<Stream>) -> Result<Opened, String> {
         let (origin, path) = split(&request.url)?;
         valid(&request)?;
         let operation = Operation::builder()
@@ -137,9 +154,9 @@ impl Web {
             .sleep_impl(TokioSleep::new())
             .timeout_config(TimeoutConfig::disabled())
             .serializer(serialized)
-            .deserializer_impl::<Begun, std::io::Error>(Begin)
+            .deserializer_impl::<Opened, std::io::Error>(Begin)
             .build();
-        operation.invoke((path, request)).await.map_err(|error| said(&error))
+        operation.invoke((path, request, body)).await.map_err(|error| said(&error))
     }
 }
 
@@ -163,7 +180,7 @@ fn valid(request: &Request) -> Result<(), String> {
 }
 
 /// The request as the client wants it: the origin is the client's own business.
-fn serialized((path, request): (String, Request)) -> Result<HttpRequest, BoxError> {
+fn serialized((path, request, stream): (String, Request, Option<Stream>)) -> Result<HttpRequest, BoxError> {
     let mut built = http::Request::builder().method(request.method).uri(path);
     if !request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(USER_AGENT.as_str())) {
         built = built.header(USER_AGENT, AGENT);
@@ -171,16 +188,9 @@ fn serialized((path, request): (String, Request)) -> Result<HttpRequest, BoxErro
     for (name, value) in &request.headers {
         built = built.header(name, value);
     }
-    let body = if request.body.is_empty() { SdkBody::empty() } else { SdkBody::from(request.body) };
+    let own = || if request.body.is_empty() { SdkBody::empty() } else { SdkBody::from(request.body) };
+    let body = stream.unwrap_or_else(own);
     Ok(HttpRequest::try_from(built.body(body)?)?)
-}
-
-/// An answer whose body is still to come.
-#[derive(Debug)]
-struct Begun {
-    status: u16,
-    headers: Vec<(String, String)>,
-    body: SdkBody,
 }
 
 /// Takes the body unread: the client itself would read one of any size.
@@ -195,7 +205,7 @@ impl DeserializeResponse for Begin {
         let headers = response.headers().iter().map(|(name, value)| (name.to_lowercase(), value.to_owned()));
         let headers = headers.collect();
         let (status, body) = (response.status().as_u16(), response.take_body());
-        Some(Ok(Output::erase(Begun { status, headers, body })))
+        Some(Ok(Output::erase(Opened { status, headers, body })))
     }
 
     fn deserialize_nonstreaming(&self, _: &HttpResponse) -> Result<Output, OrchestratorError<Error>> {

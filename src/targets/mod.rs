@@ -122,13 +122,24 @@ pub fn policy(
     aws: &Aws,
     services: &[(Service, Option<Definition>)],
 ) -> Result<serde_json::Value, Vec<Problem>> {
+    promoting(file, aws, services, &|_| None)
+}
+
+/// As [`policy`], for an environment whose images are copied: `source` names the repository that a service's is pulled
+/// from, where that is another one.
+pub fn promoting(
+    file: &str,
+    aws: &Aws,
+    services: &[(Service, Option<Definition>)],
+    source: &dyn Fn(&Service) -> Option<ecs::grants::Pulled>,
+) -> Result<serde_json::Value, Vec<Problem>> {
     let region = aws.region.as_deref().unwrap_or("*");
     let of_role = aws.role.as_deref().and_then(|role| role.split(':').nth(4));
     let account = aws.account.as_deref().or(of_role).unwrap_or("*");
     let subject = |(service, definition): &(Service, Option<Definition>)| {
         let Block::Ecs(settings) = block(file, service)? else { return Ok(None) };
         let scope = ecs::grants::Scope::of(&settings, region, account);
-        let scope = ecs::grants::Scope { caller: aws.role.clone(), ..scope };
+        let scope = ecs::grants::Scope { caller: aws.role.clone(), source: source(service), ..scope };
         Ok(Some(ecs::policy::Subject::new(scope, &service.common, definition.as_ref())))
     };
     let subjects: Result<Vec<_>, Vec<Problem>> = services.iter().map(subject).collect();

@@ -3,6 +3,7 @@
 pub(crate) mod book;
 pub(crate) mod github;
 pub(crate) mod runner;
+pub(crate) mod stages;
 
 use std::cell::RefCell;
 use std::path::PathBuf;

@@ -168,6 +168,12 @@ impl Runner {
         self
     }
 
+    /// The seed of chance in the world that it makes.
+    pub(crate) fn seeded(mut self, seed: u64) -> Self {
+        self.trial.seed = seed;
+        self
+    }
+
     /// A file below the runner's folder.
     pub(crate) fn file(self, name: &str, text: &str) -> Self {
         let path = self.path(name);

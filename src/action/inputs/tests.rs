@@ -138,7 +138,7 @@ fn inputs_that_do_not_go_together_are_refused() {
     assert_eq!(
         wrong(&[("INPUT_TO", "42"), ("INPUT_SET", "a.B=c")]),
         [
-            "Input `to`: it says where a rollback returns to, and the operation is `deploy`.",
+            "Input `to`: it is for a rollback or a promotion, and the operation is `deploy`.",
             "Input `set`: it is for set-env, and the operation is `deploy`."
         ]
     );

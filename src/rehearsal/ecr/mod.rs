@@ -1,9 +1,12 @@
 //! ECR: the token, repositories, and images whose digests are the SHA-256 of their manifests.
 //! Which call does what is here; `store.rs` looks images up and puts them, `make.rs` makes honest ones,
-//! `registry.rs` asks a real registry when one stands behind the cloud.
+//! `registry.rs` asks a real registry when one stands behind the cloud; `distribution.rs` is the registry itself, as
+//! clients of images speak to it, and `shelves.rs` knows those of other accounts.
 
+pub mod distribution;
 pub mod make;
 pub mod registry;
+mod shelves;
 pub mod store;
 
 use base64::Engine as _;
@@ -14,7 +17,7 @@ use super::call::{Answer, Call, Refusal};
 use super::dispatch::not_modelled;
 use super::members::{count, list, page, text, texts};
 use super::wire::get::LAYER_PATH;
-use super::world::{Image, Repository, World};
+use super::world::{Image, Login, Repository, World};
 
 pub use make::{Made, make_image};
 
@@ -23,9 +26,14 @@ const TOKEN_LIFE: f64 = 12.0 * 3600.0;
 
 /// Answers a call to ECR at `now`, epoch seconds.
 pub fn answer(world: &mut World, call: &Call, now: f64) -> Answer {
+    let caller = shelves::caller(world, call);
+    shelves::visiting(world, call, |world| answer_here(world, call, &caller, now))
+}
+
+fn answer_here(world: &mut World, call: &Call, caller: &str, now: f64) -> Answer {
     let input = &call.input;
     match call.operation.as_str() {
-        "GetAuthorizationToken" => Ok(token(world, now)),
+        "GetAuthorizationToken" => Ok(token(world, caller, now)),
         "DescribeRepositories" => repositories(world, input),
         "DescribeImages" => describe(world, input),
         "BatchGetImage" => store::batch_get(world, input),
@@ -53,13 +61,14 @@ fn no_repository(world: &World, name: &str) -> Refusal {
     )
 }
 
-fn token(world: &World, now: f64) -> Value {
+fn token(world: &mut World, caller: &str, now: f64) -> Value {
     let (login, endpoint) = match &world.registry {
         Some(real) => (format!("{}:{}", real.username, real.password), registry::origin(real)),
         // Shaped like AWS's: long, opaque, another one every hour.
         None => {
-            let password =
-                STANDARD.encode(make::bytes_from(&format!("{} {}", world.account, now / 3600.0), 96));
+            let password = STANDARD.encode(make::bytes_from(&format!("{caller} {}", now / 3600.0), 96));
+            let login = Login { account: caller.to_owned(), expires: now.floor() + TOKEN_LIFE };
+            world.logins.insert(password.clone(), login);
             (format!("AWS:{password}"), format!("https://{}", host(world)))
         }
     };
@@ -187,8 +196,15 @@ fn layers(world: &World, input: &Value) -> Answer {
 fn link(world: &World, input: &Value) -> Answer {
     blob(world, input)?;
     let (name, digest) = (text(input, "repositoryName"), text(input, "layerDigest"));
-    let url = format!("{LAYER_PATH}{name}/{digest}?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Expires=3600");
-    Ok(json!({ "downloadUrl": url, "layerDigest": digest }))
+    Ok(json!({ "downloadUrl": address(world, name, digest), "layerDigest": digest }))
+}
+
+/// Where the bytes of a blob are, as a path with a query.
+fn address(world: &World, name: &str, digest: &str) -> String {
+    let (account, region) = (&world.account, &world.region);
+    format!(
+        "{LAYER_PATH}{name}/{digest}?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Expires=3600&owner={account}.{region}"
+    )
 }
 
 fn blob<'a>(world: &'a World, input: &Value) -> Result<&'a str, Refusal> {
@@ -205,6 +221,8 @@ fn blob<'a>(world: &'a World, input: &Value) -> Result<&'a str, Refusal> {
     })
 }
 
+#[cfg(test)]
+mod distribution_tests;
 #[cfg(test)]
 mod registry_tests;
 #[cfg(test)]

@@ -6,8 +6,12 @@ const AT: f64 = 1_767_225_600.0;
 
 fn world(immutable: bool) -> (World, Made) {
     let made = make_image(&["linux/amd64", "linux/arm64"], "1").tagged(&["v1"], AT);
-    let repository =
-        Repository { immutable, images: made.images.clone(), blobs: made.blobs.clone(), looked_up: false };
+    let repository = Repository {
+        immutable,
+        images: made.images.clone(),
+        blobs: made.blobs.clone(),
+        ..Repository::default()
+    };
     let repositories = [("acme/shop".to_owned(), repository)].into();
     let world = World {
         account: "111111111111".into(),

@@ -55,7 +55,13 @@ pub(super) fn read(request: &Request<Bytes>) -> Result<Named, Refusal> {
     let Some((repository, digest)) = layer else {
         return Ok(Named { service: "web".into(), operation: "Get".into(), input: visit(request) });
     };
-    let input = json!({ "repositoryName": repository, "layerDigest": digest });
+    let mut input = json!({ "repositoryName": repository, "layerDigest": digest });
+    let query = request.uri().query().unwrap_or_default();
+    let owner = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "owner");
+    if let Some((account, region)) = owner.as_ref().and_then(|(_, owner)| owner.split_once('.')) {
+        input["registryId"] = account.into();
+        input["registryRegion"] = region.into();
+    }
     Ok(Named { service: "ecr".into(), operation: "GetLayer".into(), input })
 }
 
@@ -101,6 +107,11 @@ mod tests {
     fn a_layer_link_names_a_repository_with_slashes_and_a_digest() {
         let named = get("http://x/ecr-layer/acme/backend/sha256:00?X-Amz-Expires=3600").unwrap();
         assert_eq!(named.input, json!({ "repositoryName": "acme/backend", "layerDigest": "sha256:00" }));
+        let named = get("http://x/ecr-layer/a/sha256:00?owner=222222222222.eu-west-1").unwrap();
+        assert_eq!(
+            (&named.input["registryId"], &named.input["registryRegion"]),
+            (&json!("222222222222"), &json!("eu-west-1"))
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod get;
 pub mod github;
 pub mod json;
 pub mod query;
+pub mod registry;
 mod rest;
 mod routes;
 pub mod scope;
@@ -47,6 +48,8 @@ pub enum Protocol {
     Cbor,
     /// Argo CD's API.
     Argocd,
+    /// A registry of images, by the distribution specification.
+    Registry,
     /// AWS REST-JSON.
     Rest,
     /// A plain GET: JSON for an object, the bytes themselves for a string.
@@ -111,13 +114,18 @@ pub fn read(request: &Request<Bytes>) -> Result<Spoken, (Protocol, Refusal)> {
         Protocol::Query => query::read(request.body()),
         Protocol::Cbor => cbor::read(request.uri().path(), request.body()),
         Protocol::Argocd => argocd::read(request),
+        Protocol::Registry => registry::read(request),
         Protocol::Rest => rest::read(request),
         Protocol::Get => get::read(request),
         Protocol::GitHub(style) => github::read(style, request),
     };
     let named = read.map_err(|refusal| (protocol, refusal))?;
     let scope = scope::of(request);
-    let access_key = if named.service == "github" { github::token(request) } else { scope.access_key };
+    let access_key = match named.service.as_str() {
+        "github" => github::token(request),
+        "registry" => registry::password(request),
+        _ => scope.access_key,
+    };
     let call = Call {
         // A target that is not in the table is named by the scope it was signed for.
         service: if named.service.is_empty() { scope.service } else { named.service },
@@ -149,6 +157,9 @@ pub fn write(spoken: &Spoken, answer: Answer, id: &str) -> Response<Bytes> {
         Ok(value) => shapes::without_nulls(shapes::with_links(&spoken.call, &spoken.origin, value)),
         Err(refusal) => return refuse(spoken.protocol, &refusal, id),
     };
+    if spoken.protocol == Protocol::Registry {
+        return registry::write(&value);
+    }
     if spoken.protocol == Protocol::Rest {
         let empty = respond(StatusCode::OK, Protocol::Rest, Vec::new(), id);
         return rest::write(&spoken.call.operation, value, empty);
@@ -158,7 +169,7 @@ pub fn write(spoken: &Spoken, answer: Answer, id: &str) -> Response<Bytes> {
         Protocol::Query => xml::write(&spoken.call.service, &spoken.call.operation, &value, id),
         Protocol::Cbor => cbor::write(&value),
         Protocol::Argocd | Protocol::Rest => json::write(&value),
-        Protocol::Get | Protocol::GitHub(_) => get::write(&value),
+        Protocol::Get | Protocol::Registry | Protocol::GitHub(_) => get::write(&value),
     };
     respond(StatusCode::OK, spoken.protocol, body, id)
 }
@@ -168,9 +179,13 @@ pub fn refuse(protocol: Protocol, refusal: &Refusal, id: &str) -> Response<Bytes
     if let Protocol::GitHub(style) = protocol {
         return github::refuse(style, refusal, id);
     }
+    if protocol == Protocol::Registry {
+        return registry::refuse(refusal);
+    }
     let body = match protocol {
         Protocol::Get if refusal.code == get::ANSWERED => refusal.message.clone().into_bytes(),
-        Protocol::Json10 | Protocol::Json11 | Protocol::Get | Protocol::GitHub(_) => json::refuse(refusal),
+        Protocol::Json10 | Protocol::Json11 => json::refuse(refusal),
+        Protocol::Get | Protocol::Registry | Protocol::GitHub(_) => json::refuse(refusal),
         Protocol::Argocd => argocd::refuse(refusal),
         Protocol::Rest => rest::refuse(refusal),
         Protocol::Query => xml::refuse(refusal, id),
@@ -208,7 +223,9 @@ fn respond(status: StatusCode, protocol: Protocol, body: Vec<u8>, id: &str) -> R
         Protocol::Json11 => "application/x-amz-json-1.1",
         Protocol::Query => "text/xml",
         Protocol::Cbor => "application/cbor",
-        Protocol::Get | Protocol::Rest | Protocol::Argocd | Protocol::GitHub(_) => "application/json",
+        Protocol::Get | Protocol::Rest | Protocol::Argocd | Protocol::Registry | Protocol::GitHub(_) => {
+            "application/json"
+        }
     };
     set(response.headers_mut(), "content-type", kind);
     if protocol != Protocol::Argocd {
@@ -230,6 +247,8 @@ fn protocol(request: &Request<Bytes>) -> Protocol {
     let kind = header(request.headers(), "content-type");
     if argocd::is(request.uri().path()) {
         Protocol::Argocd
+    } else if registry::is(request.uri().path()) {
+        Protocol::Registry
     } else if let Some(style) = github::style(request) {
         Protocol::GitHub(style)
     } else if rest::is(&scope::of(request).service) {

@@ -25,6 +25,8 @@ pub enum On {
     Logs,
     /// The repository of the image.
     Repository,
+    /// The repository that a promoted image was proven in.
+    Source,
     /// The listener rule in front of two services that take turns.
     Rule,
     /// Actions that AWS cannot limit to a resource.
@@ -48,8 +50,10 @@ pub enum When {
     Pairs,
     /// Where a canary is judged by counts of the load balancer.
     Counts,
-    /// Where the image is built and pushed.
+    /// Where the image is built and pushed, or copied.
     Pushes,
+    /// Where the image was proven in another repository or registry, and is copied.
+    Promotes,
 }
 
 /// One row of the table.
@@ -107,8 +111,22 @@ pub const TABLE: &[Grant] = &[
     read("ecr:UploadLayerPart", On::Repository, When::Pushes),
     read("ecr:CompleteLayerUpload", On::Repository, When::Pushes),
     read("ecr:PutImage", On::Repository, When::Pushes),
+    read("ecr:BatchGetImage", On::Source, When::Promotes),
+    read("ecr:GetDownloadUrlForLayer", On::Source, When::Promotes),
+    read("ecr:BatchCheckLayerAvailability", On::Source, When::Promotes),
     read("iam:SimulatePrincipalPolicy", On::Caller, When::Always),
 ];
+
+/// A repository that images are copied from; `*` for what is not known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pulled {
+    /// Its region.
+    pub region: String,
+    /// Its account.
+    pub account: String,
+    /// Its name.
+    pub repository: String,
+}
 
 /// Which service, and what is known of what belongs to it; `*` for what is not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,6 +151,8 @@ pub struct Scope {
     pub logs: Vec<String>,
     /// Repositories of its image.
     pub repositories: Vec<String>,
+    /// The repository that its image is promoted from, where that is another one.
+    pub source: Option<Pulled>,
     /// ARN of the role that the run assumes.
     pub caller: Option<String>,
 }
@@ -152,6 +172,7 @@ impl Scope {
             roles: vec!["*".into()],
             logs: vec!["*".into()],
             repositories: vec!["*".into()],
+            source: None,
             caller: None,
         }
     }
@@ -197,6 +218,13 @@ impl Scope {
             }
             On::Repository => {
                 self.repositories.iter().map(|name| self.arn("ecr", &format!("repository/{name}"))).collect()
+            }
+            On::Source => {
+                let arn = |of: &Pulled| {
+                    let (partition, Pulled { region, account, repository }) = (&self.partition, of);
+                    format!("arn:{partition}:ecr:{region}:{account}:repository/{repository}")
+                };
+                self.source.iter().map(arn).collect()
             }
             On::Caller => vec![self.caller.clone().unwrap_or_else(|| self.role("*"))],
             On::Cluster | On::Everything => vec!["*".into()],

@@ -29,7 +29,7 @@ pub fn needs(service: &Service, wanted: &Value, doing: Doing) -> Vec<Need> {
         When::Registers => doing.registers,
         When::Tags => doing.registers && wanted.get("tags").is_some(),
         When::Shifts => doing.shifts,
-        When::Pairs | When::Counts | When::Pushes => false,
+        When::Pairs | When::Counts | When::Pushes | When::Promotes => false,
     };
     let simulated = TABLE.iter().filter(|grant| grant.simulated).filter(applies);
     let each = simulated.flat_map(|grant| {

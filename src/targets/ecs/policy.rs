@@ -56,6 +56,7 @@ impl Subject {
             When::Pairs => self.scope.beside.is_some(),
             When::Counts => self.counts,
             When::Pushes => self.pushes,
+            When::Promotes => self.pushes && self.scope.source.is_some(),
         }
     }
 }

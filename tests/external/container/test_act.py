@@ -10,7 +10,7 @@ import machine
 import pytest
 import yaml
 from conftest import commit
-from test_examples import ACTION, SECRETS, VARIABLES, lay_out, world
+from test_examples import ACTION, SCOPES, SECRETS, VARIABLES, lay_out, point, world
 
 BASE = "debian:trixie-slim"  # what stands for ubuntu-latest: no step needs more
 
@@ -72,10 +72,12 @@ def run(act, place, tmp_path, served, event, payload, *more):
 def laid(tmp_path, registry, cloud, image, example, name, environment):
     folder = machine.ROOT / "examples" / example
     deploy = yaml.safe_load((folder / "roadstead.yml").read_text())
-    served = cloud(world(registry, deploy, environment), speed=120)
     place = Place(tmp_path / "app")
-    lay_out(place, folder, deploy, served)
-    installed(place, folder, name, image)
+    lay_out(place, folder, deploy)
+    sha = installed(place, folder, name, image)
+    # act gives every job the same token, whatever its permissions are.
+    served = cloud(world(registry, deploy, environment, sha, {scope: "write" for scope in SCOPES}), speed=120)
+    point(place, served)
     return place, served
 
 

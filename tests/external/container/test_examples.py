@@ -12,6 +12,7 @@ from conftest import HELLO, commit
 
 ACTION = "roadstead/roadstead@"
 TOKEN = "ghs_" + "t" * 36
+RUN = 9876543210  # of the runner's shape
 SECRETS = {"MANIFESTS_TOKEN": "ghs_" + "m" * 36, "ARGOCD_TOKEN": "argocd-" + "a" * 40}
 VARIABLES = {"PLAN_ROLE_STAGING": "arn:aws:iam::111111111111:role/plan", "PLAN_ROLE_PRODUCTION": "arn:aws:iam::222222222222:role/plan"}
 # What a person types at a workflow that is started by hand; what is not here stays empty.
@@ -75,7 +76,7 @@ def cases():
                     for step in job["steps"]:
                         if step.get("uses", "").startswith(ACTION):
                             label = f"{path.parent.name}-{path.stem}-{event}-{context.get_path('github.base_ref') or context.get_path('github.ref_name')}"
-                            yield pytest.param(path.parent, event, context, step.get("with", {}), id=label)
+                            yield pytest.param(path.parent, event, context, job["permissions"], step.get("with", {}), id=label)
 
 
 CASES = list(cases())
@@ -113,7 +114,19 @@ def manifest(file, image):
     return yaml.safe_dump({"images": [{"name": image, "newTag": "v1"}]})
 
 
-def world(registry, deploy, environment):
+SCOPES = ["actions", "checks", "contents", "deployments", "issues", "pull-requests"]
+
+
+def github(sha, permissions):
+    """The repository of the run, private, with the commit that is run and an open pull request; and the token of its job,
+    which may do what the workflow says and nothing else."""
+    token = {"access": "write", "permissions": {scope: permissions.get(scope, "none") for scope in SCOPES}}
+    repository = {"name": "acme/app", "private": True, "files": {"README.md": "of the shop\n"}, "history": [{"id": sha}],
+                  "issues": [7], "runs": [{"id": RUN, "status": "in_progress"}]}
+    return {"repositories": [repository], "job-token": token, "tokens": {SECRETS["MANIFESTS_TOKEN"]: {"login": "manifests[bot]"}}}
+
+
+def world(registry, deploy, environment, sha, permissions):
     """Everything that the deploy file names, running an earlier image."""
     aws = deploy["environments"][environment].get("aws", {})
     account = aws.get("account") or aws["role"].split(":")[4]
@@ -132,10 +145,10 @@ def world(registry, deploy, environment):
             applications.append({"name": filled(argocd["application"], environment), "automated": True,
                                  "sources": [{"repository": argocd["repository"], "files": list(paths)}]})
     repositories = {service["repository"]: {} for service in deploy["services"].values()}
-    github = {"repositories": [{"name": "acme/app", "files": {"README.md": "of the shop\n"}}]}
+    own = github(sha, permissions)
     if files:
-        github["repositories"].append({"name": "acme/manifests", "files": files})
-    return registry.scenario(account=account, services=services, balancers=balancers, repositories=repositories, github=github,
+        own["repositories"].append({"name": "acme/manifests", "private": True, "files": files})
+    return registry.scenario(account=account, services=services, balancers=balancers, repositories=repositories, github=own,
                              argocd={"applications": applications})
 
 
@@ -144,19 +157,23 @@ def job(tmp_path, image):
     return runner.Runner(tmp_path / "runner", image, machine.ROOT / "action.yml")
 
 
-def lay_out(job, folder, deploy, served):
-    """The repository of an example: its files, the sources of each service, and the deploy file where the action looks.
-    Argo CD's address is the one thing that is written otherwise: that of the embedded one."""
+def lay_out(job, folder, deploy):
+    """The repository of an example: its files, the sources of each service, and the deploy file where the action looks."""
     shutil.copytree(folder, job.workspace, dirs_exist_ok=True)
     for name, service in deploy["services"].items():
         context = job.workspace / service.get("build", {}).get("context", ".")
         shutil.copytree(HELLO, context, dirs_exist_ok=True)
         page = context / "page.html"
         page.write_text(f"{page.read_text()}<!-- {folder.name} {name} {job.label} -->\n")
-    (job.workspace / ".github").mkdir()
-    text = (folder / "roadstead.yml").read_text()
-    (job.workspace / ".github/roadstead.yml").write_text(text.replace("https://argocd.acme.dev", served.url))
+    (job.workspace / ".github").mkdir(exist_ok=True)
+    shutil.copy(folder / "roadstead.yml", job.workspace / ".github/roadstead.yml")
     return commit(job.workspace)
+
+
+def point(job, served):
+    """Argo CD's address is the one thing of a deploy file that is written otherwise: that of the embedded one."""
+    file = job.workspace / ".github/roadstead.yml"
+    file.write_text(file.read_text().replace("https://argocd.acme.dev", served.url))
 
 
 def starter(job, served, event, context, sha):
@@ -173,13 +190,14 @@ def starter(job, served, event, context, sha):
     job.api_url, job.graphql_url = f"{served.url}/api/v3", f"{served.url}/api/graphql"
 
 
-@pytest.mark.parametrize("folder, event, context, given", CASES)
-def test_the_step_of_an_example_does_what_it_is_for(job, cloud, registry, folder, event, context, given):
+@pytest.mark.parametrize("folder, event, context, permissions, given", CASES)
+def test_the_step_of_an_example_does_what_it_is_for(job, cloud, registry, folder, event, context, permissions, given):
     deploy = yaml.safe_load((folder / "roadstead.yml").read_text())
     given = {name: worked_out(str(value), context) for name, value in given.items()}
     environment, operation = environment_of(deploy, given, context), given.get("operation", "deploy")
-    served = cloud(world(registry, deploy, environment), speed=120)
-    sha = lay_out(job, folder, deploy, served)
+    sha = lay_out(job, folder, deploy)
+    served = cloud(world(registry, deploy, environment, sha, permissions), speed=120)
+    point(job, served)
     starter(job, served, event, context, sha)
     # No keys: the role is assumed with the token of the job, as the examples have it.
     env = {"AWS_ENDPOINT_URL": served.url, "GITHUB_SHA": sha, "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "of-this-job-" + "r" * 20,
@@ -192,4 +210,7 @@ def test_the_step_of_an_example_does_what_it_is_for(job, cloud, registry, folder
     assert (result.code, result.outputs.get("environment")) == (0, environment), told
     assert result.outputs["outcome"] in ENDS[operation], told
     assert not result.errors(), told
+    # Nothing was left out for want of a permission that the example should have.
+    assert "permissions:" not in result.log and "permissions:" not in result.summary, told
+    assert not [note for note in result.annotations if "permission" in note.message], told
     result.assert_hidden(TOKEN, *SECRETS.values(), env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"])

@@ -1,0 +1,104 @@
+//! One writer, and the newest wins (I9): two or three runs of the action in one world at once, of different commits of one
+//! history, some started again, some cancelled, some lost. A schedule that breaks a law prints the seed that replays it:
+//! `SCHEDULE=seed`. `SCHEDULES=n` plays so many, `FROM=k` begins there.
+
+mod laws;
+mod plan;
+mod play;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use play::{Tally, Wire, play};
+use roadstead::rehearsal::record::{Interrupt, Moment, Phase};
+use serde_json::{Value, json};
+
+/// Unoptimised, a run needs more than the two megabytes that a test has.
+const STACK: usize = 16 << 20;
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// Plays schedules on as many threads as there are processors: what was broken, and what happened in all of them.
+fn play_all(seeds: std::ops::Range<u64>, wire: Option<Wire>) -> (Vec<String>, Tally) {
+    let (next, found) = (AtomicU64::new(seeds.start), Mutex::new((Vec::new(), Tally::default())));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        let work = || {
+            loop {
+                let seed = next.fetch_add(1, Ordering::Relaxed);
+                if !seeds.contains(&seed) {
+                    return;
+                }
+                let played = play(seed, wire);
+                let mut found = found.lock().unwrap();
+                found.0.extend(played.broken.iter().map(|why| format!("SCHEDULE={seed}: {why}")));
+                found.1.add(&played.tally);
+            }
+        };
+        for _ in 0..threads {
+            std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work).unwrap();
+        }
+    });
+    found.into_inner().unwrap()
+}
+
+#[test]
+fn runs_that_meet_take_turns_and_the_newest_wins() {
+    let from = number("FROM", 0);
+    let count = number("SCHEDULES", 500);
+    let (broken, tally) = play_all(from..from + count, None);
+    assert!(broken.is_empty(), "{} laws were broken:\n{}", broken.len(), broken.join("\n"));
+    // The laws say nothing where nobody meets.
+    let enough = |what: &str, times: u64| assert!(times >= count / 25, "{what}: {times} of {count}");
+    enough("waited for another run", tally.waited);
+    enough("superseded", tally.superseded);
+    enough("cancelled", tally.cancelled);
+    enough("lost with a lease", tally.lost_with_lease);
+    enough("taken over", tally.taken_over);
+}
+
+/// Plays the schedule in `SCHEDULE` again, and prints what happened when it breaks a law.
+#[test]
+fn one_schedule() {
+    let seed = number("SCHEDULE", 1);
+    let played = std::thread::Builder::new().stack_size(STACK).spawn(move || play(seed, None)).unwrap();
+    let played = played.join().unwrap();
+    assert!(played.broken.is_empty(), "{}\n{}", played.broken.join("\n"), played.told);
+}
+
+fn before(moment: &Moment<'_>, operation: &str) -> bool {
+    moment.phase == Phase::Before && moment.call.operation == operation
+}
+
+fn answer(status: u16, body: Value) -> Interrupt {
+    Interrupt::Answer(json!({ "status": status, "headers": {}, "body": body }))
+}
+
+/// Engines that misbehave in one way, made by changing what goes over the wire; and the law that finds them.
+const MUTANTS: [(&str, Wire); 3] = [
+    ("one writer: ", |moment| {
+        let taken = || {
+            answer(
+                201,
+                json!({ "ref": moment.call.input["ref"], "object": { "sha": moment.call.input["sha"] } }),
+            )
+        };
+        before(moment, "git/create-ref").then(taken)
+    }),
+    ("newest wins: ", |moment| {
+        let unknown =
+            || answer(200, json!({ "status": "diverged", "ahead_by": 1, "behind_by": 1, "commits": [] }));
+        before(moment, "repos/compare-commits").then(unknown)
+    }),
+    ("no lease is left: ", |moment| before(moment, "git/delete-ref").then(|| answer(204, Value::Null))),
+];
+
+#[test]
+fn every_law_finds_the_engine_that_breaks_it() {
+    for (law, wire) in MUTANTS {
+        let (broken, _) = play_all(0..24, Some(wire));
+        assert!(broken.iter().any(|why| why.contains(law)), "{law}{broken:#?}");
+    }
+}
