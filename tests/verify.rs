@@ -172,7 +172,10 @@ fn slips_in_checks_are_found_before_any_change() {
         let runner = runner.file("workspace/.github/roadstead.yml", &slips);
         runner.main_on(&cloud, clock).await
     });
-    insta::assert_snapshot!(step.annotated(), @"");
+    insta::assert_snapshot!(step.annotated(), @"
+    ::error title=backend%3A config invalid,file=.github/roadstead.yml,line=9,col=57::`certificate-days` is asked of an address without a certificate.%0AGive the check an address that begins with `https://`.
+    ::error title=backend%3A config invalid,file=.github/roadstead.yml,line=10,col=62::`statuss` is not a key of service `backend` (in `verify.1`).%0ADid you mean `status`? Known: `http`, `status`, `body`, `latency`, `certificate-days`, `redirects`, `headers`, `within`.
+    ");
     assert_eq!((step.code, step.changes()), (2, 0));
 }
 
