@@ -62,6 +62,8 @@ codes! {
     ManifestUnreadable = "manifest-unreadable",
     /// A value that looks like a secret stands in plain text.
     SecretInPlainText = "secret-in-plain-text",
+    /// A variable that is set lasts only until the next deploy, or there was none to take away.
+    SettingPassing = "setting-passing",
     /// No AWS credentials, or they are refused.
     CredentialsMissing = "credentials-missing",
     /// Long-lived keys are used where a role would do.
@@ -124,6 +126,10 @@ codes! {
     AlarmTriggered = "alarm-triggered",
     /// The provider's circuit breaker gave the deployment up.
     CircuitBreaker = "circuit-breaker",
+    /// The command that runs before any traffic moves did not succeed.
+    BeforeFailed = "before-failed",
+    /// It was taken back because another service of the run failed.
+    TakenBack = "taken-back",
     /// The new version answers worse than the one before.
     CanaryFailed = "canary-failed",
     /// Argo CD could not bring the commit into the cluster.

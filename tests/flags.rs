@@ -46,6 +46,8 @@ const BETA_ON: &str = r#"{
 struct Desk {
     folder: tempfile::TempDir,
     trial: Trial,
+    /// The deploy file of the run, where it is not the one that the world is made for.
+    file: Option<String>,
 }
 
 impl Desk {
@@ -53,7 +55,7 @@ impl Desk {
         let folder = tempfile::tempdir().unwrap();
         let workspace = folder.path().to_path_buf();
         let trial = Trial { config: CONFIG.into(), workspace, ..Trial::told(&format!("{WORLD}{more}")) };
-        Self { folder, trial }.with("flags.json", BETA_ON)
+        Self { folder, trial, file: None }.with("flags.json", BETA_ON)
     }
 
     fn with(self, name: &str, text: &str) -> Self {
@@ -61,9 +63,10 @@ impl Desk {
         self
     }
 
-    fn config(mut self, from: &str, to: &str) -> Self {
-        assert!(self.trial.config.contains(from), "{from}");
-        self.trial.config = self.trial.config.replace(from, to);
+    /// The run has another deploy file than the one that the world is made for.
+    fn but(mut self, from: &str, to: &str) -> Self {
+        assert!(CONFIG.contains(from), "{from}");
+        self.file = Some(CONFIG.replace(from, to));
         self
     }
 
@@ -73,7 +76,13 @@ impl Desk {
     }
 
     fn run(&self) -> Ran {
-        self.trial.run()
+        virtually(async {
+            let mut stage = self.trial.stage();
+            stage.rehearsal.config.1 = self.file.clone().unwrap_or(self.trial.config.clone());
+            let report = stage.run().await;
+            let (lines, calls) = (stage.lines.borrow().clone(), stage.cloud.calls());
+            Ran { report, lines, calls, cloud: stage.cloud.clone() }
+        })
     }
 }
 
@@ -143,7 +152,15 @@ async fn makes(cloud: &Cloud, content: &str) {
 #[test]
 fn a_flag_is_switched_on_gradually_and_proven() {
     let ran = Desk::new("").run();
-    insta::assert_snapshot!(told(&ran.report), @"");
+    insta::assert_snapshot!(told(&ran.report), @"
+    ✅ production: flags flags:2 serves 100 % — proven after 1 min 40 s
+
+    service  outcome   from     to       serves now  took        how it is known
+    flags    deployed  flags:1  flags:2  flags:2     1 min 40 s  deployment 4 COMPLETE, all clients get version 2
+
+    Changes (AppConfig.Canary10Percent20Minutes, about 30 min):
+      flag beta: off → on
+    ");
     assert_eq!(ran.changes(), ["CreateHostedConfigurationVersion", "StartDeployment"]);
     assert_eq!(serves(&ran.cloud), 2);
     let log = ran.lines.join("\n");
@@ -175,14 +192,31 @@ fn a_plan_says_what_would_change_and_how_long_it_takes() {
         Desk::new("").inputs(RawInputs { operation: Some("plan".into()), ..RawInputs::default() }).run();
     assert_eq!(ran.report.outcome, Outcome::Planned);
     assert_eq!(ran.report.services[0].expected, Some(Duration::from_secs(30 * 60)));
-    insta::assert_snapshot!(told(&ran.report), @"");
+    insta::assert_snapshot!(told(&ran.report), @"
+    📋 production: flags would change in 1 place — this is a plan, nothing was touched
+
+    Changes (AppConfig.Canary10Percent20Minutes, about 30 min):
+      flag beta: off → on
+    ");
     assert!(ran.changes().is_empty());
 }
 
 #[test]
 fn a_red_alarm_rolls_back_and_is_named() {
     let ran = Desk::new("faults: [{ alarm-red: { at: 400 } }]").run();
-    insta::assert_snapshot!(told(&ran.report), @"");
+    insta::assert_snapshot!(told(&ran.report), @"
+    ❌ production: flags failed and was rolled back — flags:1 serves, as before
+
+    Cause: The alarm `checkout-errors` went red, and AppConfig rolled deployment 4 back.
+      Rollback initiated by CloudWatch Alarm: arn:aws:cloudwatch:eu-west-1:111111111111:alarm:checkout-errors
+    What to do: Look at what the alarm measures; the configuration before it serves again.
+
+    service  outcome  from     to       serves now  took        how it is known
+    flags    failed   flags:1  flags:2  flags:1     1 min 40 s  rolled back, confirmed: flags:1 serves
+
+    Changes (AppConfig.Canary10Percent20Minutes, about 30 min):
+      flag beta: off → on
+    ");
     assert_eq!((ran.report.outcome, serves(&ran.cloud)), (Outcome::Failed, 1));
     assert_eq!(ran.changes(), ["CreateHostedConfigurationVersion", "StartDeployment"]);
 }
@@ -208,7 +242,7 @@ fn after_a_cancel_it_is_stopped_and_the_post_step_confirms() {
         assert_eq!((main.code, main.times("StopDeployment")), (130, 1), "{seconds}: {:#?}", main.lines);
         assert!(main.took <= Duration::from_secs(seconds + 7), "{seconds}: {:?}", main.took);
         assert_eq!(post.code, 0, "{seconds}: {:#?}", post.lines);
-        let confirmed = post.lines.join("\n").contains("version 1 serves again");
+        let confirmed = post.lines.join("\n").contains("rolled back, confirmed: flags:1 serves");
         assert!(confirmed, "{seconds}: {:#?}", post.lines);
     }
 }
@@ -235,7 +269,15 @@ fn a_rollback_reverts_at_once_and_holds() {
         assert_eq!(stage.run().await.outcome, Outcome::Deployed);
         let before = changes(&stage.cloud).len();
         let report = again(&mut stage, rollback(None)).await;
-        insta::assert_snapshot!(told(&report), @"");
+        insta::assert_snapshot!(told(&report), @"
+        ✅ production: flags is rolled back — flags:1 serves 100 %, proven after 1 min 40 s
+
+        service  outcome      from     to       serves now  took        how it is known
+        flags    rolled-back  flags:2  flags:1  flags:1     1 min 40 s  deployment 4 REVERTED, version 1 serves again
+
+        Changes (AppConfig.Canary10Percent20Minutes):
+          flag beta: on → off
+        ");
         assert_eq!(changes(&stage.cloud)[before..], ["StopDeployment"]);
         assert_eq!(serves(&stage.cloud), 1);
         for (name, value) in [("GITHUB_ACTIONS", "true"), ("GITHUB_EVENT_NAME", "push")] {
@@ -388,15 +430,15 @@ fn what_cannot_go_well_is_said_before_any_change() {
         Desk::new("").inputs(RawInputs { timeout: Some("20m".into()), ..RawInputs::default() }),
         Desk::new("").with("flags.json", "{\n  \"version\": \"1\",\n}\n"),
         Desk::new("").with("flags.json", r#"{"version":"1","values":{"beta":{"enabled":true}}}"#),
-        Desk::new("").config("profile: flags", "profile: flagz"),
-        Desk::new("").config("application: shop", "application: shp"),
-        Desk::new("").config("AppConfig.Canary10Percent20Minutes", "Slow"),
-        Desk::new("").config("flags.json", "other.json"),
-        Desk::new("").config(beside, &more("alarms: [checkout-latency]")),
-        Desk::new("").config(beside, &more("strategy: canary")),
-        Desk::new("").config(beside, &more("repository: acme/flags")),
+        Desk::new("").but("profile: flags", "profile: flagz"),
+        Desk::new("").but("application: shop", "application: shp"),
+        Desk::new("").but("AppConfig.Canary10Percent20Minutes", "Slow"),
+        Desk::new("").but("flags.json", "other.json"),
+        Desk::new("").but(beside, &more("alarms: [checkout-latency]")),
+        Desk::new("").but(beside, &more("strategy: canary")),
+        Desk::new("").but(beside, &more("repository: acme/flags")),
         Desk::new("faults: [{ alarm-red: {} }]"),
-        Desk::new("").config("region: eu-west-1", "region: eu-west-1, account: \"222222222222\""),
+        Desk::new("").but("region: eu-west-1", "region: eu-west-1, account: \"222222222222\""),
         Desk::new("policy: { deny: ['appconfig:StartDeployment'] }"),
         Desk::new("policy: { deny: ['appconfig:ListEnvironments'] }"),
     ];
@@ -417,7 +459,7 @@ fn two_configurations_of_one_environment_go_one_after_the_other() {
     let second = "  limits:\n    appconfig: { application: shop, environment: production, profile: limits, file: limits.json, strategy: AppConfig.AllAtOnce }\n";
     let desk = Desk::new("").with("limits.json", "{\"a\": 3}");
     let config = format!("{CONFIG}{second}");
-    let both = Desk { trial: Trial { config: config.clone(), ..desk.trial }, folder: desk.folder };
+    let both = Desk { trial: Trial { config, ..desk.trial }, ..desk };
     let ran = both.run();
     assert_eq!((ran.report.outcome, ran.codes()), (Outcome::Invalid, vec!["deployment-in-progress"]));
     assert!(ran.changes().is_empty());

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod architecture;
+mod atomic;
+mod before;
 mod canary;
 mod changed;
 mod contract;
@@ -35,6 +37,7 @@ mod runner;
 mod scale;
 mod schedules;
 mod selection;
+mod set_env;
 mod support;
 mod trust;
 mod verify;

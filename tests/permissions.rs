@@ -26,6 +26,8 @@ const STRATEGIES: [(&str, &str); 5] = [
 ];
 
 const PAIR: &str = "pair";
+/// A command that runs once before any traffic moves, whatever the strategy.
+const BEFORE: &str = "before";
 const RULE: &str = "arn:aws:elasticloadbalancing:eu-west-1:111111111111:listener-rule/app/web/0123456789abcdef/fedcba9876543210/1";
 
 fn config(name: &str, strategy: &str) -> String {
@@ -33,12 +35,16 @@ fn config(name: &str, strategy: &str) -> String {
         true => format!(", pair: {{ service: backend-green, rule: \"{RULE}\" }}"),
         false => String::new(),
     };
+    let before = if name == BEFORE { "    before: { run: [./migrate, up] }\n" } else { "" };
     format!(
-        "environments:\n  production: {{ branches: [main], aws: {{ region: eu-west-1 }} }}\nservices:\n  backend:\n    repository: acme/backend\n    strategy: {strategy}\n    ecs: {{ cluster: acme, service: backend, container: app{pair} }}\n"
+        "environments:\n  production: {{ branches: [main], aws: {{ region: eu-west-1 }} }}\nservices:\n  backend:\n    repository: acme/backend\n    strategy: {strategy}\n    ecs: {{ cluster: acme, service: backend, container: app{pair} }}\n{before}"
     )
 }
 
 fn of(name: &str) -> String {
+    if name == BEFORE {
+        return config(name, "rolling");
+    }
     let (_, strategy) = STRATEGIES.iter().find(|(known, _)| *known == name).unwrap();
     config(name, strategy)
 }
@@ -51,6 +57,7 @@ fn actions(config: &str) -> Vec<String> {
     let of = |statement: &serde_json::Value| statement["Action"].as_array().unwrap().clone();
     let mut all: Vec<String> = statements.flat_map(of).map(|it| it.as_str().unwrap().to_owned()).collect();
     all.sort();
+    all.dedup();
     all
 }
 
@@ -359,7 +366,28 @@ fn the_page_of_the_target_lists_every_action() {
     listed.push("ecs:TagResource".into());
     listed.sort();
     listed.dedup();
-    assert_eq!(listed, actions(&config("canary", "{ canary: { percent: 10, metrics: [5xx] } }")));
+    assert_eq!(listed, actions(&config(BEFORE, "{ canary: { percent: 10, metrics: [5xx] } }")));
+}
+
+#[test]
+fn a_command_before_needs_two_actions_more_and_without_one_ends_in_the_truth() {
+    let (with, rolling) = (actions(&of(BEFORE)), actions(&of("rolling")));
+    let more: Vec<_> = with.iter().filter(|action| !rolling.contains(action)).map(String::as_str).collect();
+    assert_eq!(more, ["ecs:RunTask", "ecs:StopTask"]);
+    let report = virtually(async { deploy(&mut world(BEFORE, with, "[]"), "b").await });
+    assert_eq!(report.outcome, Outcome::Deployed, "{}", told(&report));
+    let table = |(name, simulated)| format!("{name}\n{}", matrix(BEFORE, simulated, false));
+    let tables = [("simulated", true), ("not simulated", false)].map(table);
+    insta::assert_snapshot!(tables.join("\n"), @"
+    simulated
+      deployed; the bad one: failed: cloudwatch:DescribeAlarms ecr:BatchGetImage ecr:DescribeImages ecr:GetDownloadUrlForLayer ecs:TagResource iam:SimulatePrincipalPolicy logs:GetLogEvents
+      stopped: ecr:GetAuthorizationToken ecs:DescribeServiceDeployments ecs:DescribeServiceRevisions ecs:DescribeServices ecs:DescribeTaskDefinition ecs:DescribeTasks ecs:ListServiceDeployments ecs:ListTaskDefinitions ecs:ListTasks ecs:RegisterTaskDefinition ecs:RunTask ecs:StopServiceDeployment ecs:StopTask ecs:UpdateService elasticloadbalancing:DescribeTargetHealth iam:PassRole
+    not simulated
+      deployed; the bad one: failed: cloudwatch:DescribeAlarms ecr:BatchGetImage ecr:DescribeImages ecr:GetDownloadUrlForLayer ecs:StopServiceDeployment ecs:StopTask ecs:TagResource logs:GetLogEvents
+      failed; the bad one: failed: ecs:DescribeTasks
+      refused, nothing moved; the bad one: refused, nothing moved: ecs:RunTask ecs:UpdateService
+      stopped: ecr:GetAuthorizationToken ecs:DescribeServiceDeployments ecs:DescribeServiceRevisions ecs:DescribeServices ecs:DescribeTaskDefinition ecs:ListServiceDeployments ecs:ListTaskDefinitions ecs:ListTasks ecs:RegisterTaskDefinition elasticloadbalancing:DescribeTargetHealth iam:PassRole
+    ");
 }
 
 /// The page of the pair names what it needs beyond that, and what it does not need.

@@ -24,6 +24,8 @@ pub enum Command {
     Promote(Box<PromoteOptions>),
     /// Say what serves, whether it is healthy, and whether its addresses answer well. Reads only.
     Verify(Box<ReleaseOptions>),
+    /// Change variables of services that run and nothing else, as a deploy would; watch until it is proven.
+    SetEnv(Box<SetEnvOptions>),
     /// Set the image in kustomizations, Helm values and manifests; every other byte stays.
     Edit(EditOptions),
     /// Write a first deploy file and workflow for what runs on Amazon ECS. Reads AWS, changes nothing there.
@@ -85,6 +87,17 @@ pub struct PromoteOptions {
     /// A commit or a digest that was proven [default: the newest].
     #[arg(long)]
     pub to: Option<String>,
+    /// Everything else.
+    #[command(flatten)]
+    pub release: ReleaseOptions,
+}
+
+/// Which variables.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SetEnvOptions {
+    /// service.NAME=value; service.NAME alone takes the variable away. Give it once for each.
+    #[arg(long, required = true)]
+    pub set: Vec<String>,
     /// Everything else.
     #[command(flatten)]
     pub release: ReleaseOptions,

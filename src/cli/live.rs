@@ -28,11 +28,20 @@ pub(super) async fn action(variables: Variables) -> u8 {
     }
 }
 
+/// What single operations take beside what all of them do.
+#[derive(Debug, Default)]
+pub(super) struct Extra {
+    /// Where a rollback returns to.
+    pub(super) to: Option<String>,
+    /// The lines of `set-env`.
+    pub(super) set: Option<String>,
+}
+
 /// The same operations on a laptop.
 pub(super) async fn command(
     operation: &str,
     options: ReleaseOptions,
-    to: Option<String>,
+    extra: Extra,
     variables: Variables,
 ) -> u8 {
     let token = variables.get("GITHUB_TOKEN").filter(|token| !token.is_empty());
@@ -43,7 +52,8 @@ pub(super) async fn command(
         environment: options.environment,
         services: options.services,
         image: options.image,
-        to,
+        to: extra.to,
+        set: extra.set,
         aws_region: options.aws_region,
         on_cancel: options.on_cancel,
         timeout: options.timeout,

@@ -21,7 +21,8 @@ use crate::sys::environment::Variables;
 use crate::sys::terminal;
 
 pub use arguments::{Arguments, Command, InitOptions, TrustOptions};
-use arguments::{PromoteOptions, RollbackOptions};
+use arguments::{PromoteOptions, RollbackOptions, SetEnvOptions};
+use live::Extra;
 pub use schema::schema;
 
 /// Runs what the arguments (the program's name first) and the variables ask for; the result is the exit code.
@@ -48,17 +49,30 @@ pub fn main(arguments: &[String], variables: Variables) -> u8 {
 
 fn command(command: Command, variables: Variables) -> u8 {
     match command {
-        Command::Deploy(options) => on_this_thread(live::command("deploy", *options, None, variables)),
-        Command::Plan(options) => on_this_thread(live::command("plan", *options, None, variables)),
+        Command::Deploy(options) => {
+            on_this_thread(live::command("deploy", *options, Extra::default(), variables))
+        }
+        Command::Plan(options) => {
+            on_this_thread(live::command("plan", *options, Extra::default(), variables))
+        }
         Command::Rollback(options) => {
             let RollbackOptions { to, release } = *options;
-            on_this_thread(live::command("rollback", release, to, variables))
+            let extra = Extra { to, ..Extra::default() };
+            on_this_thread(live::command("rollback", release, extra, variables))
+        }
+        Command::SetEnv(options) => {
+            let SetEnvOptions { set, release } = *options;
+            let extra = Extra { set: Some(set.join("\n")), ..Extra::default() };
+            on_this_thread(live::command("set-env", release, extra, variables))
         }
         Command::Promote(options) => {
             let PromoteOptions { to, release } = *options;
-            on_this_thread(live::command("promote", release, to, variables))
+            let extra = Extra { to, ..Extra::default() };
+            on_this_thread(live::command("promote", release, extra, variables))
         }
-        Command::Verify(options) => on_this_thread(live::command("verify", *options, None, variables)),
+        Command::Verify(options) => {
+            on_this_thread(live::command("verify", *options, Extra::default(), variables))
+        }
         Command::Edit(options) => edit::main(&options),
         Command::Init(options) => on_this_thread(live::init(&options, variables)),
         Command::Trust(options) => trust::main(&options),

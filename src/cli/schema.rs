@@ -43,6 +43,11 @@ pub fn schema() -> String {
                 "minProperties": 1,
                 "additionalProperties": { "anyOf": [environment, { "type": "null" }] },
             },
+            "atomic": {
+                "type": "boolean",
+                "default": false,
+                "description": "Whether the services of a run belong together: when one fails, what was moved of the others is taken back, and nothing more is started.",
+            },
             "services": { "type": "object", "minProperties": 1, "additionalProperties": service },
             "notify": notify,
         },

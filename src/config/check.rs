@@ -24,7 +24,7 @@ pub struct Check {
     /// Text that the first 1 MB of a good answer contain.
     pub body: Option<Contains>,
     /// The longest that a good answer may take, such as `500ms` or `2s`; 5 s when left out.
-    pub latency: Option<Limit>,
+    pub latency: Option<AnswerTime>,
     /// How many days the certificate of the address must be good for, at least.
     pub certificate_days: Option<Days>,
     /// What is done with a redirect: `none` takes it for the answer, `follow` follows up to five, an address is the one
@@ -161,11 +161,11 @@ impl TryFrom<String> for Contains {
 /// A short time: `500ms`, or a span of whole seconds; 1 ms to 60 s.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub struct Limit(pub Duration);
+pub struct AnswerTime(pub Duration);
 
-impl JsonSchema for Limit {
+impl JsonSchema for AnswerTime {
     fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Limit".into()
+        "AnswerTime".into()
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
@@ -178,7 +178,7 @@ impl JsonSchema for Limit {
     }
 }
 
-impl TryFrom<String> for Limit {
+impl TryFrom<String> for AnswerTime {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
@@ -195,7 +195,7 @@ impl TryFrom<String> for Limit {
     }
 }
 
-impl fmt::Display for Limit {
+impl fmt::Display for AnswerTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ms", self.0.as_millis())
     }
@@ -348,7 +348,7 @@ mod tests {
     fn a_good_check_is_read_whole() {
         let text = "{ http: \"https://x.example/\", status: [200, 204], body: ok, latency: 500ms, certificate-days: 14, redirects: \"https://y.example/\", headers: { Accept: text/html }, within: 90s }";
         let check: Check = read("f.yml", "a check", &tree::parse("f.yml", text).unwrap()).unwrap();
-        assert_eq!(check.latency, Some(Limit(Duration::from_millis(500))));
+        assert_eq!(check.latency, Some(AnswerTime(Duration::from_millis(500))));
         assert!(check.accepts(204) && !check.accepts(301));
         assert_eq!(check.headers.keys().next().unwrap().as_str(), "accept");
         let to = Check { status: None, ..check };

@@ -47,7 +47,7 @@ impl Document {
 
     fn top_level(&self) -> Vec<Problem> {
         let needed = ["environments", "services"];
-        let known = ["environments", "services", "notify"];
+        let known = ["environments", "services", "notify", "atomic"];
         let mut problems: Vec<Problem> = self
             .root
             .entries()
@@ -67,6 +67,22 @@ impl Document {
             }
         }
         problems
+    }
+
+    /// Whether the services of a run belong together: when one fails, the others are taken back. `false` where nothing is
+    /// said, and the problem where something else is.
+    pub fn atomic(&self) -> (bool, Option<Problem>) {
+        let Some(node) = self.root.get("atomic") else { return (false, None) };
+        match node.kind {
+            Kind::Scalar(serde_json::Value::Bool(atomic)) => (atomic, None),
+            _ => {
+                let problem = Problem::error(
+                    Code::ConfigInvalid,
+                    "`atomic` of the deploy file is not `true` or `false`.",
+                );
+                (false, Some(problem.at(&self.file, node.line, node.column)))
+            }
+        }
     }
 
     fn stranger(&self, key: &str, place: &str, known: &[&str]) -> Problem {
@@ -385,7 +401,7 @@ mod tests {
     fn every_slip_is_named_on_its_line() {
         insta::assert_snapshot!(problems("environments: { staging: {} }\nservices:\n  a: { esc: {} }\n  b: { ecs: {}, lambda: {} }\n  c: { argocd: {} }\n  d: { ecs: {}, strategy: canarry }\n  e: { ecs: { cluster: \"${env}\" }, environments: { stagin: {} } }\n"), @"
         3:6 Service `a` does not say where it goes. Give it exactly one target: `ecs`.
-        3:8 `esc` is not a key of service `a`. Did you mean `ecs`? Known: `paths`, `repository`, `strategy`, `alarms`, `verify`, `build`, `environments`, `ecs`.
+        3:8 `esc` is not a key of service `a`. Did you mean `ecs`? Known: `paths`, `repository`, `strategy`, `before`, `alarms`, `verify`, `build`, `environments`, `ecs`.
         4:17 Service `b` has two targets, `ecs` and `lambda`. Make two services of it.
         5:8 This version cannot release to `argocd` yet. It can release to: `ecs`.
         6:27 `canarry` is not a key of service `d` (in `strategy`). Did you mean `canary`? Known: `rolling`, `blue-green`, `linear`, `canary`.
@@ -444,7 +460,7 @@ mod tests {
     #[test]
     fn a_file_without_the_two_blocks_says_so() {
         insta::assert_snapshot!(problems("enviroments: {}\nnotify: {}\n"), @"
-        1:1 `enviroments` is not a key of the deploy file. Did you mean `environments`? Known: `environments`, `services`, `notify`.
+        1:1 `enviroments` is not a key of the deploy file. Did you mean `environments`? Known: `environments`, `services`, `notify`, `atomic`.
         1:1 The deploy file has no `environments`.
         1:1 The deploy file has no `services`.
         ");

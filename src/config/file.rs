@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::before::Before;
 use super::strategy::Strategy;
 use super::{Check, Notify};
 
@@ -48,6 +49,8 @@ pub struct Common {
     /// How the new version reaches traffic.
     #[serde(default)]
     pub strategy: Strategy,
+    /// A command that runs once with the new version, before any traffic moves.
+    pub before: Option<Before>,
     /// CloudWatch alarms that must be green before, and stay green during, the deployment.
     #[serde(default)]
     pub alarms: Vec<String>,
@@ -57,7 +60,7 @@ pub struct Common {
 }
 
 /// The keys of a service that belong to [`Common`]; the others are a target, `build` or `environments`.
-pub(super) const COMMON: [&str; 5] = ["paths", "repository", "strategy", "alarms", "verify"];
+pub(super) const COMMON: [&str; 6] = ["paths", "repository", "strategy", "before", "alarms", "verify"];
 
 /// Values that stand for `${name}`.
 pub type Placeholders = BTreeMap<&'static str, String>;

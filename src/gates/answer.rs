@@ -124,7 +124,7 @@ fn dotless(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Address, Days, Limit, Statuses};
+    use crate::config::{Address, AnswerTime, Days, Statuses};
 
     fn address(text: &str) -> Address {
         Address::try_from(text.to_owned()).unwrap()
@@ -154,7 +154,7 @@ mod tests {
     fn everything_that_is_amiss_is_said_at_once() {
         let strict = Check {
             body: Some("version 2".to_owned().try_into().unwrap()),
-            latency: Some(Limit(Duration::from_millis(500))),
+            latency: Some(AnswerTime(Duration::from_millis(500))),
             ..check()
         };
         let late = Answered { took: Duration::from_millis(812), ..answered(200) };

@@ -36,6 +36,8 @@ pub struct ServicePlan {
     pub back_to: Option<Version>,
     /// Copies asked for when the plan was made.
     pub desired: u32,
+    /// The command that runs once before any traffic moves, in words.
+    pub before: Option<String>,
 }
 
 /// How a walk starts.
@@ -80,6 +82,7 @@ pub fn service(
         why,
         back_to,
         desired: seen.desired,
+        before: None,
     })
 }
 
@@ -104,7 +107,19 @@ pub fn back(name: &str, to: &Version, changes: Changes, seen: &Observed) -> Serv
     let steps = if start == Start::Unchanged { Vec::new() } else { vec![Step::Route(100), Step::Verify] };
     let back_to = crate::rollback::target(seen);
     let course = Course::whole();
-    ServicePlan { service: name.into(), start, changes, steps, course, why, back_to, desired: seen.desired }
+    let (service, desired) = (name.into(), seen.desired);
+    ServicePlan { service, start, changes, steps, course, why, back_to, desired, before: None }
+}
+
+/// The same plan with a command that runs once between the new version's making and its first traffic. Only a start from
+/// fresh has it: what serves already, and what is under way, has it behind it.
+pub fn with_before(mut plan: ServicePlan, words: &str) -> ServicePlan {
+    let staged = plan.steps.iter().position(|step| *step == Step::Stage);
+    if let (Start::Fresh { .. }, Some(at)) = (&plan.start, staged) {
+        plan.steps.insert(at + 1, Step::Before);
+        plan.before = Some(words.to_owned());
+    }
+    plan
 }
 
 /// The same plan over a rollout in flight that may have been started by another strategy, as when a run died and the
@@ -179,6 +194,7 @@ pub fn explain(plan: &ServicePlan) -> String {
         if adopted { plan.steps.iter().position(|step| *step == Step::Verify).unwrap_or(0) } else { 0 };
     let steps = plan.steps.iter().skip(taken).map(|step| match step {
         Step::Stage => "stage the new version".to_owned(),
+        Step::Before => format!("run `{}` once", plan.before.as_deref().unwrap_or_default()),
         Step::Route(0) => "bring it up without traffic".to_owned(),
         Step::Route(percent) => format!("route {percent} %"),
         Step::Verify => "verify".to_owned(),
@@ -241,6 +257,27 @@ mod tests {
 
     fn plan(changes: Changes, seen: &Observed) -> String {
         explain(&service("app", &Strategy::default(), &WHOLE, changes, seen).unwrap())
+    }
+
+    #[test]
+    fn a_command_comes_before_the_first_traffic_of_a_fresh_start_alone() {
+        let planned = |changes, seen: &Observed| {
+            let plan = service("app", &Strategy::default(), &WHOLE, changes, seen).unwrap();
+            explain(&with_before(plan, "./migrate up"))
+        };
+        insta::assert_snapshot!([
+            planned(changed(), &seen(healthy(), None)),
+            planned(Changes::default(), &seen(failing(), None)),
+            planned(Changes::default(), &seen(healthy(), None)),
+            planned(Changes::default(), &seen(Health::Unknown("?".into()), Some(false))),
+            explain(&with_before(back("app", &version(), changed(), &seen(failing(), None)), "./migrate up")),
+        ].join("\n"), @"
+        stage the new version → run `./migrate up` once → route 100 % → verify (changes: image)
+        stage the new version → run `./migrate up` once → route 100 % → verify (this version was asked for before and does not serve)
+        nothing to do: the same definition and image already serve
+        verify (a rollout of this very version is already under way)
+        route 100 % → verify (return to app:1)
+        ");
     }
 
     #[test]

@@ -497,6 +497,18 @@ impl Mischief {
         (fate, delay)
     }
 
+    /// What keeps a task from starting that no service started; what happens to a process that runs is the command's own.
+    pub fn start_fate(&mut self, subject: &Subject<'_>) -> Fate {
+        for (fault, spent) in self.faults.iter().zip(&mut self.spent) {
+            let fate = fault.fate(subject, *spent);
+            if let Some(fate @ (Fate::NoImage | Fate::WrongPlatform | Fate::NoSecret)) = fate {
+                *spent += 1;
+                return fate;
+            }
+        }
+        Fate::Well
+    }
+
     /// Whether there is no capacity for this task.
     pub fn starved(&mut self, subject: &Subject<'_>) -> bool {
         self.strike(|fault, spent| matches!(fault, Fault::NoCapacity(plain) if plain.strikes(subject, spent)))
@@ -533,7 +545,10 @@ impl Fault {
             Self::FlappingHealth(flap) => {
                 flap.strikes(subject, spent).then_some(Fate::Flapping(flap.healthy))
             }
-            Self::RollbackFails(_) => subject.old.then_some(Fate::NoImage),
+            Self::RollbackFails(on) => {
+                let meant = on.service.as_deref().is_none_or(|name| name == subject.service);
+                (meant && subject.old).then_some(Fate::NoImage)
+            }
             Self::CrashOnStart(crash) => crash.strikes(subject, spent).then(|| Fate::Crash {
                 code: crash.exit_code,
                 reason: None,

@@ -20,6 +20,8 @@ pub mod client;
 pub mod cloud;
 /// Amazon CloudWatch.
 pub mod cloudwatch;
+/// How commands end that are run once.
+pub mod commands;
 /// Which service answers a call.
 pub mod dispatch;
 /// Amazon ECR.

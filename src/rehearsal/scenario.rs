@@ -9,6 +9,7 @@ use super::appconfig::setting::AppConfig;
 use super::argocd::setting::ArgoCd;
 use super::balancers::Balancer;
 use super::chance::{Span, span};
+use super::commands::Command;
 use super::ecs;
 use super::faults::Fault;
 use super::github;
@@ -67,6 +68,8 @@ pub struct Scenario {
     pub github: github::settings::Settings,
     /// Whether documented request rates are enforced.
     pub throttling: bool,
+    /// How commands end that are run once.
+    pub one_off: Vec<Command>,
     /// What goes wrong.
     pub faults: Vec<Fault>,
 }
@@ -341,6 +344,7 @@ impl Default for Scenario {
             blob_mounting: false,
             github: github::settings::Settings::default(),
             throttling: true,
+            one_off: Vec::new(),
             faults: Vec::new(),
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::chance::Chance;
+use super::commands::Commands;
 use super::faults::Mischief;
 use super::scenario::{RepositorySetting, Scenario};
 use super::world::{Alarm, Repository, World};
@@ -24,6 +25,7 @@ pub fn world(scenario: &Scenario, seed: u64) -> World {
         timings: scenario.timings.clone(),
         github: github::state::State::founded(&scenario.github, began),
         chance: Chance::seeded(seed),
+        commands: Commands::new(&scenario.one_off),
         mischief: Mischief::new(scenario.faults.clone(), began),
         ..World::default()
     };

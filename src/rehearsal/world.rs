@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::agenda::Agenda;
 use super::chance::Chance;
+use super::commands::Commands;
 use super::ecs;
 use super::elbv2::rules::Balancing;
 use super::faults::Mischief;
@@ -168,6 +169,8 @@ pub struct World {
     pub agenda: Agenda,
     /// The seeded source of every random choice.
     pub chance: Chance,
+    /// How commands end that are run once.
+    pub commands: Commands,
     /// What goes wrong.
     pub mischief: Mischief,
     /// How long things take.

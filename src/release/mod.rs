@@ -4,6 +4,7 @@ mod course;
 mod health;
 mod image;
 mod observed;
+mod one_off;
 mod outcome;
 mod past;
 mod record;
@@ -13,6 +14,7 @@ pub use course::{Arm, Arms, Course, Flight, Hold, Split, Way};
 pub use health::{Failure, Handed, Health, LogLine, Progress, Proof};
 pub use image::{Digest, ImageRef};
 pub use observed::{Ability, Change, Changes, InFlight, Observed, Rollout, Traffic, Version};
+pub use one_off::{EnvChange, OneOff, OneOffState, TaskRun};
 pub use outcome::Outcome;
 pub use past::{Former, Past};
 pub use record::{Record, Recorded};
@@ -34,8 +36,17 @@ pub struct Release {
     /// The earlier version that is to serve again as it was, instead of anything new; then neither `image` nor
     /// `definition` is applied.
     pub former: Option<Former>,
+    /// Variables that change in what runs now, and nothing else with them; then neither `image` nor `definition` is applied.
+    pub settings: Vec<EnvChange>,
     /// The commit this comes from, for records and links.
     pub commit: Option<String>,
+}
+
+impl Release {
+    /// Whether it brings a version that was made for it: not an earlier one again, and not what runs with other variables.
+    pub fn is_new(&self) -> bool {
+        self.former.is_none() && self.settings.is_empty()
+    }
 }
 
 /// A definition file of the user's, as read from disk.

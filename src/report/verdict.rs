@@ -66,6 +66,9 @@ fn one(service: &ServiceReport, operation: &str, dress: Dress) -> String {
         (Outcome::RolledBack, Some(label)) => {
             format!("is rolled back — {label} serves 100 %, proven after {}", span(service.took))
         }
+        (Outcome::Failed, Some(label)) if operation == "verify" => {
+            format!("{} — {label} serves", unverified(service))
+        }
         (outcome, _) => format!("{} — {serves}", happened(service, outcome, operation)),
     }
 }
@@ -83,6 +86,10 @@ fn happened(service: &ServiceReport, outcome: Outcome, operation: &str) -> &'sta
         Outcome::Skipped => "was left alone",
         Outcome::Invalid => "was not started",
         Outcome::Failed if operation == "verify" => unverified(service),
+        Outcome::Failed if failed_by(service, Code::BeforeFailed) => {
+            "was not released: its `before` command did not succeed"
+        }
+        Outcome::Failed if failed_by(service, Code::TakenBack) => "was taken back with the others",
         Outcome::Failed if service.version.is_none() => "failed before anything was changed",
         Outcome::Failed if operation == "rollback" => "could not be rolled back and was returned",
         Outcome::Failed if service.serves.is_none() => "failed",
@@ -100,6 +107,10 @@ fn unverified(service: &ServiceReport) -> &'static str {
         Some(Code::NotHealthy) => "is not known to be healthy",
         _ => "is not healthy",
     }
+}
+
+fn failed_by(service: &ServiceReport, code: Code) -> bool {
+    service.failure.as_ref().is_some_and(|failure| failure.problem.code == code)
 }
 
 fn stranded(service: &ServiceReport, operation: &str) -> &'static str {
@@ -268,6 +279,19 @@ mod tests {
         🛑 production: backend was cancelled — backend:41 serves, as before
         🛑 production: backend was cancelled (backend:41 serves, as before) — 1 deployed, 1 unchanged
         "#);
+    }
+
+    #[test]
+    fn a_failure_that_is_not_of_its_own_version_is_told_for_what_it_is() {
+        let told = |code| {
+            let mut report = samples::ended(Outcome::Failed);
+            report.services[0].failure.as_mut().unwrap().problem.code = code;
+            verdict(&report, Dress::Plain)
+        };
+        insta::assert_snapshot!([Code::BeforeFailed, Code::TakenBack].map(told).join("\n"), @"
+        ❌ production: backend was not released: its `before` command did not succeed — backend:41 serves, as before
+        ❌ production: backend was taken back with the others — backend:41 serves, as before
+        ");
     }
 
     #[test]

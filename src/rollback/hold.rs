@@ -94,6 +94,7 @@ mod tests {
             tag: None,
             definition: None,
             former: None,
+            settings: Vec::new(),
             commit: None,
         }
     }

@@ -11,7 +11,7 @@ use crate::report::RunReport;
 use crate::sys::disk;
 use crate::targets;
 
-use super::{Job, announce, occasion, operation, promote, refuse, returns, timing};
+use super::{Job, announce, occasion, operation, promote, returns, sets_variables, settings, timing};
 
 /// What a deploy file is called that stands in the input itself.
 pub(super) const INLINE: &str = "input config";
@@ -28,6 +28,8 @@ pub(super) struct Declared {
     pub(super) builds: Vec<Option<Build>>,
     /// The definition file of each service; `None` where it names none.
     pub(super) definitions: Vec<Option<Definition>>,
+    /// Whether the services of a run belong together: all of them, or none.
+    pub(super) atomic: bool,
     /// Everything that is wrong or dubious; with an error among it nothing may be changed.
     pub(super) problems: Vec<Problem>,
 }
@@ -81,9 +83,6 @@ pub(super) fn declared(job: &Job) -> Result<Declared, Stop> {
 }
 
 fn declared_in(job: &Job, environment: Option<&str>) -> Result<Declared, Stop> {
-    if let Some(refused) = refuse(job.inputs.operation) {
-        return Err(Stop::Wrong(None, vec![refused]));
-    }
     let (file, text) = config_text(job).map_err(|problem| Stop::Wrong(None, vec![problem]))?;
     let document = Document::parse(&file, &text).map_err(|problems| Stop::Wrong(None, problems))?;
     let (environments, mut problems) = document.environments();
@@ -104,6 +103,9 @@ fn declared_in(job: &Job, environment: Option<&str>) -> Result<Declared, Stop> {
     };
     let environment = environments.get(&name).cloned().unwrap_or_default();
     problems.extend(promote::misused(job, &name, &environment).filter(|_| is_chosen));
+    problems.extend(settings::input_problems(job));
+    let (atomic, more) = document.atomic();
+    problems.extend(more);
     let known = placeholders(job, &name);
     let (notify, more) = document.notify(&name, &environment, &known);
     problems.extend(more);
@@ -111,21 +113,29 @@ fn declared_in(job: &Job, environment: Option<&str>) -> Result<Declared, Stop> {
     let (services, more) = document.services(&name, &wanted(job), targets::NAMES, &known);
     problems.extend(more);
     problems.extend(targets::problems(&file, &services));
-    let (builds, definitions) = if returns(job) || operation(job) == Operation::Verify {
-        // What is broken in the commit at hand must not keep an earlier version from coming back, nor from being seen.
+    problems.extend(settings::target_problems(job, &file, &services));
+    let looks = operation(job) == Operation::Verify;
+    if !returns(job) && !looks {
+        problems.extend(timing::problems(job.inputs.timeout, &services));
+    }
+    let (builds, definitions) = if returns(job) || looks || sets_variables(job) {
+        // What is broken in the commit at hand must not keep an earlier version from coming back or from being seen, nor
+        // a variable from being set.
         (vec![None; services.len()], vec![None; services.len()])
     } else {
-        problems.extend(timing::problems(job.inputs.timeout, &services));
         let (builds, more) = builds(&file, &services);
         problems.extend(more);
         let (definitions, more) = definitions(job, &file, &services);
         problems.extend(more);
         (builds, definitions)
     };
-    Ok(Declared { document, name, environment, services, notify, builds, definitions, problems })
+    Ok(Declared { document, name, environment, services, notify, atomic, builds, definitions, problems })
 }
 
 fn wanted(job: &Job) -> Vec<String> {
+    if sets_variables(job) {
+        return settings::services(job);
+    }
     match &job.inputs.services {
         Services::Named(names) => names.clone(),
         Services::All | Services::Changed => Vec::new(),

@@ -3,6 +3,8 @@
 
 mod anew;
 mod announce;
+mod atomic;
+mod before;
 mod books;
 mod build;
 mod checks;
@@ -25,6 +27,7 @@ mod queue;
 mod record;
 mod returning;
 mod selection;
+mod settings;
 mod state;
 mod teller;
 mod timing;
@@ -37,7 +40,6 @@ mod watch;
 
 use crate::action::Operation;
 use crate::plan::May;
-use crate::problem::{Code, Problem};
 use crate::release::Outcome;
 use crate::report::{ActionStep, RunReport};
 
@@ -99,6 +101,11 @@ fn returns(job: &Job) -> bool {
     job.inputs.operation == Operation::Rollback
 }
 
+/// Whether only variables change, of what runs now: nothing is built, and no definition of the deploy file is applied.
+fn sets_variables(job: &Job) -> bool {
+    job.inputs.operation == Operation::SetEnv
+}
+
 /// What a run ends as when what it moved to is proven.
 fn goal(job: &Job) -> Outcome {
     if returns(job) { Outcome::RolledBack } else { Outcome::Deployed }
@@ -108,22 +115,4 @@ fn cancelled_early(mut report: RunReport) -> RunReport {
     report.outcome = Outcome::Cancelled;
     report.reason = Some("the job was cancelled before any change; what served before serves still".into());
     report
-}
-
-/// Operations of the contract that this version cannot do are refused by name.
-fn refuse(operation: Operation) -> Option<Problem> {
-    match operation {
-        Operation::Deploy
-        | Operation::Plan
-        | Operation::Rollback
-        | Operation::Promote
-        | Operation::Verify => None,
-        other => Some(
-            Problem::error(
-                Code::Unsupported,
-                format!("This version cannot do the operation `{}` yet.", other.word()),
-            )
-            .help("It can do: `deploy`, `plan`, `rollback`, `promote`, `verify`."),
-        ),
-    }
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use crate::action::OnCancel;
 use crate::problem::Problem;
-use crate::release::{Health, Observed, Outcome, Release, Rollout, Split, Version, Way};
+use crate::release::{
+    Health, Observed, OneOffState, Outcome, Release, Rollout, Split, TaskRun, Version, Way,
+};
 use crate::report::{ActionStep, RunReport};
 use crate::sys::environment::Variables;
 use crate::targets::{self, Target};
@@ -14,7 +16,7 @@ use crate::targets::{self, Target};
 use super::announce::{self, Channels};
 use super::books::Books;
 use super::state::{self, Moved, State};
-use super::{Job, Unit, declare, onward, prepare};
+use super::{Job, Unit, before, declare, onward, prepare};
 
 /// How long the confirmation may take: the runner gives post steps of a cancelled job about 45 s.
 const PATIENCE: Duration = Duration::from_secs(38);
@@ -66,10 +68,10 @@ async fn confirm_all(job: &Job, state: &State, channels: &mut Channels) -> Resul
     *channels = Channels::of(&declared, &session);
     let place = prepare::place(job, &session.config, &declared);
     let targets = targets::all(&place, &declared.document.file, &declared.services)?;
-    let mut units = Vec::new();
+    let mut open = Vec::new();
     for (service, target) in declared.services.iter().zip(targets) {
-        let open = state.services.iter().find(|moved| moved.service == service.name && !moved.ended);
-        if let Some(moved) = open {
+        let left = state.services.iter().find(|moved| moved.service == service.name && !moved.ended);
+        if let Some(moved) = left {
             let seen = target.observe().await.map_err(|problem| vec![problem.of(&service.name)])?;
             let release = Release {
                 service: service.name.clone(),
@@ -78,27 +80,93 @@ async fn confirm_all(job: &Job, state: &State, channels: &mut Channels) -> Resul
                 tag: None,
                 definition: None,
                 former: None,
+                settings: Vec::new(),
                 commit: job.context.commit().map(str::to_owned),
             };
             let mut unit = Unit::new(service.clone(), target.clone(), release, seen);
             unit.report.previous = moved.back_to.clone().map(version);
             unit.report.version = moved.asked_for.clone().map(version);
-            confirm(job, &mut unit, target, moved).await;
-            units.push(unit);
+            open.push((unit, target, moved));
         }
     }
-    Ok(units)
+    Ok(confirmed(job, state, open).await)
 }
 
-async fn confirm(job: &Job, unit: &mut Unit, target: Rc<dyn Target>, moved: &Moved) {
-    let rollout = moved.rollout.clone().or_else(|| in_flight(&unit.seen, moved));
-    let health = match &rollout {
-        Some(rollout) => {
-            target.probe(rollout).await.unwrap_or_else(|problem| Health::Unknown(problem.to_string()))
+/// A service, its target, and what the main step left of it.
+type Left<'s> = (Unit, Rc<dyn Target>, &'s Moved);
+
+/// Services that belong together are taken back, all of them, unless each is proven.
+async fn confirmed(job: &Job, state: &State, open: Vec<Left<'_>>) -> Vec<Unit> {
+    let mut looked = Vec::new();
+    for (unit, target, moved) in open {
+        let rollout = moved.rollout.clone().or_else(|| in_flight(&unit.seen, moved));
+        let health = match &rollout {
+            Some(rollout) => {
+                target.probe(rollout).await.unwrap_or_else(|problem| Health::Unknown(problem.to_string()))
+            }
+            None => unit.seen.health.clone(),
+        };
+        looked.push((unit, target, moved, rollout, health));
+    }
+    let proven = |health: &Health| matches!(health, Health::Healthy(_) | Health::Handed(_));
+    let whole = !state.apart
+        && state.services.iter().all(|moved| moved.before.is_none())
+        && looked.iter().all(|(.., health)| proven(health));
+    let mut units = Vec::new();
+    for (mut unit, target, moved, rollout, health) in looked {
+        match &moved.before {
+            Some(saved) => stopped(job, &mut unit, saved).await,
+            None => {
+                let split = takes_back(&health, job.inputs.on_cancel, state.together && !whole);
+                let split = if split { back(&unit, moved) } else { None };
+                confirm(job, &mut unit, target, (rollout, health), split).await;
+            }
         }
-        None => unit.seen.health.clone(),
+        units.push(unit);
+    }
+    units
+}
+
+/// A command that ran before any traffic moved is told to stop, and its end is waited for.
+async fn stopped(job: &Job, unit: &mut Unit, saved: &before::Saved) {
+    job.teller
+        .line(Some(unit.name()), "making sure that the command which was to run before does not run on");
+    let words = match before::stop_saved(unit, saved).await {
+        Ok(None) => "no command runs".to_owned(),
+        Ok(Some(task)) => ended(unit, &task).await,
+        Err(problem) => format!("the command could not be told to stop: {problem}"),
     };
-    let watched = match back(unit, moved).filter(|_| takes_back(&health, job.inputs.on_cancel)) {
+    let now = job.doors.clock.now();
+    unit.report.took = job.doors.clock.elapsed();
+    match unit.seen.health.clone() {
+        // Nothing was moved, so there is nothing to return from.
+        Health::Healthy(proof) => unit.succeeded(now, Outcome::Unchanged, &proof),
+        health => conclude(job, unit, &health),
+    }
+    unit.report.evidence = format!("{words}; no traffic was moved. {}", unit.report.evidence);
+    job.teller.line(Some(unit.name()), &unit.report.evidence.clone());
+}
+
+async fn ended(unit: &Unit, task: &TaskRun) -> String {
+    let until = tokio::time::Instant::now() + PATIENCE;
+    while tokio::time::Instant::now() < until {
+        match unit.target.watch_once(task).await {
+            Ok(OneOffState::Open(_)) | Err(_) => tokio::time::sleep(PAUSE).await,
+            Ok(OneOffState::Done(_)) => return format!("`{}` had ended with exit code 0", task.words),
+            Ok(OneOffState::Failed(_)) => return format!("`{}` was stopped", task.words),
+        }
+    }
+    format!("`{}` was told to stop and has not ended yet", task.words)
+}
+
+async fn confirm(
+    job: &Job,
+    unit: &mut Unit,
+    target: Rc<dyn Target>,
+    (rollout, health): (Option<Rollout>, Health),
+    split: Option<Split>,
+) {
+    let watched = match split {
         Some(split) => {
             let words = format!("making sure that {} comes back", split.version.label);
             job.teller.line(Some(unit.name()), &words);
@@ -122,8 +190,9 @@ async fn put_back(job: &Job, unit: &mut Unit, watched: Option<Rollout>, health: 
     }
 }
 
-/// Whether the way back still has to be taken: not where the new version is proven, nor where it is under way.
-fn takes_back(health: &Health, on_cancel: OnCancel) -> bool {
+/// Whether the way back still has to be taken: not where the new version is proven (unless `others` of those that it belongs
+/// together with are not), nor where it is under way.
+fn takes_back(health: &Health, on_cancel: OnCancel, others: bool) -> bool {
     let open = matches!(
         health,
         Health::Progressing(_)
@@ -132,7 +201,8 @@ fn takes_back(health: &Health, on_cancel: OnCancel) -> bool {
             | Health::Stopped(_)
             | Health::Unknown(_)
     );
-    open && on_cancel == OnCancel::Rollback
+    let proven = matches!(health, Health::Healthy(_) | Health::Handed(_));
+    (open || proven && others) && on_cancel == OnCancel::Rollback
 }
 
 fn in_flight(seen: &Observed, moved: &Moved) -> Option<Rollout> {

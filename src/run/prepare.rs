@@ -15,7 +15,7 @@ use crate::targets::{self, Target};
 
 use super::announce::Channels;
 use super::declare::{Declared, Stop, declared};
-use super::{Job, Unit, build, promote, returning, returns, selection};
+use super::{Job, Unit, build, promote, returning, returns, selection, sets_variables, settings};
 
 /// Everything that was read.
 pub(super) struct Prepared {
@@ -54,11 +54,16 @@ pub(super) async fn prepare(job: &Job) -> Result<Prepared, Stop> {
     let releases = releases(job, &declared);
     let mut units = observe(&declared, targets, releases).await.map_err(wrong)?;
     let sources = Rc::new(sources(job, &session.config));
-    units.iter_mut().for_each(|unit| unit.sources = Some(sources.clone()));
+    let together = declared.atomic && units.len() > 1 && !returns(job);
+    for unit in &mut units {
+        (unit.sources, unit.together) = (Some(sources.clone()), together);
+    }
     let (units, registry) = match promote::source(job, &declared) {
         _ if returns(job) => (returning::choose(job, session.aws(), units).await.map_err(wrong)?, None),
-        Some(source) => promote::images(job, &declared, source, session.aws(), units).await.map_err(wrong)?,
-        None => build::images(job, session.aws(), &declared.builds, units).await.map_err(wrong)?,
+        Some(source) if !sets_variables(job) => {
+            promote::images(job, &declared, source, session.aws(), units).await.map_err(wrong)?
+        }
+        _ => build::images(job, session.aws(), &declared.builds, units).await.map_err(wrong)?,
     };
     let units = check(job, units).await.map_err(wrong)?;
     let channels = Channels::of(&declared, &session);
@@ -164,7 +169,9 @@ pub(super) fn releases(job: &Job, declared: &Declared) -> Vec<Release> {
         tag: None,
         definition: definition.clone(),
         former: None,
-        commit: job.context.commit().filter(|_| !returns(job)).map(str::to_owned),
+        settings: if sets_variables(job) { settings::of(job, &service.name) } else { Vec::new() },
+        // What runs with other variables is of the commit that it was of before.
+        commit: job.context.commit().filter(|_| !returns(job) && !sets_variables(job)).map(str::to_owned),
     };
     declared.services.iter().zip(&declared.definitions).map(release).collect()
 }

@@ -65,9 +65,10 @@ fn image(unit: &Unit) -> Option<ImageRef> {
     })
 }
 
-/// The commit in full; empty where it is not known. A version that returns is of the commit that it was recorded with.
+/// The commit in full; empty where it is not known. A version that returns, or that gets
+/// other variables, is of the commit that its image was recorded with.
 fn commit(job: &Job, unit: &Unit, image: Option<&ImageRef>, entries: &[Entry]) -> String {
-    if !super::returns(job) {
+    if !super::returns(job) && !super::sets_variables(job) {
         return unit.release.commit.clone().unwrap_or_default();
     }
     let digest = image.and_then(|image| image.digest.as_ref());

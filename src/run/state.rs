@@ -8,6 +8,8 @@ use crate::release::{Rollout, Version};
 use crate::sys::environment::Variables;
 
 use super::Job;
+use super::atomic;
+use super::before::Saved;
 use super::unit::{Phase, Unit};
 
 const KEY: &str = "walk";
@@ -17,6 +19,12 @@ const KEY: &str = "walk";
 pub(super) struct State {
     /// The environment.
     pub(super) environment: String,
+    /// Whether they belong together: all of them, or none.
+    #[serde(default)]
+    pub(super) together: bool,
+    /// Whether one of those that belong together failed, so that none may stay.
+    #[serde(default)]
+    pub(super) apart: bool,
     /// Services that were, or may have been, moved.
     pub(super) services: Vec<Moved>,
     /// What the run holds at GitHub.
@@ -76,30 +84,39 @@ pub(super) struct Moved {
     pub(super) rollout: Option<Rollout>,
     /// Where a rollback goes.
     pub(super) back_to: Option<String>,
+    /// The command that ran before, where nothing was moved yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) before: Option<Saved>,
     /// Whether its end is known and reported.
     pub(super) ended: bool,
 }
 
 /// Writes the state as it is now. A state that cannot be written is a warning: the deployment matters more.
 pub(super) fn save(job: &Job, environment: &str, units: &[Unit]) -> Vec<Problem> {
-    write(job, environment, units.iter().filter_map(moved).collect())
+    write(job, State { services: units.iter().filter_map(moved).collect(), ..bond(environment, units) })
 }
 
 /// Writes the state of a run that was cancelled: what was under way is for the post step to confirm.
-pub(super) fn save_open(job: &Job, open: Vec<Moved>, environment: &str) -> Vec<Problem> {
-    write(job, environment, open)
+pub(super) fn save_open(job: &Job, open: State) -> Vec<Problem> {
+    write(job, open)
+}
+
+/// What is said of all services of a run, before any of them.
+pub(super) fn bond(environment: &str, units: &[Unit]) -> State {
+    let together = units.iter().any(|unit| unit.together);
+    let apart = atomic::are_apart(units);
+    State { environment: environment.to_owned(), together, apart, ..State::default() }
 }
 
 /// Writes what is held now, and all else as it was.
 pub(super) fn save_held(job: &Job) -> Vec<Problem> {
     let before = job.saved.borrow().as_deref().and_then(|text| serde_json::from_str(text).ok());
-    let State { environment, services, .. } = before.unwrap_or_default();
-    write(job, &environment, services)
+    write(job, before.unwrap_or_default())
 }
 
-fn write(job: &Job, environment: &str, services: Vec<Moved>) -> Vec<Problem> {
-    let held = job.held.borrow().clone();
-    let state = State { environment: environment.to_owned(), services, held };
+/// Writes a state, with what is held now.
+fn write(job: &Job, state: State) -> Vec<Problem> {
+    let state = State { held: job.held.borrow().clone(), ..state };
     let text = serde_json::to_string(&state).unwrap_or_default();
     if job.saved.replace(Some(text.clone())).as_ref() == Some(&text) {
         return Vec::new();
@@ -113,14 +130,19 @@ pub(super) fn moved(unit: &Unit) -> Option<Moved> {
         Phase::Ready => return None,
         Phase::Moving(rollout, _) => Some(rollout.clone()),
         Phase::Done => unit.last.clone(),
-        Phase::Asked => None,
+        Phase::Asked | Phase::Before(_) => None,
+    };
+    let before = match &unit.phase {
+        Phase::Before(command) => Some(command.saved()),
+        _ => None,
     };
     Some(Moved {
         service: unit.name().to_owned(),
         asked_for: unit.report.version.as_ref().map(version),
         rollout,
         back_to: unit.seen.refuge().map(version),
-        ended: unit.phase == Phase::Done && unit.settled,
+        before,
+        ended: unit.phase == Phase::Done && unit.settled && !unit.awaits,
     })
 }
 

@@ -13,7 +13,7 @@ use crate::strategy::Watching;
 use crate::sys::signal::Urgency;
 
 use super::unit::{Phase, Unit};
-use super::{Job, Tone, state, watch};
+use super::{Job, Tone, atomic, before, state, watch};
 
 /// How long a request that is already on its way may take to answer after a cancel.
 pub(super) const LAST_ANSWER: Duration = Duration::from_millis(1500);
@@ -46,7 +46,8 @@ pub(super) async fn unless_cancelled<T>(
 
 /// Takes one service back after `failure` and keeps watching until that is confirmed.
 pub(super) async fn back(job: &Job, unit: &mut Unit, failure: Failure) {
-    if unit.target.leaves_failed() {
+    // What was well does not stay for having failed.
+    if unit.target.leaves_failed() && failure.problem.code != Code::TakenBack {
         return leave(job, unit, &failure);
     }
     match undo(&unit.seen, unit.moving()) {
@@ -140,19 +141,22 @@ pub(super) fn blind(job: &Job, unit: &mut Unit, problem: Problem) {
 /// Ends a cancelled run: every rollout under way is taken back, or left to itself where that was wished.
 pub(super) async fn cancelled(job: &Job, environment: &str, units: &mut [Unit]) {
     let leave = job.inputs.on_cancel == OnCancel::Leave;
+    atomic::reopen(units, leave);
     let moved = units.iter().filter_map(state::moved).collect();
+    let left = state::State { services: moved, ..state::bond(environment, units) };
     let mut open: Vec<&mut Unit> = units.iter_mut().filter(|unit| unit.phase != Phase::Done).collect();
     job.teller.line(
         None,
         if leave { "cancelled: rollouts go on by themselves" } else { "cancelled: asking for rollbacks" },
     );
-    let asks = join_all(open.iter().map(|unit| ask(unit, leave)));
+    let asks = join_all(open.iter().map(|unit| async { (ask(unit, leave).await, before::stop(unit).await) }));
     let answers = tokio::time::timeout(LAST_WORDS, abandonable(job, asks)).await.ok().flatten();
     for (index, unit) in open.iter_mut().enumerate() {
         let answer = answers.as_ref().and_then(|answers| answers.get(index));
-        close(job, unit, leave, answer);
+        let stopped = answer.and_then(|(_, stopped)| stopped.as_ref());
+        close(job, unit, leave, answer.map(|(asked, _)| asked), stopped);
     }
-    job.tell_all(&state::save_open(job, moved, environment));
+    job.tell_all(&state::save_open(job, left));
 }
 
 async fn abandonable<T>(job: &Job, work: impl Future<Output = T>) -> Option<T> {
@@ -170,10 +174,17 @@ async fn ask(unit: &Unit, leave: bool) -> Option<Result<Rollout, Problem>> {
     }
 }
 
-fn close(job: &Job, unit: &mut Unit, leave: bool, answer: Option<&Option<Result<Rollout, Problem>>>) {
+fn close(
+    job: &Job,
+    unit: &mut Unit,
+    leave: bool,
+    answer: Option<&Option<Result<Rollout, Problem>>>,
+    stopped: Option<&Result<(), Problem>>,
+) {
     let before = super::walk::before(&unit.seen).to_owned();
     let words = match (&unit.phase, answer) {
         (Phase::Ready, _) => format!("cancelled before any change: {before} serves"),
+        (Phase::Before(command), _) => before::cancelled(command, stopped, &before),
         (Phase::Moving(_, Watching::Back(_)), _) => {
             format!("cancelled while {before} was coming back; the provider goes on with that")
         }
@@ -187,7 +198,7 @@ fn close(job: &Job, unit: &mut Unit, leave: bool, answer: Option<&Option<Result<
         (_, Some(None)) => "cancelled; there is no earlier version to return to".to_owned(),
         (_, None) => format!("cancelled; the rollback to {before} was sent, but no answer came in time"),
     };
-    if unit.phase != Phase::Ready {
+    if !matches!(unit.phase, Phase::Ready | Phase::Before(_)) {
         unit.lost_sight();
     }
     unit.report.evidence = words.clone();

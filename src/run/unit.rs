@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::before::Command;
 use super::evidence::Gathered;
 use crate::config::Service;
 use crate::gates::Sources;
@@ -21,6 +22,8 @@ use crate::targets::{self, Target};
 pub(super) enum Phase {
     /// Nothing was moved yet.
     Ready,
+    /// A command runs that comes before any traffic; nothing was moved yet.
+    Before(Box<Command>),
     /// A rollout was asked for and the answer is not in: it may have started or not.
     Asked,
     /// A rollout is under way.
@@ -55,6 +58,10 @@ pub struct Unit {
     pub(super) last: Option<Rollout>,
     /// Whether nothing is left to be put back once it has ended.
     pub(super) settled: bool,
+    /// Whether the services of the run belong together: all of them, or none.
+    pub(super) together: bool,
+    /// Whether it ended, and the end stands only when those of the others are known.
+    pub(super) awaits: bool,
     /// Whether its image is of the commit of the release: built by the run or promoted, and not named by an input.
     pub(super) built: bool,
     /// When the phase began, on the run's clock.
@@ -73,8 +80,7 @@ impl Unit {
         let mut report = ServiceReport::new(&service.name, Outcome::Skipped);
         report.target = targets::words(&service);
         report.at = Some(service.at.clone());
-        report.strategy =
-            targets::own_way(&service).unwrap_or_else(|| strategy::words(&service.common.strategy));
+        report.strategy = way(&service);
         report.commit = release.commit.clone();
         tell(&mut report, &seen);
         Self {
@@ -93,6 +99,8 @@ impl Unit {
             sources: None,
             last: None,
             settled: true,
+            together: false,
+            awaits: false,
             built: false,
             since: Duration::ZERO,
             would_build: None,
@@ -106,6 +114,12 @@ impl Unit {
     pub(super) fn see(&mut self, seen: Observed) {
         tell(&mut self.report, &seen);
         self.seen = seen;
+    }
+
+    /// How the new version reaches traffic, in words, and the command that runs before.
+    pub(super) fn way(&self, before: Option<&str>) -> String {
+        let way = way(&self.service);
+        before.map_or_else(|| way.clone(), |command| format!("{way}; before it, once: {command}"))
     }
 
     /// The rollout under way.
@@ -162,10 +176,14 @@ impl Unit {
         }
         let label =
             self.report.serves.as_ref().map_or("the previous version", |version| &version.label).to_owned();
-        self.report.evidence = format!("rolled back, confirmed: {label} serves");
+        let words = match failure.problem.code {
+            Code::TakenBack => format!("{} {label} serves, confirmed", failure.problem.sentence),
+            _ => format!("rolled back, confirmed: {label} serves"),
+        };
+        self.report.evidence = words.clone();
         let inconclusive = failure.problem.code == Code::Inconclusive;
         let outcome = if inconclusive { Outcome::Inconclusive } else { Outcome::Failed };
-        self.end(at, outcome, &format!("rolled back, confirmed: {label} serves"));
+        self.end(at, outcome, &words);
     }
 
     /// Nobody knows that anything healthy serves: a person is needed.
@@ -199,4 +217,8 @@ fn tell(report: &mut ServiceReport, seen: &Observed) {
     report.serves = seen.version.clone();
     report.serves_digest = seen.digest.clone();
     report.url = seen.url.clone();
+}
+
+fn way(service: &Service) -> String {
+    targets::own_way(service).unwrap_or_else(|| strategy::words(&service.common.strategy))
 }

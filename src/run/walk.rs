@@ -13,7 +13,7 @@ use crate::sys::signal::Urgency;
 use super::books::Books;
 use super::evidence::Gathered;
 use super::unit::{Phase, Unit};
-use super::{Job, Tone, forecast, hold, newest, onward, record, state, timing, undo, watch};
+use super::{Job, Tone, atomic, before, forecast, hold, newest, onward, record, state, timing, undo, watch};
 
 /// Makes the plan and stops there.
 pub(super) async fn plan_only(job: &Job, books: Option<&mut Books>, mut units: Vec<Unit>) -> Vec<Unit> {
@@ -47,7 +47,11 @@ pub(super) async fn deploy(
         record::open(job, books, &units).await;
     }
     if job.cancel.urgency() == Urgency::None {
+        atomic::hold_back(job, &mut units);
         stage(job, &mut units).await;
+        atomic::hold_back(job, &mut units);
+        Box::pin(before::run(job, environment, &mut units)).await;
+        atomic::hold_back(job, &mut units);
     }
     start(job, environment, &mut units).await;
     watch::until_done(job, environment, &mut units).await;
@@ -75,7 +79,7 @@ pub(super) fn make_plan(job: &Job, unit: &mut Unit) {
         )
         .map(|plan| {
             let flight = unit.target.flight(&unit.seen, &plan.course);
-            plan::over(plan, flight)
+            with_command(unit, plan::over(plan, flight))
         })
         .and_then(|plan| in_time(job, unit, plan))
         .map_err(|p| vec![p])
@@ -87,6 +91,7 @@ pub(super) fn make_plan(job: &Job, unit: &mut Unit) {
             job.teller.line(Some(unit.name()), &plan::explain(&plan));
             unit.report.changes = plan.changes.clone();
             unit.report.expected = expected(&plan, unit);
+            unit.report.strategy = unit.way(plan.before.as_deref());
             let moves = plan.changes.is_empty() && !plan.steps.is_empty();
             unit.report.again = moves.then(|| plan.why.clone());
             unit.plan = Some(plan);
@@ -95,6 +100,14 @@ pub(super) fn make_plan(job: &Job, unit: &mut Unit) {
             unit.end(now, Outcome::Invalid, "stopped before any change");
             unit.report.problems.extend(problems);
         }
+    }
+}
+
+/// The command of the deploy file comes before a version that is new, and before no other.
+fn with_command(unit: &Unit, plan: plan::ServicePlan) -> plan::ServicePlan {
+    match unit.service.common.before.as_ref().filter(|_| unit.release.is_new()) {
+        Some(before) => plan::with_before(plan, &before.run.shown()),
+        None => plan,
     }
 }
 
@@ -164,7 +177,7 @@ async fn stage(job: &Job, units: &mut [Unit]) {
 }
 
 /// The service was not touched: what served before serves still.
-fn fail_unmoved(unit: &mut Unit, now: jiff::Timestamp, problem: Problem) {
+pub(super) fn fail_unmoved(unit: &mut Unit, now: jiff::Timestamp, problem: Problem) {
     let outcome = if problem.code.is_users() { Outcome::Invalid } else { Outcome::Failed };
     unit.report.evidence = "nothing was moved".into();
     unit.refused(now, outcome, problem);

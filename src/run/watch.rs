@@ -10,7 +10,7 @@ use crate::strategy::{Step, Verdict, Watching, decide};
 use crate::sys::signal::Urgency;
 
 use super::unit::{Phase, Unit};
-use super::{Job, Tone, checks, evidence, onward, state, undo};
+use super::{Job, Tone, atomic, checks, evidence, onward, state, undo};
 
 /// Time between two looks; a tenth of jitter keeps many runs of one account apart.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -26,6 +26,7 @@ const BLIND: Duration = Duration::from_secs(60);
 /// what was never begun.
 pub(super) async fn until_done(job: &Job, environment: &str, units: &mut [Unit]) {
     let mut pause = PAUSE;
+    atomic::keep_together(job, units).await;
     while units.iter().any(|unit| matches!(unit.phase, Phase::Moving(..) | Phase::Asked)) {
         let looked = undo::or_cancel(job, look(units)).await;
         let Some(looks) = looked.filter(|_| job.cancel.urgency() == Urgency::None) else { break };
@@ -35,16 +36,30 @@ pub(super) async fn until_done(job: &Job, environment: &str, units: &mut [Unit])
             step(job, &mut units[index], look).await;
             ended(job, &mut units[index]).await;
         }
+        atomic::keep_together(job, units).await;
         job.tell_all(&state::save(job, environment, units));
         pause = if failed { (pause * 2).min(LONGEST) } else { usual(units) };
         if units.iter().any(|unit| matches!(unit.phase, Phase::Moving(..))) {
             let _ = undo::or_cancel(job, tokio::time::sleep(jittered(pause))).await;
         }
     }
+    finally(job, environment, units).await;
     let cancelled = job.cancel.urgency() != Urgency::None;
     if cancelled && units.iter().any(|unit| unit.phase != Phase::Done) {
         undo::cancelled(job, environment, units).await;
     }
+}
+
+/// Ends that waited for those of the others stand now, unless the run is cancelled.
+async fn finally(job: &Job, environment: &str, units: &mut [Unit]) {
+    if job.cancel.urgency() != Urgency::None || !units.iter().any(|unit| unit.awaits) {
+        return;
+    }
+    for unit in units.iter_mut().filter(|unit| unit.awaits) {
+        unit.awaits = false;
+        ended(job, unit).await;
+    }
+    job.tell_all(&state::save(job, environment, units));
 }
 
 /// A bake takes minutes: looking less often leaves the account's requests to others.
@@ -60,7 +75,7 @@ fn usual(units: &[Unit]) -> Duration {
 /// What was changed for a movement is put back as soon as it has ended, unless the run is cancelled: then the post
 /// step does it.
 async fn ended(job: &Job, unit: &mut Unit) {
-    if unit.phase != Phase::Done || job.cancel.urgency() != Urgency::None {
+    if unit.phase != Phase::Done || unit.awaits || job.cancel.urgency() != Urgency::None {
         return;
     }
     if let Some(rollout) = unit.last.clone() {
@@ -68,7 +83,7 @@ async fn ended(job: &Job, unit: &mut Unit) {
     }
 }
 
-fn jittered(pause: Duration) -> Duration {
+pub(super) fn jittered(pause: Duration) -> Duration {
     pause.mul_f64(0.9 + 0.2 * fastrand::f64())
 }
 
@@ -134,11 +149,13 @@ async fn act(job: &Job, unit: &mut Unit, rollout: &Rollout, verdict: Verdict) {
                 &format!("{} serves: {}", proof.version.label, proof.evidence),
             );
             unit.succeeded(now, super::goal(job), &proof);
+            atomic::await_others(job, unit);
         }
         Verdict::Handed(handed) => {
             job.teller.tell(Some(unit.name()), Tone::Good, &handed.evidence);
             checks::unmade(unit);
             unit.handed(now, &handed);
+            atomic::await_others(job, unit);
         }
         Verdict::FollowBack(failure) => {
             tell_failure(job, unit, &failure);
@@ -170,7 +187,7 @@ pub(super) fn superseded(job: &Job, unit: &mut Unit, by: &str) {
     unit.end(job.doors.clock.now(), Outcome::Superseded, "superseded by a newer deployment");
 }
 
-fn tell_failure(job: &Job, unit: &mut Unit, failure: &Failure) {
+pub(super) fn tell_failure(job: &Job, unit: &mut Unit, failure: &Failure) {
     job.moment(unit, Tone::Bad, &format!("failed: {}", failure.problem.sentence));
     for line in &failure.logs {
         job.teller.outside(unit.name(), &line.text);

@@ -58,7 +58,7 @@ pub fn advance(stand: &Stand<'_>, health: &Health, time_left: bool) -> Verdict {
         Some(Step::Bake(span)) => bake(stand, span.0, proof),
         Some(Step::Check) => check(stand, proof, time_left),
         Some(Step::Look) => look(stand, proof, time_left),
-        Some(Step::Verify | Step::Stage | Step::Route(_)) => Verdict::Wait,
+        Some(Step::Verify | Step::Stage | Step::Before | Step::Route(_)) => Verdict::Wait,
         Some(Step::Retire) | None => proof.map_or(Verdict::Wait, |proof| Verdict::Succeeded(proof.clone())),
     }
 }

@@ -14,6 +14,8 @@ use crate::release::{Ability, Course, Span, Traffic};
 pub enum Step {
     /// Make the new version exist, without traffic.
     Stage,
+    /// Run the command that comes before any traffic, once.
+    Before,
     /// Give it this share of traffic, in percent; with 0 it comes up beside the old one.
     Route(u8),
     /// Watch until it is proven with its share, or has failed.

@@ -7,10 +7,10 @@ use async_trait::async_trait;
 
 use crate::aws::Paces;
 use crate::config::{self, Aws, Service};
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::release::{
-    Ability, Arm, Changes, Course, Definition, Flight, Former, Health, Observed, Past, Release, Rollout,
-    Split, Version,
+    Ability, Arm, Changes, Course, Definition, Flight, Former, Health, Observed, OneOff, OneOffState, Past,
+    Release, Rollout, Split, TaskRun, Version,
 };
 
 pub mod appconfig;
@@ -28,6 +28,16 @@ pub const NAMES: &[&str] = &["ecs", "argocd", "appconfig"];
 /// Whether a target is reached through an AWS session.
 pub fn is_of_aws(target: &str) -> bool {
     target != "argocd"
+}
+
+/// Whether a target starts containers itself, so that a command can be run once with a version, and variables of what runs
+/// can be set.
+pub fn runs_containers(target: &str) -> bool {
+    target == "ecs"
+}
+
+fn runs_nothing() -> Problem {
+    Problem::error(Code::Unsupported, "This target cannot run a command once.")
 }
 
 /// How the versions of a service reach traffic where no strategy of ours decides that, in words.
@@ -106,13 +116,14 @@ fn of_ecs(
 ) -> Rc<dyn Target> {
     let declared = ecs::Declared { account: place.account.clone(), region: Some(place.region.clone()) };
     let alarms = service.common.alarms.clone();
+    let runs = service.common.before.as_ref().map(|before| before.container.clone());
     if let Some(pair) = settings.pair.clone() {
         let wish = ecs::pair::Wish::of(&service.common.strategy);
         let (held, reach) = ((declared, alarms), (shared, place.session));
-        return Rc::new(ecs::pair::Pair::new(&settings, pair, held, reach, wish));
+        return Rc::new(ecs::pair::Pair::new(&settings, pair, held, reach, wish).running(runs));
     }
     let shifts = !matches!(service.common.strategy, config::Strategy::Rolling(_));
-    Rc::new(ecs::Ecs::new(settings, declared, alarms, shared).shifting(shifts))
+    Rc::new(ecs::Ecs::new(settings, declared, alarms, shared).shifting(shifts).running(runs))
 }
 
 /// The smallest policy for the role of an environment: a JSON document of IAM. `role` is the ARN of that role, where the
@@ -229,6 +240,32 @@ pub trait Target {
     /// What sources of evidence know the traffic of the service by, whichever version gets it; empty where the place
     /// cannot say.
     async fn arms(&self, seen: &Observed) -> Result<Vec<Arm>, Problem>;
+
+    /// Starts a command once with a version that was staged, beside the service and without traffic. Asked for twice with
+    /// the same key it runs once; what an earlier attempt of the same run started, and still runs, is taken up.
+    async fn run_once(
+        &self,
+        _version: &Version,
+        _command: &OneOff,
+        _seen: &Observed,
+    ) -> Result<TaskRun, Problem> {
+        Err(runs_nothing())
+    }
+
+    /// The command that this owner started and that still runs. Reads only.
+    async fn find_once(&self, _owner: &str) -> Result<Option<TaskRun>, Problem> {
+        Err(runs_nothing())
+    }
+
+    /// One look at a command that was started, without waiting. An error says nothing about it.
+    async fn watch_once(&self, _task: &TaskRun) -> Result<OneOffState, Problem> {
+        Err(runs_nothing())
+    }
+
+    /// Tells a command that was started to stop. Asking twice is fine.
+    async fn stop_once(&self, _task: &TaskRun) -> Result<(), Problem> {
+        Err(runs_nothing())
+    }
 
     /// Whether a version that fails stays where it is, because the deploy file says so.
     fn leaves_failed(&self) -> bool {

@@ -313,6 +313,17 @@ def test_services_come_and_go_and_the_waiters_agree(aws):
     waiter(cloud.ecs, "tasks_running").wait(cluster="acme", tasks=[task])
     cloud.ecs.stop_task(cluster="acme", task=task, reason="test")
     waiter(cloud.ecs, "tasks_stopped").wait(cluster="acme", tasks=[task])
+    alone = cloud.ecs.run_task(
+        cluster="acme", taskDefinition=definition, count=1, launchType="FARGATE", networkConfiguration=network,
+        startedBy="shapes", clientToken="alone", tags=[{"key": "team", "value": "blue"}],
+        overrides={"containerOverrides": [{"name": "app", "command": ["./migrate", "up"]}]},
+    )
+    assert alone["failures"] == []
+    task = alone["tasks"][0]["taskArn"]
+    assert cloud.ecs.list_tasks(cluster="acme", startedBy="shapes")["taskArns"] == [task]
+    waiter(cloud.ecs, "tasks_stopped").wait(cluster="acme", tasks=[task])
+    ended = cloud.ecs.describe_tasks(cluster="acme", tasks=[task])["tasks"][0]
+    assert [container["exitCode"] for container in ended["containers"]] == [0]
     assert len(cloud.ecs.list_services(cluster="acme")["serviceArns"]) == 2
     cloud.ecs.update_service(cluster="acme", service="worker", desiredCount=0)
     cloud.ecs.delete_service(cluster="acme", service="worker", force=True)
@@ -459,7 +470,7 @@ def test_every_modelled_operation_was_looked_at():
         "ecs": "ContinueServiceDeployment CreateService DeleteService DeregisterTaskDefinition DescribeClusters DescribeServiceDeployments"
                " DescribeServiceRevisions DescribeServices DescribeTaskDefinition DescribeTasks ListClusters"
                " ListServiceDeployments ListServices ListTagsForResource ListTaskDefinitions ListTasks"
-               " RegisterTaskDefinition StopServiceDeployment StopTask TagResource UntagResource UpdateService",
+               " RegisterTaskDefinition RunTask StopServiceDeployment StopTask TagResource UntagResource UpdateService",
         "ecr": "BatchCheckLayerAvailability BatchGetImage DescribeImages DescribeRepositories GetAuthorizationToken"
                " GetDownloadUrlForLayer PutImage",
         "sts": "AssumeRoleWithWebIdentity GetCallerIdentity",

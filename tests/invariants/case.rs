@@ -22,6 +22,10 @@ pub(super) struct Setting {
     pub(super) pair: bool,
     /// Whether the run that is struck is a rollback, after an earlier run that deployed.
     pub(super) rollback: bool,
+    /// Whether a command runs once before any traffic moves.
+    pub(super) before: bool,
+    /// Whether the run that is struck sets a variable and nothing else.
+    pub(super) sets: bool,
 }
 
 const fn setting(
@@ -31,7 +35,7 @@ const fn setting(
     good: bool,
     cap: Option<u8>,
 ) -> Setting {
-    Setting { name, scenario, strategy, good, cap, pair: false, rollback: false }
+    Setting { name, scenario, strategy, good, cap, pair: false, rollback: false, before: false, sets: false }
 }
 
 impl Setting {
@@ -41,6 +45,14 @@ impl Setting {
 
     const fn back(self) -> Self {
         Self { rollback: true, ..self }
+    }
+
+    const fn after_a_command(self) -> Self {
+        Self { before: true, ..self }
+    }
+
+    const fn by_variables(self) -> Self {
+        Self { sets: true, ..self }
     }
 
     /// What the embedded cloud plays.
@@ -80,6 +92,10 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("pair-bad", "[crash-on-start: {}]", CANARY, false, Some(0)).in_pair(),
     setting("pair-falls-ill", "[flapping-health: { healthy: 60 }]", CANARY, false, Some(10)).in_pair(),
     setting("pair-rolling", "[]", ROLLING, true, None).in_pair(),
+    setting("before", "[]", ROLLING, true, None).after_a_command(),
+    setting("before-canary", "canary-healthy", CANARY, true, None).after_a_command(),
+    setting("set-env", "[]", ROLLING, true, None).by_variables(),
+    setting("set-env-bad", "crash-on-start", ROLLING, false, None).by_variables(),
     setting("rollback", "[]", ROLLING, true, None).back(),
     setting("rollback-broken", "[rollback-fails: {}]", ROLLING, false, None).back(),
     setting("rollback-canary", "canary-healthy", CANARY, true, None).back(),
@@ -174,7 +190,8 @@ impl Case {
             true => crate::support::CONFIG.replace("container: app }", &pair),
             false => crate::support::CONFIG.to_owned(),
         };
-        format!("{base}    strategy: {}\n", self.setting.strategy)
+        let before = if self.setting.before { "    before: { run: [./migrate, up] }\n" } else { "" };
+        format!("{base}    strategy: {}\n{before}", self.setting.strategy)
     }
 }
 

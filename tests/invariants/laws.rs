@@ -124,6 +124,7 @@ pub(super) fn check(case: &Case, played: &Played) -> Result<(), String> {
     once(case, played)?;
     one_writer(case, played)?;
     rollback_first(played)?;
+    command_first(case, played)?;
     smallest_diff(case, played)?;
     bounded(played)
 }
@@ -192,7 +193,9 @@ fn safe_cancel(played: &Played) -> Result<(), String> {
     let Some(at) = played.cancelled else { return Ok(()) };
     let quick = played.outcome != Some(Outcome::Cancelled) || played.ended - at <= 7.0;
     demand(quick, || format!("I4: left {:.1} s after the signal", played.ended - at))?;
-    let late = |call: &&Record| call.mutating && call.at > at + 2.0 && !takes_back(played, call);
+    let late = |call: &&Record| {
+        call.mutating && call.at > at + 2.0 && !takes_back(played, call) && call.operation != "StopTask"
+    };
     let late = played.calls.iter().find(late);
     demand(late.is_none(), || format!("I4: a change after the signal: {late:?}"))
 }
@@ -297,6 +300,15 @@ fn rollback_first(played: &Played) -> Result<(), String> {
         .into_iter()
         .find(|op| !read(op));
     demand(missing.is_none(), || format!("I10: moved without {missing:?}"))
+}
+
+/// A command that comes before any traffic has been started before the first new version is.
+fn command_first(case: &Case, played: &Played) -> Result<(), String> {
+    let started = |call: &&Record| call.operation == "UpdateService" && call.key == FIRST && moves(call);
+    let first = played.all.iter().find(started).filter(|_| case.setting.before);
+    let Some(first) = first.filter(|call| !takes_back(played, call)) else { return Ok(()) };
+    let ran = effective(&played.all, "RunTask", FIRST).any(|call| call.at < first.at);
+    demand(ran, || "I10: moved without the command that comes before".into())
 }
 
 /// I11: nothing of the service is changed but what was asked for, and nothing of ours is left on it.

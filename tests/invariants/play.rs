@@ -160,7 +160,12 @@ fn now(cloud: &Cloud) -> jiff::Timestamp {
 fn trial(case: &Case, cancel: &Cancel, key: &str, commit: &str) -> Trial {
     let rollback = case.setting.rollback;
     let inputs = RawInputs {
-        operation: rollback.then(|| "rollback".to_owned()),
+        operation: match (rollback, case.setting.sets) {
+            (true, _) => Some("rollback".to_owned()),
+            (false, true) => Some("set-env".to_owned()),
+            _ => None,
+        },
+        set: case.setting.sets.then(|| "backend.FLAG=on".to_owned()),
         // The second service of a pair began with a version of its own, which a second rollback would go to.
         to: (rollback && case.setting.pair).then(|| "backend:1".to_owned()),
         ..RawInputs::default()

@@ -20,6 +20,8 @@ pub mod images;
 pub mod interference;
 /// What a deployment in stages is.
 pub mod native;
+/// Tasks that no service started.
+pub mod one_off;
 /// The scheduler's part in a deployment in stages.
 pub mod pair;
 /// How a deployment in stages returns.
@@ -28,6 +30,8 @@ pub mod retreat;
 pub mod rollout;
 /// Which target group a revision is in, and the weights of its rules.
 pub mod routes;
+/// RunTask.
+pub mod run_task;
 /// Which tasks to start and to stop next.
 pub mod scheduler;
 /// Services: create, describe, list, delete.
@@ -67,6 +71,8 @@ pub enum Happening {
     Reconcile(usize),
     /// A task (index) takes a step.
     Task(usize, tasks::Step),
+    /// A task that no service started (index) takes a step.
+    OneOff(usize, one_off::Step),
     /// A service deployment (index) takes a step.
     Rollout(usize, rollout::Step),
 }
@@ -90,7 +96,8 @@ pub fn answer(world: &mut World, call: &Call, now: f64) -> Answer {
         "ContinueServiceDeployment" => hooks::proceed(world, input, now),
         "StopServiceDeployment" => deployments::stop(world, input, now),
         "ListTasks" => task_views::list(world, input, now),
-        "DescribeTasks" => task_views::describe(world, input),
+        "DescribeTasks" => task_views::describe(world, input, now),
+        "RunTask" => run_task::run(world, input, now),
         "StopTask" => task_views::stop(world, input, now),
         "DescribeClusters" => clusters::describe(world, input),
         "ListClusters" => clusters::list(world, input),
@@ -106,6 +113,7 @@ pub fn happen(world: &mut World, happening: Happening, now: f64) {
     match happening {
         Happening::Reconcile(service) => scheduler::reconcile(world, service, now),
         Happening::Task(task, step) => tasks::step(world, task, step, now),
+        Happening::OneOff(task, step) => one_off::step(world, task, step, now),
         Happening::Rollout(rollout, step) => rollout::step(world, rollout, step, now),
     }
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::super::faults::Fate;
 use super::native::Native;
+use super::one_off::OneOff;
 
 /// All of ECS.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +19,7 @@ pub struct State {
     pub(super) rollouts: Vec<Rollout>,
     pub(super) revisions: Vec<Revision>,
     pub(super) tasks: Vec<Task>,
+    pub(super) one_offs: Vec<OneOff>,
     pub(super) task_ids: BTreeMap<String, usize>,
     pub(super) tags: BTreeMap<String, Vec<Value>>,
 }

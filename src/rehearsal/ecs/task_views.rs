@@ -4,7 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::super::call::{Answer, Refusal};
 use super::super::world::World;
-use super::state::Task;
+use super::one_off::{self, OneOff};
+use super::state::{Running, Task, Times};
 use super::{clusters, page, put, services, stamp, tasks, text, texts};
 
 /// Stopped tasks stay visible for this many seconds.
@@ -30,7 +31,7 @@ pub(super) fn list(world: &World, input: &Value, now: f64) -> Answer {
     let family = text(input, "family");
     let fits = |task: &Task| {
         (desired == "RUNNING" && task.wanted || desired == "STOPPED" && !task.wanted)
-            && task.times.stopped.is_none_or(|at| now - at < REMEMBERED)
+            && remembered(&task.times, now)
             && started_by.is_none_or(|id| world.ecs.deployments[task.deployment].id == id)
             && family.is_none_or(|family| world.ecs.definitions[task.definition].family == family)
     };
@@ -38,8 +39,28 @@ pub(super) fn list(world: &World, input: &Value, now: f64) -> Answer {
     let owners =
         owners.filter(|(index, s)| s.cluster == cluster && service.is_none_or(|wanted| wanted == *index));
     let all = owners.flat_map(|(_, s)| &s.tasks).map(|&task| &world.ecs.tasks[task]);
-    let arns: Vec<Value> = all.filter(|task| fits(task)).map(|task| task.arn.clone().into()).collect();
+    let mut arns: Vec<Value> = all.filter(|task| fits(task)).map(|task| task.arn.clone().into()).collect();
+    let alone = |it: &&OneOff| {
+        (desired == "RUNNING" && it.wanted || desired == "STOPPED" && !it.wanted)
+            && it.cluster == cluster
+            && service.is_none()
+            && remembered(&it.times, now)
+            && started_by.is_none_or(|id| it.started_by.as_deref() == Some(id))
+            && family.is_none_or(|family| world.ecs.definitions[it.definition].family == family)
+    };
+    arns.extend(world.ecs.one_offs.iter().filter(alone).map(|it| Value::from(it.arn.clone())));
     page(input, &arns, "taskArns", 100)
+}
+
+fn remembered(times: &Times, now: f64) -> bool {
+    times.stopped.is_none_or(|at| now - at < REMEMBERED)
+}
+
+/// The task of no service that a call names, by id or ARN.
+fn alone(world: &World, cluster: usize, name: &str, now: f64) -> Option<usize> {
+    let id = name.rsplit_once('/').map_or(name, |(_, id)| id);
+    let fits = |it: &OneOff| it.id == id && it.cluster == cluster && remembered(&it.times, now);
+    world.ecs.one_offs.iter().position(fits)
 }
 
 /// The task that a call names, by id or ARN.
@@ -51,7 +72,7 @@ fn find(world: &World, cluster: usize, name: &str) -> Option<usize> {
 }
 
 /// DescribeTasks, at most 100.
-pub(super) fn describe(world: &World, input: &Value) -> Answer {
+pub(super) fn describe(world: &World, input: &Value, now: f64) -> Answer {
     let cluster = clusters::find(world, input)?;
     let asked = texts(input, "tasks");
     if asked.is_empty() {
@@ -62,8 +83,10 @@ pub(super) fn describe(world: &World, input: &Value) -> Answer {
     }
     let (mut found, mut failures) = (Vec::new(), Vec::new());
     for name in asked {
-        match find(world, cluster, name) {
-            Some(task) => found.push(shape(world, task)),
+        let known = find(world, cluster, name).map(|task| shape(world, task));
+        let known = known.or_else(|| Some(one_off(world, alone(world, cluster, name, now)?)));
+        match known {
+            Some(task) => found.push(task),
             None => {
                 let cluster = &world.ecs.clusters[cluster];
                 let id = name.rsplit_once('/').map_or(name, |(_, id)| id);
@@ -78,11 +101,89 @@ pub(super) fn describe(world: &World, input: &Value) -> Answer {
 /// StopTask: the service starts another one.
 pub(super) fn stop(world: &mut World, input: &Value, now: f64) -> Answer {
     let cluster = clusters::find(world, input)?;
-    let task = find(world, cluster, text(input, "task").unwrap_or_default())
-        .ok_or_else(|| Refusal::new("InvalidParameterException", "The referenced task was not found."))?;
+    let name = text(input, "task").unwrap_or_default();
     let reason = text(input, "reason").unwrap_or("Task stopped by user").to_string();
+    if let Some(task) = alone(world, cluster, name, now) {
+        one_off::stop(world, task, "UserInitiated", &reason, now);
+        return Ok(json!({"task": one_off(world, task)}));
+    }
+    let task = find(world, cluster, name)
+        .ok_or_else(|| Refusal::new("InvalidParameterException", "The referenced task was not found."))?;
     tasks::stop(world, task, "UserInitiated", &reason, now);
     Ok(json!({"task": shape(world, task)}))
+}
+
+/// What both kinds of task show of themselves.
+struct Face<'a> {
+    id: &'a str,
+    arn: &'a str,
+    definition: usize,
+    last: &'static str,
+    health: &'static str,
+    ip: &'a str,
+    attachment: &'a str,
+    times: &'a Times,
+    containers: &'a [Running],
+}
+
+impl<'a> Face<'a> {
+    fn of(it: &'a Task) -> Self {
+        Self {
+            id: &it.id,
+            arn: &it.arn,
+            definition: it.definition,
+            last: it.last,
+            health: it.health,
+            ip: &it.ip,
+            attachment: &it.attachment,
+            times: &it.times,
+            containers: &it.containers,
+        }
+    }
+
+    fn alone(it: &'a OneOff) -> Self {
+        Self {
+            id: &it.id,
+            arn: &it.arn,
+            definition: it.definition,
+            last: it.last,
+            health: "UNKNOWN",
+            ip: &it.ip,
+            attachment: &it.attachment,
+            times: &it.times,
+            containers: &it.containers,
+        }
+    }
+
+    fn show(&self, world: &World, shape: &mut Map<String, Value>) {
+        times(shape, self);
+        shape.insert("attachments".into(), json!([attachment(self)]));
+        let containers = (0..self.containers.len()).map(|place| container(world, self, place));
+        shape.insert("containers".into(), containers.collect());
+    }
+}
+
+/// `Task` of RunTask.
+pub(super) fn one_off(world: &World, index: usize) -> Value {
+    let it = &world.ecs.one_offs[index];
+    let definition = &world.ecs.definitions[it.definition];
+    let mut shape = it.members.clone();
+    shape.insert("taskArn".into(), it.arn.clone().into());
+    shape.insert("clusterArn".into(), clusters::arn(world, it.cluster).into());
+    shape.insert("taskDefinitionArn".into(), definition.arn.clone().into());
+    shape.insert("group".into(), it.group.clone().into());
+    put(&mut shape, "startedBy", it.started_by.clone().map(Value::from));
+    shape.insert("lastStatus".into(), it.last.into());
+    shape.insert("desiredStatus".into(), if it.wanted { "RUNNING" } else { "STOPPED" }.into());
+    shape.insert("healthStatus".into(), "UNKNOWN".into());
+    shape.insert("version".into(), it.changes.into());
+    for member in ["cpu", "memory"] {
+        put(&mut shape, member, definition.shown.get(member).cloned());
+    }
+    put(&mut shape, "stopCode", it.stop_code.map(Value::from));
+    put(&mut shape, "stoppedReason", it.stopped_reason.clone().map(Value::from));
+    Face::alone(it).show(world, &mut shape);
+    Value::Object(shape)
 }
 
 /// `Task`.
@@ -118,18 +219,13 @@ fn shape(world: &World, index: usize) -> Value {
     for member in ["cpu", "memory"] {
         put(&mut shape, member, definition.shown.get(member).cloned());
     }
-    times(&mut shape, it);
     put(&mut shape, "stopCode", it.stop_code.map(Value::from));
     put(&mut shape, "stoppedReason", it.stopped_reason.clone().map(Value::from));
-    shape.insert("attachments".into(), json!([attachment(it)]));
-    shape.insert(
-        "containers".into(),
-        (0..it.containers.len()).map(|place| container(world, it, place)).collect(),
-    );
+    Face::of(it).show(world, &mut shape);
     Value::Object(shape)
 }
 
-fn times(shape: &mut Map<String, Value>, it: &Task) {
+fn times(shape: &mut Map<String, Value>, it: &Face<'_>) {
     shape.insert("createdAt".into(), stamp(it.times.created));
     if it.times.pull_started.is_some() {
         shape.insert("connectivity".into(), "CONNECTED".into());
@@ -147,7 +243,7 @@ fn times(shape: &mut Map<String, Value>, it: &Task) {
     }
 }
 
-fn attachment(it: &Task) -> Value {
+fn attachment(it: &Face<'_>) -> Value {
     let status = match it.last {
         "PROVISIONING" => "ATTACHING",
         "STOPPED" => "DELETED",
@@ -161,11 +257,13 @@ fn attachment(it: &Task) -> Value {
     })
 }
 
-fn container(world: &World, it: &Task, place: usize) -> Value {
+fn container(world: &World, it: &Face<'_>, place: usize) -> Value {
     let definition = &world.ecs.definitions[it.definition].containers[place];
     let running = &it.containers[place];
     let last = match it.last {
         "PROVISIONING" | "PENDING" => "PENDING",
+        // A container that has ended says so, also while others of its task run.
+        "RUNNING" if running.exit_code.is_some() => "STOPPED",
         "RUNNING" | "DEACTIVATING" | "STOPPING" => "RUNNING",
         _ => "STOPPED",
     };
@@ -175,7 +273,7 @@ fn container(world: &World, it: &Task, place: usize) -> Value {
         "containerArn".into(),
         format!("{}/{}", it.arn.replacen(":task/", ":container/", 1), place).into(),
     );
-    shape.insert("taskArn".into(), it.arn.clone().into());
+    shape.insert("taskArn".into(), it.arn.into());
     shape.insert("name".into(), definition.name.clone().into());
     shape.insert("image".into(), definition.image.clone().into());
     put(&mut shape, "imageDigest", running.digest.clone().map(Value::from));

@@ -75,6 +75,12 @@ pub fn serving(world: &World, cluster: &str, service: &str) -> Option<Serving> {
     services::named(ecs, cluster, service).map(|index| look(world, index))
 }
 
+/// The tasks that no service started, oldest first: who did, and how far each is.
+pub fn one_offs(world: &World) -> Vec<String> {
+    let all = world.ecs.one_offs.iter();
+    all.map(|it| format!("{} {}", it.started_by.as_deref().unwrap_or("-"), it.last)).collect()
+}
+
 /// What serves of every service that is not gone.
 pub fn all(world: &World) -> Vec<Serving> {
     let ecs = &world.ecs;

@@ -8,6 +8,7 @@ mod calls;
 mod laws;
 mod native;
 mod native_laws;
+mod one_off;
 mod pauses;
 mod rollouts;
 mod services;

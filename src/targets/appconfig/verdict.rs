@@ -12,17 +12,21 @@ pub fn decide(rollout: &Rollout, profile: &Profile, detail: &Detail, history: &H
     match it.state.as_str() {
         "COMPLETE" if forward => complete(rollout, it, history),
         "COMPLETE" => Health::Stopped(Failure::permanent(too_late(it))),
-        "ROLLING_BACK" => Health::RollingBack(failure(it, &detail.events)),
+        "ROLLING_BACK" if forward => Health::RollingBack(failure(it, &detail.events)),
+        // That is what was asked for.
+        "ROLLING_BACK" => progressing("ROLLING_BACK: its clients get the version before again".into()),
         "ROLLED_BACK" | "REVERTED" if forward => {
             let to = history.serves().map(|now| profile.version(&now.version));
             Health::RolledBack(failure(it, &detail.events), to)
         }
         "ROLLED_BACK" | "REVERTED" => returned(rollout, it, history),
-        _ if it.advances() => {
-            Health::Progressing(Progress { stage: stage(it, forward), ..Progress::default() })
-        }
+        _ if it.advances() => progressing(stage(it, forward)),
         other => Health::Unknown(format!("the deployment is in the state `{other}`")),
     }
+}
+
+fn progressing(stage: String) -> Health {
+    Health::Progressing(Progress { stage, ..Progress::default() })
 }
 
 fn stage(it: &Deployment, forward: bool) -> String {
@@ -176,6 +180,7 @@ mod tests {
     fn a_look_on_the_way_back() {
         insta::assert_snapshot!([
             look("1C 2D", 2, "f:1", &[]),
+            look("1C 2b", 2, "f:1", &[]),
             look("1C 2B", 2, "f:1", &[]),
             look("1C 2R", 2, "f:1", &[]),
             look("1C 2C", 2, "f:1", &[]),
@@ -184,6 +189,7 @@ mod tests {
             look("7C 2B", 2, "f:1", &[]),
         ].join("\n"), @r#"
         DEPLOYING: the request to stop it is not carried out yet
+        ROLLING_BACK: its clients get the version before again
         healthy f:1: deployment 2 ROLLED_BACK, version 1 serves again
         healthy f:1: deployment 2 REVERTED, version 1 serves again
         stopped: Deployment 2 completed before it could be stopped.

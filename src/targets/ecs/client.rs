@@ -180,6 +180,24 @@ impl Client {
         read!(self, "ecs:ListTasks", call.customize())
     }
 
+    /// ListTasks: those that are to run and were started by `owner`, of no service.
+    pub async fn list_tasks_started_by(&self, cluster: &str, owner: &str) -> Answer {
+        let call = self.ecs.list_tasks().cluster(cluster).started_by(owner);
+        raw!("ecs:ListTasks", call.customize())
+    }
+
+    /// RunTask with `members` word for word. Never repeated by itself.
+    pub async fn run_task(&self, members: &Value) -> Answer {
+        let call = self.ecs.run_task().customize().config_override(once());
+        raw!("ecs:RunTask", call.mutate_request(send_raw(members)))
+    }
+
+    /// StopTask.
+    pub async fn stop_task(&self, cluster: &str, task: &str, reason: &str) -> Answer {
+        let call = self.ecs.stop_task().cluster(cluster).task(task).reason(reason);
+        raw!("ecs:StopTask", call.customize())
+    }
+
     /// DescribeTasks: at most 100 ARNs of one cluster.
     pub async fn describe_tasks(&self, cluster: &str, tasks: Vec<String>) -> Answer {
         let call = self.ecs.describe_tasks().cluster(cluster).set_tasks(Some(tasks));

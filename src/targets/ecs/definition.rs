@@ -126,7 +126,8 @@ fn secret_clash(container: &Value, name: &str) -> Option<Problem> {
     })
 }
 
-fn set_variable(container: &mut Value, name: &str, value: &str) {
+/// Sets a plain variable of a container, where it stands or behind the others.
+pub fn set_variable(container: &mut Value, name: &str, value: &str) {
     if !container["environment"].is_array() {
         container["environment"] = json!([]);
     }

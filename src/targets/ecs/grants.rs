@@ -46,6 +46,8 @@ pub enum When {
     Tags,
     /// Where ECS shifts traffic in shares: every strategy but rolling, for a service that stands alone.
     Shifts,
+    /// Where a command runs once before any traffic moves.
+    Runs,
     /// Where two services take turns behind one rule, whatever the strategy.
     Pairs,
     /// Where a canary is judged by counts of the load balancer.
@@ -89,6 +91,9 @@ pub const TABLE: &[Grant] = &[
     asked("ecs:DescribeTasks", On::Tasks, When::Always),
     asked("ecs:ContinueServiceDeployment", On::ServiceDeployments, When::Shifts),
     asked("ecs:TagResource", On::TaskDefinitions, When::Tags),
+    asked("ecs:RunTask", On::TaskDefinitions, When::Runs),
+    asked("ecs:StopTask", On::Tasks, When::Runs),
+    read("ecs:TagResource", On::Tasks, When::Runs),
     asked("iam:PassRole", On::Roles, When::Always),
     read("ecs:ListTasks", On::Cluster, When::Always),
     read("ecs:DescribeTaskDefinition", On::Everything, When::Always),

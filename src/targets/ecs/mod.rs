@@ -14,8 +14,8 @@ use super::Target;
 use crate::aws::Paces;
 use crate::problem::{Code, Problem};
 use crate::release::{
-    Ability, Arm, Changes, Course, Definition, Failure, Flight, Former, Health, Observed, Past, Release,
-    Rollout, Split, Version, Way,
+    Ability, Arm, Changes, Course, Definition, Failure, Flight, Former, Health, Observed, OneOff,
+    OneOffState, Past, Release, Rollout, Split, TaskRun, Version, Way,
 };
 
 pub mod act;
@@ -39,6 +39,8 @@ pub mod look;
 pub mod native;
 pub mod neighbours;
 pub mod observe;
+pub mod one_off;
+pub mod one_off_read;
 pub mod onward;
 pub mod pair;
 pub mod pair_act;
@@ -57,6 +59,7 @@ pub mod refusal;
 pub mod retire;
 pub mod rule;
 pub mod settings;
+pub mod settings_env;
 pub mod size;
 pub mod survey;
 pub mod verdict;
@@ -110,6 +113,8 @@ pub struct Ecs {
     eyes: look::Eyes,
     declared: Declared,
     shifts: bool,
+    /// The command that runs once before any traffic moves: its container, where the deploy file names one.
+    runs: Option<Option<String>>,
     /// The PRIMARY deployment that was observed last.
     since: RefCell<Option<read::Deployment>>,
     watches: RefCell<HashMap<Vec<String>, Rc<Mutex<watch::Watch>>>>,
@@ -121,7 +126,8 @@ impl Ecs {
     pub fn new(settings: Settings, declared: Declared, alarms: Vec<String>, shared: &Shared) -> Self {
         let (loader, around) = (shared.loader.clone(), shared.around.clone());
         let eyes = look::Eyes { loader, around, settings, alarms };
-        Self { eyes, declared, shifts: false, since: RefCell::default(), watches: RefCell::default() }
+        let (since, watches) = (RefCell::default(), RefCell::default());
+        Self { eyes, declared, shifts: false, runs: None, since, watches }
     }
 
     /// Says whether the deploy file wants traffic to be shifted in shares: pre-flight then looks at what that needs.
@@ -130,16 +136,32 @@ impl Ecs {
         Self { shifts, ..self }
     }
 
+    /// Says that a command runs once with the new version, and in which container where the deploy file names one.
+    #[must_use]
+    pub fn running(self, runs: Option<Option<String>>) -> Self {
+        Self { runs, ..self }
+    }
+
+    /// The container of the command must be in the definition.
+    fn command_container(&self, release: &Release, wanted: &Value) -> Option<Problem> {
+        let named = self.runs.as_ref().filter(|_| release.is_new())?.as_deref()?;
+        let missing = definition::find_container(wanted, Some(named)).err()?;
+        Some(missing.of(&release.service))
+    }
+
     fn settings(&self) -> &Settings {
         &self.eyes.settings
     }
 
     /// What registering `release` would send.
-    fn wanted(&self, release: &Release, running: &Value) -> Result<Value, Vec<Problem>> {
+    fn wanted(&self, release: &Release, seen: &Observed) -> Result<Value, Vec<Problem>> {
         if let Some(former) = &release.former {
             return Ok(former.definition.clone());
         }
-        let container = self.settings().container.as_deref();
+        let (running, container) = (&seen.definition, self.settings().container.as_deref());
+        if !release.settings.is_empty() {
+            return settings_env::applied(seen, container, &release.settings);
+        }
         let base = match &release.definition {
             Some(file) => {
                 document::Document::read(&file.path, &file.text).map_err(|problem| vec![problem])?.value
@@ -209,20 +231,24 @@ impl Target for Ecs {
     }
 
     fn changes(&self, release: &Release, seen: &Observed) -> Result<Changes, Vec<Problem>> {
-        let wanted = self.wanted(release, &seen.definition)?;
+        let wanted = self.wanted(release, seen)?;
         let container = definition::container_name(&wanted, self.settings().container.as_deref());
         Ok(changes::changes(&seen.definition, &wanted, &container.unwrap_or_default()))
     }
 
     async fn check(&self, release: &Release, seen: &Observed) -> Vec<Problem> {
-        let wanted = match self.wanted(release, &seen.definition) {
+        let wanted = match self.wanted(release, seen) {
             Ok(wanted) => wanted,
             Err(problems) => return problems,
         };
         let former = release.former.as_ref();
         let shifts = self.shifts && former.is_none();
-        let intent = preflight::Intent { declared: &self.declared, wanted: &wanted, former, seen, shifts };
-        let found = preflight::check(&self.eyes, &intent).await;
+        let runs = self.runs.is_some() && release.is_new();
+        let intent =
+            preflight::Intent { declared: &self.declared, wanted: &wanted, former, seen, shifts, runs };
+        let mut found = preflight::check(&self.eyes, &intent).await;
+        found.extend(self.command_container(release, &wanted));
+        found.extend(settings_env::notices(&release.settings, &seen.definition, self.settings()));
         found.into_iter().map(|problem| problem.of(&release.service)).collect()
     }
 
@@ -239,7 +265,7 @@ impl Target for Ecs {
     }
 
     fn equals(&self, release: &Release, seen: &Observed, former: &Former) -> bool {
-        let wanted = self.wanted(release, &seen.definition);
+        let wanted = self.wanted(release, seen);
         wanted.is_ok_and(|wanted| definition::same(&former.definition, &wanted))
     }
 
@@ -247,7 +273,7 @@ impl Target for Ecs {
         if let Some(former) = &release.former {
             return Ok(former.version.clone());
         }
-        let wanted = self.wanted(release, &seen.definition).map_err(first)?;
+        let wanted = self.wanted(release, seen).map_err(first)?;
         act::register(&self.eyes, &wanted, &seen.definition).await
     }
 
@@ -277,6 +303,27 @@ impl Target for Ecs {
             failure.logs = watch.logs.clone().unwrap_or_default();
         }
         Ok(health)
+    }
+
+    async fn run_once(
+        &self,
+        version: &Version,
+        command: &OneOff,
+        seen: &Observed,
+    ) -> Result<TaskRun, Problem> {
+        one_off::run(&self.eyes, version, command, seen).await
+    }
+
+    async fn find_once(&self, owner: &str) -> Result<Option<TaskRun>, Problem> {
+        one_off::find(&self.eyes, owner).await
+    }
+
+    async fn watch_once(&self, task: &TaskRun) -> Result<OneOffState, Problem> {
+        one_off::look(&self.eyes, task).await
+    }
+
+    async fn stop_once(&self, task: &TaskRun) -> Result<(), Problem> {
+        one_off::stop(&self.eyes, task).await
     }
 
     /// ECS drains and stops what is replaced by itself, and old revisions are what rollbacks go to: only the

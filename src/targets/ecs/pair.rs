@@ -17,8 +17,8 @@ use super::{Declared, Ecs, Settings, Shared, pair_act, pair_checks, pair_look};
 use crate::config::Strategy;
 use crate::problem::Problem;
 use crate::release::{
-    Ability, Arm, Changes, Course, Flight, Former, Health, Observed, Past, Release, Rollout, Span, Split,
-    Traffic, Version, Way,
+    Ability, Arm, Changes, Course, Flight, Former, Health, Observed, OneOff, OneOffState, Past, Release,
+    Rollout, Span, Split, TaskRun, Traffic, Version, Way,
 };
 use crate::targets::Target;
 
@@ -84,6 +84,13 @@ impl Pair {
             full_since: Cell::default(),
             alarms_at: Cell::default(),
         }
+    }
+
+    /// Says that a command runs once with the new version, and in which container where the deploy file names one.
+    #[must_use]
+    pub fn running(self, runs: Option<Option<String>>) -> Self {
+        let halves = self.halves.map(|half| half.running(runs.clone()));
+        Self { halves, ..self }
     }
 
     /// The target of one side alone.
@@ -196,6 +203,27 @@ impl Target for Pair {
             None => Ok(Health::Unknown("this rollout is not one of a pair of services".into())),
             Some(moved) => pair_look::probe(self, &moved).await,
         }
+    }
+
+    async fn run_once(
+        &self,
+        version: &Version,
+        command: &OneOff,
+        seen: &Observed,
+    ) -> Result<TaskRun, Problem> {
+        self.half(self.basis(seen)).run_once(version, command, seen).await
+    }
+
+    async fn find_once(&self, owner: &str) -> Result<Option<TaskRun>, Problem> {
+        self.half(Side::First).find_once(owner).await
+    }
+
+    async fn watch_once(&self, task: &TaskRun) -> Result<OneOffState, Problem> {
+        self.half(Side::First).watch_once(task).await
+    }
+
+    async fn stop_once(&self, task: &TaskRun) -> Result<(), Problem> {
+        self.half(Side::First).stop_once(task).await
     }
 
     async fn retire(&self, rollout: &Rollout) -> Result<(), Problem> {

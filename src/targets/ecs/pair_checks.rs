@@ -32,7 +32,7 @@ fn both(pair: &Pair, sight: &Sight, basis: Side, release: &Release, seen: &Obser
     let other = sight.service(basis.other());
     let mut found = rules::service(other, pair.name(basis.other()));
     found.extend(rules::percentages(other));
-    if let Ok(wanted) = pair.half(basis).wanted(release, &seen.definition) {
+    if let Ok(wanted) = pair.half(basis).wanted(release, seen) {
         found.extend(rules::container(other, &wanted));
     }
     if let Stance::Live(live) = sight.stance() {
@@ -59,13 +59,12 @@ async fn permitted(
     seen: &Observed,
 ) -> Vec<Problem> {
     let around = &pair.half(basis).eyes.around;
-    let (Ok((_, caller)), Ok(wanted)) =
-        (around.caller().await, pair.half(basis).wanted(release, &seen.definition))
+    let (Ok((_, caller)), Ok(wanted)) = (around.caller().await, pair.half(basis).wanted(release, seen))
     else {
         return Vec::new();
     };
     let Some(principal) = permissions::principal(&caller) else { return Vec::new() };
-    let doing = permissions::Doing { registers: release.former.is_none(), shifts: false };
+    let doing = permissions::Doing { registers: release.former.is_none(), shifts: false, runs: false };
     let mut needs = permissions::needs(sight.service(basis.other()), &wanted, doing);
     needs.retain(|need| need.action.starts_with("ecs:"));
     let rule = pair.settings.rule.as_str().to_owned();

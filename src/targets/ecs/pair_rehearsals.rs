@@ -42,6 +42,7 @@ fn release(cloud: &Cloud, content: &str) -> Release {
         definition: None,
         commit: None,
         former: None,
+        settings: Vec::new(),
     }
 }
 

@@ -18,6 +18,8 @@ pub struct Doing {
     pub registers: bool,
     /// Traffic is shifted in shares.
     pub shifts: bool,
+    /// A command runs once before.
+    pub runs: bool,
 }
 
 /// The changes that a run or its rollback makes, and what only the end of a run reads: the rows of the table that are
@@ -29,6 +31,7 @@ pub fn needs(service: &Service, wanted: &Value, doing: Doing) -> Vec<Need> {
         When::Registers => doing.registers,
         When::Tags => doing.registers && wanted.get("tags").is_some(),
         When::Shifts => doing.shifts,
+        When::Runs => doing.runs,
         When::Pairs | When::Counts | When::Pushes | When::Promotes => false,
     };
     let simulated = TABLE.iter().filter(|grant| grant.simulated).filter(applies);
@@ -70,7 +73,7 @@ mod tests {
         let raw = json!({"serviceArn":"arn:aws:ecs:eu-west-1:1:service/acme/web","clusterArn":"arn:aws:ecs:eu-west-1:1:cluster/acme"});
         let wanted =
             json!({"family":"web","taskRoleArn":"web-task","executionRoleArn":"arn:aws:iam::1:role/exec"});
-        let all = needs(&Service::read(&raw), &wanted, Doing { registers: true, shifts: false });
+        let all = needs(&Service::read(&raw), &wanted, Doing { registers: true, shifts: false, runs: false });
         let lines: Vec<String> =
             all.iter().map(|need| format!("{} {}", need.action, need.resource)).collect();
         assert_eq!(

@@ -19,6 +19,7 @@ pub struct Subject {
     counts: bool,
     pushes: bool,
     tags: bool,
+    runs: bool,
 }
 
 impl Subject {
@@ -44,6 +45,7 @@ impl Subject {
                 .iter()
                 .any(|m| matches!(m, Metric::Errors(_) | Metric::Latency(_))),
             pushes: common.repository.is_some(),
+            runs: common.before.is_some(),
             tags: known["tags"].as_array().is_some_and(|tags| !tags.is_empty()) || known.is_null(),
         }
     }
@@ -53,6 +55,7 @@ impl Subject {
             When::Always | When::Registers => true,
             When::Tags => self.tags,
             When::Shifts => self.shifts,
+            When::Runs => self.runs,
             When::Pairs => self.scope.beside.is_some(),
             When::Counts => self.counts,
             When::Pushes => self.pushes,

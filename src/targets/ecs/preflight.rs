@@ -30,6 +30,8 @@ pub struct Intent<'a> {
     pub seen: &'a Observed,
     /// Whether traffic is shifted in shares.
     pub shifts: bool,
+    /// Whether a command runs once before.
+    pub runs: bool,
 }
 
 /// All problems that can be found by reading.
@@ -70,7 +72,7 @@ async fn allowed(eyes: &Eyes, caller: &str, intent: &Intent<'_>, service: &Servi
     let Some(principal) = permissions::principal(caller) else {
         return vec![permissions::unchecked(None)];
     };
-    let doing = Doing { registers: intent.former.is_none(), shifts: intent.shifts };
+    let doing = Doing { registers: intent.former.is_none(), shifts: intent.shifts, runs: intent.runs };
     match eyes.around.simulate(&principal, permissions::needs(service, intent.wanted, doing)).await {
         Ok(results) => permissions::missing(&results),
         Err(refusal) => vec![permissions::unchecked(Some(&refusal))],

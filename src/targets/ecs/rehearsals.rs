@@ -80,6 +80,7 @@ impl Rig {
             tag: None,
             definition: None,
             former: None,
+            settings: Vec::new(),
             commit: None,
         }
     }
