@@ -1,6 +1,6 @@
-//! One writer, and the newest wins (I9): two or three runs of the action in one world at once, of different commits of one
-//! history, some started again, some cancelled, some lost. A schedule that breaks a law prints the seed that replays it:
-//! `SCHEDULE=seed`. `SCHEDULES=n` plays so many, `FROM=k` begins there.
+//! One writer, and the newest wins (I9); production gets what staging proved (I3): two or three runs of the action in one
+//! world at once, of different commits of one history, some started again, some cancelled, some lost. A schedule that
+//! breaks a law prints the seed that replays it: `SCHEDULE=seed`. `SCHEDULES=n` plays so many, `FROM=k` begins there.
 
 mod laws;
 mod plan;
@@ -57,6 +57,7 @@ fn runs_that_meet_take_turns_and_the_newest_wins() {
     enough("cancelled", tally.cancelled);
     enough("lost with a lease", tally.lost_with_lease);
     enough("taken over", tally.taken_over);
+    enough("promoted", tally.promoted);
 }
 
 /// Plays the schedule in `SCHEDULE` again, and prints what happened when it breaks a law.
@@ -77,7 +78,7 @@ fn answer(status: u16, body: Value) -> Interrupt {
 }
 
 /// Engines that misbehave in one way, made by changing what goes over the wire; and the law that finds them.
-const MUTANTS: [(&str, Wire); 3] = [
+const MUTANTS: [(&str, Wire); 4] = [
     ("one writer: ", |moment| {
         let taken = || {
             answer(
@@ -93,6 +94,13 @@ const MUTANTS: [(&str, Wire); 3] = [
         before(moment, "repos/compare-commits").then(unknown)
     }),
     ("no lease is left: ", |moment| before(moment, "git/delete-ref").then(|| answer(204, Value::Null))),
+    ("only what staging proved: ", |moment| {
+        let family = moment.call.input["family"].as_str().unwrap_or_default();
+        let mut containers = moment.call.input["containerDefinitions"].clone();
+        containers[0]["image"] = "111111111111.dkr.ecr.eu-west-1.amazonaws.com/acme/backend:v1".into();
+        let instead = || Interrupt::Instead(json!({ "containerDefinitions": containers }));
+        (before(moment, "RegisterTaskDefinition") && !family.is_empty()).then(instead)
+    }),
 ];
 
 #[test]
