@@ -144,7 +144,7 @@ impl Watch {
     fn registered(&self, moment: &Moment<'_>) {
         let Some(Delivery::Answer(Ok(answer))) = moment.delivery else { return };
         let definition = &answer["taskDefinition"];
-        let image = definition["containerDefinitions"][0]["image"].as_str().unwrap_or_default();
+        let image = moment.call.input["containerDefinitions"][0]["image"].as_str().unwrap_or_default();
         let commit = self.commit_of(image);
         let own = who(moment.call);
         let promotes = own.and_then(|own| self.asked.get(&own)).is_some_and(|asked| asked.promotes);

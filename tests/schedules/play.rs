@@ -45,7 +45,7 @@ services:
 ";
 
 /// The runs that come when all others are over: into staging, and into production.
-const LAST: [u64; 2] = [98, 99];
+pub(super) const LAST: [u64; 2] = [98, 99];
 /// Longer than anything that a lost run left goes on.
 const SETTLES: Duration = Duration::from_secs(15 * 60);
 
