@@ -163,7 +163,7 @@ fn a_pull_request_has_its_plan_as_a_check_and_a_comment() {
     assert_eq!((left.comments.len(), author.as_str()), (1, "github-actions[bot]"));
     let head = "<!-- roadstead:plan:.github/roadstead.yml -->\n### Roadstead plan · production · if this were merged now\n\n";
     assert!(body.starts_with(&format!("{head}📋 production: `backend` would change in ")), "{body}");
-    let row = "→ built from `0123456`; env ~`LOG_LEVEL`, +`NEW_FLAG`, ~`API_TOKEN`, −`OLD`; memory `512` → `1024` | ";
+    let row = "→ built from `0123456`; env ~`API_TOKEN`, ~`LOG_LEVEL`, +`NEW_FLAG`, −`OLD`; memory `512` → `1024` | ";
     assert!(body.contains("| image `") && body.contains(row) && body.contains(" | ≈ 3 min |"), "{body}");
     assert!(body.contains("`secret-in-plain-text` · `backend` · [`deploy/backend.json:"), "{body}");
     let told = shown(&left.checks[0]);
