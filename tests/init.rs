@@ -123,9 +123,83 @@ fn refused(scenario: &str, options: InitOptions) -> String {
 #[test]
 fn what_runs_becomes_a_deploy_file_and_a_workflow() {
     let written = written(WORLD, options());
-    insta::assert_snapshot!(written.deploy_file(), @"");
-    insta::assert_snapshot!(written.told(), @"");
-    insta::assert_snapshot!(written.file(".github/workflows/deploy.yml"), @"");
+    insta::assert_snapshot!(written.deploy_file(), @r#"
+        # What runs on Amazon ECS, as `roadstead init` found it. Every key is in docs/deploy-file.md of Roadstead.
+        environments:
+          production:
+            branches: [main]
+            aws:
+              region: eu-west-1
+              account: "111111111111"
+              # The role of the workflow. `roadstead trust` prints whom it trusts, `roadstead policy` what it may do.
+              # role: arn:aws:iam::111111111111:role/deploy
+
+        services:
+          backend:
+            repository: acme/backend
+            # build: { context: . }   # the folder of its Dockerfile, where that is another
+            ecs: { cluster: acme, service: backend, container: app }
+            alarms: [backend-5xx, "slow: p99"]
+            strategy: rolling # its load balancer can also do blue-green, linear and canary
+          front:
+            # repository:   # `public.ecr.aws/nginx/nginx:1.27` is not in ECR of this account: name a repository there, or give the input `image`
+            ecs: { cluster: acme, service: front, container: proxy }
+            strategy: rolling # blue-green, linear and canary need a pair of target groups
+          # Left out: acme/old: The service `old` is driven by CODE_DEPLOY, not by ECS.
+    "#);
+    insta::assert_snapshot!(written.told(), @r#"
+        found in eu-west-1, account 111111111111:
+          acme/backend as `backend`: container app, repository acme/backend
+          acme/front as `front`: container proxy, image public.ecr.aws/nginx/nginx:1.27, not in ECR of this account: nothing is built
+          acme/old: left out. The service `old` is driven by CODE_DEPLOY, not by ECS.
+        wrote FOLDER/.github/roadstead.yml
+        wrote FOLDER/.github/workflows/deploy.yml
+
+        next:
+          1. make the role of the workflow, and write its ARN into the deploy file; no secret is needed:
+               roadstead trust --repository OWNER/NAME --environment production --account 111111111111 > trust.json
+               roadstead policy --environment production > policy.json
+               aws iam create-role --role-name deploy --assume-role-policy-document file://trust.json
+               aws iam put-role-policy --role-name deploy --policy-name roadstead --policy-document file://policy.json
+          2. write the commit of a release into the workflow, in the place of the zeros
+          3. roadstead rehearse: the whole release on the embedded cloud, in seconds
+          4. roadstead plan --environment production: what would change, with your own credentials
+    "#);
+    insta::assert_snapshot!(written.file(".github/workflows/deploy.yml"), @r#"
+        # Builds and releases what .github/roadstead.yml names.
+        name: deploy
+
+        on:
+          push:
+            branches: ["main"]
+
+        permissions: {}
+
+        # One change at a time, and none is cut off.
+        concurrency:
+          group: "deploy-production"
+          cancel-in-progress: false
+
+        jobs:
+          deploy:
+            name: Release
+            runs-on: ubuntu-latest
+            timeout-minutes: 65
+            environment: "production"
+            permissions:
+              contents: write # the sources, and the lease that keeps two runs from one service
+              deployments: write # the record of what was proven here
+              actions: read # whether the run that holds a lease is alive
+              id-token: write # the role in AWS
+            steps:
+              - name: Check out the sources
+                uses: actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1
+                with:
+                  persist-credentials: false
+              - name: Release
+                # Write the commit of the release v0.1.0 here.
+                uses: roadstead/roadstead@0000000000000000000000000000000000000000
+    "#);
     assert_eq!(written.calls.len(), 6, "{:?}", written.calls);
 }
 
@@ -189,20 +263,27 @@ fn everything_is_found_however_much_it_is() {
 #[test]
 fn names_from_outside_are_text() {
     let odd = r#"ac"me: *x # ${sha} \n é"#;
+    let containers = serde_json::json!([{ "name": "app", "image": "nginx:1.27", "essential": true }]);
     let scenario = serde_json::json!({ "services": [{
         "cluster": odd, "name": "we\nb, ${nobody}: [x] # \u{2028}y", "container": "app",
-        "image": "nginx:1.27", "deployment": { "alarms": { "names": [odd, "null", "1", "-"] } },
+        "deployment": { "alarms": { "names": [odd, "null", "1", "-"] } },
+        "task-definition": {
+            "family": "web", "requiresCompatibilities": ["FARGATE"], "networkMode": "awsvpc",
+            "cpu": "256", "memory": "512", "containerDefinitions": containers,
+        },
     }]});
-    let written = written(&scenario.to_string(), options());
+    // JSON is YAML, but for the line breaks that only JSON has no name for.
+    let scenario = scenario.to_string().replace('\u{2028}', "\\u2028");
+    let written = written(&scenario, options());
     let (file, told) = (written.deploy_file(), written.told());
-    let report = rehearsed(written.folder.path(), &file, "production");
-    assert_eq!(report.outcome.exit_code(), 0, "{file}\n{}", terminal::terminal(&report));
     assert!(file.is_ascii() && !told.contains('\u{2028}'), "{file}\n{told}");
     let document = roadstead::config::Document::parse("roadstead.yml", &file).unwrap();
     let (services, problems) =
         document.services("production", &[], roadstead::targets::NAMES, &Default::default());
     assert!(problems.is_empty(), "{problems:?}");
-    assert_eq!(services[0].settings.to_value()["cluster"], odd);
+    let block = services[0].settings.to_value();
+    assert_eq!(block["cluster"], odd);
+    assert_eq!(block["service"], "we\nb, ${nobody}: [x] # \u{2028}y");
     assert_eq!(services[0].common.alarms, [odd, "null", "1", "-"]);
     assert_eq!(services[0].name, "we-b----nobody----x-----y");
 }
@@ -252,5 +333,13 @@ fn what_cannot_be_done_is_said_and_nothing_is_written() {
     let environment = refused(WORLD, InitOptions { environment: "${{ x }}".into(), ..options() });
     let branch = refused(WORLD, InitOptions { branch: "release/*".into(), ..options() });
     let all = [nothing, foreign, cluster, denied, region, environment, branch].join("\n");
-    insta::assert_snapshot!(all, @"");
+    insta::assert_snapshot!(all, @r#"
+        error service-missing: No ECS service was found that can be released to. Check --region, --cluster, --service and the account of the credentials (AWS_PROFILE).
+        error service-missing: No ECS service was found that can be released to. (acme/old: The service `old` is driven by CODE_DEPLOY, not by ECS.) Check --region, --cluster, --service and the account of the credentials (AWS_PROFILE).
+        error cluster-missing: The ECS cluster does not exist in this account and region. (ClusterNotFoundException: Cluster not found.) Check `ecs.cluster`, `aws.region` and the role.
+        error permission-missing: The permission ecs:ListServices is missing. (AccessDeniedException: User: arn:aws:sts::111111111111:assumed-role/deploy/roadstead is not authorized to perform: ecs:ListServices on resource: * with an explicit deny in an identity-based policy) Add it to the policy of the role.
+        error credentials-missing: No AWS region is given. Give --region or AWS_REGION, and credentials as for the AWS CLI (AWS_PROFILE).
+        error input-invalid: The option --environment cannot be `${{ x }}`. Letters, digits and - . _ / are taken; write any other name into the files yourself.
+        error input-invalid: The option --branch cannot be `release/*`. Letters, digits and - . _ / are taken; write any other name into the files yourself.
+    "#);
 }

@@ -10,6 +10,7 @@ use sha2::Sha256;
 use crate::support::runner::{self, Runner, Step};
 use crate::support::virtually;
 
+const FAST: &str = "timings: { schedule: 1, provision: 1, pull: 1, start: 1, health: 1, deregistration: 1, stop: 1, deprovision: 1, complete: 1 }\n";
 const TOPIC: &str = "arn:aws:sns:eu-west-1:111111111111:releases";
 const SLACK: &str = "https://hooks.slack.example/services/T000/B000/s3cretpath";
 const HOOK: &str = "https://hooks.acme.example/in/an0therpath";
@@ -60,12 +61,74 @@ fn steady(mut value: Value) -> String {
 fn a_failed_deployment_is_told_to_everybody_once() {
     let step = runner("crash-on-start", ALL).main();
     assert_eq!((step.code, told(&step)), (3, [1, 1, 1]), "{:#?}", step.lines);
-    insta::assert_snapshot!(steady(body(posted(&step, "hooks.acme.example")[0])), @"");
+    insta::assert_snapshot!(steady(body(posted(&step, "hooks.acme.example")[0])), @r#"
+    {
+      "version": 1,
+      "sent": "…",
+      "step": "main",
+      "outcome": "failed",
+      "operation": "deploy",
+      "environment": "production",
+      "sentence": "❌ production: backend failed and was rolled back — backend:1 serves, as before",
+      "repository": "acme/shop",
+      "commit": "0123456789abcdef0123456789abcdef01234567",
+      "run": "https://github.com/acme/shop/actions/runs/7/attempts/1",
+      "rehearsal": true,
+      "services": [
+        {
+          "name": "backend",
+          "outcome": "failed",
+          "serves": "backend:1",
+          "serves-digest": "sha256:028817b3422c85b0ef01767ec229a0dde39ce7e73e0d052bfd7a9eb3b59a92b8",
+          "wanted": "backend:2",
+          "wanted-digest": "sha256:d7293da258f4ae907f370bbb54b13006e3d3ca6cd16401cd3a503abb60e3f342",
+          "previous": "backend:1",
+          "commit": "0123456789abcdef0123456789abcdef01234567",
+          "evidence": "rolled back, confirmed: backend:1 serves",
+          "cause": {
+            "code": "container-exited",
+            "service": null,
+            "sentence": "The container `app` exits with code 1.",
+            "cause": "Essential container in task exited"
+          },
+          "url": "https://eu-west-1.console.aws.amazon.com/ecs/v2/clusters/acme/services/backend?region=eu-west-1"
+        }
+      ],
+      "services-left-out": 0,
+      "problems": [
+        {
+          "code": "container-exited",
+          "service": null,
+          "sentence": "The container `app` exits with code 1.",
+          "cause": "Essential container in task exited"
+        }
+      ]
+    }
+    "#);
     let slack = body(posted(&step, "hooks.slack.example")[0]);
-    insta::assert_snapshot!(slack["text"].as_str().unwrap(), @"");
-    insta::assert_snapshot!(serde_json::to_string_pretty(&slack["blocks"][1]).unwrap(), @"");
+    insta::assert_snapshot!(slack["text"].as_str().unwrap(), @"❌ production: backend failed and was rolled back — backend:1 serves, as before");
+    insta::assert_snapshot!(serde_json::to_string_pretty(&slack["blocks"][1]).unwrap(), @r#"
+    {
+      "type": "section",
+      "text": {
+        "type": "plain_text",
+        "text": "Cause: The container `app` exits with code 1. (Essential container in task exited)",
+        "emoji": false
+      }
+    }
+    "#);
     let sns = published(&step)[0];
-    insta::assert_snapshot!(format!("{}\n{}\n{}", sns["Subject"].as_str().unwrap(), sns["MessageAttributes"], sns["Message"].as_str().unwrap()), @"");
+    insta::assert_snapshot!(format!("{}\n{}\n{}", sns["Subject"].as_str().unwrap(), sns["MessageAttributes"], sns["Message"].as_str().unwrap()), @r#"
+    Roadstead failed production: backend
+    {"environment":{"DataType":"String","StringValue":"production"},"outcome":{"DataType":"String","StringValue":"failed"}}
+    ❌ production: backend failed and was rolled back — backend:1 serves, as before
+
+    A rehearsal on the embedded cloud: nothing real was touched.
+    backend: failed — backend:1 serves (backend:2 was wanted)
+    Cause: The container `app` exits with code 1. (Essential container in task exited)
+    Commit: 0123456789abcdef0123456789abcdef01234567
+    Run: https://github.com/acme/shop/actions/runs/7/attempts/1
+    "#);
     assert_eq!((sns["TopicArn"].as_str(), sns.get("MessageGroupId")), (Some(TOPIC), None));
     assert!(step.lines.iter().any(|line| line == "told 3 of 3"), "{:#?}", step.lines);
 }
@@ -106,8 +169,8 @@ fn what_is_not_verified_is_told() {
 
 #[test]
 fn a_cancelled_run_is_told_by_the_post_step_with_what_serves() {
-    let mut runner = runner("happy", ALL);
-    runner.cancel_after = Some(Duration::from_secs(40));
+    let mut runner = runner(&format!("{FAST}faults: [slow-start: {{ seconds: 300 }}]"), ALL);
+    runner.cancel_after = Some(Duration::from_secs(60));
     let (main, post) = runner.main_and_post();
     assert_eq!((main.code, told(&main)), (130, [0, 0, 0]), "{:#?}", main.lines);
     assert_eq!(told(&post), [1, 1, 1], "{:#?}", post.lines);
@@ -197,7 +260,10 @@ fn a_variable_that_is_missing_is_found_before_any_change() {
     let step =
         runner("happy", ALL).with("HOOK_KEY", "").with("SLACK_WEBHOOK", "hooks.slack.example/S3CRET").main();
     assert_eq!((step.code, step.changes()), (2, 0));
-    insta::assert_snapshot!(step.annotated(), @"");
+    insta::assert_snapshot!(step.annotated(), @"
+    ::error title=input invalid::`notify.slack-webhook` names the variable `SLACK_WEBHOOK`, and what it holds is not an address that begins with `https://`.%0AGive it to the step: `env: { SLACK_WEBHOOK: ${{ secrets.SLACK_WEBHOOK }} }`.
+    ::error title=input invalid::`notify.webhook.secret` names the variable `HOOK_KEY`, which is not set.%0AGive it to the step: `env: { HOOK_KEY: ${{ secrets.HOOK_KEY }} }`.
+    ");
     let plan = runner("happy", ALL).with("HOOK_KEY", "").with("INPUT_OPERATION", "plan").main();
     assert_eq!(plan.code, 0, "a plan tells nobody: {:#?}", plan.lines);
 }
@@ -208,7 +274,7 @@ fn an_address_in_the_file_is_a_warning_on_its_line_and_hidden_all_the_same() {
     let step = runner("crash-on-start", notify).main();
     assert_eq!((step.code, posted(&step, "hooks.slack.com").len()), (3, 1));
     let warned =
-        step.annotations().iter().any(|line| line.starts_with("::warning") && line.contains("line=7"));
+        step.annotations().iter().any(|line| line.starts_with("::warning") && line.contains("line=8"));
     assert!(warned, "{:#?}", step.annotations());
     assert_eq!(leaks(&step, &["s3cretpath"]), Vec::<String>::new());
 }

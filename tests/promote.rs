@@ -60,7 +60,15 @@ fn what_staging_proved_comes_to_production_by_its_digest() {
         assert!(!step.lines.iter().any(|line| line.contains("nothing is built")), "{:#?}", step.lines);
         let origin = format!("proven in staging by deployment {number}");
         assert!(step.lines.iter().any(|line| line.contains("promotes d100000") && line.contains(&origin)));
-        insta::assert_snapshot!(step.top(), @"");
+        insta::assert_snapshot!(step.top(), @"
+        ## ✅ production: `backend` `backend:3` serves 100 % — proven after … s
+
+        _A rehearsal on the embedded cloud: nothing real was touched._
+
+        | service | from → to | serves now | how it is known | took |
+        |---|---|---|---|---|
+        | [`backend`](https://eu-west-1.console.aws.amazon.com/ecs/v2/clusters/acme-production/services/backend?region=eu-west-1) | `backend:2` → `backend:3`<br>`sha256:dd5a40af3b6f…` · [`d100000`](https://github.com/acme/shop/commit/d…) · proven in staging by deployment 1 | `backend:3` · `sha256:dd5a40af3b6f…` | service deployment SUCCESSFUL, 2 of 2 targets healthy | … s |
+        ");
         let services: serde_json::Value = serde_json::from_str(step.output("services")).unwrap();
         assert_eq!(services["backend"]["commit"], sha("d1"));
     });
@@ -167,7 +175,12 @@ fn without_evidence_nothing_comes_in_and_it_is_said_what_there_is() {
             told.push(step.annotated());
         }
         assert_eq!(world.moved(before), 0);
-        insta::assert_snapshot!(told.join("\n"), @"");
+        insta::assert_snapshot!(told.join("\n"), @"
+        ::error title=backend%3A promotion unproven::`staging` has not proven anything yet, so there is nothing to promote.%0ADeploy to `staging` first; its job needs `permissions: deployments: write` to say what it proved.
+        ::error title=backend%3A promotion unproven::Nothing that `staging` has proven is contained in the commit aa00000, so nothing is promoted.%0AProven there, newest first: d200000 (`backend`; deployment 1, 2026-03-02 hh:mm UTC). Merge what was proven (a squash or a rebase makes other commits), or start the workflow by hand (workflow_dispatch), which takes the newest or what the input `to` names.
+        ::error title=backend%3A promotion unproven::`staging` has not proven `d100000`, so it is not promoted.%0AProven there, newest first: d200000 (`backend`; deployment 1, 2026-03-02 hh:mm UTC).
+        ::error title=backend%3A promotion unproven::What `staging` has proven cannot be read: there is no token, or no repository, to ask GitHub about.%0AGive the input `github-token`; on a laptop set GITHUB_TOKEN and GITHUB_REPOSITORY.
+        ");
     });
 }
 
@@ -201,7 +214,10 @@ fn the_only_way_in_is_promotion() {
         let named = world.run(&world.push("main", "aa").with("INPUT_IMAGE", &image)).await;
         let nowhere = world.run(&world.push("develop", "d1").with("INPUT_OPERATION", "promote")).await;
         assert_eq!((named.code, nowhere.code), (2, 2));
-        insta::assert_snapshot!([named.annotated(), nowhere.annotated()].join("\n"), @"");
+        insta::assert_snapshot!([named.annotated(), nowhere.annotated()].join("\n"), @"
+        ::error title=input invalid::`production` takes only what `staging` has proven, so no image can be named.%0ALeave out the input `image`. `operation: promote` with `to` takes a proven commit or digest.
+        ::error title=input invalid::`staging` has no `promote-from`, so nothing can be promoted into it.%0ASay in the deploy file which environment proves its versions, or use `operation: deploy`.
+        ");
     });
 }
 
@@ -217,7 +233,7 @@ fn a_service_that_was_never_proven_keeps_all_out_by_name() {
         let before = world.cloud.calls().len();
         let step = world.run(&world.push("main", "aa")).await;
         assert_eq!((step.code, world.moved(before)), (2, 0));
-        insta::assert_snapshot!(step.annotated(), @"");
+        insta::assert_snapshot!(step.annotated(), @"::error title=worker%3A promotion unproven::`staging` has never proven the service `worker`, so nothing of it is promoted.%0AProven there, newest first: d100000 (`backend`; deployment 1, 2026-03-02 hh:mm UTC).");
         let one = world.run(&world.push("main", "aa").with("INPUT_SERVICES", "backend")).await;
         assert_eq!(one.code, 0, "{:#?}", one.lines);
     });
@@ -233,7 +249,7 @@ fn an_image_that_is_gone_is_told_before_any_change() {
         let before = world.cloud.calls().len();
         let step = world.run(&world.push("main", "aa")).await;
         assert_eq!((step.code, world.moved(before)), (2, 0));
-        insta::assert_snapshot!(step.annotated(), @"");
+        insta::assert_snapshot!(step.annotated(), @"::error title=backend%3A image missing::The image `111111111111.dkr.ecr.eu-west-1.amazonaws.com/acme/backend@sha256:…`, which `staging` proved, is not in the registry any more.%0ACheck the lifecycle policy of that repository; deploy to `staging` again, so that it is built and proven anew.");
     });
 }
 
@@ -254,7 +270,15 @@ fn an_image_of_another_account_is_copied_and_deployed_from_our_own_registry() {
             images.iter().find(|image| image.digest == digest).unwrap().tags.clone()
         });
         assert_eq!(tags, ["sha-d100000"], "the commit's name for lifecycle policies and for people");
-        insta::assert_snapshot!(step.top(), @"");
+        insta::assert_snapshot!(step.top(), @"
+        ## ✅ production: `backend` `backend:2` serves 100 % — proven after … s
+
+        _A rehearsal on the embedded cloud: nothing real was touched._
+
+        | service | from → to | serves now | how it is known | took |
+        |---|---|---|---|---|
+        | [`backend`](https://eu-west-1.console.aws.amazon.com/ecs/v2/clusters/acme/services/backend?region=eu-west-1) | `backend:1` → `backend:2`<br>`sha256:b482e5ac764d…` · [`d100000`](https://github.com/acme/shop/commit/d…) · proven in staging by deployment 1 | `backend:2` · `sha256:b482e5ac764d…` | service deployment SUCCESSFUL, 2 of 2 targets healthy | … s |
+        ");
         let again = world.run(&world.push("main", "aa")).await;
         assert_eq!((again.output("outcome"), again.times("CompleteBlobUpload")), ("unchanged", 4));
     });
@@ -277,7 +301,7 @@ fn the_role_of_staging_is_used_where_ours_may_not_pull() {
         let before = world.cloud.calls().len();
         let step = world.run(&world.push("main", "aa")).await;
         assert_eq!((step.code, world.moved(before)), (2, 0));
-        insta::assert_snapshot!(step.annotated(), @"");
+        insta::assert_snapshot!(step.annotated(), @r#"::error title=backend%3A permission missing::The image that `staging` proved cannot be read from `111111111111.dkr.ecr.eu-west-1.amazonaws.com/acme/backend`.%0AThe role may not do this in the repository `111111111111.dkr.ecr.eu-west-1.amazonaws.com/acme/backend`. {"errors":[{"code":"DENIED","message":"User: arn:aws:sts::222222222222:assumed-role/deploy/roadstead is not authorized to perform: ecr:BatchGetImage on resource: arn:aws:ecr:eu-west-1:111111111111:repository/acme/backend because no resource-based policy allows the ecr:BatchGetImage action"}]}%0ALet the policy of that repository allow this environment's account to pull (ecr:BatchGetImage, ecr:GetDownloadUrlForLayer, ecr:BatchCheckLayerAvailability), or let this job assume the role of `staging`."#);
     });
 }
 
@@ -333,7 +357,11 @@ fn a_layer_with_other_content_never_reaches_production() {
         proved_abroad(&world).await;
         world.cloud.on_call(Box::new(|moment| {
             let struck = moment.phase == Phase::After && moment.call.operation == "GetLayer";
-            if struck { Interrupt::Answer(serde_json::json!("not what was proven")) } else { Interrupt::Pass }
+            if struck {
+                Interrupt::Answer(serde_json::json!("not what was proven ".repeat(90)))
+            } else {
+                Interrupt::Pass
+            }
         }));
         let before = world.cloud.calls().len();
         let step = world.run(&world.push("main", "aa")).await;
@@ -367,7 +395,21 @@ fn a_pull_request_is_told_what_a_merge_would_promote_or_that_nothing_is_proven()
         let before = world.cloud.calls().len();
         let step = world.run(&asks()).await;
         assert_eq!((step.code, step.output("outcome"), world.moved(before)), (0, "planned", 0));
-        insta::assert_snapshot!([nothing.annotated(), step.top()].join("\n"), @"");
+        insta::assert_snapshot!([nothing.annotated(), step.top()].join("\n"), @"
+        ::warning title=backend%3A promotion unproven::`staging` has not proven anything yet, so there is nothing to promote.%0ADeploy to `staging` first; its job needs `permissions: deployments: write` to say what it proved.
+        ::notice title=not published::The plan could not be shown as a comment. In `acme/shop`, pull request #3 is not there, or this token may not see it.%0AThe job summary has the whole plan.
+        ## 📋 production: `backend` would change in 1 place — this is a plan, nothing was touched
+
+        _A rehearsal on the embedded cloud: nothing real was touched._
+
+        | service | what changes | how | expected |
+        |---|---|---|---|
+        | [`backend`](https://eu-west-1.console.aws.amazon.com/ecs/v2/clusters/acme-production/services/backend?region=eu-west-1) | image `111111111111.dkr.ecr.eu-west-1.amazonaws.com/backend:v1` → `d100000 (dd5a40af3b6f…), proven in staging by deployment 2` | rolling | – |
+
+        **1 notice**
+
+        - `not-published` — The plan could not be shown as a comment. In `acme/shop`, pull request #&#8203;3 is not there, or this token may not see it. The job summary has the whole plan.
+        ");
     });
 }
 

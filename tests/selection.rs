@@ -68,7 +68,13 @@ fn where_nothing_is_concerned_the_run_is_skipped_without_a_call_to_aws() {
     virtually(async {
         let step = pushed(&World::of(CONFIG, PAST), "c2", "c3").await;
         assert_eq!((step.code, step.output("outcome")), (0, "skipped"), "{:#?}", step.lines);
-        insta::assert_snapshot!(step.summary.trim(), @"");
+        insta::assert_snapshot!(step.summary.trim(), @"
+        ## ⏩ nothing to do — what changed concerns none of the services
+
+        _A rehearsal on the embedded cloud: nothing real was touched._
+
+        <sub>Roadstead deploy · [`c300000`](https://github.com/acme/shop/commit/c300000000000000000000000000000000000000) · [run](https://github.com/acme/shop/actions/runs/101/attempts/1) · 2026-03-02 09:00 UTC · under 1 s</sub>
+        ");
         assert!(step.calls.iter().all(|call| call.service == "github"), "{:?}", step.calls);
     });
 }
@@ -97,7 +103,7 @@ fn what_cannot_be_known_concerns_everybody_and_is_said() {
             world.push("main", "c3").with("INPUT_SERVICES", "changed").with("INPUT_GITHUB-TOKEN", "");
         let step = world.run(&runner).await;
         assert_eq!(released(&step), ["backend", "frontend"]);
-        insta::assert_snapshot!(step.annotated(), @"");
+        insta::assert_snapshot!(step.annotated(), @"::notice title=changes unknown::It is not known which services changed, so this run is about all of them.%0Athere is no token, or no repository, to ask GitHub about%0AServices that are as they should be are left alone.");
         let new_branch = pushed(&world, "", "c3").await;
         assert_eq!(released(&new_branch), ["backend", "frontend"], "{:#?}", new_branch.lines);
         assert!(new_branch.lines.iter().any(|line| line.contains("there is no commit to count from")));
@@ -136,6 +142,6 @@ fn a_rollback_is_of_named_services() {
             world.push("main", "c3").with("INPUT_SERVICES", "changed").with("INPUT_OPERATION", "rollback");
         let step = world.run(&runner).await;
         assert_eq!(step.code, 2);
-        insta::assert_snapshot!(step.annotated(), @"");
+        insta::assert_snapshot!(step.annotated(), @"::error title=input invalid::Input `services`: `changed` is for what a commit brings, and the operation is `rollback`.");
     });
 }

@@ -89,7 +89,29 @@ fn several_jobs_and_pull_requests_can_be_named() {
 #[test]
 fn the_policy_names_provider_and_audience() {
     let options = TrustOptions { partition: "aws-cn".into(), branch: vec!["main".into()], ..options() };
-    insta::assert_snapshot!(cli::trust::trust(&options).unwrap(), @r#""#);
+    insta::assert_snapshot!(cli::trust::trust(&options).unwrap(), @r#"
+        {
+          "Version": "2012-10-17",
+          "Statement": [
+            {
+              "Sid": "Workflow",
+              "Effect": "Allow",
+              "Principal": {
+                "Federated": "arn:aws-cn:iam::111111111111:oidc-provider/token.actions.githubusercontent.com"
+              },
+              "Action": "sts:AssumeRoleWithWebIdentity",
+              "Condition": {
+                "StringEquals": {
+                  "token.actions.githubusercontent.com:aud": "sts.amazonaws.com",
+                  "token.actions.githubusercontent.com:sub": [
+                    "repo:acme/shop:ref:refs/heads/main"
+                  ]
+                }
+              }
+            }
+          ]
+        }
+    "#);
 }
 
 #[test]
@@ -104,5 +126,14 @@ fn what_cannot_be_meant_is_refused_all_at_once() {
     };
     let problems = cli::trust::trust(&options).unwrap_err();
     let told = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-    insta::assert_snapshot!(told, @"");
+    insta::assert_snapshot!(told, @r#"
+        The option --repository cannot be read. (`acme` is not owner/name)
+        The option --account cannot be read. (`1111` is not 12 digits)
+        The option --partition cannot be read. (`aws-us` is none of AWS's)
+        The option --environment cannot be read. (`prod*` is empty, or has characters that IAM or GitHub give a meaning)
+        The option --environment cannot be read. (`${aws:username}` is empty, or has characters that IAM or GitHub give a meaning)
+        The option --environment cannot be read. (`` is empty, or has characters that IAM or GitHub give a meaning)
+        The option --branch cannot be read. (`release/*` cannot be the name of a branch) A pattern of branches is better given by an `environment:` of the job, which says which branches may use it.
+        The option --branch cannot be read. (`a${b}` has a character that IAM gives a meaning) A pattern of branches is better given by an `environment:` of the job, which says which branches may use it.
+    "#);
 }

@@ -98,7 +98,7 @@ fn what_is_amiss_is_said_as_it_came() {
             "it leads to https://elsewhere.dev/ instead of https://www.acme.dev/",
         ),
         ("{ status: 302, location: /login }", "status: [200, 204]", "it answered 302 instead of 200 or 204"),
-        ("{ status: 302, location: /login }", "redirects: follow", "it leads on and on, more than 5 times"),
+        ("{ status: 302, location: / }", "redirects: follow", "it leads on and on, more than 5 times"),
         (
             "{ status: 302, location: \"http://x.acme.dev/\" }",
             "redirects: follow",
@@ -161,14 +161,22 @@ fn checks_never_take_the_time_of_the_way_back() {
 
 #[test]
 fn slips_in_checks_are_found_before_any_change() {
-    let ran = deployed(
-        "[]",
+    let runner = Runner::named("happy");
+    let slips = format!(
+        "{}{}",
+        runner::CONFIG,
         "    verify:\n      - { http: \"http://x.acme.dev/\", certificate-days: 14 }\n      - { http: \"https://x.acme.dev/\", certificate-days: 14, statuss: 200 }\n",
     );
-    let said: Vec<String> =
-        ran.report.all_problems().iter().map(|it| format!("{} {it}", it.at.as_ref().unwrap().line)).collect();
-    insta::assert_snapshot!(said.join("\n"), @"");
-    assert_eq!((ran.report.outcome, ran.changes()), (Outcome::Invalid, vec![]));
+    let step = virtually(async {
+        let (cloud, clock) = runner.cloud();
+        let runner = runner.file("workspace/.github/roadstead.yml", &slips);
+        runner.main_on(&cloud, clock).await
+    });
+    insta::assert_snapshot!(step.annotated(), @"
+    ::error title=backend%3A config invalid,file=.github/roadstead.yml,line=9,col=57::`certificate-days` is asked of an address without a certificate.%0AGive the check an address that begins with `https://`.
+    ::error title=backend%3A config invalid,file=.github/roadstead.yml,line=10,col=62::`statuss` is not a key of service `backend` (in `verify.1`).%0ADid you mean `status`? Known: `http`, `status`, `body`, `latency`, `certificate-days`, `redirects`, `headers`, `within`.
+    ");
+    assert_eq!((step.code, step.changes()), (2, 0));
 }
 
 /// `operation: verify` with these faults and checks.
@@ -183,7 +191,25 @@ fn verified(faults: &str, check: &str) -> Step {
 #[test]
 fn what_serves_is_verified_without_a_change() {
     let step = verified("[]", CHECK);
-    insta::assert_snapshot!(step.steady(), @"");
+    insta::assert_snapshot!(step.steady(), @"
+    ## ✅ production: `backend` `backend:1` serves and is healthy
+
+    _A rehearsal on the embedded cloud: nothing real was touched._
+
+    | service | from → to | serves now | how it is known | took |
+    |---|---|---|---|---|
+    | [`backend`](https://eu-west-1.console.aws.amazon.com/ecs/v2/clusters/acme/services/backend?region=eu-west-1) | `backend:1`<br>`sha256:028817b3422c…` | `backend:1` · `sha256:028817b3422c…` | rollout COMPLETED SUCCESSFUL; 1 check holds | under … s |
+
+    <details><summary>Timeline</summary>
+
+    | UTC |  |
+    |---|---|
+    | hh:mm:ss | proven: rollout COMPLETED SUCCESSFUL; 1 check holds |
+
+    </details>
+
+    <sub>Roadstead verify · [`0123456`](https://github.com/acme/shop/commit/0123456789abcdef0123456789abcdef01234567) · [run](https://github.com/acme/shop/actions/runs/7/attempts/1) · 2026-03-02 hh:mm UTC · under … s</sub>
+    ");
     assert_eq!((step.code, step.output("outcome"), step.output("version")), (0, "verified", "backend:1"));
     let reads = ["AssumeRole", "GetId", "Describe", "List", "Get"];
     let other = step.calls.iter().find(|call| !reads.iter().any(|start| call.operation.starts_with(start)));
@@ -202,7 +228,23 @@ fn without_checks_only_health_is_claimed() {
 fn what_answers_badly_is_not_verified() {
     let step = verified("[bad-answers: { version: all, status: 502, body: Bad Gateway }]", CHECK);
     assert_eq!((step.code, step.output("outcome")), (3, "failed"));
-    insta::assert_snapshot!(step.top(), @"");
+    insta::assert_snapshot!(step.top(), @"
+    ## ❌ production: `backend` does not answer as it should — `backend:1` serves
+
+    _A rehearsal on the embedded cloud: nothing real was touched._
+
+    **Cause**: The check of `https://production.acme.dev/health` did not hold within 1m.
+
+    ```text
+    it answered 502 instead of 200
+    ```
+
+    **What to do**: Look at what answers there, and at the logs of the service.
+
+    | service | from → to | serves now | how it is known | took |
+    |---|---|---|---|---|
+    | [`backend`](https://eu-west-1.console.aws.amazon.com/ecs/v2/clusters/acme/services/backend?region=eu-west-1) | `backend:1` | `backend:1` · `sha256:028817b3422c…` | The check of `https://production.acme.dev/health` did not hold within 1m | … s |
+    ");
 }
 
 #[test]

@@ -220,7 +220,7 @@ mod tests {
         4 `webhook.url` of `notify`: neither an address with `https://` nor the name of an environment variable (`[A-Z_][A-Z0-9_]*`).
         5 `webhook.secret` of `notify`: this is the name of an environment variable (`[A-Z_][A-Z0-9_]*`) that holds the secret, not the secret.
         ");
-        insta::assert_snapshot!(problems("slack-webhook: https://hooks.slack.com/services/T/B/x\n").join("\n"), @"");
+        insta::assert_snapshot!(problems("slack-webhook: https://hooks.slack.com/services/T/B/x\n").join("\n"), @"1 The address of a Slack webhook stands in the file: whoever reads it may write to the channel. Keep it in a secret, give that to the step as `env: { SLACK_WEBHOOK: … }`, and write `SLACK_WEBHOOK` here.");
     }
 
     #[test]

@@ -299,7 +299,14 @@ mod tests {
         Run: https://github.com/acme/app/actions/runs/12/attempts/1
         ");
         let stranded = of(&samples::ended(Outcome::Stranded));
-        insta::assert_snapshot!(stranded.text(), @"");
+        insta::assert_snapshot!(stranded.text(), @"
+        🚨 production: backend needs a person now: the new version failed, and so did the rollback — what serves now is not known
+
+        backend: stranded — what serves now is not known (backend:42 was wanted)
+        Cause: backend: The container `app` exits by itself, twice in 18 s. (EssentialContainerExited: Essential container in task exited)
+        Commit: c0ffee1000000000000000000000000000000000
+        Run: https://github.com/acme/app/actions/runs/12/attempts/1
+        ");
     }
 
     #[test]

@@ -105,8 +105,7 @@ fn tell(job: &Job, unit: &mut Unit, promoted: &Promoted) {
     let words = format!("{of} ({}…), {}", promoted.digest.short(), promoted.origin);
     job.teller.line(Some(unit.name()), &format!("promotes {words}"));
     unit.report.moment(job.doors.clock.now(), format!("promotes {words}"));
-    unit.would_build =
-        (operation(job) == Operation::Plan).then(|| format!("{}, {}", promoted.image, promoted.origin));
+    unit.would_build = (operation(job) == Operation::Plan).then_some(words);
     unit.report.origin = Some(promoted.origin.clone());
     unit.report.commit = promoted.commit.clone();
     unit.report.digest = Some(promoted.digest.clone());

@@ -79,10 +79,17 @@ async fn look(
             return report;
         }
     };
+    // The commit of the run is not what serves.
+    let release = Release { commit: None, ..release };
     let mut unit = Unit::new(service.clone(), target, release, seen);
+    unit.report.version = unit.seen.version.clone();
     match standing(&unit) {
         Ok(standing) => tried(job, &mut unit, sources, standing).await,
-        Err(failure) => fail(job, &mut unit, *failure),
+        Err(failure) => {
+            // What is asked for is known, and not whether anything of it serves.
+            unit.lost_sight();
+            fail(job, &mut unit, *failure);
+        }
     }
     unit.report.took = job.doors.clock.elapsed();
     unit.into_report()
@@ -129,6 +136,9 @@ fn unclear(why: &str) -> Problem {
 /// Tries the checks until they hold, or one of them did not within its time.
 async fn tried(job: &Job, unit: &mut Unit, sources: &Sources, standing: Standing) {
     let wanted = unit.service.common.verify.clone();
+    if matches!(standing, Standing::Unseen(_)) {
+        unit.lost_sight();
+    }
     let began = job.doors.clock.elapsed();
     loop {
         let since = job.doors.clock.elapsed().saturating_sub(began);
@@ -162,7 +172,6 @@ fn conclude(job: &Job, unit: &mut Unit, standing: Standing, unseen: &[String]) {
             unit.report.digest.clone_from(&proof.digest);
         }
         Standing::Unseen(words) => {
-            unit.lost_sight();
             let outcome = if many > 0 { Outcome::Verified } else { Outcome::Skipped };
             let checked = unit.checked.clone().unwrap_or_else(|| "nothing was looked at".into());
             unit.report.evidence = format!("{checked}; what runs cannot be seen from here: {words}");

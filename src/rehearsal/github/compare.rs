@@ -110,12 +110,28 @@ fn file(it: &Repository, path: &str, old: Option<&Entry>, new: Option<&Entry>, h
         String::from_utf8_lossy(bytes).into_owned()
     };
     let (additions, deletions) = changed_lines(&text(old), &text(new));
-    Some(json!({
+    let is_submodule = [old, new].into_iter().flatten().any(|entry| entry.mode == trees::SUBMODULE);
+    let mut shown = json!({
         "sha": new.or(old)?.oid, "filename": path, "status": status, "additions": additions, "deletions": deletions,
         "changes": additions + deletions, "blob_url": links::site(it, &format!("/blob/{head}/{path}")),
         "raw_url": links::site(it, &format!("/raw/{head}/{path}")),
         "contents_url": links::api(it, &format!("/contents/{path}?ref={head}")),
-    }))
+    });
+    // Patches of files are not modelled; that of a submodule is all that tells it from one.
+    if is_submodule {
+        shown["patch"] = patch(&text(old), &text(new)).into();
+    }
+    Some(shown)
+}
+
+/// The patch between two texts of one line, or of none.
+fn patch(old: &str, new: &str) -> String {
+    let place = |text: &str| if text.is_empty() { "0,0" } else { "1" };
+    let line = |sign: &str, text: &str| match text.trim_end() {
+        "" => String::new(),
+        text => format!("\n{sign}{text}"),
+    };
+    format!("@@ -{} +{} @@{}{}", place(old), place(new), line("-", old), line("+", new))
 }
 
 /// Lines added and removed. Long texts that differ throughout are taken to have no line in common.

@@ -18,7 +18,7 @@ VARIABLES = {"PLAN_ROLE_STAGING": "arn:aws:iam::111111111111:role/plan", "PLAN_R
 # What a person types at a workflow that is started by hand; what is not here stays empty.
 TYPED = {"environment": "production", "service": "backend"}
 # What the step must end with; every operation that an example uses is here.
-ENDS = {"deploy": {"deployed", "proposed"}, "plan": {"planned"}, "rollback": {"rolled-back"}}
+ENDS = {"deploy": {"deployed", "proposed"}, "plan": {"planned"}, "rollback": {"rolled-back"}, "verify": {"verified"}}
 
 
 class Context(dict):
@@ -171,9 +171,11 @@ def lay_out(job, folder, deploy):
 
 
 def point(job, served):
-    """Argo CD's address is the one thing of a deploy file that is written otherwise: that of the embedded one."""
+    """Addresses are the one thing of a deploy file that is written otherwise: they are the embedded cloud's, which has no
+    certificates."""
     file = job.workspace / ".github/roadstead.yml"
-    file.write_text(file.read_text().replace("https://argocd.acme.dev", served.url))
+    text = re.sub(r"https://(argocd\.)?acme\.dev", served.url, file.read_text())
+    file.write_text(re.sub(r"certificate-days: \d+, ", "", text))
 
 
 def starter(job, served, event, context, sha):
