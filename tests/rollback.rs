@@ -303,12 +303,17 @@ fn a_pull_request_gets_a_plan_of_the_rollback() {
         let mut world = World::calm();
         world.deployed("b").await;
         let before = world.changes().len();
-        world.event("pull_request_target", "1");
-        for (name, value) in [("GITHUB_BASE_REF", "main"), ("GITHUB_EVENT_PATH", "/nonexistent")] {
+        world.event("pull_request", "1");
+        let ours = r#"{"pull_request": {"number": 7, "head": {"ref": "topic", "repo": {"id": 1}}, "base": {"ref": "main", "repo": {"id": 1}}}}"#;
+        let event = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(event.path(), ours).unwrap();
+        let path = event.path().to_string_lossy().into_owned();
+        for (name, value) in [("GITHUB_BASE_REF", "main"), ("GITHUB_EVENT_PATH", &path)] {
             world.0.rehearsal.variables.insert(name.into(), value.into());
         }
         (world.rollback(None).await, world.changes().len() - before)
     });
+    // The plan is told as a check and as a comment of the pull request.
     assert_eq!((report.outcome, changes), (Outcome::Planned, 0));
     insta::assert_snapshot!(told(&report).lines().next().unwrap_or_default(), @"📋 production: backend would return to backend:1 — this is a plan, nothing was touched");
 }

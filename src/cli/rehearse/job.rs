@@ -18,6 +18,7 @@ use crate::rehearsal::oidc::Workflow;
 use crate::report::RunReport;
 use crate::run::{self, Job};
 use crate::sys::clock::Clock;
+use crate::sys::disk;
 use crate::sys::environment::Variables;
 
 use super::builder::PretendBuilder;
@@ -96,6 +97,8 @@ pub fn job(
         mask: aws::Mask::new(rehearsal.teller.keeper()),
     };
     let read = Context::read(&rehearsal.variables);
+    let event = read.event_path.as_ref().and_then(|path| disk::read_text(path.as_ref()).ok());
+    let read = event.into_iter().fold(read, |read, text| read.with_event(&text));
     let context = Context {
         sha: read.sha.clone().or_else(|| Some(COMMIT.into())),
         repository: Some(repository(&read)),
