@@ -176,7 +176,10 @@ fn why_it_did_not_succeed_is_said() {
                     .all(|it| it.ends_with("STOPPED") || it.ends_with("DEPROVISIONING")),
                 "{scenario}"
             );
-            end(&ran.report)
+            // Which of two bounds in time ends a call that nobody answers is chance.
+            let told = end(&ran.report);
+            let (before, after) = told.split_once("from ecs:RunTask. ").unwrap_or((&told, ""));
+            format!("{before}{}", after.find(") exit").map_or("", |at| &after[at..]))
         })
         .collect();
     insta::assert_snapshot!(told.join("\n"), @"
@@ -185,7 +188,7 @@ fn why_it_did_not_succeed_is_said() {
     failed backend:1: before-failed: The command `./migrate up` could not be started. (ECS cannot set up what the task needs before it starts. ResourceInitializationError: unable to pull secrets or registry auth: failed to fetch secret missing from secrets manager: ResourceNotFoundException: Secrets Manager can't find the specified secret.) exit None; nothing was moved: backend:1 serves
     failed backend:1: before-failed: The command `./migrate up` could not be started. (ECS finds no place for the task of the command. Capacity is unavailable at this time. Please try again later or in a different availability zone) exit None; nothing was moved: backend:1 serves
     failed backend:1: before-failed: The command `./migrate up` did not end within 5m and was stopped. () exit Some(143); nothing was moved: backend:1 serves
-    failed backend:1: before-failed: The command `./migrate up` could not be started. (No usable answer came back from ecs:RunTask. dispatch failure: timeout: minimum throughput was specified at 1 B/s, but throughput of 0 B/s was observed) exit None; nothing was moved: backend:1 serves
+    failed backend:1: before-failed: The command `./migrate up` could not be started. (No usable answer came back ) exit None; nothing was moved: backend:1 serves
     ");
 }
 

@@ -78,7 +78,7 @@ impl Desk {
     fn run(&self) -> Ran {
         virtually(async {
             let mut stage = self.trial.stage();
-            stage.rehearsal.config.1 = self.file.clone().unwrap_or(self.trial.config.clone());
+            stage.rehearsal.config.1 = self.file.clone().unwrap_or_else(|| self.trial.config.clone());
             let report = stage.run().await;
             let (lines, calls) = (stage.lines.borrow().clone(), stage.cloud.calls());
             Ran { report, lines, calls, cloud: stage.cloud.clone() }
@@ -449,9 +449,25 @@ fn what_cannot_go_well_is_said_before_any_change() {
         let problem =
             ran.report.all_problems().into_iter().find(|problem| problem.is_error()).unwrap().clone();
         let at = problem.at.as_ref().map(|at| format!("{}:{}: ", at.file, at.line)).unwrap_or_default();
-        format!("{at}{} {problem}", problem.code)
+        let folder = desk.folder.path().to_string_lossy().into_owned();
+        format!("{at}{} {problem}", problem.code).replace(&folder, "FOLDER")
     };
-    insta::assert_snapshot!(desks.iter().map(line).collect::<Vec<_>>().join("\n"), @"");
+    insta::assert_snapshot!(desks.iter().map(line).collect::<Vec<_>>().join("\n"), @"
+    input-invalid The deployment of `flags` takes 30m, and the run has 20m, of which 5m are kept for the way back. Give the input `timeout: 41m` or more, or a quicker strategy.
+    flags.json:3: configuration-invalid The configuration `flags.json` is not JSON. (trailing comma at line 3 column 1)
+    flags.json:1: configuration-invalid AppConfig refused the configuration `flags.json`; nothing was deployed. (BadRequestException: Error validating the configuration: it does not fit the schema of feature flags ($.values.beta: is not defined in flags))
+    service-missing AppConfig has nothing named `flagz` (`appconfig.profile`). Did you mean `flags`? There is: `flags`, `limits`. Check `aws.region` and the role, too.
+    service-missing AppConfig has nothing named `shp` (`appconfig.application`). Did you mean `shop`? There is: `shop`. Check `aws.region` and the role, too.
+    service-missing AppConfig has nothing named `Slow` (`appconfig.strategy`). There is: `AppConfig.AllAtOnce`, `AppConfig.Linear50PercentEvery30Seconds`, `AppConfig.Canary10Percent20Minutes`, `AppConfig.Linear20PercentEvery6Minutes`. Check `aws.region` and the role, too.
+    file-unreadable The configuration `other.json` cannot be read. (reading FOLDER/other.json: No such file or directory (os error 2))
+    alarm-missing The environment `production` does not monitor the alarm `checkout-latency`. Add it to the monitors of the environment in AppConfig, which then rolls back by itself, or take it out of `alarms`.
+    unsupported `flags` cannot be released by the strategy `canary` as it is set up. AppConfig brings a configuration to its clients by its own deployment strategy: name that in `appconfig.strategy`, and take this `strategy` out.
+    roadstead.yml:5: config-invalid `repository` means nothing for a configuration: nothing is built. Take `repository` out.
+    alarm-red The alarm `checkout-errors` is red before the deployment. AppConfig would roll back at once. Find out why it is red; deploy when it is green.
+    account-mismatch The credentials are of account 111111111111, and the deploy file says 222222222222. Check `aws.account` and the role.
+    permission-missing The permission appconfig:StartDeployment on arn:aws:appconfig:eu-west-1:111111111111:application/a00001/environment/e00002 is missing. Add it to the policy of the role; the run or its rollback needs it.
+    permission-missing The permission appconfig:ListEnvironments is missing. (AccessDeniedException: User: arn:aws:sts::111111111111:assumed-role/deploy/roadstead is not authorized to perform: appconfig:ListEnvironments on resource: * with an explicit deny in an identity-based policy) Add it to the policy of the role; `roadstead policy` prints what is needed.
+    ");
 }
 
 #[test]

@@ -38,7 +38,8 @@ async fn ask(asker: &Asker, method: &str, rest: &str, body: Value) -> Answered {
 /// A request that GitHub's description does not allow, and its answer.
 async fn wrong(asker: &Asker, method: &str, rest: &str, body: Value) -> (u16, String) {
     let uri = format!("https://api.github.com/repos/acme/shop{rest}");
-    let answered = asker.bare(method, &uri, &body.to_string()).await.unwrap();
+    let text = if body.is_null() { String::new() } else { body.to_string() };
+    let answered = asker.bare(method, &uri, &text).await.unwrap();
     let errors = &answered.body["errors"][0]["message"];
     (answered.status, errors.as_str().or(answered.body["message"].as_str()).unwrap_or_default().to_owned())
 }

@@ -178,6 +178,22 @@ fn a_cancel_while_it_waits_changes_nothing() {
     });
 }
 
+/// A rollout of the very same version is under way, and the run that began it holds the lease.
+#[test]
+fn a_cancel_while_it_waits_leaves_the_rollout_of_the_other_alone() {
+    virtually(async {
+        let world = Rc::new(World::of(PAST));
+        let mut second = world.runner(8, "c2");
+        second.cancel_after = Some(Duration::from_secs(20));
+        let steps = together(&world, vec![at(0, world.runner(7, "c2")), at(10, second)]).await;
+        assert!(waited(&steps[1])[0].contains("run 7"), "{:?}", steps[1].lines);
+        assert_eq!([steps[0].output("outcome"), steps[1].output("outcome")], ["deployed", "cancelled"]);
+        assert_eq!(world.moves(), 1, "{:?}", steps[1].lines);
+        assert!(steps[1].summary.contains("goes on by itself"), "{}", steps[1].summary);
+        world.judged();
+    });
+}
+
 fn started(run: u64) -> roadstead::rehearsal::github::project::Start<'static> {
     roadstead::rehearsal::github::project::Start {
         repository: "acme/shop",

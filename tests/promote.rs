@@ -366,7 +366,7 @@ fn a_layer_with_other_content_never_reaches_production() {
         let before = world.cloud.calls().len();
         let step = world.run(&world.push("main", "aa")).await;
         assert_eq!((step.code, world.moved(before)), (2, 0));
-        assert!(step.annotated().contains("title=digest mismatch"), "{}", step.annotated());
+        assert!(step.annotated().contains("digest mismatch"), "{}", step.annotated());
         assert!(world.cloud.read(|world| world.repositories["acme/backend"].blobs.is_empty()));
     });
 }

@@ -175,12 +175,12 @@ fn a_failure_reads_like_this() {
 
     Cause: The container `app` exits with code 1. Exit code 1.
       Essential container in task exited
-      09:00:27 │ starting
-      09:00:27 │ panic: DATABASE_URL is not set
+      09:00:31 │ starting
+      09:00:31 │ panic: DATABASE_URL is not set
     What to do: Read the lines that it wrote.
 
-    service  outcome  from       to         serves now  took       how it is known
-    backend  failed   backend:1  backend:2  backend:1   2 min 4 s  rolled back, confirmed: backend:1 serves
+    service  outcome  from       to         serves now  took        how it is known
+    backend  failed   backend:1  backend:2  backend:1   2 min 13 s  rolled back, confirmed: backend:1 serves
     ");
 }
 

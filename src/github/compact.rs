@@ -175,8 +175,8 @@ mod tests {
 
     #[test]
     fn what_is_not_whole_or_was_changed_is_not_read() {
-        let image = format!("r.example/acme/web@{}", digest(1));
-        let other = format!("r.example/acme/web@{}", digest(2));
+        let image = format!("111111111111.dkr.ecr.eu-west-1.amazonaws.com/acme/web@{}", digest(1));
+        let other = format!("111111111111.dkr.ecr.eu-west-1.amazonaws.com/acme/web@{}", digest(2));
         let first = encoded(&of(&[("web", &image)])).unwrap().1;
         let second = encoded(&of(&[("web", &other)])).unwrap().1;
         assert!(first.len() > 1);

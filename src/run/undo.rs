@@ -174,6 +174,18 @@ async fn ask(unit: &Unit, leave: bool) -> Option<Result<Rollout, Problem>> {
     }
 }
 
+/// The words for a service that this run did not touch: what somebody else began is left to him.
+fn untouched(flight: Option<&str>, before: &str) -> String {
+    match flight {
+        Some(label) => {
+            format!(
+                "cancelled before any change; the rollout of {label} was under way already and goes on by itself"
+            )
+        }
+        None => format!("cancelled before any change: {before} serves"),
+    }
+}
+
 fn close(
     job: &Job,
     unit: &mut Unit,
@@ -182,8 +194,9 @@ fn close(
     stopped: Option<&Result<(), Problem>>,
 ) {
     let before = super::walk::before(&unit.seen).to_owned();
+    let flight = unit.seen.in_flight.as_ref().map(|flight| flight.rollout.label.clone());
     let words = match (&unit.phase, answer) {
-        (Phase::Ready, _) => format!("cancelled before any change: {before} serves"),
+        (Phase::Ready, _) => untouched(flight.as_deref(), &before),
         (Phase::Before(command), _) => before::cancelled(command, stopped, &before),
         (Phase::Moving(_, Watching::Back(_)), _) => {
             format!("cancelled while {before} was coming back; the provider goes on with that")
@@ -198,7 +211,7 @@ fn close(
         (_, Some(None)) => "cancelled; there is no earlier version to return to".to_owned(),
         (_, None) => format!("cancelled; the rollback to {before} was sent, but no answer came in time"),
     };
-    if !matches!(unit.phase, Phase::Ready | Phase::Before(_)) {
+    if flight.is_some() || !matches!(unit.phase, Phase::Ready | Phase::Before(_)) {
         unit.lost_sight();
     }
     unit.report.evidence = words.clone();

@@ -186,14 +186,12 @@ pub(super) fn fail_unmoved(unit: &mut Unit, now: jiff::Timestamp, problem: Probl
 /// Moves traffic, or takes up a rollout that an earlier try began. The state is saved before and after, so that a
 /// run that dies in between leaves a trace for the post step.
 async fn start(job: &Job, environment: &str, units: &mut [Unit]) {
-    for unit in units.iter_mut() {
+    // Whoever was cancelled by now has nothing to take back: what is under way may be that of a run which holds the lease.
+    let goes_on = job.cancel.urgency() == Urgency::None;
+    for unit in units.iter_mut().filter(|unit| goes_on && unit.phase == Phase::Ready) {
         match unit.plan.as_ref().map(|plan| plan.start.clone()) {
-            Some(Start::Adopt(rollout)) if unit.phase == Phase::Ready => adopt(job, unit, rollout),
-            Some(Start::Fresh { .. })
-                if unit.phase == Phase::Ready && job.cancel.urgency() == Urgency::None =>
-            {
-                unit.phase = Phase::Asked
-            }
+            Some(Start::Adopt(rollout)) => adopt(job, unit, rollout),
+            Some(Start::Fresh { .. }) => unit.phase = Phase::Asked,
             _ => {}
         }
     }

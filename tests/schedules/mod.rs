@@ -1,6 +1,6 @@
-//! One writer, and the newest wins (I9): two or three runs of the action in one world at once, of different commits of one
-//! history, some started again, some cancelled, some lost. A schedule that breaks a law prints the seed that replays it:
-//! `SCHEDULE=seed`. `SCHEDULES=n` plays so many, `FROM=k` begins there.
+//! One writer, and the newest wins (I9); production gets what staging proved (I3): two or three runs of the action in one
+//! world at once, of different commits of one history, some started again, some cancelled, some lost. A schedule that
+//! breaks a law prints the seed that replays it: `SCHEDULE=seed`. `SCHEDULES=n` plays so many, `FROM=k` begins there.
 
 mod laws;
 mod plan;
@@ -9,7 +9,8 @@ mod play;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use play::{Tally, Wire, play};
+use plan::PROMOTIONS;
+use play::{LAST, Tally, Wire, play};
 use roadstead::rehearsal::record::{Interrupt, Moment, Phase};
 use serde_json::{Value, json};
 
@@ -46,8 +47,7 @@ fn play_all(seeds: std::ops::Range<u64>, wire: Option<Wire>) -> (Vec<String>, Ta
 
 #[test]
 fn runs_that_meet_take_turns_and_the_newest_wins() {
-    let from = number("FROM", 0);
-    let count = number("SCHEDULES", 500);
+    let (from, count) = (number("FROM", 0), number("SCHEDULES", 380));
     let (broken, tally) = play_all(from..from + count, None);
     assert!(broken.is_empty(), "{} laws were broken:\n{}", broken.len(), broken.join("\n"));
     // The laws say nothing where nobody meets.
@@ -57,6 +57,15 @@ fn runs_that_meet_take_turns_and_the_newest_wins() {
     enough("cancelled", tally.cancelled);
     enough("lost with a lease", tally.lost_with_lease);
     enough("taken over", tally.taken_over);
+}
+
+#[test]
+fn production_gets_what_staging_proved() {
+    let (from, count) = (PROMOTIONS + number("FROM", 0), number("SCHEDULES", 120));
+    let (broken, tally) = play_all(from..from + count, None);
+    assert!(broken.is_empty(), "{} laws were broken:\n{}", broken.len(), broken.join("\n"));
+    // The last run of every schedule promotes; some before it do, too.
+    assert!(tally.promoted > count + count / 25, "promoted: {} of {count}", tally.promoted);
 }
 
 /// Plays the schedule in `SCHEDULE` again, and prints what happened when it breaks a law.
@@ -77,28 +86,32 @@ fn answer(status: u16, body: Value) -> Interrupt {
 }
 
 /// Engines that misbehave in one way, made by changing what goes over the wire; and the law that finds them.
-const MUTANTS: [(&str, Wire); 3] = [
-    ("one writer: ", |moment| {
-        let taken = || {
-            answer(
-                201,
-                json!({ "ref": moment.call.input["ref"], "object": { "sha": moment.call.input["sha"] } }),
-            )
-        };
+const MUTANTS: [(&str, u64, Wire); 4] = [
+    ("one writer: ", 0, |moment| {
+        let wanted = &moment.call.input;
+        let taken = || answer(201, json!({ "ref": wanted["ref"], "object": { "sha": wanted["sha"] } }));
         before(moment, "git/create-ref").then(taken)
     }),
-    ("newest wins: ", |moment| {
+    ("newest wins: ", 0, |moment| {
         let unknown =
             || answer(200, json!({ "status": "diverged", "ahead_by": 1, "behind_by": 1, "commits": [] }));
         before(moment, "repos/compare-commits").then(unknown)
     }),
-    ("no lease is left: ", |moment| before(moment, "git/delete-ref").then(|| answer(204, Value::Null))),
+    ("no lease is left: ", 0, |moment| before(moment, "git/delete-ref").then(|| answer(204, Value::Null))),
+    ("only what staging proved: ", PROMOTIONS, |moment| {
+        let last = moment.call.access_key == Some(laws::key((LAST[1], 1)));
+        (before(moment, "RegisterTaskDefinition") && last).then(|| {
+            let mut containers = moment.call.input["containerDefinitions"].clone();
+            containers[0]["image"] = "111111111111.dkr.ecr.eu-west-1.amazonaws.com/acme/backend:v1".into();
+            Interrupt::Instead(json!({ "containerDefinitions": containers }))
+        })
+    }),
 ];
 
 #[test]
 fn every_law_finds_the_engine_that_breaks_it() {
-    for (law, wire) in MUTANTS {
-        let (broken, _) = play_all(0..24, Some(wire));
+    for (law, from, wire) in MUTANTS {
+        let (broken, _) = play_all(from..from + 24, Some(wire));
         assert!(broken.iter().any(|why| why.contains(law)), "{law}{broken:#?}");
     }
 }

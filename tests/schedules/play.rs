@@ -10,7 +10,7 @@ use roadstead::rehearsal::record::{Interrupt, Moment};
 use roadstead::sys::clock::Clock;
 use serde_json::Value;
 
-use super::laws::{Watch, Who, holder, key};
+use super::laws::{Asked, PLACES, Watch, Who, holder, key};
 use super::plan::{End, NEWEST, Planned, SERVICES, Schedule};
 use crate::support::book::sha;
 use crate::support::runner::{Runner, Step};
@@ -24,17 +24,28 @@ const WORLD: &str = "github:
     - name: acme/shop
       private: true
       history: [{ id: c1 }, { id: c2 }, { id: c3 }, { id: c4 }, { id: c5 }, { id: c6 }]
+services: [{ cluster: acme-staging, name: backend }]
+# Quick, so that five hundred worlds do not take long.
+timings:
+  { provision: [1, 2], pull: [2, 4], start: [1, 3], health: [2, 5], settle: [5, 5], deregistration: [3, 3], deprovision: [1, 2], complete: [2, 4] }
 ";
 
 const CONFIG: &str = "environments:
   production: { branches: [main], aws: { region: eu-west-1 } }
 services:
-  backend: { repository: acme/backend, ecs: { cluster: acme, service: backend, container: app } }
-  web: { repository: acme/web, ecs: { cluster: acme, service: web, container: app } }
+  backend: { repository: acme/backend, ecs: { cluster: \"acme-${environment}\", service: backend, container: app } }
+  web: { repository: acme/web, ecs: { cluster: \"acme-${environment}\", service: web, container: app } }
 ";
 
-/// The run that comes when all others are over.
-const LAST: Who = (99, 1);
+const PROMOTION: &str = "environments:
+  staging: { branches: [develop], aws: { region: eu-west-1 } }
+  production: { branches: [main], promote-from: staging, aws: { region: eu-west-1 } }
+services:
+  backend: { repository: acme/backend, ecs: { cluster: \"acme-${environment}\", service: backend, container: app } }
+";
+
+/// The runs that come when all others are over: into staging, and into production.
+pub(super) const LAST: [u64; 2] = [98, 99];
 /// Longer than anything that a lost run left goes on.
 const SETTLES: Duration = Duration::from_secs(15 * 60);
 
@@ -46,6 +57,7 @@ pub(super) struct Tally {
     pub(super) cancelled: u64,
     pub(super) lost_with_lease: u64,
     pub(super) taken_over: u64,
+    pub(super) promoted: u64,
 }
 
 impl Tally {
@@ -55,6 +67,7 @@ impl Tally {
         self.cancelled += other.cancelled;
         self.lost_with_lease += other.lost_with_lease;
         self.taken_over += other.taken_over;
+        self.promoted += other.promoted;
     }
 }
 
@@ -69,6 +82,7 @@ pub(super) struct Played {
 /// The world that the runs share.
 struct Stage {
     seed: u64,
+    promotion: bool,
     cloud: Cloud,
     clock: Clock,
     watch: Watch,
@@ -84,12 +98,9 @@ struct Ended {
 pub(super) fn play(seed: u64, wire: Option<Wire>) -> Played {
     virtually(async move {
         let schedule = Schedule::of(seed);
-        let (cloud, clock) = runner(seed).cloud();
-        let attempts = |run: &Planned| [((run.id, 1), run.commit), ((run.id, 2), run.commit)];
-        let mut commits: BTreeMap<Who, u64> = schedule.runs.iter().flat_map(attempts).collect();
-        commits.insert(LAST, NEWEST);
-        let watch = Watch::over(&cloud, commits, wire);
-        let stage = Rc::new(Stage { seed, cloud, clock, watch });
+        let (cloud, clock) = runner(seed, schedule.promotion).cloud();
+        let watch = Watch::over(&cloud, asked(&schedule), wire);
+        let stage = Rc::new(Stage { seed, promotion: schedule.promotion, cloud, clock, watch });
         let begun = schedule
             .runs
             .iter()
@@ -101,22 +112,41 @@ pub(super) fn play(seed: u64, wire: Option<Wire>) -> Played {
             ended.extend(run.await.unwrap());
         }
         tokio::time::sleep(SETTLES).await;
-        let last = Planned {
-            id: LAST.0,
-            commit: NEWEST,
-            services: SERVICES.to_vec(),
-            after: Duration::ZERO,
-            end: End::Whole,
-            again: None,
-        };
-        ended.extend(Box::pin(whole(stage.clone(), last)).await);
+        for last in last(schedule.promotion) {
+            ended.extend(Box::pin(whole(stage.clone(), last)).await);
+        }
         stage.conclude(&schedule, &ended)
     })
 }
 
+/// What each run is asked for.
+fn asked(schedule: &Schedule) -> BTreeMap<Who, Asked> {
+    let of = |run: &Planned| {
+        let promotes = schedule.promotion && run.environment == "production";
+        let asked = Asked { commit: (!promotes).then_some(run.commit), promotes };
+        [((run.id, 1), asked), ((run.id, 2), asked)]
+    };
+    schedule.runs.iter().chain(&last(schedule.promotion)).flat_map(of).collect()
+}
+
+/// The newest commit comes when all others are over.
+fn last(promotion: bool) -> Vec<Planned> {
+    let run = |id: u64, environment: &'static str| Planned {
+        id,
+        commit: NEWEST,
+        environment,
+        services: if promotion { vec![SERVICES[0]] } else { SERVICES.to_vec() },
+        after: Duration::ZERO,
+        end: End::Whole,
+        again: None,
+    };
+    let production = run(LAST[1], "production");
+    if promotion { vec![run(LAST[0], "staging"), production] } else { vec![production] }
+}
+
 /// A runner in this world.
-fn runner(seed: u64) -> Runner {
-    Runner::told(WORLD).config(CONFIG).seeded(seed)
+fn runner(seed: u64, promotion: bool) -> Runner {
+    Runner::told(WORLD).config(if promotion { PROMOTION } else { CONFIG }).seeded(seed)
 }
 
 /// A run and, where it is started again, its second attempt.
@@ -132,7 +162,10 @@ async fn whole(stage: Rc<Stage>, run: Planned) -> Vec<Ended> {
 
 impl Stage {
     fn runner(&self, run: &Planned, attempt: u64) -> Runner {
-        runner(self.seed)
+        let branch = if run.environment == "staging" { "develop" } else { "main" };
+        runner(self.seed, self.promotion)
+            .with("GITHUB_REF", &format!("refs/heads/{branch}"))
+            .with("GITHUB_REF_NAME", branch)
             .with("GITHUB_RUN_ID", &run.id.to_string())
             .with("GITHUB_RUN_ATTEMPT", &attempt.to_string())
             .with("GITHUB_SHA", &sha(&format!("c{}", run.commit)))
@@ -176,8 +209,9 @@ impl Stage {
         if step.code == 0 {
             let told: Value = serde_json::from_str(step.output("services")).unwrap();
             for service in &run.services {
-                let outcome = told[service]["outcome"].as_str().unwrap_or("nothing");
-                self.watch.serves(own, service, outcome, (from, to));
+                let word = |name: &str| told[service][name].as_str().unwrap_or_default();
+                let said = (word("outcome"), word("image"));
+                self.watch.serves(own, (run.environment, *service), said, (from, to));
             }
         }
         Ended { own, step: Some(step), held: false }
@@ -185,7 +219,7 @@ impl Stage {
 
     /// The runner is gone; GitHub notices it later.
     async fn lost(&self, run: &Planned, own: Who, later: Duration) -> Ended {
-        let held = SERVICES.into_iter().any(|service| holder(&self.cloud, service) == Some(own));
+        let held = PLACES.into_iter().any(|place| holder(&self.cloud, place) == Some(own));
         tokio::time::sleep(later).await;
         self.cloud.end("acme/shop", run.id, "failure");
         Ended { own, step: None, held }
@@ -197,9 +231,9 @@ impl Stage {
         if last != Some("deployed") {
             self.watch.broke(format!("the newest commit gets in: the last run ended {last:?}"));
         }
-        for service in SERVICES {
-            if let Some(owner) = holder(&self.cloud, service) {
-                self.watch.broke(format!("no lease is left: {owner:?} holds {service} in the end"));
+        for place in PLACES {
+            if let Some(owner) = holder(&self.cloud, place) {
+                self.watch.broke(format!("no lease is left: {owner:?} holds {place:?} in the end"));
             }
         }
         let (broken, taken_over) = self.watch.found();
@@ -210,6 +244,9 @@ impl Stage {
             cancelled: count(&|step| step.code == 130),
             lost_with_lease: ended.iter().filter(|one| one.held).count() as u64,
             taken_over,
+            promoted: count(&|step| {
+                step.code == 0 && step.lines.iter().any(|line| line.contains("promotes "))
+            }),
         };
         let told = if broken.is_empty() { String::new() } else { self.told(schedule, ended) };
         Played { broken, tally, told }
