@@ -91,6 +91,9 @@ RUNS = [
     ("rollback", "rollback.yml", "production", "workflow_dispatch",
      {"ref": "refs/heads/main", "inputs": {"environment": "production", "service": "backend", "to": "backend:1"}},
      {"Return production": "unchanged"}),
+    ("promotion", "deploy.yml", "staging", "push", {"ref": "refs/heads/main"},
+     {"Release to staging": "deployed", "Promote to production": "deployed"}),
+    ("scheduled-verify", "verify.yml", "production", "schedule", {}, {"Verify production": "verified"}),
     ("argocd", "deploy.yml", "staging", "push", {"ref": "refs/heads/develop"}, {"Release by Git": "deployed"}),
 ]
 

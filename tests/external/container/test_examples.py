@@ -16,9 +16,10 @@ RUN = 9876543210  # of the runner's shape
 SECRETS = {"MANIFESTS_TOKEN": "ghs_" + "m" * 36, "ARGOCD_TOKEN": "argocd-" + "a" * 40}
 VARIABLES = {"PLAN_ROLE_STAGING": "arn:aws:iam::111111111111:role/plan", "PLAN_ROLE_PRODUCTION": "arn:aws:iam::222222222222:role/plan"}
 # What a person types at a workflow that is started by hand; what is not here stays empty.
-TYPED = {"environment": "production", "service": "backend"}
+TYPED = {"environment": "production", "service": "backend", "variable": "CHECKOUT_V2", "value": "on"}
 # What the step must end with; every operation that an example uses is here.
-ENDS = {"deploy": {"deployed", "proposed"}, "plan": {"planned"}, "rollback": {"rolled-back"}, "verify": {"verified"}}
+ENDS = {"deploy": {"deployed", "proposed"}, "plan": {"planned"}, "rollback": {"rolled-back"}, "promote": {"deployed"},
+        "set-env": {"deployed"}, "verify": {"verified"}}
 
 
 class Context(dict):
@@ -135,10 +136,12 @@ def world(registry, deploy, environment, sha, permissions):
         image = f"{registry.host}/{service['repository']}"
         registry.seed(service["repository"], "v1")
         if ecs := service.get("ecs"):
-            services.append({"cluster": filled(ecs["cluster"], environment), "name": ecs["service"],
-                             "container": ecs["container"], "image": f"{image}:v1", "deployment": {"circuit-breaker": {}},
-                             "target-groups": [{"arn": name, "alternate": f"{name}-green", "balancer": name}]})
-            balancers.append({"name": name, "groups": [{"arn": name, "weight": 1}, {"arn": f"{name}-green"}]})
+            for cluster in sorted({filled(ecs["cluster"], it) for it in deploy["environments"]}):
+                group = f"{cluster}-{name}"
+                services.append({"cluster": cluster, "name": ecs["service"], "container": ecs["container"],
+                                 "image": f"{image}:v1", "deployment": {"circuit-breaker": {}},
+                                 "target-groups": [{"arn": group, "alternate": f"{group}-green", "balancer": group}]})
+                balancers.append({"name": group, "groups": [{"arn": group, "weight": 1}, {"arn": f"{group}-green"}]})
         if argocd := service.get("argocd"):
             paths = {filled(file["path"], environment): manifest(file, image) for file in argocd["files"]}
             files |= paths
@@ -148,7 +151,12 @@ def world(registry, deploy, environment, sha, permissions):
     own = github(sha, permissions)
     if files:
         own["repositories"].append({"name": "acme/manifests", "private": True, "files": files})
-    return registry.scenario(account=account, services=services, balancers=balancers, repositories=repositories, github=own,
+    named = [service.get("alarms", []) + service.get("environments", {}).get(environment, {}).get("alarms", [])
+             for service in deploy["services"].values()]
+    alarms = [{"name": name} for name in sorted({name for names in named for name in names})]
+    # What the addresses of checks lead to.
+    sites = [{"host": "127.0.0.1", "path": "/health", "service": f"{it['cluster']}/{it['name']}"} for it in services]
+    return registry.scenario(account=account, alarms=alarms, sites=sites, services=services, balancers=balancers, repositories=repositories, github=own,
                              argocd={"applications": applications})
 
 
@@ -204,8 +212,10 @@ def test_the_step_of_an_example_does_what_it_is_for(job, cloud, registry, folder
     # No keys: the role is assumed with the token of the job, as the examples have it.
     env = {"AWS_ENDPOINT_URL": served.url, "GITHUB_SHA": sha, "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "of-this-job-" + "r" * 20,
            "ACTIONS_ID_TOKEN_REQUEST_URL": f"{served.url}/oidc/token?api-version=2.0"}
-    if operation == "rollback":
-        first = job.step({"environment": environment}, env)
+    # What was there before: a version to leave or to change, or one that was proven where promotions come from.
+    source = deploy["environments"][environment].get("promote-from")
+    if before := {"rollback": environment, "set-env": environment, "promote": source}.get(operation):
+        first = job.step({"environment": before}, env)
         assert first.outputs.get("outcome") == "deployed", "\n".join(first.protocol.raw)
     result = job.step(given, env)
     told = "\n".join(result.protocol.raw)
