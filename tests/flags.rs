@@ -462,7 +462,7 @@ fn what_cannot_go_well_is_said_before_any_change() {
     file-unreadable The configuration `other.json` cannot be read. (reading FOLDER/other.json: No such file or directory (os error 2))
     alarm-missing The environment `production` does not monitor the alarm `checkout-latency`. Add it to the monitors of the environment in AppConfig, which then rolls back by itself, or take it out of `alarms`.
     unsupported `flags` cannot be released by the strategy `canary` as it is set up. AppConfig brings a configuration to its clients by its own deployment strategy: name that in `appconfig.strategy`, and take this `strategy` out.
-    roadstead.yml:5: config-invalid `repository` means nothing for a configuration: nothing is built. Take `repository` out.
+    input config:5: config-invalid `repository` means nothing for a configuration: nothing is built. Take `repository` out.
     alarm-red The alarm `checkout-errors` is red before the deployment. AppConfig would roll back at once. Find out why it is red; deploy when it is green.
     account-mismatch The credentials are of account 111111111111, and the deploy file says 222222222222. Check `aws.account` and the role.
     permission-missing The permission appconfig:StartDeployment on arn:aws:appconfig:eu-west-1:111111111111:application/a00001/environment/e00002 is missing. Add it to the policy of the role; the run or its rollback needs it.
