@@ -171,7 +171,7 @@ fn a_pull_request_has_its_plan_as_a_check_and_a_comment() {
     assert!(told.contains("\nwarning deploy/backend.json:"), "{told}");
     assert!(told.contains("\nnotice .github/roadstead.yml:5 backend: would change: "), "{told}");
     let names =
-        "~ environment LOG_LEVEL / + environment NEW_FLAG / ~ environment API_TOKEN / − environment OLD / ";
+        "~ environment API_TOKEN / ~ environment LOG_LEVEL / + environment NEW_FLAG / − environment OLD / ";
     assert!(told.contains(names), "{told}");
     let check = &left.checks[0];
     let summary = check.summary.clone().unwrap();

@@ -185,8 +185,10 @@ impl Watch {
             return;
         };
         let stands = seen.commit(&primary);
-        // What it asks for first is what it brings in; anything else is its way back.
-        let brings = *seen.brought.entry((own, place)).or_insert(wanted);
+        // Where a run finds a commit itself, what it asks for first is what it brings in. Anything else is its way back, also
+        // from a rollout of its commit that another run began and it took up.
+        let own_commit = self.asked.get(&own).and_then(|asked| asked.commit);
+        let brings = *seen.brought.entry((own, place)).or_insert(own_commit.unwrap_or(wanted));
         if wanted == brings && stands > wanted {
             seen.broken
                 .push(format!("newest wins: {own:?} puts {wanted} of {place:?} over {stands} at {at}"));
