@@ -11,6 +11,7 @@ use roadstead::release::Outcome;
 
 use super::case::{Blow, Case, Setting};
 use super::play::{EARLIER, FIRST, Played, SECOND, SENTINEL};
+use crate::support::answered;
 
 /// What serves users, out of all services: where two take turns behind one rule, those that get traffic as one.
 pub(super) fn front(all: &[Serving]) -> Option<Cow<'_, Serving>> {
@@ -261,6 +262,12 @@ fn one_writer(case: &Case, played: &Played) -> Result<(), String> {
     let Some(newer) = movements(&played.calls, SECOND).next() else {
         return Ok(());
     };
+    // Who first sees the service after the newer deployment began knows of nothing older: that its commit is, only GitHub
+    // can say, and runs that ask it are played in tests/schedules.
+    let looked = |call: &&Record| call.key == FIRST && call.operation == "DescribeServices" && answered(call);
+    if played.calls.iter().find(looked).is_none_or(|first| first.at > newer.at) {
+        return Ok(());
+    }
     let to = &newer.input["taskDefinition"];
     let same = |call: &&Record| !to.is_null() && call.input["taskDefinition"] == *to;
     let mut after =

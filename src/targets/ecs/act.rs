@@ -190,16 +190,25 @@ async fn update(eyes: &Eyes, before: &Service, wanted: &Update) -> Result<Rollou
             Err(refusal) => return Err(refusal.problem),
         };
         pause(attempt).await;
-        if refusal.unsure
-            && let Some(rollout) = became(eyes, before, wanted).await?
-        {
-            return Ok(rollout);
+        if refusal.unsure {
+            if let Some(rollout) = became(eyes, before, wanted).await? {
+                return Ok(rollout);
+            }
+        } else if let Some(newer) = overtaken_meanwhile(eyes, before).await {
+            return Err(superseded(&newer));
         }
         last = Some(refusal.problem);
     }
     Err(last.unwrap_or_else(|| {
         Problem::error(Code::ProviderError, "AWS did not take the update in several tries.")
     }))
+}
+
+/// Who moved the service while our turn was waited for. What cannot be read holds nothing back: nothing of ours was done.
+async fn overtaken_meanwhile(eyes: &Eyes, before: &Service) -> Option<String> {
+    let now = eyes.service().await.ok()?;
+    let moved = now.primary().map(|primary| &primary.id) != before.primary().map(|primary| &primary.id);
+    moved.then(|| now.current.unwrap_or_default())
 }
 
 /// What became of an update whose answer was lost: the rollout it started, or `None` when it can be sent again.
