@@ -15,8 +15,8 @@ import botocore.parsers
 COMMON_ERRORS = {
     "AccessDenied", "AccessDeniedException", "ExpiredToken", "ExpiredTokenException", "InternalFailure",
     "InvalidClientTokenId", "MissingAuthenticationToken", "MissingAuthenticationTokenException",
-    "RequestLimitExceeded", "ServiceUnavailable", "ServiceUnavailableException", "Throttling", "ThrottlingException",
-    "UnrecognizedClientException", "ValidationError", "ValidationException", "SignatureDoesNotMatch",
+    "RequestLimitExceeded", "ServiceUnavailable", "ServiceUnavailableException", "Throttled", "Throttling",
+    "ThrottlingException", "UnrecognizedClientException", "ValidationError", "ValidationException", "SignatureDoesNotMatch",
 }
 
 
