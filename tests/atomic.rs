@@ -121,12 +121,7 @@ fn one_that_cannot_start_takes_back_those_that_did() {
             }
         }));
         let report = stage.run().await;
-        Ran {
-            report,
-            lines: stage.lines.borrow().clone(),
-            calls: stage.cloud.calls(),
-            cloud: stage.cloud.clone(),
-        }
+        stage.left(report)
     });
     insta::assert_snapshot!(ends(&ran.report), @"
     backend: failed, backend:1; Taken back because `worker` failed. backend:1 serves, confirmed

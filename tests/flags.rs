@@ -1,16 +1,14 @@
 //! Whole runs that deploy a configuration by AppConfig on the embedded cloud: forward, back, held up, cancelled, lost.
 
 use std::fs;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use roadstead::action::inputs::RawInputs;
 use roadstead::rehearsal::client::http_client;
 use roadstead::rehearsal::cloud::Cloud;
-use roadstead::rehearsal::record::{Interrupt, Moment, Phase};
+use roadstead::rehearsal::record::Phase;
 use roadstead::release::Outcome;
 use roadstead::report::{RunReport, terminal};
-use tokio::sync::Notify;
 
 use crate::support::runner::Runner;
 use crate::support::{Ran, Stage, Trial, virtually};
@@ -51,6 +49,14 @@ struct Desk {
 }
 
 impl Desk {
+    /// A world in which somebody is switching the flag on.
+    async fn under_way(&self) -> Stage {
+        let stage = self.trial.stage();
+        makes(&stage.cloud, BETA_ON).await;
+        deploys(&stage.cloud, "flags", "2").await;
+        stage
+    }
+
     fn new(more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let workspace = folder.path().to_path_buf();
@@ -312,9 +318,7 @@ fn what_completed_too_long_ago_is_deployed_anew_all_at_once() {
 fn a_rollback_stops_what_is_on_its_way() {
     virtually(async {
         let desk = Desk::new("");
-        let mut stage = desk.trial.stage();
-        makes(&stage.cloud, BETA_ON).await;
-        deploys(&stage.cloud, "flags", "2").await;
+        let mut stage = desk.under_way().await;
         let before = changes(&stage.cloud).len();
         let report = again(&mut stage, rollback(None)).await;
         assert_eq!(report.outcome, Outcome::RolledBack, "{}", told(&report));
@@ -349,9 +353,7 @@ fn a_deployment_of_somebody_else_is_waited_for_by_nobody() {
 fn the_same_flags_on_their_way_already_are_watched() {
     virtually(async {
         let desk = Desk::new("");
-        let mut stage = desk.trial.stage();
-        makes(&stage.cloud, BETA_ON).await;
-        deploys(&stage.cloud, "flags", "2").await;
+        let mut stage = desk.under_way().await;
         let before = changes(&stage.cloud).len();
         let inputs = RawInputs { timeout: Some("90m".into()), ..RawInputs::default() };
         let report = again(&mut stage, inputs).await;
@@ -396,25 +398,7 @@ fn dies(change: usize, phase: Phase, later: u64) -> (Outcome, Vec<String>) {
     virtually(async {
         let desk = Desk::new("");
         let mut stage = desk.trial.stage();
-        let dead = Arc::new(Notify::new());
-        let (tell, seen) = (dead.clone(), Mutex::new(0));
-        stage.cloud.on_call(Box::new(move |moment: &Moment<'_>| {
-            if moment.phase != phase || !moment.mutating {
-                return Interrupt::Pass;
-            }
-            let mut seen = seen.lock().unwrap();
-            *seen += 1;
-            if *seen == change {
-                tell.notify_one();
-                return Interrupt::Silence;
-            }
-            Interrupt::Pass
-        }));
-        tokio::select! {
-            _ = stage.run() => panic!("it did not die at change {change}"),
-            () = dead.notified() => {}
-        }
-        stage.cloud.on_call(Box::new(|_| Interrupt::Pass));
+        stage.run_and_die(change, move |moment| moment.phase == phase && moment.mutating).await;
         tokio::time::sleep(Duration::from_secs(later)).await;
         let outcome = again(&mut stage, RawInputs::default()).await.outcome;
         assert_eq!(serves(&stage.cloud), 2);

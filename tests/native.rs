@@ -1,11 +1,9 @@
 //! Whole runs by ECS's own strategies on the embedded cloud: forward, back, after a cancel and after a crash.
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use roadstead::rehearsal::record::{Interrupt, Moment, Phase, Record};
+use roadstead::rehearsal::record::{Moment, Phase, Record};
 use roadstead::release::Outcome;
-use tokio::sync::Notify;
 
 use crate::support::runner::Runner;
 use crate::support::{CONFIG, Ran, Trial, virtually};
@@ -128,26 +126,11 @@ fn dies(strategy: &str, change: usize, phase: Phase, later: u64) -> (Outcome, Ve
     virtually(async {
         let trial = Trial { config: config(strategy), ..Trial::named("canary-healthy") };
         let stage = trial.stage();
-        let dead = Arc::new(Notify::new());
-        let (tell, seen) = (dead.clone(), Mutex::new(0));
-        stage.cloud.on_call(Box::new(move |moment: &Moment<'_>| {
-            let mutating = ["RegisterTaskDefinition", "UpdateService", "ContinueServiceDeployment"];
-            if moment.phase != phase || !mutating.contains(&moment.call.operation.as_str()) {
-                return Interrupt::Pass;
-            }
-            let mut seen = seen.lock().unwrap();
-            *seen += 1;
-            if *seen == change {
-                tell.notify_one();
-                return Interrupt::Silence;
-            }
-            Interrupt::Pass
-        }));
-        tokio::select! {
-            _ = stage.run() => panic!("it did not die at change {change}"),
-            () = dead.notified() => {}
-        }
-        stage.cloud.on_call(Box::new(|_| Interrupt::Pass));
+        let mutating = ["RegisterTaskDefinition", "UpdateService", "ContinueServiceDeployment"];
+        let counts = move |moment: &Moment<'_>| {
+            moment.phase == phase && mutating.contains(&moment.call.operation.as_str())
+        };
+        stage.run_and_die(change, counts).await;
         tokio::time::sleep(Duration::from_secs(later)).await;
         let again = stage.run_again().await.outcome;
         tokio::time::sleep(Duration::from_secs(3600)).await;

@@ -112,15 +112,8 @@ fn read(body: Value) -> Result<Comparison, String> {
 mod tests {
     use serde_json::json;
 
-    use super::super::Addresses;
-    use super::super::scripted::{Reply, Script, rest};
+    use super::super::scripted::{Script, rest};
     use super::*;
-
-    fn project(replies: Vec<Reply>) -> (Project, Script) {
-        let (http, script) = Script::http(replies);
-        let addresses = Addresses::of("https://api.github.com");
-        (Project::new(http, &addresses, "t0ken", "acme/shop").unwrap(), script)
-    }
 
     fn file(path: &str, submodule: bool) -> ChangedFile {
         ChangedFile { path: path.into(), submodule }
@@ -161,7 +154,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn it_is_one_request_and_nothing_odd_becomes_an_address() {
-        let (project, script) = project(vec![rest(200, json!({ "status": "identical", "files": [] }))]);
+        let (project, script) =
+            Script::project(vec![rest(200, json!({ "status": "identical", "files": [] }))]);
         let (base, head) = ("c0ffee1", "beef123");
         assert!(project.changes(base, head).await.unwrap().files.is_empty());
         assert_eq!(script.calls(), ["GET /repos/acme/shop/compare/c0ffee1...beef123?per_page=1&page=1"]);

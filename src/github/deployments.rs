@@ -77,16 +77,9 @@ impl Project {
 mod tests {
     use serde_json::json;
 
-    use super::super::Addresses;
     use super::super::scripted::{Reply, Script, complaint, data, rest};
     use super::*;
     use crate::github::ledger::State;
-
-    fn project(replies: Vec<Reply>) -> (Project, Script) {
-        let (http, script) = Script::http(replies);
-        let addresses = Addresses::of("https://api.github.com");
-        (Project::new(http, &addresses, "t0ken", "acme/shop").unwrap(), script)
-    }
 
     fn new() -> NewDeployment {
         let record = Record { environment: "staging".into(), commit: "c0ffee".into(), services: [].into() };
@@ -102,7 +95,7 @@ mod tests {
             (rest(202, json!({"message": "Auto-merged master into topic on deployment."})), "Refused"),
             (rest(403, json!({"message": "Resource not accessible by integration"})), "Forbidden"),
         ] {
-            let (project, script) = project(vec![reply]);
+            let (project, script) = Script::project(vec![reply]);
             let answer = project.create_deployment(&new()).await.unwrap_err();
             assert!(format!("{answer:?}").starts_with(setback), "{answer:?}");
             assert_eq!(script.calls(), ["POST /repos/acme/shop/deployments"]);
@@ -111,7 +104,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_asked_is_exactly_this() {
-        let (project, script) = project(vec![rest(201, json!({"id": 5})), rest(201, json!({}))]);
+        let (project, script) = Script::project(vec![rest(201, json!({"id": 5})), rest(201, json!({}))]);
         assert_eq!(project.create_deployment(&new()).await, Ok(5));
         let status = Status {
             state: State::InProgress,
@@ -136,11 +129,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn reading_is_repeated_and_a_refusal_is_not() {
         let empty = || data(json!({"repository": {"deployments": {"nodes": []}}}));
-        let (project_, script) = project(vec![rest(502, json!({})), empty()]);
+        let (project_, script) = Script::project(vec![rest(502, json!({})), empty()]);
         assert_eq!(project_.proven("staging").await, Ok(vec![]));
         assert_eq!(script.asked()[1].body["variables"]["environments"], json!(["staging"]));
         let (project, script) =
-            project(vec![complaint("FORBIDDEN", "Resource not accessible by integration")]);
+            Script::project(vec![complaint("FORBIDDEN", "Resource not accessible by integration")]);
         assert!(matches!(project.ledger("staging").await, Err(Setback::Forbidden(_))));
         assert_eq!(script.calls().len(), 1);
     }

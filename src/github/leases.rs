@@ -142,17 +142,10 @@ impl Project {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Addresses;
     use super::super::scripted::{Reply, Script, rest};
     use super::*;
 
     const LEASE: &str = "refs/roadstead/lease/production/a=2fb";
-
-    fn project(replies: Vec<Reply>) -> (Project, Script) {
-        let (http, script) = Script::http(replies);
-        let addresses = Addresses::of("https://api.github.com");
-        (Project::new(http, &addresses, "t0ken", "acme/shop").unwrap(), script)
-    }
 
     fn points_to(commit: &str) -> Reply {
         rest(200, json!({"ref": LEASE, "object": {"type": "commit", "sha": commit}}))
@@ -178,7 +171,7 @@ mod tests {
             (vec![message(502, ""), message(404, "Not Found")], Ok(false)),
             (vec![message(403, "Resource not accessible by integration")], Err(())),
         ] {
-            let (project, script) = project(replies);
+            let (project, script) = Script::project(replies);
             assert_eq!(project.take(LEASE, "c1").await.map_err(drop), taken);
             let asked = script.asked();
             assert_eq!(asked[0].body, json!({"ref": LEASE, "sha": "c1"}));
@@ -195,7 +188,7 @@ mod tests {
             (message(422, "Reference does not exist"), Ok(false)),
             (message(403, "Resource not accessible by integration"), Err(())),
         ] {
-            let (project, script) = project(vec![reply]);
+            let (project, script) = Script::project(vec![reply]);
             assert_eq!(project.take_over(LEASE, "c1").await.map_err(drop), taken);
             assert_eq!(script.asked()[0].body, json!({"sha": "c1", "force": false}));
             assert_eq!(
@@ -216,13 +209,13 @@ mod tests {
             (vec![points_to("c1"), message(422, "Reference does not exist")], true),
             (vec![points_to("c1"), Reply::Lost, message(404, "Not Found")], true),
         ] {
-            let (project, script) = project(replies);
+            let (project, script) = Script::project(replies);
             assert_eq!(project.give_back(LEASE, "c1").await, Ok(()));
             let calls = script.calls();
             assert_eq!(calls[0], format!("GET {route}"));
             assert_eq!(calls.iter().any(|call| call.starts_with("DELETE")), removed, "{calls:?}");
         }
-        let (project, _) = project(vec![points_to("c1"), Reply::Lost, points_to("c1")]);
+        let (project, _) = Script::project(vec![points_to("c1"), Reply::Lost, points_to("c1")]);
         assert!(matches!(project.give_back(LEASE, "c1").await, Err(Setback::Uncertain(_))));
     }
 
@@ -239,7 +232,7 @@ mod tests {
             (vec![unknown(), unknown()], None),
             (vec![message(403, "Resource not accessible by integration")], None),
         ] {
-            let (project, script) = project(replies);
+            let (project, script) = Script::project(replies);
             assert_eq!(project.is_at_work(&owner(5, 1), 7).await, Ok(at_work));
             script.calls();
         }

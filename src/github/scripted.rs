@@ -85,9 +85,8 @@ impl Script {
 
     /// The repository `acme/shop`, answered so. Inside a runtime with paused time.
     pub(crate) fn project(replies: Vec<Reply>) -> (Project, Self) {
-        let script = Self::of(replies);
-        let (http, addresses) =
-            (SharedHttpClient::new(script.clone()), Addresses::of("https://api.github.com"));
+        let (http, script) = Self::http(replies);
+        let addresses = Addresses::of("https://api.github.com");
         (Project::new(http, &addresses, "t0ken", "acme/shop").unwrap(), script)
     }
 

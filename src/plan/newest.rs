@@ -53,7 +53,7 @@ fn short(commit: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::release::{Health, Past, Recorded, Version};
+    use crate::release::{Past, Recorded, Version};
 
     fn image(digit: char) -> String {
         format!("r.example/web@sha256:{}", digit.to_string().repeat(64))
@@ -75,15 +75,7 @@ mod tests {
             image: pinned.map(parsed),
             digest: runs.and_then(|digit| parsed(digit).digest),
             version: Some(version),
-            health: Health::Unknown(String::new()),
-            previous: None,
-            history: Vec::new(),
-            in_flight: None,
-            desired: 1,
-            leftover: false,
-            definition: serde_json::Value::Null,
-            raw: serde_json::Value::Null,
-            url: None,
+            ..Observed::blank()
         }
     }
 

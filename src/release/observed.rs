@@ -89,6 +89,27 @@ pub struct Observed {
     pub url: Option<String>,
 }
 
+#[cfg(test)]
+impl Observed {
+    /// One copy of which nothing else is known; tests say the rest.
+    pub(crate) fn blank() -> Self {
+        Self {
+            version: None,
+            image: None,
+            digest: None,
+            health: Health::Unknown(String::new()),
+            previous: None,
+            history: Vec::new(),
+            in_flight: None,
+            desired: 1,
+            leftover: false,
+            definition: Value::Null,
+            raw: Value::Null,
+            url: None,
+        }
+    }
+}
+
 impl Observed {
     /// Where the undo of a movement that starts now leads: the version that serves, if it completed healthy, else
     /// the last other one that did. Where there is no other, the version that is asked for now, if it ever completed:

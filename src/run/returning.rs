@@ -4,11 +4,12 @@ use std::rc::Rc;
 
 use aws_config::SdkConfig;
 
-use crate::image::{self, Registry, tags};
+use crate::image::{Registry, tags};
 use crate::problem::{Code, Problem};
 use crate::release::{Digest, Former, ImageRef, Past};
 use crate::rollback;
 
+use super::build::{self, Place};
 use super::{Job, Unit};
 
 /// Images whose tags are asked for at most, when a commit is looked for.
@@ -74,8 +75,7 @@ async fn find_commits(
             "Name the version or the digest instead, or allow ecr:GetAuthorizationToken and ecr:DescribeImages.",
         )
     };
-    let web = (!job.rehearsal).then(image::Web::new);
-    let (registry, host) = image::ecr::registry(session, web, job.masker()).await.map_err(unreadable)?;
+    let Place { registry, host } = build::place(job, session).await.map_err(unreadable)?;
     let mut known: Vec<(Digest, Vec<String>)> = Vec::new();
     for one in past.iter_mut() {
         let Some(image) = pinned(one).filter(|image| image.registry == host) else { continue };

@@ -18,6 +18,7 @@ pub mod argocd;
 pub mod ecs;
 pub mod permits;
 mod place;
+pub mod refusal;
 
 pub use place::{Origin, Place, RunNumber};
 

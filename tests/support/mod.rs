@@ -8,17 +8,19 @@ pub(crate) mod stages;
 use std::cell::RefCell;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use roadstead::action::inputs::RawInputs;
 use roadstead::cli::rehearse::{self, Rehearsal, Story};
 use roadstead::rehearsal::cloud::Cloud;
-use roadstead::rehearsal::record::{Outcome as Answered, Record};
+use roadstead::rehearsal::record::{Interrupt, Moment, Outcome as Answered, Record};
 use roadstead::rehearsal::scenario::Scenario;
 use roadstead::report::RunReport;
 use roadstead::run::Teller;
 use roadstead::sys::clock::Clock;
 use roadstead::sys::environment::Variables;
 use roadstead::sys::signal::Cancel;
+use tokio::sync::Notify;
 
 pub(crate) const CONFIG: &str = "environments:
   production: { branches: [main], aws: { region: eu-west-1 } }
@@ -97,12 +99,7 @@ impl Trial {
         virtually(async {
             let stage = self.stage();
             let report = stage.run().await;
-            Ran {
-                report,
-                lines: stage.lines.borrow().clone(),
-                calls: stage.cloud.calls(),
-                cloud: stage.cloud.clone(),
-            }
+            stage.left(report)
         })
     }
 }
@@ -120,6 +117,42 @@ impl Stage {
     /// One run on this world; a second one is a second try.
     pub(crate) async fn run(&self) -> RunReport {
         rehearse::run_on(&self.rehearsal, &self.cloud, self.environment.clone(), self.start).await.unwrap()
+    }
+
+    /// What a run with this report left.
+    pub(crate) fn left(&self, report: RunReport) -> Ran {
+        Ran {
+            report,
+            lines: self.lines.borrow().clone(),
+            calls: self.cloud.calls(),
+            cloud: self.cloud.clone(),
+        }
+    }
+
+    /// A run whose runner dies at the `nth` moment that counts: what it asked for then is never answered.
+    pub(crate) async fn run_and_die(
+        &self,
+        nth: usize,
+        mut counts: impl FnMut(&Moment<'_>) -> bool + Send + 'static,
+    ) {
+        let dead = Arc::new(Notify::new());
+        let (tell, mut seen) = (dead.clone(), 0);
+        self.cloud.on_call(Box::new(move |moment: &Moment<'_>| {
+            if !counts(moment) {
+                return Interrupt::Pass;
+            }
+            seen += 1;
+            if seen == nth {
+                tell.notify_one();
+                return Interrupt::Silence;
+            }
+            Interrupt::Pass
+        }));
+        tokio::select! {
+            _ = self.run() => panic!("it did not die at change {nth}"),
+            () = dead.notified() => {}
+        }
+        self.cloud.on_call(Box::new(|_| Interrupt::Pass));
     }
 
     /// Another run on this world.

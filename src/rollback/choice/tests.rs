@@ -36,17 +36,10 @@ pub(in crate::rollback) fn seen(past: &[Past], wish: &str) -> Observed {
     let version = version(wish);
     Observed {
         version: Some(version.clone()),
-        image: None,
-        digest: None,
         health: Health::Healthy(Proof { version, digest: None, evidence: String::new() }),
-        previous: None,
         history: past.to_vec(),
-        in_flight: None,
         desired: 2,
-        leftover: false,
-        definition: serde_json::Value::Null,
-        raw: serde_json::Value::Null,
-        url: None,
+        ..Observed::blank()
     }
 }
 

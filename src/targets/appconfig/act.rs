@@ -9,7 +9,7 @@ use super::client::{Client, Wish};
 use super::content;
 use super::look::{RECENT, history};
 use super::read::{Deployment, History, Place, number};
-use super::refusal::Refusal;
+use super::refusal::{Refusal, passes};
 use super::write::{self, Movement};
 use crate::problem::{Code, Problem};
 use crate::release::{Definition, Rollout, Version};
@@ -36,7 +36,7 @@ pub async fn create(client: &Client, place: &Place, file: &Definition) -> Result
         match client.create(place, &file.text, content::mime(&file.path), latest).await {
             Ok(made) => return Ok(place.profile.version(&made.to_string())),
             // Somebody else made a version meanwhile, or it may be ours.
-            Err(refusal) if refusal.passes() || refusal.is("ConflictException") => {
+            Err(refusal) if passes(&refusal) || refusal.is(&["ConflictException"]) => {
                 last = Some(refusal.problem);
             }
             Err(refusal) => return Err(refused(refusal, &file.path)),
@@ -48,7 +48,7 @@ pub async fn create(client: &Client, place: &Place, file: &Definition) -> Result
 
 fn refused(refusal: Refusal, path: &str) -> Problem {
     let ours = ["BadRequestException", "PayloadTooLargeException", "ServiceQuotaExceededException"];
-    if !ours.iter().any(|code| refusal.is(code)) {
+    if !refusal.is(&ours) {
         return refusal.problem;
     }
     let sentence = format!("AppConfig refused the configuration `{path}`; nothing was deployed.");
@@ -137,7 +137,7 @@ async fn settle(
 async fn stopped(client: &Client, place: &Place, number: i32) -> Result<bool, Problem> {
     match client.stop(place, number).await {
         Ok(()) => Ok(true),
-        Err(refusal) if refusal.is("BadRequestException") => Ok(false),
+        Err(refusal) if refusal.is(&["BadRequestException"]) => Ok(false),
         Err(refusal) => Err(refusal.problem),
     }
 }
@@ -164,10 +164,10 @@ async fn start(
             Ok(detail) => return Ok(write::rollout(wanted.version, detail.deployment.number)),
             Err(refusal) => refusal,
         };
-        let invalid = refusal.is("BadRequestException") && !wanted.back;
+        let invalid = refusal.is(&["BadRequestException"]) && !wanted.back;
         match refusal {
             refusal if invalid => return Err(unfit(refusal)),
-            refusal if refusal.passes() || refusal.is("ConflictException") => last = Some(refusal.problem),
+            refusal if passes(&refusal) || refusal.is(&["ConflictException"]) => last = Some(refusal.problem),
             refusal => return Err(refusal.problem),
         }
         pause(attempt).await;

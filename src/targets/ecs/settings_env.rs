@@ -100,7 +100,6 @@ fn passing(changes: &[EnvChange], settings: &Settings) -> Option<Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::release::Health;
 
     fn set(pairs: &[(&str, Option<&str>)]) -> Vec<EnvChange> {
         let change = |(name, value): &(&str, Option<&str>)| EnvChange {
@@ -114,18 +113,10 @@ mod tests {
         let container = json!({"name":"app","image":image,"environment":[{"name":"A","value":"1"}],
             "secrets":[{"name":"DB","valueFrom":"arn"}]});
         Observed {
-            version: None,
             image: image.parse().ok(),
             digest: digest.map(|digest| digest.parse().unwrap()),
-            health: Health::Unknown(String::new()),
-            previous: None,
-            history: Vec::new(),
-            in_flight: None,
-            desired: 1,
-            leftover: false,
             definition: json!({"family":"f","revision":4,"status":"ACTIVE","containerDefinitions":[container]}),
-            raw: Value::Null,
-            url: None,
+            ..Observed::blank()
         }
     }
 
