@@ -7,6 +7,8 @@
 ARG RUST_IMAGE=rust:1.95.0-slim-trixie
 
 FROM ${RUST_IMAGE} AS build
+# `quick` builds in a tenth of the time: for an image that is tested and thrown away.
+ARG PROFILE=release
 WORKDIR /src
 COPY . .
 # Behind a proxy that inspects TLS: --secret id=ca,src=<bundle of certificates>.
@@ -19,8 +21,8 @@ RUN --mount=type=secret,id=ca \
     find . -path ./target -prune -o -type f -exec touch {} +; \
     if [ -s /run/secrets/ca ]; then export CARGO_HTTP_CAINFO=/run/secrets/ca; fi; \
     target=$(rustc -vV | sed -n 's/^host: //p'); \
-    RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --release --bin roadstead --target "$target"; \
-    install -D "target/$target/release/roadstead" /out/roadstead
+    RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --profile "$PROFILE" --bin roadstead --target "$target"; \
+    install -D "target/$target/$PROFILE/roadstead" /out/roadstead
 
 FROM ${RUST_IMAGE} AS rootfs
 ARG SOURCE_DATE_EPOCH=0
@@ -49,7 +51,7 @@ FROM scratch
 ARG VERSION=dev
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Roadstead" \
-      org.opencontainers.image.description="Takes a commit to a verified, running service, and takes it back." \
+      org.opencontainers.image.description="Builds, deploys and verifies a commit, and rolls it back if it fails." \
       org.opencontainers.image.source="https://github.com/roadstead/roadstead" \
       org.opencontainers.image.licenses="Apache-2.0 OR MIT" \
       org.opencontainers.image.version="${VERSION}" \

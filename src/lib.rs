@@ -16,6 +16,8 @@ pub mod gates;
 pub mod github;
 /// Building and pushing images: tags and buildx arguments (pure), running buildx, registry login.
 pub mod image;
+/// The judge of canaries on trial: seeded traffic, other tools' rules on the same, and the limits ours is held to.
+pub mod judge_bench;
 /// Image values in YAML files: found, read, replaced byte for byte.
 pub mod manifest;
 /// Telling people and machines how a run ended: SNS, Slack, any webhook.
@@ -24,12 +26,12 @@ pub mod notify;
 pub mod plan;
 /// What went wrong, for the person reading a red job at night.
 pub mod problem;
-/// The embedded cloud: an in-process AWS with a virtual clock and faults.
-pub mod rehearsal;
 /// The core nouns: image, version, observed state, health, outcome.
 pub mod release;
 /// What happened (values) as log, annotations, summary and outputs.
 pub mod report;
+/// Retry policies, and the one function for ambiguous writes.
+pub mod retry;
 /// Which version to return to, and the steps that lead there.
 pub mod rollback;
 /// The shell: read, plan, walk, report; walks the undo; handles cancel.
@@ -40,5 +42,3 @@ pub mod strategy;
 pub mod sys;
 /// The places a release can go: the Target trait, the one list, one folder per place.
 pub mod targets;
-/// The judge of canaries on trial: seeded traffic, other tools' rules on the same, and the limits ours is held to.
-pub mod trials;

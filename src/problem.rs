@@ -1,19 +1,24 @@
-//! What went wrong, for the person reading a red job at night: a stable code, one sentence, what to do.
+//! Problems: a stable code, one sentence, what to do. For the reader of a red job at night.
 //! Every code has its section in docs/problems.md (tests/contract.rs). Nothing here prints.
+
+pub mod list;
+mod suggestion;
 
 use std::fmt;
 
 use serde::Serialize;
 
+pub use suggestion::suggest;
+
 /// How much a [`Problem`] matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Worth knowing; changes nothing.
+    /// For information; the run is not affected.
     Notice,
-    /// Probably not what was meant; the run goes on.
+    /// Probably a mistake; the run continues.
     Warning,
-    /// The run cannot go on.
+    /// The run stops.
     Error,
 }
 
@@ -24,10 +29,10 @@ macro_rules! codes {
         pub enum Code { $($(#[$doc])* $name,)* }
 
         impl Code {
-            /// Every code there is, in the order of docs/problems.md.
+            /// Every code, in the order of docs/problems.md.
             pub const ALL: &'static [Code] = &[$(Code::$name,)*];
 
-            /// The code as people see it, in kebab-case.
+            /// The code as users see it, in kebab-case.
             pub fn name(self) -> &'static str {
                 match self { $(Code::$name => $code,)* }
             }
@@ -40,35 +45,39 @@ codes! {
     InputInvalid = "input-invalid",
     /// The deploy file cannot be found.
     ConfigMissing = "config-missing",
-    /// The deploy file is not the YAML it should be (syntax, type, unknown key).
+    /// The deploy file is not valid: YAML syntax, a type, or an unknown key.
     ConfigInvalid = "config-invalid",
     /// A name (environment, service, placeholder) that the deploy file does not define.
     NameUnknown = "name-unknown",
     /// Two environments claim the same branch.
     BranchAmbiguous = "branch-ambiguous",
-    /// A target or strategy that this version does not know or the place cannot do.
+    /// A target or strategy that is not supported, or that the service is not set up for.
     Unsupported = "unsupported",
     /// A file named in the deploy file cannot be read.
     FileUnreadable = "file-unreadable",
-    /// The task definition breaks a rule that AWS enforces, or surely is not meant.
+    /// The task definition breaks a rule of AWS, or contains a likely mistake.
     TaskDefinitionInvalid = "task-definition-invalid",
-    /// A configuration is not what AppConfig or its profile takes.
+    /// A configuration is not valid for AppConfig or for its profile.
     ConfigurationInvalid = "configuration-invalid",
-    /// The container to change is missing or there is more than one.
-    ContainerUnclear = "container-unclear",
-    /// Which value of a manifest is to be changed is not clear, or changing it would change more.
-    ManifestUnclear = "manifest-unclear",
+    /// The container to change is missing, or there are several.
+    ContainerAmbiguous = "container-ambiguous",
+    /// It is not clear which value of a manifest to change, or changing it would change something else.
+    ManifestAmbiguous = "manifest-ambiguous",
     /// A manifest cannot be read as YAML, or is too large.
     ManifestUnreadable = "manifest-unreadable",
-    /// A value that looks like a secret stands in plain text.
+    /// A value that looks like a secret is written in plain text.
     SecretInPlainText = "secret-in-plain-text",
-    /// A variable that is set lasts only until the next deploy, or there was none to take away.
-    SettingPassing = "setting-passing",
-    /// No AWS credentials, or they are refused.
+    /// A server gets no token, because only code that is not merged names it.
+    CredentialWithheld = "credential-withheld",
+    /// A variable that was set lasts only until the next deploy, or the variable to remove does not exist.
+    EnvChangeTemporary = "env-change-temporary",
+    /// A certificate is not trusted, a proxy rejects the connection, or a host has no address.
+    ConnectionFailed = "connection-failed",
+    /// There are no AWS credentials, or AWS rejects them.
     CredentialsMissing = "credentials-missing",
-    /// Long-lived keys are used where a role would do.
+    /// Long-lived keys are used where a role would be enough.
     CredentialsStatic = "credentials-static",
-    /// The OIDC token or the role was refused.
+    /// AWS rejected the OIDC token or the role.
     RoleRefused = "role-refused",
     /// The account or region is not the declared one.
     AccountMismatch = "account-mismatch",
@@ -76,137 +85,151 @@ codes! {
     ClusterMissing = "cluster-missing",
     /// The service does not exist or is not ACTIVE.
     ServiceMissing = "service-missing",
-    /// The service is driven by a controller that is not ECS.
-    ControllerForeign = "controller-foreign",
+    /// The deployment controller of the service is not ECS.
+    DeploymentControllerUnsupported = "deployment-controller-unsupported",
     /// The image is not in the registry.
     ImageMissing = "image-missing",
     /// The image has no manifest for the platform of the task.
     PlatformMissing = "platform-missing",
-    /// An alarm is red before the deployment starts.
-    AlarmRed = "alarm-red",
-    /// An alarm that is named does not exist.
+    /// An alarm is firing before the deployment starts.
+    AlarmAlreadyFiring = "alarm-already-firing",
+    /// A named alarm does not exist.
     AlarmMissing = "alarm-missing",
-    /// The place is busy with another deployment.
+    /// Another deployment of the same service is in progress.
     DeploymentInProgress = "deployment-in-progress",
-    /// The deployment percentages leave no room to move a single task.
-    PercentagesStuck = "percentages-stuck",
+    /// The deployment percentages do not allow ECS to replace a single task.
+    DeploymentPercentagesDeadlock = "deployment-percentages-deadlock",
     /// A permission that the run or its rollback needs is missing.
     PermissionMissing = "permission-missing",
-    /// Permissions could not be checked before the start.
+    /// Permissions could not be checked before the first change.
     PermissionUnchecked = "permission-unchecked",
     /// There is no version to roll back to.
     RollbackTargetMissing = "rollback-target-missing",
-    /// The version to roll back to cannot start any more.
+    /// The version to roll back to can no longer start.
     RollbackTargetBroken = "rollback-target-broken",
-    /// A rollback names a version that never completed here, or none.
+    /// A rollback names a version that never completed here, or does not name one.
     VersionUnknown = "version-unknown",
-    /// What is to be promoted was not proven in the environment that it comes from.
+    /// A rollback leaves a service alone: the last release did not bring it, or it has no version to return to.
+    NotRolledBack = "not-rolled-back",
+    /// The release to promote was not proven in the source environment.
     PromotionUnproven = "promotion-unproven",
-    /// Which services a change concerns could not be found out.
+    /// The services that a change affects could not be determined.
     ChangesUnknown = "changes-unknown",
-    /// This version was rolled back before and would come again by itself.
-    RolledBackBefore = "rolled-back-before",
-    /// The provider could not be read or refused a call.
+    /// This version was rolled back before; automated runs do not redeploy it.
+    VersionBlockedAfterRollback = "version-blocked-after-rollback",
+    /// The provider could not be read, or rejected a call.
     ProviderError = "provider-error",
     /// The image cannot be pulled.
     ImagePullFailed = "image-pull-failed",
-    /// Secrets, registry login, log group or file system of the task cannot be set up.
+    /// Secrets, registry login, log group or file system of the task could not be set up.
     ResourceSetupFailed = "resource-setup-failed",
-    /// The container exits by itself.
+    /// The container exited.
     ContainerExited = "container-exited",
-    /// The container was killed for its memory.
+    /// The container was killed because it ran out of memory.
     OutOfMemory = "out-of-memory",
     /// Health checks of the container or the load balancer fail.
     HealthCheckFailed = "health-check-failed",
-    /// No capacity for the task, or no instance fits.
+    /// There is no capacity for the task, or no instance fits.
     NoCapacity = "no-capacity",
-    /// A role cannot be assumed by ECS.
-    RoleUnusable = "role-unusable",
-    /// An alarm went red during the deployment.
+    /// A task stopped, or could not be started, for a reason that has no code of its own: the platform, a person, or unknown.
+    TaskStopped = "task-stopped",
+    /// ECS cannot assume a role.
+    TaskRoleNotAssumable = "task-role-not-assumable",
+    /// An alarm fired during the deployment.
     AlarmTriggered = "alarm-triggered",
-    /// The provider's circuit breaker gave the deployment up.
+    /// The provider's circuit breaker stopped the deployment.
     CircuitBreaker = "circuit-breaker",
-    /// The command that runs before any traffic moves did not succeed.
+    /// The command that runs before the traffic shift failed.
     BeforeFailed = "before-failed",
-    /// It was taken back because another service of the run failed.
-    TakenBack = "taken-back",
-    /// The new version answers worse than the one before.
+    /// The service was rolled back because another service of the run failed.
+    RolledBackWithPeers = "rolled-back-with-peers",
+    /// The analysis failed the new version against the previous one.
     CanaryFailed = "canary-failed",
-    /// Argo CD could not bring the commit into the cluster.
+    /// Argo CD could not apply the commit to the cluster.
     SyncFailed = "sync-failed",
-    /// The new version failed and stays, because the deploy file says so.
-    LeftAlone = "left-alone",
+    /// The new version failed and was kept, as the deploy file requires.
+    FailedVersionKept = "failed-version-kept",
     /// There was too little data to judge the new version.
     Inconclusive = "inconclusive",
-    /// A check of the new version did not hold.
+    /// A check of the new version failed.
     CheckFailed = "check-failed",
-    /// A part of a check could not be made, so that nothing is claimed about it.
+    /// A part of a check could not be done, so it has no result.
     CheckIncomplete = "check-incomplete",
-    /// What serves is not healthy, or that cannot be said now.
+    /// The serving version is not healthy, or its health cannot be determined.
     NotHealthy = "not-healthy",
-    /// The counts that the new version is to be judged by could not be read.
+    /// The desired count is 0, so that nothing runs and nothing was proven.
+    NothingRuns = "nothing-runs",
+    /// The metrics of the analysis could not be read.
     MetricsUnreadable = "metrics-unreadable",
-    /// Settings that were changed for a deployment could not be put back.
-    LeftBehind = "left-behind",
-    /// The deployment was stopped by somebody else.
+    /// Temporary settings of a deployment could not be restored.
+    CleanupIncomplete = "cleanup-incomplete",
+    /// Another user or tool stopped the deployment.
     DeploymentStopped = "deployment-stopped",
     /// A newer deployment took over.
     Superseded = "superseded",
     /// Another run holds the lease of the service.
     LeaseHeld = "lease-held",
-    /// The time given for the operation is over.
+    /// The timeout of the operation passed.
     TimedOut = "timed-out",
-    /// What serves is not what was asked for.
+    /// The serving version is not the requested one.
     DigestMismatch = "digest-mismatch",
-    /// The rollback failed: a person is needed now.
+    /// The provider refused to update the service, so nothing was moved.
+    UpdateRefused = "update-refused",
+    /// The rollback failed: manual action is required.
     RollbackFailed = "rollback-failed",
+    /// A change was requested at the provider, and what became of it is not known.
+    ChangeOutcomeUnknown = "change-outcome-unknown",
     /// The run was cancelled.
     Cancelled = "cancelled",
-    /// No Docker engine or no buildx answers.
-    BuilderMissing = "builder-missing",
+    /// Docker or buildx is not available.
+    DockerUnavailable = "docker-unavailable",
     /// The image could not be built.
     BuildFailed = "build-failed",
     /// The image could not be pushed.
     PushFailed = "push-failed",
-    /// The tag exists with another digest and may not be moved.
+    /// The tag exists with another digest, and tags are immutable.
     TagImmutable = "tag-immutable",
-    /// The registry refused the login.
+    /// The registry rejected the login.
     RegistryLoginFailed = "registry-login-failed",
-    /// A repository, a branch or a file in it is not there, or the token may not see it.
+    /// A repository, branch or file does not exist, or the token cannot read it.
     RepositoryMissing = "repository-missing",
-    /// GitHub does not accept the token, or it lacks a right.
+    /// GitHub rejects the token, or the token lacks a permission.
     TokenRefused = "token-refused",
-    /// A rule of the branch refuses the commit.
+    /// A rule of the branch rejects the commit.
     BranchProtected = "branch-protected",
-    /// The branch kept moving while a commit was made for it.
+    /// Other commits kept arriving on the branch while a commit was made for it.
     CommitConflict = "commit-conflict",
-    /// GitHub will not do what was asked, as it was asked.
+    /// GitHub rejected the request.
     CommitRefused = "commit-refused",
-    /// The answer to a change was lost, and looking did not tell whether it happened.
-    CommitUncertain = "commit-uncertain",
-    /// GitHub takes no more requests of this token for a while.
+    /// The response to a change was lost, and reading the state did not show whether it happened.
+    CommitOutcomeUnknown = "commit-outcome-unknown",
+    /// GitHub's rate limit for this token is reached.
     RateLimited = "rate-limited",
-    /// Which commits lie between two versions could not be found out.
+    /// The commits between two versions could not be determined.
     HistoryUnknown = "history-unknown",
-    /// Somebody who was to hear of the run could not be told.
+    /// A notification could not be delivered.
     NotificationFailed = "notification-failed",
-    /// What this run released could not be recorded where later runs look for it.
+    /// The release could not be recorded where later runs look for it.
     NotRecorded = "not-recorded",
-    /// No lease could be taken: nothing keeps another run from working on the same service.
-    NotLeased = "not-leased",
-    /// A plan could not be written where people look for it.
+    /// The deployment records could not be read as far as the run needs them.
+    RecordsIncomplete = "records-incomplete",
+    /// The checked-out commit is not the commit of the event.
+    CheckoutDiffers = "checkout-differs",
+    /// No lease could be acquired: another run could change the same service at the same time.
+    LeaseUnavailable = "lease-unavailable",
+    /// A plan could not be published as a check or comment.
     NotPublished = "not-published",
     /// A file of the runner (output, summary, state) cannot be written.
     RunnerFileUnwritable = "runner-file-unwritable",
-    /// A scenario or a request of the embedded cloud is wrong.
+    /// A scenario or a request of the emulator is not valid.
     ScenarioInvalid = "scenario-invalid",
-    /// A mistake in Roadstead itself.
+    /// A bug in Roadstead.
     Internal = "internal",
 }
 
 impl Code {
-    /// Whether the user can put it right before trying again: inputs, files, permissions, what was named.
-    pub fn is_users(self) -> bool {
+    /// Whether the user can fix it before the next run: inputs, files, permissions, names.
+    pub fn is_user_error(self) -> bool {
         use Code::*;
         matches!(
             self,
@@ -219,26 +242,27 @@ impl Code {
                 | FileUnreadable
                 | TaskDefinitionInvalid
                 | ConfigurationInvalid
-                | ContainerUnclear
-                | ManifestUnclear
+                | ContainerAmbiguous
+                | ManifestAmbiguous
                 | ManifestUnreadable
                 | CredentialsMissing
                 | RoleRefused
                 | AccountMismatch
                 | ClusterMissing
                 | ServiceMissing
-                | ControllerForeign
+                | DeploymentControllerUnsupported
                 | ImageMissing
                 | PlatformMissing
-                | AlarmRed
+                | AlarmAlreadyFiring
                 | AlarmMissing
                 | DeploymentInProgress
-                | PercentagesStuck
+                | DeploymentPercentagesDeadlock
                 | PermissionMissing
                 | RollbackTargetBroken
+                | UpdateRefused
                 | VersionUnknown
                 | PromotionUnproven
-                | RolledBackBefore
+                | VersionBlockedAfterRollback
                 | RepositoryMissing
                 | TokenRefused
                 | BranchProtected
@@ -259,7 +283,7 @@ impl Serialize for Code {
     }
 }
 
-/// A place in a file of the user; becomes an annotation there.
+/// A location in a file of the user; becomes an annotation there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Location {
     /// Path as the user wrote it, relative to the workspace.
@@ -270,74 +294,74 @@ pub struct Location {
     pub column: usize,
 }
 
-/// One thing that is wrong, complete in itself.
+/// One problem, complete in itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// Its stable name.
     pub code: Code,
     /// How much it matters.
     pub severity: Severity,
-    /// What happened, in one sentence that ends with a period.
+    /// What happened, in one sentence with a period at the end.
     pub sentence: String,
     /// What to do about it; may be empty.
     pub help: String,
-    /// The text of whoever reported it, unchanged and untrusted.
+    /// The provider's text, unchanged and untrusted.
     pub cause: Option<String>,
-    /// Where in the user's files it is.
-    pub at: Option<Location>,
-    /// The service of the deploy file it is about.
+    /// The location in the user's files.
+    pub location: Option<Location>,
+    /// The service of the deploy file that it concerns.
     pub service: Option<String>,
 }
 
 impl Problem {
-    /// An error: the run cannot go on.
+    /// An error: the run stops. A sentence that quotes too much is cut.
     pub fn error(code: Code, sentence: impl Into<String>) -> Self {
         Self {
             code,
             severity: Severity::Error,
-            sentence: sentence.into(),
+            sentence: shorten(sentence.into(), MAX_SENTENCE_BYTES),
             help: String::new(),
             cause: None,
-            at: None,
+            location: None,
             service: None,
         }
     }
 
-    /// A warning: the run goes on.
+    /// A warning: the run continues.
     pub fn warning(code: Code, sentence: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(code, sentence) }
     }
 
-    /// A notice: good to know.
+    /// A notice: for information.
     pub fn notice(code: Code, sentence: impl Into<String>) -> Self {
         Self { severity: Severity::Notice, ..Self::error(code, sentence) }
     }
 
-    /// Says what to do about it.
+    /// Adds what to do about it.
     pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = help.into();
+        self.help = shorten(help.into(), MAX_SENTENCE_BYTES);
         self
     }
 
-    /// Adds the untrusted text of whoever reported it.
+    /// Adds the provider's text, which is untrusted. A text that is too long is cut.
     pub fn cause(mut self, cause: impl Into<String>) -> Self {
-        self.cause = Some(cause.into());
+        self.cause = Some(shorten(cause.into(), MAX_CAUSE_BYTES));
         self
     }
 
-    /// Says where in the user's files it is.
-    pub fn at(mut self, file: impl Into<String>, line: usize, column: usize) -> Self {
-        self.at = Some(Location { file: file.into(), line, column });
+    /// Adds the location in the user's files.
+    pub fn at_location(mut self, file: impl Into<String>, line: usize, column: usize) -> Self {
+        self.location = Some(Location { file: file.into(), line, column });
         self
     }
 
-    /// Says which service it is about.
-    pub fn of(mut self, service: impl Into<String>) -> Self {
+    /// Adds the service that it concerns.
+    pub fn for_service(mut self, service: impl Into<String>) -> Self {
         self.service = Some(service.into());
         self
     }
 
-    /// Whether the run cannot go on.
+    /// Whether the run stops because of it.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
@@ -358,20 +382,24 @@ impl fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
-/// `words` as the beginning of a sentence.
-pub fn capital(words: &str) -> String {
-    let mut letters = words.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+/// The longest sentence or help. What is longer quotes a file or a provider.
+const MAX_SENTENCE_BYTES: usize = 4096;
+/// The longest text of a provider.
+const MAX_CAUSE_BYTES: usize = 64 << 10;
+
+/// `text`, cut at a character boundary if it is longer than `bytes`.
+fn shorten(mut text: String, bytes: usize) -> String {
+    if text.len() > bytes {
+        text.truncate(text.floor_char_boundary(bytes));
+        text.push('…');
+    }
+    text
 }
 
-/// `name`, or the nearest of `known` when it looks like a slip of the finger.
-pub fn suggest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    known
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+/// `text` with an upper-case first letter.
+pub fn capitalize(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -379,13 +407,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slip_is_recognised_and_another_word_is_not() {
-        assert_eq!(suggest("enviroment", ["environment", "image"]), Some("environment"));
-        assert_eq!(suggest("zebra", ["environment", "image"]), None);
-    }
-
-    #[test]
-    fn a_problem_reads_as_one_paragraph() {
+    fn problem_is_displayed_as_one_paragraph() {
         let problem =
             Problem::error(Code::ImageMissing, "The image is not there.").cause("404").help("Push it.");
         assert_eq!(problem.to_string(), "The image is not there. (404) Push it.");

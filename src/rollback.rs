@@ -1,31 +1,36 @@
-//! Which version to return to, and the steps that lead there. Pure. A rollback is a forward move to an older version.
+//! Which version to return to, and the steps of the rollback. Pure. A rollback is a forward rollout of an older
+//! version.
 
-mod choice;
-mod hold;
+mod blocked;
+mod cut_off;
+mod selection;
 
-use crate::release::{Observed, Rollout, Split, Version, Way};
+use crate::release::{Observed, Rollout, ShiftKind, TrafficShift, Version};
 
-pub use choice::{asks_for_commit, choose, withdrawn};
-pub use hold::{Starter, hold, suspects};
+pub use blocked::{TriggeredBy, blocked_problem, blocked_versions};
+pub use cut_off::ReleaseAttempt;
+pub use selection::{names_commit, rolled_back_versions, select, selector_for};
 
-/// The way back from a change that was made.
+/// How to roll a change back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Undo {
+pub enum RollbackAction {
     /// Give all traffic to this version, which ran before.
-    Route(Split),
-    /// Nothing ran before; there is nowhere to go back to.
-    Nowhere,
+    Shift(TrafficShift),
+    /// Nothing ran before; there is nothing to roll back to.
+    Impossible,
 }
 
-/// How to take back the movement `moved` that was made after `seen` was seen. `None` where it was asked for and no
-/// answer came, so that it may or may not have begun.
-pub fn undo(seen: &Observed, moved: Option<&Rollout>) -> Undo {
-    let back = |version| Split { version, percent: 100, way: Way::Back(moved.cloned()) };
-    target(seen).map_or(Undo::Nowhere, |version| Undo::Route(back(version)))
+/// How to roll back the rollout `moved` that was started after `observed` was observed. `None` if it was requested
+/// and no
+/// response came, so that it may or may not have started.
+pub fn rollback_action(observed: &Observed, moved: Option<&Rollout>) -> RollbackAction {
+    let back = |version| TrafficShift { version, percent: 100, kind: ShiftKind::RollBack(moved.cloned()) };
+    last_known_good(observed)
+        .map_or(RollbackAction::Impossible, |version| RollbackAction::Shift(back(version)))
 }
 
-/// The version to return to: the one that served healthy before the movement, else the last other one that
-/// completed; never "revision minus one".
-pub fn target(seen: &Observed) -> Option<Version> {
-    seen.refuge().cloned()
+/// The version to return to: the one that served healthy before the rollout, else the newest other completed one;
+/// never "revision minus one".
+pub fn last_known_good(observed: &Observed) -> Option<Version> {
+    observed.last_known_good().cloned()
 }

@@ -1,15 +1,16 @@
-//! Services that belong together (`atomic: true`): when one fails, the others are taken back, and each is reported for what
+//! Services that belong together (`atomic: true`): when one fails, the others are rolled back, and each is reported
+//! for what
 //! it is. Without it they go on by themselves.
 
 use std::time::Duration;
 
-use roadstead::rehearsal::call::Refusal;
-use roadstead::rehearsal::record::{Interrupt, Moment, Phase};
 use roadstead::release::Outcome;
 use roadstead::report::RunReport;
+use roadstead_cloud::call_log::{CallHook, HookPhase, Override};
+use roadstead_cloud::request::ServiceError;
 
 use crate::support::runner::{ROLE, Runner};
-use crate::support::{Ran, Trial, virtually};
+use crate::support::{RunResult, TestRun, run_in_virtual_time};
 
 fn config(atomic: bool) -> String {
     let service = |name: &str| {
@@ -24,57 +25,57 @@ fn config(atomic: bool) -> String {
 }
 
 /// The worker crashes two minutes after the others are proven.
-const LATE_CRASH: &str = "faults: [crash-on-start: { service: worker, exit-code: 1 }, slow-start: { service: worker, seconds: 200 }]";
+const CRASH_AFTER_OTHERS_DEPLOYED: &str = "faults: [crash-on-start: { service: worker, exit-code: 1 }, slow-start: { service: worker, seconds: 200 }]";
 const CRASH: &str = "faults: [crash-on-start: { service: worker, exit-code: 1 }]";
 
-fn trial(scenario: &str, atomic: bool) -> Trial {
-    Trial { config: config(atomic), ..Trial::told(scenario) }
+fn test_run(scenario: &str, atomic: bool) -> TestRun {
+    TestRun { config: config(atomic), ..TestRun::custom(scenario) }
 }
 
 /// How each service ended, and how that is known.
-fn ends(report: &RunReport) -> String {
+fn outcome_lines(report: &RunReport) -> String {
     let line = |service: &roadstead::report::ServiceReport| {
-        let serves = service.serves.as_ref().map_or("-", |version| &version.label);
+        let serves = service.serving_version.as_ref().map_or("-", |version| &version.label);
         format!("{}: {}, {serves}; {}", service.name, service.outcome, service.evidence)
     };
     report.services.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// What really serves of each service.
-fn serving(ran: &Ran) -> Vec<String> {
+fn serving_versions(ran: &RunResult) -> Vec<String> {
     let of = |name: &str| {
-        let whole = ran.cloud.serving("acme", name).unwrap().whole().unwrap().to_owned();
+        let whole = ran.cloud.serving_state("acme", name).unwrap().only_version().unwrap().to_owned();
         whole.rsplit('/').next().unwrap().to_owned()
     };
     ["backend", "web", "worker"].map(of).to_vec()
 }
 
-const OLD: [&str; 3] = ["backend:1", "web:1", "worker:1"];
+const INITIAL_VERSIONS: [&str; 3] = ["backend:1", "web:1", "worker:1"];
 
 #[test]
-fn without_it_the_others_go_on_by_themselves() {
-    let ran = trial(LATE_CRASH, false).run();
+fn non_atomic_services_finish_independently() {
+    let ran = test_run(CRASH_AFTER_OTHERS_DEPLOYED, false).run();
     assert_eq!(ran.report.outcome, Outcome::Failed);
-    insta::assert_snapshot!(ends(&ran.report), @"
+    insta::assert_snapshot!(outcome_lines(&ran.report), @"
     backend: deployed, backend:2; service deployment SUCCESSFUL, 2 of 2 targets healthy
     web: deployed, web:2; service deployment SUCCESSFUL, 2 of 2 targets healthy
     worker: failed, worker:1; rolled back, confirmed: worker:1 serves
     ");
-    assert_eq!(serving(&ran), ["backend:2", "web:2", "worker:1"]);
+    assert_eq!(serving_versions(&ran), ["backend:2", "web:2", "worker:1"]);
 }
 
 #[test]
-fn what_was_proven_already_is_taken_back_too() {
-    let ran = trial(LATE_CRASH, true).run();
+fn verified_service_is_rolled_back_with_failed_peer() {
+    let ran = test_run(CRASH_AFTER_OTHERS_DEPLOYED, true).run();
     assert_eq!(ran.report.outcome, Outcome::Failed);
-    insta::assert_snapshot!(ends(&ran.report), @"
+    insta::assert_snapshot!(outcome_lines(&ran.report), @"
     backend: failed, backend:1; Taken back because `worker` failed. backend:1 serves, confirmed
     web: failed, web:1; Taken back because `worker` failed. web:1 serves, confirmed
     worker: failed, worker:1; rolled back, confirmed: worker:1 serves
     ");
-    assert_eq!(serving(&ran), OLD);
-    let told = roadstead::report::terminal::terminal(&ran.report);
-    insta::assert_snapshot!(told.lines().next().unwrap(), @"❌ production: backend was taken back with the others (backend:1 serves, as before), web was taken back with the others (web:1 serves, as before) and worker failed and was rolled back (worker:1 serves, as before)");
+    assert_eq!(serving_versions(&ran), INITIAL_VERSIONS);
+    let output = roadstead::report::terminal::terminal(&ran.report);
+    insta::assert_snapshot!(output.lines().next().unwrap(), @"❌ production: backend, web and worker failed; their previous versions serve");
     let moments = ran.report.services[0].timeline.iter().map(|moment| moment.text.clone());
     let moments: Vec<String> =
         moments.filter(|text| !text.starts_with('(') && !text.contains("sha256:")).collect();
@@ -91,53 +92,55 @@ fn what_was_proven_already_is_taken_back_too() {
 }
 
 #[test]
-fn what_is_under_way_is_taken_back() {
-    let ran = trial(&format!("timings: {{ deregistration: 300 }}\n{CRASH}"), true).run();
-    insta::assert_snapshot!(ends(&ran.report), @"
+fn rollout_in_progress_is_rolled_back_with_failed_peer() {
+    let ran = test_run(&format!("timings: {{ deregistration: 300 }}\n{CRASH}"), true).run();
+    insta::assert_snapshot!(outcome_lines(&ran.report), @"
     backend: failed, backend:1; Taken back because `worker` failed. backend:1 serves, confirmed
     web: failed, web:1; Taken back because `worker` failed. web:1 serves, confirmed
     worker: failed, worker:1; rolled back, confirmed: worker:1 serves
     ");
-    assert_eq!(serving(&ran), OLD);
+    assert_eq!(serving_versions(&ran), INITIAL_VERSIONS);
 }
 
 #[test]
-fn when_all_go_well_all_stand() {
-    let ran = trial("start: 2026-03-02T09:00:00Z", true).run();
+fn atomic_services_all_deployed_when_all_succeed() {
+    let ran = test_run("start: 2026-03-02T09:00:00Z", true).run();
     assert_eq!(ran.report.outcome, Outcome::Deployed, "{:#?}", ran.lines);
-    assert_eq!(serving(&ran), ["backend:2", "web:2", "worker:2"]);
+    assert_eq!(serving_versions(&ran), ["backend:2", "web:2", "worker:2"]);
 }
 
 /// A request to move the worker is refused, while those for the others are taken.
 #[test]
-fn one_that_cannot_start_takes_back_those_that_did() {
-    let ran = virtually(async {
-        let stage = trial("start: 2026-03-02T09:00:00Z", true).stage();
-        stage.cloud.on_call(Box::new(|moment: &Moment<'_>| {
+fn service_that_cannot_start_rolls_back_started_peers() {
+    let ran = run_in_virtual_time(async {
+        let stage = test_run("start: 2026-03-02T09:00:00Z", true).set_up();
+        stage.cloud.on_call(Box::new(|moment: &CallHook<'_>| {
             let moves = moment.call.operation == "UpdateService" && moment.call.input["service"] == "worker";
-            match moves && moment.phase == Phase::Before {
-                true => Interrupt::Refuse(Refusal::new("InvalidParameterException", "no")),
-                false => Interrupt::Pass,
+            match moves && moment.phase == HookPhase::Before {
+                true => Override::Fail(ServiceError::new("InvalidParameterException", "no")),
+                false => Override::Pass,
             }
         }));
         let report = stage.run().await;
-        stage.left(report)
+        stage.collect_result(report)
     });
-    insta::assert_snapshot!(ends(&ran.report), @"
+    // What was refused is `invalid` by itself; a run that moved others has failed.
+    assert_eq!(ran.report.outcome, Outcome::Failed);
+    insta::assert_snapshot!(outcome_lines(&ran.report), @"
     backend: failed, backend:1; Taken back because `worker` failed. backend:1 serves, confirmed
     web: failed, web:1; Taken back because `worker` failed. web:1 serves, confirmed
-    worker: failed, worker:1; nothing was moved
+    worker: invalid, worker:1; nothing was moved
     ");
-    assert_eq!(serving(&ran), OLD);
+    assert_eq!(serving_versions(&ran), INITIAL_VERSIONS);
 }
 
 #[test]
-fn nothing_is_begun_when_a_command_before_fails() {
+fn failed_before_command_starts_no_rollout() {
     let config = format!("{}    before: {{ run: [./migrate] }}\n", config(true));
-    let ran = Trial { config, ..trial("one-off: [{ exit: 1 }]", true) }.run();
+    let ran = TestRun { config, ..test_run("one-off: [{ exit: 1 }]", true) }.run();
     assert_eq!(ran.report.outcome, Outcome::Failed);
-    assert!(!ran.changes().contains(&"UpdateService"));
-    insta::assert_snapshot!(ends(&ran.report), @"
+    assert!(!ran.change_operations().contains(&"UpdateService"));
+    insta::assert_snapshot!(outcome_lines(&ran.report), @"
     backend: skipped, backend:1; not begun because `worker` failed: backend:1 serves
     web: skipped, web:1; not begun because `worker` failed: web:1 serves
     worker: failed, worker:1; nothing was moved: worker:1 serves
@@ -145,11 +148,11 @@ fn nothing_is_begun_when_a_command_before_fails() {
 }
 
 #[test]
-fn the_others_come_back_also_when_the_first_cannot() {
+fn peers_are_rolled_back_even_if_first_rollback_fails() {
     let faults = "faults: [crash-on-start: { service: worker }, rollback-fails: { service: worker }]";
-    let ran = trial(faults, true).run();
+    let ran = test_run(faults, true).run();
     assert_eq!(ran.report.outcome, Outcome::Stranded);
-    insta::assert_snapshot!(ends(&ran.report), @"
+    insta::assert_snapshot!(outcome_lines(&ran.report), @"
     backend: failed, backend:1; Taken back because `worker` failed. backend:1 serves, confirmed
     web: failed, web:1; Taken back because `worker` failed. web:1 serves, confirmed
     worker: stranded, -; The rollback of `worker` to worker:1 did not succeed.
@@ -158,43 +161,43 @@ fn the_others_come_back_also_when_the_first_cannot() {
 
 /// Whoever deploys the worker now decides about the others, too.
 #[test]
-fn a_newer_deployment_of_one_takes_nothing_back() {
-    let ran = trial("faults: [superseding-deployment: { at: 40, service: worker }]", true).run();
+fn superseded_service_rolls_back_no_peer() {
+    let ran = test_run("faults: [superseding-deployment: { at: 40, service: worker }]", true).run();
     assert_eq!(ran.report.outcome, Outcome::Superseded, "{:#?}", ran.lines);
-    let ends = ends(&ran.report);
+    let ends = outcome_lines(&ran.report);
     let (head, tail) = ends.split_once("acme/worker/").unwrap();
     let steady = format!("{head}acme/worker/…{}", &tail[tail.find(')').unwrap()..]);
-    insta::assert_snapshot!(steady, @"
+    insta::assert_snapshot!(steady, @r"
     backend: deployed, backend:2; service deployment SUCCESSFUL, 2 of 2 targets healthy
     web: deployed, web:2; service deployment SUCCESSFUL, 2 of 2 targets healthy
-    worker: superseded, -; A newer deployment took over (arn:aws:ecs:eu-west-1:111111111111:service-deployment/acme/worker/…); it is left alone.
+    worker: superseded, -; A newer deployment took over (worker:3, arn:aws:ecs:eu-west-1:111111111111:service-deployment/acme/worker/…); it is left alone.
     ");
 }
 
-/// Two services in ECS and one in Git, whose commit is taken back by a commit.
+/// Two services in ECS and one in Git, whose commit is reverted by a commit.
 #[test]
-fn a_service_in_git_goes_back_by_a_commit() {
+fn gitops_service_is_rolled_back_by_a_commit() {
     let site = crate::gitops::WATCHED.split("services:\n").nth(1).unwrap();
     let config = config(true).replace("services:\n", &format!("services:\n{site}"));
-    let ran = Trial { config, ..trial(LATE_CRASH, true) }.run();
+    let ran = TestRun { config, ..test_run(CRASH_AFTER_OTHERS_DEPLOYED, true) }.run();
     assert_eq!(ran.report.outcome, Outcome::Failed, "{:#?}", ran.lines);
-    let mut commits = crate::gitops::commits(&ran.cloud);
+    let mut commits = crate::gitops::commit_messages(&ran.cloud);
     commits.iter_mut().for_each(|message| *message = message.lines().next().unwrap_or_default().to_owned());
     insta::assert_snapshot!(commits.join("\n"), @"
-    Take back analytics to v1 in production
+    Revert analytics to v1 in production
     Release analytics at sha-c0ffee1 in production
     ");
-    insta::assert_snapshot!(ends(&ran.report).lines().next().unwrap(), @"analytics: failed, analytics:v1; Taken back because `worker` failed. analytics:v1 serves, confirmed");
-    assert_eq!(serving(&ran), OLD);
+    insta::assert_snapshot!(outcome_lines(&ran.report).lines().next().unwrap(), @"analytics: failed, analytics:v1; Taken back because `worker` failed. analytics:v1 serves, confirmed");
+    assert_eq!(serving_versions(&ran), INITIAL_VERSIONS);
 }
 
-fn runner() -> Runner {
+fn action_runner() -> Runner {
     let fast = "timings: { schedule: 1, provision: 1, pull: 1, start: 1, health: 1, deregistration: 1, stop: 1, deprovision: 1, complete: 1 }";
     let slow = "faults: [slow-start: { service: worker, seconds: 200 }]";
-    Runner::told(&format!("{fast}\n{slow}")).config(&config(true))
+    Runner::custom(&format!("{fast}\n{slow}")).with_config(&config(true))
 }
 
-fn outcomes(step: &crate::support::runner::Step) -> String {
+fn outcomes(step: &crate::support::runner::StepResult) -> String {
     let services: serde_json::Value = serde_json::from_str(step.output("services")).unwrap();
     let of = |(name, value): (&String, &serde_json::Value)| {
         format!("{name}: {} {}", value["outcome"].as_str().unwrap(), value["version"].as_str().unwrap_or("-"))
@@ -204,47 +207,47 @@ fn outcomes(step: &crate::support::runner::Step) -> String {
 
 /// Two are proven and one is under way when the job is cancelled: none of them stands.
 #[test]
-fn a_cancel_takes_all_of_them_back() {
-    let mut runner = runner();
+fn cancel_rolls_back_all_services() {
+    let mut runner = action_runner();
     runner.cancel_after = Some(Duration::from_secs(160));
-    let (main, post) = runner.main_and_post();
-    assert_eq!(main.code, 130, "{:#?}", main.lines);
-    assert!(main.took < Duration::from_secs(167), "{:?}", main.took);
+    let (main, post) = runner.run_main_and_post();
+    assert_eq!(main.exit_code, 130, "{:#?}", main.lines);
+    assert!(main.elapsed < Duration::from_secs(167), "{:?}", main.elapsed);
     insta::assert_snapshot!(outcomes(&main), @"
     backend: cancelled -
     web: cancelled -
     worker: cancelled -
     ");
-    assert_eq!(post.code, 0, "{:#?}", post.lines);
-    insta::assert_snapshot!(post.summary.lines().next().unwrap(), @"## ✅ production: all 3 services serve what was asked for — 3 rolled-back");
+    assert_eq!(post.exit_code, 0, "{:#?}", post.lines);
+    insta::assert_snapshot!(post.summary.lines().next().unwrap(), @"## ✅ production: all 3 services serve the requested version — 3 rolled-back");
 }
 
 #[test]
-fn the_post_step_takes_all_of_them_back_after_a_lost_runner() {
-    let runner = runner();
-    virtually(async {
-        let (cloud, clock) = runner.cloud();
-        let lost = tokio::time::timeout(Duration::from_secs(160), runner.main_on(&cloud, clock)).await;
+fn post_step_rolls_back_all_services_after_lost_runner() {
+    let runner = action_runner();
+    run_in_virtual_time(async {
+        let (cloud, clock) = runner.start_cloud();
+        let lost = tokio::time::timeout(Duration::from_secs(160), runner.run_main_on(&cloud, clock)).await;
         assert!(lost.is_err(), "it was under way");
-        runner.post_on(&cloud, clock).await;
+        runner.run_post_on(&cloud, clock).await;
         tokio::time::sleep(Duration::from_secs(300)).await;
         for name in ["backend", "web", "worker"] {
-            let serving = cloud.serving("acme", name).unwrap();
-            assert!(serving.whole().unwrap().ends_with(&format!("{name}:1")), "{name}: {serving:?}");
+            let serving = cloud.serving_state("acme", name).unwrap();
+            assert!(serving.only_version().unwrap().ends_with(&format!("{name}:1")), "{name}: {serving:?}");
         }
     });
 }
 
 #[test]
-fn a_word_that_is_neither_yes_nor_no_is_refused_on_its_line() {
+fn non_boolean_atomic_is_rejected_on_its_line() {
     let config = config(true).replace("atomic: true", "atomic: maybe");
-    let ran = virtually(async {
-        let stage = trial("start: 2026-03-02T09:00:00Z", true).stage();
-        let mut other = stage.other(&trial("start: 2026-03-02T09:00:00Z", true));
+    let ran = run_in_virtual_time(async {
+        let stage = test_run("start: 2026-03-02T09:00:00Z", true).set_up();
+        let mut other = stage.with_test_run(&test_run("start: 2026-03-02T09:00:00Z", true));
         other.rehearsal.config = ("roadstead.yml".into(), config);
         other.run().await
     });
     assert_eq!(ran.outcome, Outcome::Invalid);
-    insta::assert_snapshot!(ran.problems[0], @"`atomic` of the deploy file is not `true` or `false`.");
-    assert_eq!(ran.problems[0].at.as_ref().map(|at| at.line), Some(3));
+    insta::assert_snapshot!(ran.problems[0], @"`atomic` in the deploy file must be `true` or `false`.");
+    assert_eq!(ran.problems[0].location.as_ref().map(|at| at.line), Some(3));
 }

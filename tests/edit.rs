@@ -12,9 +12,9 @@ const VALUES: &str = "# ours\nimage:\n    repository: reg.io:5000/acme/app\n    
 const MANIFEST: &str =
     "kind: Pod\napiVersion: v1\nspec:\n  containers:\n  - image: reg.io:5000/acme/app:v1\n";
 
-struct Folder(tempfile::TempDir);
+struct EditFolder(tempfile::TempDir);
 
-impl Folder {
+impl EditFolder {
     fn new() -> Self {
         let folder = Self(tempfile::tempdir().unwrap());
         folder.write("kustomization.yaml", KUSTOMIZATION);
@@ -47,13 +47,13 @@ impl Folder {
 
 #[test]
 fn three_kinds_of_files_in_one_call() {
-    let folder = Folder::new();
+    let folder = EditFolder::new();
     fs::set_permissions(folder.path().join("pod.yaml"), fs::Permissions::from_mode(0o640)).unwrap();
     let files = ["kustomization.yaml", "values.yaml", "pod.yaml"];
-    let (code, said) = folder.edit(&[&["--tag", "v2"], &files[..]].concat());
-    assert_eq!(code, 0, "{said}");
+    let (code, output) = folder.edit(&[&["--tag", "v2"], &files[..]].concat());
+    assert_eq!(code, 0, "{output}");
     assert_eq!(
-        said,
+        output,
         "kustomization.yaml:3: images[0].newTag: `v1` -> `v2`\n\
          values.yaml:4: image.tag: `v1` -> `v2`\n\
          pod.yaml:5: spec.containers[0].image: `reg.io:5000/acme/app:v1` -> `reg.io:5000/acme/app:v2`\n"
@@ -67,46 +67,46 @@ fn three_kinds_of_files_in_one_call() {
     let mode = fs::metadata(folder.path().join("pod.yaml")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o640);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3, "something was left behind");
-    let (code, said) = folder.edit(&[&["--tag", "v2"], &files[..]].concat());
+    let (code, output) = folder.edit(&[&["--tag", "v2"], &files[..]].concat());
     assert_eq!(
-        (code, said.as_str()),
+        (code, output.as_str()),
         (0, "kustomization.yaml: unchanged\nvalues.yaml: unchanged\npod.yaml: unchanged\n")
     );
 }
 
 #[test]
-fn a_digest_alone_leaves_no_tag_behind() {
-    let folder = Folder::new();
-    let (code, said) = folder.edit(&["--digest", DIGEST, "kustomization.yaml", "pod.yaml"]);
-    assert_eq!(code, 0, "{said}");
+fn digest_without_tag_removes_the_old_tag() {
+    let folder = EditFolder::new();
+    let (code, output) = folder.edit(&["--digest", DIGEST, "kustomization.yaml", "pod.yaml"]);
+    assert_eq!(code, 0, "{output}");
     assert_eq!(
         folder.read("kustomization.yaml"),
         format!("images:\n- name: reg.io:5000/acme/app\n  digest: {DIGEST}\n")
     );
     assert!(folder.read("pod.yaml").ends_with(&format!("image: reg.io:5000/acme/app@{DIGEST}\n")));
-    assert!(said.contains("images[0].newTag: `v1` -> (none)"), "{said}");
+    assert!(output.contains("images[0].newTag: `v1` -> (none)"), "{output}");
 }
 
 #[test]
-fn one_file_that_cannot_be_edited_keeps_all_as_they_are() {
-    let folder = Folder::new();
+fn one_failed_edit_leaves_all_files_unchanged() {
+    let folder = EditFolder::new();
     folder.write("broken.yaml", "a: [\n");
     folder.write("other.yaml", "image: other\n");
     folder.write("twice.yaml", "image: &i reg.io:5000/acme/app:v1\nb: *i\n");
     symlink("values.yaml", folder.path().join("link.yaml")).unwrap();
     let files = ["values.yaml", "broken.yaml", "other.yaml", "twice.yaml", "link.yaml", "none.yaml", "."];
-    let (code, said) = folder.edit(&[&["--tag", "v2"], &files[..]].concat());
-    assert_eq!(code, 2, "{said}");
+    let (code, output) = folder.edit(&[&["--tag", "v2"], &files[..]].concat());
+    assert_eq!(code, 2, "{output}");
     let heads = [
-        "broken.yaml:1:4: error manifest-unreadable: `broken.yaml` is left as it is",
-        "error manifest-unclear: `other.yaml` is left as it is: no `repository`",
-        "twice.yaml:1:11: error manifest-unclear: `twice.yaml` is left as it is: `image` is used in other places",
-        "error file-unreadable: `link.yaml` cannot be edited. (it is a symbolic link",
-        "error file-unreadable: `none.yaml` cannot be edited.",
-        "error file-unreadable: `.` cannot be edited.",
+        "broken.yaml:1:4: error manifest-unreadable: `broken.yaml` was not changed",
+        "error manifest-ambiguous: `other.yaml` was not changed: no `repository`",
+        "twice.yaml:1:11: error manifest-ambiguous: `twice.yaml` was not changed: `image` is also used elsewhere",
+        "error file-unreadable: `link.yaml` was not edited. (it is a symbolic link",
+        "error file-unreadable: `none.yaml` was not edited.",
+        "error file-unreadable: `.` was not edited.",
     ];
-    assert_eq!(said.lines().count(), heads.len(), "{said}");
-    for (line, head) in said.lines().zip(heads) {
+    assert_eq!(output.lines().count(), heads.len(), "{output}");
+    for (line, head) in output.lines().zip(heads) {
         assert!(line.starts_with(head), "{line}\n{head}");
     }
     assert_eq!(folder.read("values.yaml"), VALUES);
@@ -114,28 +114,28 @@ fn one_file_that_cannot_be_edited_keeps_all_as_they_are() {
 }
 
 #[test]
-fn options_that_make_no_sense_are_refused() {
-    let folder = Folder::new();
+fn contradictory_options_are_rejected() {
+    let folder = EditFolder::new();
     for (words, wanted) in [
         (&["values.yaml"][..], "<--tag <TAG>|--digest <DIGEST>>"),
         (&["--tag", "v2"], "<FILES>..."),
-        (&["--tag", "v 2", "values.yaml"], "The option --tag cannot be read."),
-        (&["--tag", "", "values.yaml"], "The option --tag cannot be read."),
-        (&["--tag", "v2@sha256:00", "values.yaml"], "The option --tag cannot be read."),
-        (&["--digest", "sha256:00", "values.yaml"], "The option --digest cannot be read."),
+        (&["--tag", "v 2", "values.yaml"], "The option --tag is not valid."),
+        (&["--tag", "", "values.yaml"], "The option --tag is not valid."),
+        (&["--tag", "v2@sha256:00", "values.yaml"], "The option --tag is not valid."),
+        (&["--digest", "sha256:00", "values.yaml"], "The option --digest is not valid."),
     ] {
-        let (code, said) = folder.edit(words);
-        assert_eq!(code, 2, "{said}");
-        assert!(said.contains(wanted), "{said}");
+        let (code, output) = folder.edit(words);
+        assert_eq!(code, 2, "{output}");
+        assert!(output.contains(wanted), "{output}");
     }
     assert_eq!(folder.read("values.yaml"), VALUES);
 }
 
 #[test]
-fn nothing_in_a_file_becomes_a_command_of_the_runner() {
-    let folder = Folder::new();
+fn file_content_is_never_a_workflow_command() {
+    let folder = EditFolder::new();
     folder.write("values.yaml", "\"a\\n::error::x\": {image: {repository: reg.io:5000/acme/app, tag: \"v1\\n::set-env name=A::b\"}}\n");
-    let (code, said) = folder.edit(&["--tag", "v2", "values.yaml"]);
-    assert_eq!((code, said.lines().count()), (0, 1), "{said}");
-    assert!(!said.contains("\n::") && !said.contains("##["), "{said}");
+    let (code, output) = folder.edit(&["--tag", "v2", "values.yaml"]);
+    assert_eq!((code, output.lines().count()), (0, 1), "{output}");
+    assert!(!output.contains("\n::") && !output.contains("##["), "{output}");
 }

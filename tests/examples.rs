@@ -7,20 +7,20 @@ use std::path::{Path, PathBuf};
 use roadstead::action::INPUTS;
 use roadstead::action::inputs::RawInputs;
 use roadstead::cli::rehearse::{self, Rehearsal};
-use roadstead::config::{Document, tree};
+use roadstead::config::{DeployFile, tree};
 use roadstead::report::{RunReport, terminal};
-use roadstead::run::Teller;
+use roadstead::run::ProgressLog;
 use roadstead::sys::clock::Clock;
-use roadstead::sys::signal::Cancel;
+use roadstead::sys::signal::CancelToken;
 use roadstead::targets;
 use serde_json::Value;
 
-use crate::support::virtually;
+use crate::support::run_in_virtual_time;
 
 const ACTION: &str = "roadstead/roadstead@";
 
 /// The folders of examples that have a deploy file. `rehearsal` is what a rehearsal without a deploy file runs.
-fn folders() -> Vec<PathBuf> {
+fn example_folders() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let entries = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path());
     let mut found: Vec<PathBuf> = entries.filter(|path| path.join("roadstead.yml").exists()).collect();
@@ -30,7 +30,7 @@ fn folders() -> Vec<PathBuf> {
     found
 }
 
-fn text(path: &Path) -> String {
+fn read_text(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
@@ -39,7 +39,7 @@ fn workflows(folder: &Path) -> Vec<(PathBuf, Value)> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let yaml = entries.filter(|path| path.extension().is_some_and(|it| it == "yml"));
     let read = yaml.map(|path| {
-        let value = workflow(&text(&path));
+        let value = parse_workflow(&read_text(&path));
         (path, value)
     });
     let mut found: Vec<_> = read.filter(|(_, value)| value.get("jobs").is_some()).collect();
@@ -47,12 +47,12 @@ fn workflows(folder: &Path) -> Vec<(PathBuf, Value)> {
     found
 }
 
-pub(crate) fn workflow(text: &str) -> Value {
+pub(crate) fn parse_workflow(text: &str) -> Value {
     tree::parse("workflow.yml", text).unwrap().to_value()
 }
 
 /// Everything about a workflow that is not as it should be.
-pub(crate) fn faults(workflow: &Value) -> Vec<String> {
+pub(crate) fn workflow_violations(workflow: &Value) -> Vec<String> {
     let mut found = Vec::new();
     let mut say = |good: bool, words: String| {
         if !good {
@@ -81,7 +81,7 @@ pub(crate) fn faults(workflow: &Value) -> Vec<String> {
                 !uses.starts_with(ACTION) || job["permissions"]["id-token"] == "write",
                 format!("{name}: no token"),
             );
-            found_inputs(step, uses)
+            unknown_inputs(step, uses)
                 .into_iter()
                 .for_each(|input| say(false, format!("{name}: no input `{input}`")));
         }
@@ -90,37 +90,37 @@ pub(crate) fn faults(workflow: &Value) -> Vec<String> {
 }
 
 /// Inputs that are given to the action and that it does not have.
-fn found_inputs(step: &Value, uses: &str) -> Vec<String> {
+fn unknown_inputs(step: &Value, uses: &str) -> Vec<String> {
     let with = step["with"].as_object().filter(|_| uses.starts_with(ACTION));
     let given = with.into_iter().flat_map(|with| with.keys().cloned());
     given.filter(|name| !INPUTS.iter().any(|input| input.name == name)).collect()
 }
 
 #[test]
-fn every_workflow_has_the_shape_that_is_recommended() {
+fn every_workflow_follows_the_recommendations() {
     let mut steps = 0;
-    for folder in folders() {
+    for folder in example_folders() {
         for (path, workflow) in workflows(&folder) {
-            assert_eq!(faults(&workflow), Vec::<String>::new(), "{}", path.display());
-            steps += text(&path).matches(ACTION).count();
+            assert_eq!(workflow_violations(&workflow), Vec::<String>::new(), "{}", path.display());
+            steps += read_text(&path).matches(ACTION).count();
         }
     }
     assert!(steps >= 5, "only {steps} steps of the action");
 }
 
 #[test]
-fn a_workflow_that_is_not_as_it_should_be_is_found() {
+fn workflow_violations_are_found() {
     let bad = "on: push\npermissions: write-all\njobs:\n  a:\n    steps:\n      - uses: actions/checkout@v4\n      \
                - { uses: \"roadstead/roadstead@main\", with: { enviroment: x } }\n";
-    let found = faults(&workflow(bad));
+    let found = workflow_violations(&parse_workflow(bad));
     assert_eq!(found.len(), 10, "{found:#?}");
 }
 
 /// Every file of an example is named by its README.
 #[test]
 fn every_example_explains_itself() {
-    for folder in folders() {
-        let readme = text(&folder.join("README.md"));
+    for folder in example_folders() {
+        let readme = read_text(&folder.join("README.md"));
         for name in ["roadstead.yml".to_owned()].into_iter().chain(
             workflows(&folder)
                 .iter()
@@ -134,10 +134,10 @@ fn every_example_explains_itself() {
     }
 }
 
-/// What is said against a deploy file without any call, in whichever environment.
-fn complaints(folder: &Path) -> Vec<String> {
-    let file = text(&folder.join("roadstead.yml"));
-    let document = Document::parse("roadstead.yml", &file).unwrap();
+/// The problems of a deploy file that need no call, in every environment.
+fn deploy_file_problems(folder: &Path) -> Vec<String> {
+    let file = read_text(&folder.join("roadstead.yml"));
+    let document = DeployFile::parse("roadstead.yml", &file).unwrap();
     let (environments, mut problems) = document.environments();
     for name in environments.keys() {
         let known = [
@@ -147,35 +147,35 @@ fn complaints(folder: &Path) -> Vec<String> {
             ("short-sha", "c0ffee1"),
         ];
         let known = known.into_iter().map(|(key, value)| (key, value.to_owned())).collect();
-        let (services, more) = document.services(name, &[], targets::NAMES, &known);
+        let (services, more) = document.services(name, &[], &targets::keys(targets::KINDS), &known);
         problems.extend(more);
-        problems.extend(targets::problems("roadstead.yml", &services));
+        problems.extend(targets::read_specs(targets::KINDS, "roadstead.yml", services).1);
     }
     problems.iter().map(ToString::to_string).collect()
 }
 
 #[test]
-fn every_deploy_file_loads_without_a_word() {
-    for folder in folders() {
-        assert_eq!(complaints(&folder), Vec::<String>::new(), "{}", folder.display());
+fn every_deploy_file_loads_without_problems() {
+    for folder in example_folders() {
+        assert_eq!(deploy_file_problems(&folder), Vec::<String>::new(), "{}", folder.display());
     }
 }
 
-/// A deploy to an environment of a deploy file, on the embedded cloud.
-pub(crate) fn rehearsed(folder: &Path, file: &str, environment: &str) -> RunReport {
-    let story = rehearse::story("happy").unwrap();
-    let began = rehearse::start(&story.begin()).unwrap();
-    virtually(async {
+/// A deploy to an environment of a deploy file, on the emulator.
+pub(crate) fn rehearse_deploy(folder: &Path, file: &str, environment: &str) -> RunReport {
+    let story = rehearse::find_source("happy").unwrap();
+    let began = rehearse::start_time(&story.base_scenario()).unwrap();
+    run_in_virtual_time(async {
         let rehearsal = Rehearsal {
             config: ("roadstead.yml".into(), file.to_owned()),
             workspace: folder.to_owned(),
             environment: Some(environment.to_owned()),
-            story,
+            source: story,
             seed: 1,
             inputs: RawInputs::default(),
             variables: Default::default(),
-            cancel: Cancel::default(),
-            teller: Teller::new(false, Clock::starting_at(began), |_| {}),
+            cancel: CancelToken::default(),
+            log: ProgressLog::new(false, Clock::starting_at(began), |_| {}),
         };
         rehearse::rehearse(rehearsal).await.unwrap().0
     })
@@ -183,19 +183,19 @@ pub(crate) fn rehearsed(folder: &Path, file: &str, environment: &str) -> RunRepo
 
 #[test]
 fn every_deploy_file_is_rehearsed_in_every_environment() {
-    for folder in folders() {
-        let file = text(&folder.join("roadstead.yml"));
-        let (environments, _) = Document::parse("roadstead.yml", &file).unwrap().environments();
+    for folder in example_folders() {
+        let file = read_text(&folder.join("roadstead.yml"));
+        let (environments, _) = DeployFile::parse("roadstead.yml", &file).unwrap().environments();
         for (name, environment) in &environments {
-            let report = rehearsed(&folder, &file, name);
-            let told = terminal::terminal(&report);
+            let report = rehearse_deploy(&folder, &file, name);
+            let output = terminal::terminal(&report);
             let codes: Vec<_> = report.all_problems().iter().map(|problem| problem.code.name()).collect();
             match environment.promote_from {
                 // In a world that has just begun nothing is proven: nothing may come in.
                 Some(_) => {
-                    assert_eq!(codes, ["promotion-unproven"], "{} in {name}: {told}", folder.display())
+                    assert_eq!(codes, ["promotion-unproven"], "{} in {name}: {output}", folder.display())
                 }
-                None => assert_eq!(report.outcome.exit_code(), 0, "{} in {name}: {told}", folder.display()),
+                None => assert_eq!(report.outcome.exit_code(), 0, "{} in {name}: {output}", folder.display()),
             }
         }
     }

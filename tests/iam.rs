@@ -1,4 +1,4 @@
-//! The page of IAM: under each command that it shows stands what that command prints. `UPDATE=1` writes the page anew.
+//! The page of IAM: under each command is its output. `UPDATE=1` writes the page.
 
 use std::fs;
 use std::path::Path;
@@ -9,24 +9,25 @@ use roadstead::cli::{self, Arguments, Command};
 const PAGE: &str = "docs/iam.md";
 
 /// What a command line of the page prints.
-fn printed(line: &str) -> String {
+fn command_output(line: &str) -> String {
     let words: Vec<&str> = line.split_whitespace().collect();
     let parsed = Arguments::try_parse_from(words).unwrap_or_else(|error| panic!("{line}: {error}"));
     match parsed.command {
-        Command::Trust(options) => cli::trust::trust(&options).unwrap(),
+        Command::Trust(options) => cli::trust::trust_policy(&options).unwrap(),
         Command::Policy(options) => {
             let root = Path::new(env!("CARGO_MANIFEST_DIR"));
             let path = root.join(&options.config);
             let text =
                 fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-            cli::policy::policy(path.parent().unwrap(), &options.config, &text, &options.environment).unwrap()
+            cli::policy::policy_json(path.parent().unwrap(), &options.config, &text, &options.environment)
+                .unwrap()
         }
         other => panic!("{line}: {other:?} prints no policy"),
     }
 }
 
 /// The page with the output of each command in the fence below it, and how many commands it has.
-fn anew(page: &str) -> (String, usize) {
+fn regenerate_page(page: &str) -> (String, usize) {
     let (mut made, mut rest, mut commands) = (String::new(), page, 0);
     const BETWEEN: &str = "\n```\n\n```json\n";
     while let Some((before, after)) = rest.split_once(BETWEEN) {
@@ -35,7 +36,7 @@ fn anew(page: &str) -> (String, usize) {
             Some(after) => ("", after),
             None => after.split_once("\n```").unwrap(),
         };
-        let new = if line.starts_with("roadstead ") { printed(line) } else { old.to_owned() };
+        let new = if line.starts_with("roadstead ") { command_output(line) } else { old.to_owned() };
         commands += usize::from(line.starts_with("roadstead "));
         made += &format!("{before}{BETWEEN}{new}\n```");
         rest = after;
@@ -44,10 +45,10 @@ fn anew(page: &str) -> (String, usize) {
 }
 
 #[test]
-fn under_each_command_stands_what_it_prints() {
+fn page_shows_the_output_of_each_command() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
     let page = fs::read_to_string(&path).unwrap();
-    let (new, commands) = anew(&page);
+    let (new, commands) = regenerate_page(&page);
     assert!(commands >= 2, "{PAGE} shows no command");
     if std::env::var_os("UPDATE").is_some() {
         fs::write(&path, &new).unwrap();
@@ -57,13 +58,33 @@ fn under_each_command_stands_what_it_prints() {
 }
 
 #[test]
-fn an_output_that_is_not_the_commands_is_found() {
+fn outdated_output_on_the_page_is_detected() {
     let page = "```sh\nroadstead trust --repository a/b --branch main --account 111111111111\n```\n\n```json\n{}\n```\n\nend\n";
-    let (new, commands) = anew(page);
+    let (new, commands) = regenerate_page(page);
     assert_eq!(commands, 1);
     assert!(
         new != page && new.contains("repo:a/b:ref:refs/heads/main") && new.ends_with("}\n```\n\nend\n"),
         "{new}"
     );
-    assert_eq!(anew(&new).0, new);
+    assert_eq!(regenerate_page(&new).0, new);
+}
+
+/// A deploy file with a service for Argo CD whose image goes to `repository`.
+fn argocd_policy(repository: &str) -> serde_json::Value {
+    let file = format!(
+        "environments: {{ production: {{ branches: [main], aws: {{ region: eu-west-1, account: \"111111111111\" }} }} }}\nservices:\n  web:\n    repository: {repository}\n    argocd: {{ repository: acme/manifests, files: [{{ path: kustomization.yaml }}] }}\n"
+    );
+    let text = cli::policy::policy_json(Path::new("."), "roadstead.yml", &file, "production").unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn policy_for_argocd_allows_the_push_to_ecr_and_nothing_else() {
+    let policy = argocd_policy("acme/web");
+    let statements = policy["Statement"].as_array().unwrap();
+    assert_eq!(statements.len(), 2, "{policy:#}");
+    assert_eq!(statements[0]["Resource"][0], "arn:aws:ecr:eu-west-1:111111111111:repository/acme/web");
+    assert!(statements[0]["Action"].as_array().unwrap().iter().any(|action| action == "ecr:PutImage"));
+    assert_eq!(statements[1]["Action"][0], "ecr:GetAuthorizationToken");
+    assert_eq!(argocd_policy("registry.example/acme/web")["Statement"].as_array().unwrap().len(), 0);
 }

@@ -1,4 +1,5 @@
-//! `roadstead init` over the embedded cloud: what it writes for what runs there loads, is rehearsed and releases; and what
+//! `roadstead init` over the emulator: what it writes for what runs there loads, is rehearsed and releases;
+//! and what
 //! it never does.
 
 use std::cell::RefCell;
@@ -6,21 +7,21 @@ use std::fs;
 use std::rc::Rc;
 
 use roadstead::action::inputs::RawInputs;
-use roadstead::aws::{Doors, Mask};
+use roadstead::aws::{Io, Mask};
 use roadstead::cli::{InitOptions, init, rehearse};
-use roadstead::rehearsal::client::http_client;
-use roadstead::rehearsal::cloud::Cloud;
-use roadstead::rehearsal::scenario::Scenario;
 use roadstead::release::Outcome;
 use roadstead::report::terminal;
 use roadstead::sys::clock::Clock;
+use roadstead_cloud::client::http_client;
+use roadstead_cloud::cloud::Cloud;
+use roadstead_cloud::scenario::Scenario;
 
-use crate::examples::{faults, rehearsed, workflow};
-use crate::support::{Trial, virtually};
+use crate::examples::{parse_workflow, rehearse_deploy, workflow_violations};
+use crate::support::{TestRun, run_in_virtual_time};
 
 /// One of each kind: behind a pair of target groups with alarms, behind a plain load balancer with another container in
-/// front, an image that is not ours, and what is driven by somebody else.
-const WORLD: &str = r#"
+/// front, an image that is not ours, and a service with another deployment controller.
+const SCENARIO: &str = r#"
 services:
   - cluster: acme
     name: backend
@@ -50,14 +51,14 @@ repositories:
   old: { images: [{ tags: [v1] }] }
 "#;
 
-struct Written {
+struct InitResult {
     code: u8,
     lines: Vec<String>,
     calls: Vec<String>,
     folder: tempfile::TempDir,
 }
 
-impl Written {
+impl InitResult {
     fn file(&self, name: &str) -> String {
         fs::read_to_string(self.folder.path().join(name)).unwrap()
     }
@@ -66,12 +67,12 @@ impl Written {
         self.file(".github/roadstead.yml")
     }
 
-    fn told(&self) -> String {
+    fn log_text(&self) -> String {
         self.lines.join("\n").replace(&*self.folder.path().to_string_lossy(), "FOLDER")
     }
 }
 
-fn options() -> InitOptions {
+fn init_options() -> InitOptions {
     InitOptions {
         region: Some("eu-west-1".into()),
         cluster: None,
@@ -84,10 +85,10 @@ fn options() -> InitOptions {
 }
 
 /// Runs it in an empty folder, or in one that was made ready.
-fn in_folder(scenario: &str, options: InitOptions, folder: tempfile::TempDir) -> Written {
-    virtually(async {
+fn init_in_folder(scenario: &str, options: InitOptions, folder: tempfile::TempDir) -> InitResult {
+    run_in_virtual_time(async {
         let scenario = Scenario::parse(scenario).unwrap();
-        let clock = Clock::starting_at(rehearse::start(&scenario).unwrap());
+        let clock = Clock::starting_at(rehearse::start_time(&scenario).unwrap());
         let cloud = Cloud::new(scenario, 1);
         let keys = [
             ("AWS_ACCESS_KEY_ID", "AKIATEST"),
@@ -95,74 +96,74 @@ fn in_folder(scenario: &str, options: InitOptions, folder: tempfile::TempDir) ->
             ("AWS_SESSION_TOKEN", "t0ken"),
         ];
         let variables = keys.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        let doors = Doors { http: http_client(cloud.clone()), clock, variables, mask: Mask::new(|_| ()) };
+        let doors = Io { http: http_client(cloud.clone()), clock, variables, mask: Mask::new(|_| ()) };
         let options = InitOptions { output: folder.path().to_string_lossy().into_owned(), ..options };
         let lines: Rc<RefCell<Vec<String>>> = Rc::default();
         let keep = lines.clone();
         let code = init::main(&options, &doors, move |line| keep.borrow_mut().push(line.to_owned())).await;
         let calls = cloud.calls();
-        assert!(calls.iter().all(|call| !call.mutating), "it reads only");
+        assert!(calls.iter().all(|call| !call.is_mutating), "it reads only");
         let calls = calls.into_iter().map(|call| call.operation).collect();
-        Written { code, lines: lines.take(), calls, folder }
+        InitResult { code, lines: lines.take(), calls, folder }
     })
 }
 
-fn written(scenario: &str, options: InitOptions) -> Written {
-    let written = in_folder(scenario, options, tempfile::tempdir().unwrap());
-    assert_eq!(written.code, 0, "{}", written.told());
+fn init_successfully(scenario: &str, options: InitOptions) -> InitResult {
+    let written = init_in_folder(scenario, options, tempfile::tempdir().unwrap());
+    assert_eq!(written.code, 0, "{}", written.log_text());
     written
 }
 
-fn refused(scenario: &str, options: InitOptions) -> String {
-    let written = in_folder(scenario, options, tempfile::tempdir().unwrap());
+fn init_rejected(scenario: &str, options: InitOptions) -> String {
+    let written = init_in_folder(scenario, options, tempfile::tempdir().unwrap());
     assert_eq!((written.code, fs::read_dir(written.folder.path()).unwrap().count()), (2, 0));
-    assert_eq!(written.lines.last().unwrap(), "Nothing was written.");
+    assert_eq!(written.lines.last().unwrap(), "No file was written.");
     written.lines[..written.lines.len() - 1].join("\n")
 }
 
 #[test]
-fn what_runs_becomes_a_deploy_file_and_a_workflow() {
-    let written = written(WORLD, options());
+fn running_services_become_a_deploy_file_and_a_workflow() {
+    let written = init_successfully(SCENARIO, init_options());
     insta::assert_snapshot!(written.deploy_file(), @r#"
-        # What runs on Amazon ECS, as `roadstead init` found it. Every key is in docs/deploy-file.md of Roadstead.
+        # The services on Amazon ECS, as `roadstead init` found them. Every key: docs/deploy-file.md of Roadstead.
         environments:
           production:
             branches: [main]
             aws:
               region: eu-west-1
               account: "111111111111"
-              # The role of the workflow. `roadstead trust` prints whom it trusts, `roadstead policy` what it may do.
+              # The role of the workflow. `roadstead trust` prints its trust policy, `roadstead policy` its permissions.
               # role: arn:aws:iam::111111111111:role/deploy
 
         services:
           backend:
             repository: acme/backend
-            # build: { context: . }   # the folder of its Dockerfile, where that is another
+            # build: { context: . }   # the folder of its Dockerfile, if that is another
             ecs: { cluster: acme, service: backend, container: app }
             alarms: [backend-5xx, "slow: p99"]
-            strategy: rolling # its load balancer can also do blue-green, linear and canary
+            strategy: rolling # its load balancer also supports blue-green, linear and canary
           front:
-            # repository:   # `public.ecr.aws/nginx/nginx:1.27` is not in ECR of this account: name a repository there, or give the input `image`
+            # repository:   # `public.ecr.aws/nginx/nginx:1.27` is not in ECR of this account: set a repository there, or pass the input `image`
             ecs: { cluster: acme, service: front, container: proxy }
             strategy: rolling # blue-green, linear and canary need a pair of target groups
-          # Left out: acme/old: The service `old` is driven by CODE_DEPLOY, not by ECS.
+          # Left out: acme/old: The service `old` has the deployment controller CODE_DEPLOY, not ECS.
     "#);
-    insta::assert_snapshot!(written.told(), @r#"
+    insta::assert_snapshot!(written.log_text(), @r#"
         found in eu-west-1, account 111111111111:
           acme/backend as `backend`: container app, repository acme/backend
-          acme/front as `front`: container proxy, image public.ecr.aws/nginx/nginx:1.27, not in ECR of this account: nothing is built
-          acme/old: left out. The service `old` is driven by CODE_DEPLOY, not by ECS.
+          acme/front as `front`: container proxy, image public.ecr.aws/nginx/nginx:1.27, not in ECR of this account: no image is built
+          acme/old: skipped. The service `old` has the deployment controller CODE_DEPLOY, not ECS.
         wrote FOLDER/.github/roadstead.yml
         wrote FOLDER/.github/workflows/deploy.yml
 
         next:
-          1. make the role of the workflow, and write its ARN into the deploy file; no secret is needed:
+          1. create the role of the workflow and write its ARN into the deploy file; no secret is needed:
                roadstead trust --repository OWNER/NAME --environment production --account 111111111111 > trust.json
                roadstead policy --environment production > policy.json
                aws iam create-role --role-name deploy --assume-role-policy-document file://trust.json
                aws iam put-role-policy --role-name deploy --policy-name roadstead --policy-document file://policy.json
-          2. write the commit of a release into the workflow, in the place of the zeros
-          3. roadstead rehearse: the whole release on the embedded cloud, in seconds
+          2. replace the zeros in the workflow with the commit of a release
+          3. roadstead rehearse: the whole release against the emulator, in seconds
           4. roadstead plan --environment production: what would change, with your own credentials
     "#);
     insta::assert_snapshot!(written.file(".github/workflows/deploy.yml"), @r#"
@@ -189,7 +190,7 @@ fn what_runs_becomes_a_deploy_file_and_a_workflow() {
             permissions:
               contents: write # the sources, and the lease that keeps two runs from one service
               deployments: write # the record of what was proven here
-              actions: read # whether the run that holds a lease is alive
+              actions: read # the runs that records and leases name
               id-token: write # the role in AWS
             steps:
               - name: Check out the sources
@@ -204,42 +205,42 @@ fn what_runs_becomes_a_deploy_file_and_a_workflow() {
 }
 
 #[test]
-fn the_workflow_has_the_shape_that_is_recommended() {
-    let written = written(
-        WORLD,
-        InitOptions { environment: "prod.eu-1".into(), branch: "release/1".into(), ..options() },
+fn generated_workflow_follows_the_recommendations() {
+    let written = init_successfully(
+        SCENARIO,
+        InitOptions { environment: "prod.eu-1".into(), branch: "release/1".into(), ..init_options() },
     );
-    let workflow = workflow(&written.file(".github/workflows/deploy.yml"));
-    assert_eq!(faults(&workflow), Vec::<String>::new());
+    let workflow = parse_workflow(&written.file(".github/workflows/deploy.yml"));
+    assert_eq!(workflow_violations(&workflow), Vec::<String>::new());
     assert_eq!(workflow["on"]["push"]["branches"], serde_json::json!(["release/1"]));
     assert_eq!(workflow["jobs"]["deploy"]["environment"], "prod.eu-1");
 }
 
 #[test]
-fn what_is_written_is_rehearsed() {
-    let written = written(WORLD, options());
-    let report = rehearsed(written.folder.path(), &written.deploy_file(), "production");
+fn generated_deploy_file_can_be_rehearsed() {
+    let written = init_successfully(SCENARIO, init_options());
+    let report = rehearse_deploy(written.folder.path(), &written.deploy_file(), "production");
     assert_eq!(report.outcome, Outcome::Deployed, "{}", terminal::terminal(&report));
     assert_eq!(report.services.len(), 2);
 }
 
-/// Not only on a world made for the file: on the very one that it was written for.
+/// Also in the world that the file was written for, not only in one made for the file.
 #[test]
-fn what_is_written_releases_to_what_was_found() {
-    let written = written(WORLD, options());
+fn generated_deploy_file_releases_to_the_found_services() {
+    let written = init_successfully(SCENARIO, init_options());
     let file = written.deploy_file();
-    let trial = Trial { config: file, ..Trial::told(WORLD) };
+    let trial = TestRun { config: file, ..TestRun::custom(SCENARIO) };
     let ran = trial.run();
     assert_eq!(ran.report.outcome, Outcome::Deployed, "{}", terminal::terminal(&ran.report));
     let image = Some("backend=111111111111.dkr.ecr.eu-west-1.amazonaws.com/acme/backend:v1".into());
     let inputs = RawInputs { services: Some("backend".into()), image, ..RawInputs::default() };
-    let again = Trial { inputs, ..trial }.run();
+    let again = TestRun { inputs, ..trial }.run();
     assert_eq!(again.report.outcome.exit_code(), 0, "{}", terminal::terminal(&again.report));
 }
 
 /// 230 services in three clusters: more than a page of ListServices, and many of DescribeServices.
 #[test]
-fn everything_is_found_however_much_it_is() {
+fn all_services_are_found_across_pages() {
     let mut scenario = String::from("services:\n");
     for number in 0..230 {
         let cluster = if number < 215 { "acme" } else { "acme-staging" };
@@ -247,21 +248,25 @@ fn everything_is_found_however_much_it_is() {
         scenario += &format!("  - {{ cluster: {cluster}, name: s{name:03}, desired: 1 }}\n");
     }
     scenario += "clusters: [empty]\n";
-    let written = written(&scenario, options());
+    let written = init_successfully(&scenario, init_options());
     let file = written.deploy_file();
     assert_eq!(file.matches("    ecs: {").count(), 230);
     assert!(file.contains("\n  acme-s000:\n") && file.contains("\n  acme-staging-s014:\n"), "{file}");
     assert!(file.contains("\n  s015:\n"), "the cluster is named only where two have the same name");
-    let one = self::written(&scenario, InitOptions { cluster: Some("acme-staging".into()), ..options() });
+    let one = self::init_successfully(
+        &scenario,
+        InitOptions { cluster: Some("acme-staging".into()), ..init_options() },
+    );
     assert_eq!(one.deploy_file().matches("    ecs: {").count(), 15);
     assert!(!one.calls.contains(&"ListClusters".to_owned()));
-    let named = self::written(&scenario, InitOptions { service: Some("s014".into()), ..options() });
+    let named =
+        self::init_successfully(&scenario, InitOptions { service: Some("s014".into()), ..init_options() });
     assert_eq!(named.deploy_file().matches("    ecs: {").count(), 2);
 }
 
-/// Names that AWS would not give are text all the same.
+/// Names that AWS does not allow are treated as text, too.
 #[test]
-fn names_from_outside_are_text() {
+fn hostile_names_are_quoted() {
     let odd = r#"ac"me: *x # ${sha} \n é"#;
     let containers = serde_json::json!([{ "name": "app", "image": "nginx:1.27", "essential": true }]);
     let scenario = serde_json::json!({ "services": [{
@@ -274,21 +279,25 @@ fn names_from_outside_are_text() {
     }]});
     // JSON is YAML, but for the line breaks that only JSON has no name for.
     let scenario = scenario.to_string().replace('\u{2028}', "\\u2028");
-    let written = written(&scenario, options());
-    let (file, told) = (written.deploy_file(), written.told());
-    assert!(file.is_ascii() && !told.contains('\u{2028}'), "{file}\n{told}");
-    let document = roadstead::config::Document::parse("roadstead.yml", &file).unwrap();
-    let (services, problems) =
-        document.services("production", &[], roadstead::targets::NAMES, &Default::default());
+    let written = init_successfully(&scenario, init_options());
+    let (file, output) = (written.deploy_file(), written.log_text());
+    assert!(file.is_ascii() && !output.contains('\u{2028}'), "{file}\n{output}");
+    let document = roadstead::config::DeployFile::parse("roadstead.yml", &file).unwrap();
+    let (services, problems) = document.services(
+        "production",
+        &[],
+        &roadstead::targets::keys(roadstead::targets::KINDS),
+        &Default::default(),
+    );
     assert!(problems.is_empty(), "{problems:?}");
     let block = services[0].settings.to_value();
     assert_eq!(block["cluster"], odd);
     assert_eq!(block["service"], "we\nb, ${nobody}: [x] # \u{2028}y");
-    assert_eq!(services[0].common.alarms, [odd, "null", "1", "-"]);
+    assert_eq!(services[0].config.alarms, [odd, "null", "1", "-"]);
     assert_eq!(services[0].name, "we-b----nobody----x-----y");
 }
 
-fn ready(files: &[&str]) -> tempfile::TempDir {
+fn prepared_folder(files: &[&str]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for name in files {
         let path = folder.path().join(name);
@@ -299,47 +308,58 @@ fn ready(files: &[&str]) -> tempfile::TempDir {
 }
 
 #[test]
-fn nothing_is_overwritten_unless_that_is_asked_for() {
+fn existing_files_are_overwritten_only_with_force() {
     for there in [".github/roadstead.yml", ".github/workflows/deploy.yml"] {
-        let written = in_folder(WORLD, options(), ready(&[there]));
+        let written = init_in_folder(SCENARIO, init_options(), prepared_folder(&[there]));
         assert_eq!((written.code, written.file(there).as_str()), (2, "mine"));
-        assert!(written.told().contains(&format!("`FOLDER/{there}` exists already. --force overwrites it.")));
-        assert!(written.calls.is_empty(), "nothing is asked for in vain");
+        assert!(
+            written
+                .log_text()
+                .contains(&format!("`FOLDER/{there}` already exists. Pass --force to overwrite it."))
+        );
+        assert!(written.calls.is_empty(), "nothing is called");
         let other =
             [".github/roadstead.yml", ".github/workflows/deploy.yml"].into_iter().find(|it| *it != there);
         assert!(!written.folder.path().join(other.unwrap()).exists(), "both or none");
-        let forced = in_folder(WORLD, InitOptions { force: true, ..options() }, ready(&[there]));
+        let forced = init_in_folder(
+            SCENARIO,
+            InitOptions { force: true, ..init_options() },
+            prepared_folder(&[there]),
+        );
         assert_eq!(forced.code, 0);
         assert_ne!(forced.file(there), "mine");
     }
 }
 
 #[test]
-fn a_link_is_not_written_through() {
-    let folder = ready(&["elsewhere"]);
+fn symlink_is_not_written_through() {
+    let folder = prepared_folder(&["elsewhere"]);
     fs::create_dir(folder.path().join(".github")).unwrap();
     std::os::unix::fs::symlink("../elsewhere", folder.path().join(".github/roadstead.yml")).unwrap();
-    let written = in_folder(WORLD, InitOptions { force: true, ..options() }, folder);
-    assert_eq!((written.code, written.file("elsewhere").as_str()), (2, "mine"), "{}", written.told());
+    let written = init_in_folder(SCENARIO, InitOptions { force: true, ..init_options() }, folder);
+    assert_eq!((written.code, written.file("elsewhere").as_str()), (2, "mine"), "{}", written.log_text());
 }
 
 #[test]
-fn what_cannot_be_done_is_said_and_nothing_is_written() {
-    let nothing = refused("clusters: [acme]\n", options());
-    let foreign = refused("services: [{ cluster: acme, name: old, controller: CODE_DEPLOY }]\n", options());
-    let cluster = refused(WORLD, InitOptions { cluster: Some("acmee".into()), ..options() });
-    let denied = refused(&format!("{WORLD}policy: {{ deny: [\"ecs:ListServices\"] }}\n"), options());
-    let region = refused(WORLD, InitOptions { region: None, ..options() });
-    let environment = refused(WORLD, InitOptions { environment: "${{ x }}".into(), ..options() });
-    let branch = refused(WORLD, InitOptions { branch: "release/*".into(), ..options() });
+fn impossible_init_is_reported_and_writes_nothing() {
+    let nothing = init_rejected("clusters: [acme]\n", init_options());
+    let foreign =
+        init_rejected("services: [{ cluster: acme, name: old, controller: CODE_DEPLOY }]\n", init_options());
+    let cluster = init_rejected(SCENARIO, InitOptions { cluster: Some("acmee".into()), ..init_options() });
+    let denied =
+        init_rejected(&format!("{SCENARIO}policy: {{ deny: [\"ecs:ListServices\"] }}\n"), init_options());
+    let region = init_rejected(SCENARIO, InitOptions { region: None, ..init_options() });
+    let environment =
+        init_rejected(SCENARIO, InitOptions { environment: "${{ x }}".into(), ..init_options() });
+    let branch = init_rejected(SCENARIO, InitOptions { branch: "release/*".into(), ..init_options() });
     let all = [nothing, foreign, cluster, denied, region, environment, branch].join("\n");
-    insta::assert_snapshot!(all, @r#"
-        error service-missing: No ECS service was found that can be released to. Check --region, --cluster, --service and the account of the credentials (AWS_PROFILE).
-        error service-missing: No ECS service was found that can be released to. (acme/old: The service `old` is driven by CODE_DEPLOY, not by ECS.) Check --region, --cluster, --service and the account of the credentials (AWS_PROFILE).
-        error cluster-missing: The ECS cluster does not exist in this account and region. (ClusterNotFoundException: Cluster not found.) Check `ecs.cluster`, `aws.region` and the role.
-        error permission-missing: The permission ecs:ListServices is missing. (AccessDeniedException: User: arn:aws:sts::111111111111:assumed-role/deploy/roadstead is not authorized to perform: ecs:ListServices on resource: * with an explicit deny in an identity-based policy) Add it to the policy of the role.
-        error credentials-missing: No AWS region is given. Give --region or AWS_REGION, and credentials as for the AWS CLI (AWS_PROFILE).
-        error input-invalid: The option --environment cannot be `${{ x }}`. Letters, digits and - . _ / are taken; write any other name into the files yourself.
-        error input-invalid: The option --branch cannot be `release/*`. Letters, digits and - . _ / are taken; write any other name into the files yourself.
-    "#);
+    insta::assert_snapshot!(all, @r"
+    error service-missing: No ECS service was found that Roadstead can deploy to. Check --region, --cluster, --service and the account of the credentials (AWS_PROFILE).
+    error service-missing: No ECS service was found that Roadstead can deploy to. (acme/old: The service `old` has the deployment controller CODE_DEPLOY, not ECS.) Check --region, --cluster, --service and the account of the credentials (AWS_PROFILE).
+    error cluster-missing: The ECS cluster does not exist in this account and region. (ClusterNotFoundException: Cluster not found.) Check `ecs.cluster`, `aws.region` and the role.
+    error permission-missing: The permission ecs:ListServices is missing. (AccessDeniedException: User: arn:aws:sts::111111111111:assumed-role/deploy/roadstead is not authorized to perform: ecs:ListServices on resource: * with an explicit deny in an identity-based policy) Add it to the policy of the role.
+    error credentials-missing: No AWS region is set. Set --region or AWS_REGION, and provide credentials as for the AWS CLI (AWS_PROFILE).
+    error input-invalid: The option --environment cannot be `${{ x }}`. Use letters, digits and - . _ / only; write any other name into the files yourself.
+    error input-invalid: The option --branch cannot be `release/*`. Use letters, digits and - . _ / only; write any other name into the files yourself.
+    ");
 }

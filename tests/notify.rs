@@ -1,14 +1,14 @@
-//! Who hears of a run: what is sent, to whom, how often, and that no secret and no hostile name gets further than text.
+//! Notifications of a run: content, receivers, number; secrets are never sent, and hostile names are sent as text.
 
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use roadstead::cli::policy::policy;
+use roadstead::cli::policy::policy_json;
 use serde_json::Value;
 use sha2::Sha256;
 
-use crate::support::runner::{self, Runner, Step};
-use crate::support::virtually;
+use crate::support::run_in_virtual_time;
+use crate::support::runner::{self, Runner, StepResult};
 
 const FAST: &str = "timings: { schedule: 1, provision: 1, pull: 1, start: 1, health: 1, deregistration: 1, stop: 1, deprovision: 1, complete: 1 }\n";
 const TOPIC: &str = "arn:aws:sns:eu-west-1:111111111111:releases";
@@ -17,39 +17,40 @@ const HOOK: &str = "https://hooks.acme.example/in/an0therpath";
 const KEY: &str = "key-of-the-signature";
 const ALL: &str = "notify: { sns: \"arn:aws:sns:eu-west-1:111111111111:releases\", slack-webhook: SLACK_WEBHOOK, webhook: { url: HOOK, secret: HOOK_KEY } }\n";
 
-fn runner(scenario: &str, notify: &str) -> Runner {
-    let told = if scenario.contains(':') { Runner::told(scenario) } else { Runner::named(scenario) };
-    told.config(&format!("{}{notify}", runner::CONFIG))
-        .with("SLACK_WEBHOOK", SLACK)
-        .with("HOOK", HOOK)
-        .with("HOOK_KEY", KEY)
+fn action_runner(scenario: &str, notify: &str) -> Runner {
+    let runner = if scenario.contains(':') { Runner::custom(scenario) } else { Runner::builtin(scenario) };
+    runner
+        .with_config(&format!("{}{notify}", runner::CONFIG))
+        .with_variable("SLACK_WEBHOOK", SLACK)
+        .with_variable("HOOK", HOOK)
+        .with_variable("HOOK_KEY", KEY)
 }
 
-/// What was posted to a host.
-fn posted<'s>(step: &'s Step, host: &str) -> Vec<&'s Value> {
+/// The requests to a host.
+fn webhook_posts<'s>(step: &'s StepResult, host: &str) -> Vec<&'s Value> {
     let posts = step.calls.iter().filter(|call| call.service == "web" && call.operation == "Post");
     posts.map(|call| &call.input).filter(|input| input["host"] == host).collect()
 }
 
-fn published(step: &Step) -> Vec<&Value> {
+fn sns_messages(step: &StepResult) -> Vec<&Value> {
     step.calls.iter().filter(|call| call.operation == "Publish").map(|call| &call.input).collect()
 }
 
-/// How many messages went to SNS, Slack and the webhook.
-fn told(step: &Step) -> [usize; 3] {
+/// The numbers of messages to SNS, Slack and the webhook.
+fn message_counts(step: &StepResult) -> [usize; 3] {
     [
-        published(step).len(),
-        posted(step, "hooks.slack.example").len(),
-        posted(step, "hooks.acme.example").len(),
+        sns_messages(step).len(),
+        webhook_posts(step, "hooks.slack.example").len(),
+        webhook_posts(step, "hooks.acme.example").len(),
     ]
 }
 
-fn body(input: &Value) -> Value {
+fn parse_body(input: &Value) -> Value {
     serde_json::from_str(input["body"].as_str().unwrap()).unwrap()
 }
 
-/// JSON without what differs from run to run.
-fn steady(mut value: Value) -> String {
+/// JSON without the parts that differ from run to run.
+fn stable_json(mut value: Value) -> String {
     if let Some(sent) = value.get_mut("sent") {
         assert!(sent.as_str().unwrap().starts_with("2026-03-02T09:"), "{sent}");
         *sent = "…".into();
@@ -58,7 +59,7 @@ fn steady(mut value: Value) -> String {
 }
 
 /// The attributes of a message, which come in any order.
-fn attributes(sns: &Value) -> String {
+fn sns_attributes(sns: &Value) -> String {
     let one =
         |name: &str| format!("{name}={}", sns["MessageAttributes"][name]["StringValue"].as_str().unwrap());
     assert_eq!(sns["MessageAttributes"].as_object().unwrap().len(), 2);
@@ -66,10 +67,10 @@ fn attributes(sns: &Value) -> String {
 }
 
 #[test]
-fn a_failed_deployment_is_told_to_everybody_once() {
-    let step = runner("crash-on-start", ALL).main();
-    assert_eq!((step.code, told(&step)), (3, [1, 1, 1]), "{:#?}", step.lines);
-    insta::assert_snapshot!(steady(body(posted(&step, "hooks.acme.example")[0])), @r#"
+fn failed_deployment_notifies_every_channel_once() {
+    let step = action_runner("crash-on-start", ALL).run_main();
+    assert_eq!((step.exit_code, message_counts(&step)), (3, [1, 1, 1]), "{:#?}", step.lines);
+    insta::assert_snapshot!(stable_json(parse_body(webhook_posts(&step, "hooks.acme.example")[0])), @r#"
     {
       "version": 1,
       "sent": "…",
@@ -113,7 +114,7 @@ fn a_failed_deployment_is_told_to_everybody_once() {
       ]
     }
     "#);
-    let slack = body(posted(&step, "hooks.slack.example")[0]);
+    let slack = parse_body(webhook_posts(&step, "hooks.slack.example")[0]);
     insta::assert_snapshot!(slack["text"].as_str().unwrap(), @"❌ production: backend failed and was rolled back — backend:1 serves, as before");
     insta::assert_snapshot!(serde_json::to_string_pretty(&slack["blocks"][1]).unwrap(), @r#"
     {
@@ -125,14 +126,14 @@ fn a_failed_deployment_is_told_to_everybody_once() {
       }
     }
     "#);
-    let sns = published(&step)[0];
-    insta::assert_snapshot!(format!("{}\n{}\n{}", sns["Subject"].as_str().unwrap(), attributes(sns), sns["Message"].as_str().unwrap()), @r#"
+    let sns = sns_messages(&step)[0];
+    insta::assert_snapshot!(format!("{}\n{}\n{}", sns["Subject"].as_str().unwrap(), sns_attributes(sns), sns["Message"].as_str().unwrap()), @r#"
     Roadstead failed production: backend
     environment=production outcome=failed
     ❌ production: backend failed and was rolled back — backend:1 serves, as before
 
-    A rehearsal on the embedded cloud: nothing real was touched.
-    backend: failed — backend:1 serves (backend:2 was wanted)
+    Rehearsal on the emulator: no real resource was changed.
+    backend: failed — backend:1 serves (requested: backend:2)
     Cause: The container `app` exits with code 1. (Essential container in task exited)
     Commit: 0123456789abcdef0123456789abcdef01234567
     Run: https://github.com/acme/shop/actions/runs/7/attempts/1
@@ -143,21 +144,23 @@ fn a_failed_deployment_is_told_to_everybody_once() {
 
 #[test]
 fn the_signature_is_that_of_the_body_with_the_secret() {
-    let step = runner("crash-on-start", ALL).main();
-    let input = posted(&step, "hooks.acme.example")[0];
+    let step = action_runner("crash-on-start", ALL).run_main();
+    let input = webhook_posts(&step, "hooks.acme.example")[0];
     let code = Hmac::<Sha256>::new_from_slice(KEY.as_bytes()).unwrap();
     let code = code.chain_update(input["body"].as_str().unwrap()).finalize().into_bytes();
     assert_eq!(input["headers"]["x-roadstead-signature-256"], format!("sha256={}", hex::encode(code)));
     assert_eq!(input["headers"]["content-type"], "application/json");
-    let slack = posted(&step, "hooks.slack.example")[0];
+    let slack = webhook_posts(&step, "hooks.slack.example")[0];
     assert_eq!(slack["headers"].get("x-roadstead-signature-256"), None);
 }
 
 #[test]
-fn good_news_are_told_only_where_that_is_wished_and_plans_never() {
+fn success_is_notified_only_if_configured_and_plans_never() {
     let with = |operation: &str, success: &str| {
         let notify = ALL.replace(" }\n", &format!("{success} }}\n"));
-        told(&runner("happy", &notify).with("INPUT_OPERATION", operation).main())
+        message_counts(
+            &action_runner("happy", &notify).with_variable("INPUT_OPERATION", operation).run_main(),
+        )
     };
     assert_eq!(with("deploy", ""), [0, 0, 0]);
     assert_eq!(with("deploy", ", success: false"), [0, 0, 0]);
@@ -167,39 +170,44 @@ fn good_news_are_told_only_where_that_is_wished_and_plans_never() {
 }
 
 #[test]
-fn what_is_not_verified_is_told() {
+fn failed_verification_is_notified() {
     let check = "    verify: [{ http: \"https://x.acme.dev/\", within: 4s }]\n";
-    let runner = runner("faults: [bad-answers: { version: all }]", &format!("{check}{ALL}"));
-    let step = runner.with("INPUT_OPERATION", "verify").main();
-    assert_eq!((step.code, told(&step)), (3, [1, 1, 1]), "{:#?}", step.lines);
-    assert_eq!(body(posted(&step, "hooks.acme.example")[0])["operation"], "verify");
+    let runner = action_runner("faults: [bad-answers: { version: all }]", &format!("{check}{ALL}"));
+    let step = runner.with_variable("INPUT_OPERATION", "verify").run_main();
+    assert_eq!((step.exit_code, message_counts(&step)), (3, [1, 1, 1]), "{:#?}", step.lines);
+    assert_eq!(parse_body(webhook_posts(&step, "hooks.acme.example")[0])["operation"], "verify");
 }
 
 #[test]
-fn a_cancelled_run_is_told_by_the_post_step_with_what_serves() {
-    let mut runner = runner(&format!("{FAST}faults: [slow-start: {{ seconds: 300 }}]"), ALL);
+fn cancelled_run_is_notified_by_the_post_step_with_the_serving_version() {
+    let mut runner = action_runner(&format!("{FAST}faults: [slow-start: {{ seconds: 300 }}]"), ALL);
     runner.cancel_after = Some(Duration::from_secs(60));
-    let (main, post) = runner.main_and_post();
-    assert_eq!((main.code, told(&main)), (130, [0, 0, 0]), "{:#?}", main.lines);
-    assert_eq!(told(&post), [1, 1, 1], "{:#?}", post.lines);
-    let said = body(posted(&post, "hooks.acme.example")[0]);
+    let (main, post) = runner.run_main_and_post();
+    assert_eq!((main.exit_code, message_counts(&main)), (130, [0, 0, 0]), "{:#?}", main.lines);
+    assert_eq!(message_counts(&post), [1, 1, 1], "{:#?}", post.lines);
+    let message = parse_body(webhook_posts(&post, "hooks.acme.example")[0]);
     assert_eq!(
-        (&said["step"], &said["services"][0]["serves"]),
+        (&message["step"], &message["services"][0]["serves"]),
         (&"post".into(), &"backend:1".into()),
-        "{said:#}"
+        "{message:#}"
     );
 }
 
 #[test]
-fn nobody_is_told_of_a_cancel_before_any_change() {
-    let mut runner = runner("happy", ALL);
+fn cancel_before_any_change_is_not_notified() {
+    let mut runner = action_runner("happy", ALL);
     runner.cancel_after = Some(Duration::from_millis(10));
-    let (main, post) = runner.main_and_post();
-    assert_eq!((main.code, told(&main), told(&post)), (130, [0, 0, 0], [0, 0, 0]), "{:#?}", main.lines);
+    let (main, post) = runner.run_main_and_post();
+    assert_eq!(
+        (main.exit_code, message_counts(&main), message_counts(&post)),
+        (130, [0, 0, 0], [0, 0, 0]),
+        "{:#?}",
+        main.lines
+    );
 }
 
 #[test]
-fn a_busy_webhook_is_tried_again_and_a_deaf_one_is_a_warning_that_changes_nothing() {
+fn busy_webhook_is_retried_and_failing_one_is_a_warning() {
     let table = [
         ("bad-answers: { host: hooks.acme.example, status: 503, times: 1 }", 2, 0),
         ("bad-answers: { host: hooks.acme.example, status: 500 }", 2, 1),
@@ -208,8 +216,8 @@ fn a_busy_webhook_is_tried_again_and_a_deaf_one_is_a_warning_that_changes_nothin
         ("bad-answers: { host: hooks.acme.example, status: 200, takes: 30 }", 2, 1),
     ];
     for (fault, tries, warnings) in table {
-        let step = runner(&format!("faults: [crash-on-start: {{}}, {fault}]"), ALL).main();
-        assert_eq!((step.code, told(&step)), (3, [1, 1, tries]), "{fault}: {:#?}", step.lines);
+        let step = action_runner(&format!("faults: [crash-on-start: {{}}, {fault}]"), ALL).run_main();
+        assert_eq!((step.exit_code, message_counts(&step)), (3, [1, 1, tries]), "{fault}: {:#?}", step.lines);
         assert_eq!(
             step.summary.matches("`notification-failed`").count(),
             warnings,
@@ -217,117 +225,130 @@ fn a_busy_webhook_is_tried_again_and_a_deaf_one_is_a_warning_that_changes_nothin
             step.summary
         );
         assert_eq!(step.output("outcome"), "failed");
-        assert!(posted(&step, "evil.example").is_empty());
+        assert!(webhook_posts(&step, "evil.example").is_empty());
     }
 }
 
 #[test]
-fn silence_is_waited_for_no_longer_than_it_may_take() {
-    let calm = runner("crash-on-start", "").main();
-    let silent = runner("faults: [crash-on-start: {}, no-answer: { operation: Post, times: 9 }]", ALL).main();
-    assert_eq!(silent.code, 3);
-    let longer = silent.took.saturating_sub(calm.took);
+fn hanging_webhook_is_bounded_in_time() {
+    let calm = action_runner("crash-on-start", "").run_main();
+    let silent = action_runner("faults: [crash-on-start: {}, no-answer: { operation: Post, times: 9 }]", ALL)
+        .run_main();
+    assert_eq!(silent.exit_code, 3);
+    let longer = silent.elapsed.saturating_sub(calm.elapsed);
     assert!(longer < Duration::from_secs(60), "{longer:?}");
     assert_eq!(silent.summary.matches("`notification-failed`").count(), 2, "{}", silent.summary);
-    assert!(silent.summary.contains("no answer in 5 s"), "{}", silent.summary);
+    assert!(silent.summary.contains("no response within 5 s"), "{}", silent.summary);
 }
 
 #[test]
 fn a_role_that_may_not_publish_is_a_warning() {
-    let step = runner("faults: [crash-on-start: {}, deny: { action: \"sns:Publish\" }]", ALL).main();
-    assert_eq!((step.code, told(&step)), (3, [1, 1, 1]));
+    let step =
+        action_runner("faults: [crash-on-start: {}, deny: { action: \"sns:Publish\" }]", ALL).run_main();
+    assert_eq!((step.exit_code, message_counts(&step)), (3, [1, 1, 1]));
     assert!(step.summary.contains("AuthorizationError"), "{}", step.summary);
-    assert!(step.summary.contains("The role needs sns:Publish"), "{}", step.summary);
+    assert!(step.summary.contains("Allow the role sns:Publish"), "{}", step.summary);
 }
 
 #[test]
-fn a_topic_that_keeps_an_order_takes_the_same_news_once() {
-    let step = runner("crash-on-start", &ALL.replace(":releases", ":releases.fifo")).main();
-    let sns = published(&step)[0];
+fn fifo_topic_takes_the_same_message_once() {
+    let step = action_runner("crash-on-start", &ALL.replace(":releases", ":releases.fifo")).run_main();
+    let sns = sns_messages(&step)[0];
     assert_eq!(sns["MessageGroupId"], "roadstead");
     assert_eq!(sns["MessageDeduplicationId"].as_str().unwrap().len(), 64);
     assert!(!step.summary.contains("notification-failed"), "{}", step.summary);
 }
 
 #[test]
-fn an_environment_may_have_its_own() {
+fn environment_overrides_notify() {
     let text = format!("{}{ALL}", runner::CONFIG);
     let own = text.replace(
         "production: { branches: [main],",
         "production: { branches: [main], notify: { slack-webhook: OTHER },",
     );
     assert_ne!(own, text);
-    let runner =
-        runner("crash-on-start", "").config(&own).with("OTHER", "https://other.example/services/hook");
-    let step = runner.main();
-    assert_eq!((told(&step), posted(&step, "other.example").len()), ([1, 0, 1], 1), "{:#?}", step.lines);
+    let runner = action_runner("crash-on-start", "")
+        .with_config(&own)
+        .with_variable("OTHER", "https://other.example/services/hook");
+    let step = runner.run_main();
+    assert_eq!(
+        (message_counts(&step), webhook_posts(&step, "other.example").len()),
+        ([1, 0, 1], 1),
+        "{:#?}",
+        step.lines
+    );
 }
 
 #[test]
 fn a_variable_that_is_missing_is_found_before_any_change() {
-    let step =
-        runner("happy", ALL).with("HOOK_KEY", "").with("SLACK_WEBHOOK", "hooks.slack.example/S3CRET").main();
-    assert_eq!((step.code, step.changes()), (2, 0));
-    insta::assert_snapshot!(step.annotated(), @"
-    ::error title=input invalid::`notify.slack-webhook` names the variable `SLACK_WEBHOOK`, and what it holds is not an address that begins with `https://`.%0AGive it to the step: `env: { SLACK_WEBHOOK: ${{ secrets.SLACK_WEBHOOK }} }`.
+    let step = action_runner("happy", ALL)
+        .with_variable("HOOK_KEY", "")
+        .with_variable("SLACK_WEBHOOK", "hooks.slack.example/S3CRET")
+        .run_main();
+    assert_eq!((step.exit_code, step.count_changes()), (2, 0));
+    insta::assert_snapshot!(step.annotation_lines(), @"
+    ::error title=input invalid::`notify.slack-webhook` names the variable `SLACK_WEBHOOK`, and its value is not a URL that begins with `https://`.%0AGive it to the step: `env: { SLACK_WEBHOOK: ${{ secrets.SLACK_WEBHOOK }} }`.
     ::error title=input invalid::`notify.webhook.secret` names the variable `HOOK_KEY`, which is not set.%0AGive it to the step: `env: { HOOK_KEY: ${{ secrets.HOOK_KEY }} }`.
     ");
-    let plan = runner("happy", ALL).with("HOOK_KEY", "").with("INPUT_OPERATION", "plan").main();
-    assert_eq!(plan.code, 0, "a plan tells nobody: {:#?}", plan.lines);
+    let plan = action_runner("happy", ALL)
+        .with_variable("HOOK_KEY", "")
+        .with_variable("INPUT_OPERATION", "plan")
+        .run_main();
+    assert_eq!(plan.exit_code, 0, "a plan tells nobody: {:#?}", plan.lines);
 }
 
 #[test]
-fn an_address_in_the_file_is_a_warning_on_its_line_and_hidden_all_the_same() {
+fn literal_address_is_a_warning_and_is_redacted() {
     let notify = "notify: { slack-webhook: \"https://hooks.slack.com/services/T000/B000/s3cretpath\" }\n";
-    let step = runner("crash-on-start", notify).main();
-    assert_eq!((step.code, posted(&step, "hooks.slack.com").len()), (3, 1));
+    let step = action_runner("crash-on-start", notify).run_main();
+    assert_eq!((step.exit_code, webhook_posts(&step, "hooks.slack.com").len()), (3, 1));
     let warned =
         step.annotations().iter().any(|line| line.starts_with("::warning") && line.contains("line=8"));
     assert!(warned, "{:#?}", step.annotations());
-    assert_eq!(leaks(&step, &["s3cretpath"]), Vec::<String>::new());
+    assert_eq!(find_leaks(&step, &["s3cretpath"]), Vec::<String>::new());
 }
 
 /// Where one of these texts can be read, but in the commands that hide it.
-fn leaks(step: &Step, secrets: &[&str]) -> Vec<String> {
+fn find_leaks(step: &StepResult, secrets: &[&str]) -> Vec<String> {
     let sinks = step.lines.iter().filter(|line| !line.starts_with("::add-mask::")).map(String::as_str);
     let outputs = step.outputs.iter().map(|(_, value)| value.as_str());
     let bodies = step.calls.iter().filter_map(|call| call.input["body"].as_str());
-    let mails = published(step).into_iter().filter_map(|it| it["Message"].as_str());
+    let mails = sns_messages(step).into_iter().filter_map(|it| it["Message"].as_str());
     let all = sinks.chain(outputs).chain([step.summary.as_str()]).chain(bodies).chain(mails);
     all.filter(|text| secrets.iter().any(|secret| text.contains(secret))).map(str::to_owned).collect()
 }
 
 #[test]
-fn no_address_and_no_secret_is_in_any_sink() {
+fn no_address_or_secret_is_in_any_output() {
     for faults in [
         "crash-on-start: {}",
         "crash-on-start: { log: [\"key-of-the-signature\", \"s3cretpath\"] }, bad-answers: { host: hooks.acme.example }, no-answer: { operation: Post, times: 1 }",
     ] {
-        let step = runner(&format!("faults: [{faults}]"), ALL).main();
-        assert_eq!(leaks(&step, &[SLACK, HOOK, KEY, "an0therpath", "T000/B000"]), Vec::<String>::new());
+        let step = action_runner(&format!("faults: [{faults}]"), ALL).run_main();
+        assert_eq!(find_leaks(&step, &[SLACK, HOOK, KEY, "an0therpath", "T000/B000"]), Vec::<String>::new());
     }
 }
 
 #[test]
-fn several_steps_of_one_run_are_told_apart() {
+fn several_steps_of_one_run_are_distinguished() {
     let ids = |runner: Runner| {
-        virtually(async {
-            let (cloud, clock) = runner.cloud();
-            let step = runner.main_on(&cloud, clock).await;
-            published(&step).iter().map(|it| it["MessageDeduplicationId"].to_string()).collect::<Vec<_>>()
+        run_in_virtual_time(async {
+            let (cloud, clock) = runner.start_cloud();
+            let step = runner.run_main_on(&cloud, clock).await;
+            sns_messages(&step).iter().map(|it| it["MessageDeduplicationId"].to_string()).collect::<Vec<_>>()
         })
     };
     let fifo = ALL.replace(":releases", ":releases.fifo");
-    let first = ids(runner("crash-on-start", &fifo));
-    assert_eq!(first, ids(runner("crash-on-start", &fifo)));
-    assert_ne!(first, ids(runner("crash-on-start", &fifo).with("GITHUB_RUN_ATTEMPT", "2")));
+    let first = ids(action_runner("crash-on-start", &fifo));
+    assert_eq!(first, ids(action_runner("crash-on-start", &fifo)));
+    assert_ne!(first, ids(action_runner("crash-on-start", &fifo).with_variable("GITHUB_RUN_ATTEMPT", "2")));
 }
 
 #[test]
 fn the_policy_has_the_topic_where_one_is_named() {
     let of = |notify: &str| {
         let text = format!("{}{notify}", runner::CONFIG);
-        policy(std::path::Path::new("/nonexistent"), "roadstead.yml", &text, "production").unwrap()
+        policy_json(std::path::Path::new("/nonexistent"), "roadstead.yml", &text, "production").unwrap()
     };
     let with = of(ALL);
     assert!(with.contains("sns:Publish") && with.contains(TOPIC), "{with}");

@@ -4,20 +4,21 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::support::{Stage, Trial, virtually};
 use roadstead::action::inputs::RawInputs;
-use roadstead::cli::policy::policy;
-use roadstead::cli::rehearse::Story;
-use roadstead::rehearsal::policy::Policy;
-use roadstead::rehearsal::scenario::Scenario;
+use roadstead::cli::policy::policy_json;
+use roadstead::cli::rehearse::ScenarioSource;
 use roadstead::release::Outcome;
 use roadstead::report::{RunReport, terminal};
+use roadstead_cloud::policy::CallerPolicy;
+use roadstead_cloud::scenario::Scenario;
+
+use crate::support::{RunHarness, TestRun, run_in_virtual_time};
 
 const HOST: &str = "111111111111.dkr.ecr.eu-west-1.amazonaws.com";
 const SIMULATE: &str = "iam:SimulatePrincipalPolicy";
 
 /// What each strategy writes into the deploy file. The last is a canary over two services behind one rule.
-const STRATEGIES: [(&str, &str); 5] = [
+pub(crate) const STRATEGIES: [(&str, &str); 5] = [
     ("rolling", "rolling"),
     ("blue-green", "{ blue-green: { bake: 1m } }"),
     ("linear", "{ linear: { step: 50, bake: 1m, final-bake: 1m } }"),
@@ -25,12 +26,12 @@ const STRATEGIES: [(&str, &str); 5] = [
     (PAIR, "{ canary: { percent: 10, bake: 2m, final-bake: 1m } }"),
 ];
 
-const PAIR: &str = "pair";
+pub(crate) const PAIR: &str = "pair";
 /// A command that runs once before any traffic moves, whatever the strategy.
-const BEFORE: &str = "before";
+pub(crate) const BEFORE: &str = "before";
 const RULE: &str = "arn:aws:elasticloadbalancing:eu-west-1:111111111111:listener-rule/app/web/0123456789abcdef/fedcba9876543210/1";
 
-fn config(name: &str, strategy: &str) -> String {
+pub(crate) fn config(name: &str, strategy: &str) -> String {
     let pair = match name == PAIR {
         true => format!(", pair: {{ service: backend-green, rule: \"{RULE}\" }}"),
         false => String::new(),
@@ -41,7 +42,7 @@ fn config(name: &str, strategy: &str) -> String {
     )
 }
 
-fn of(name: &str) -> String {
+fn config_for(name: &str) -> String {
     if name == BEFORE {
         return config(name, "rolling");
     }
@@ -50,8 +51,8 @@ fn of(name: &str) -> String {
 }
 
 /// The actions of the policy that is printed for a deploy file.
-fn actions(config: &str) -> Vec<String> {
-    let text = policy(Path::new("/nonexistent"), "roadstead.yml", config, "production").unwrap();
+pub(crate) fn policy_actions(config: &str) -> Vec<String> {
+    let text = policy_json(Path::new("/nonexistent"), "roadstead.yml", config, "production").unwrap();
     let policy: serde_json::Value = serde_json::from_str(&text).unwrap();
     let statements = policy["Statement"].as_array().unwrap().iter();
     let of = |statement: &serde_json::Value| statement["Action"].as_array().unwrap().clone();
@@ -62,95 +63,96 @@ fn actions(config: &str) -> Vec<String> {
 }
 
 /// A world that allows these actions and no others.
-fn world(name: &str, allow: Vec<String>, faults: &str) -> Stage {
+fn harness_allowing(name: &str, allow: Vec<String>, faults: &str) -> RunHarness {
     let mut scenario = Scenario::default_for([("acme", "backend")]);
     if name != PAIR {
-        scenario = scenario.in_pairs();
+        scenario = scenario.with_target_group_pairs();
     }
-    scenario.policy = Policy { allow, deny: Vec::new() };
+    scenario.policy = CallerPolicy { allow, deny: Vec::new() };
     scenario.faults = serde_saphyr::from_str(faults).unwrap();
-    let mut trial = Trial::named("happy");
-    trial.story = Story::Told(Box::new(scenario));
-    trial.config = of(name);
-    trial.stage()
+    let mut trial = TestRun::builtin("happy");
+    trial.scenario = ScenarioSource::Custom(Box::new(scenario));
+    trial.config = config_for(name);
+    trial.set_up()
 }
 
 /// The next version, which crashes where the world's faults say so.
-async fn deploy(stage: &mut Stage, content: &str) -> RunReport {
-    let digest = stage.cloud.push("acme/backend", &[content], "linux/amd64", content);
+async fn deploy_content(stage: &mut RunHarness, content: &str) -> RunReport {
+    let digest = stage.cloud.push_image("acme/backend", &[content], "linux/amd64", content);
     let image = Some(format!("{HOST}/acme/backend@{digest}"));
     stage.rehearsal.inputs = RawInputs { image, ..RawInputs::default() };
     stage.run_again().await
 }
 
-async fn rollback(stage: &mut Stage) -> RunReport {
+async fn run_rollback(stage: &mut RunHarness) -> RunReport {
     stage.rehearsal.inputs = RawInputs { operation: Some("rollback".into()), ..RawInputs::default() };
     stage.run_again().await
 }
 
-fn changes(stage: &Stage) -> usize {
-    stage.cloud.calls().iter().filter(|call| call.mutating && call.effective).count()
+fn count_changes(stage: &RunHarness) -> usize {
+    stage.cloud.calls().iter().filter(|call| call.is_mutating && call.took_effect).count()
 }
 
 /// What gets all the traffic.
-fn serves(stage: &Stage) -> String {
-    let services = ["backend", "backend-green"].iter().filter_map(|name| stage.cloud.serving("acme", name));
+fn serving_version(stage: &RunHarness) -> String {
+    let services =
+        ["backend", "backend-green"].iter().filter_map(|name| stage.cloud.serving_state("acme", name));
     let mut busy = services.filter(|serving| serving.traffic.values().any(|share| *share > 99.9));
-    let whole = busy.next().and_then(|serving| serving.whole().map(str::to_owned));
+    let whole = busy.next().and_then(|serving| serving.only_version().map(str::to_owned));
     whole.and_then(|arn| arn.rsplit('/').next().map(str::to_owned)).unwrap_or_default()
 }
 
 #[test]
 fn the_policy_is_enough_for_a_deploy_a_failure_and_a_rollback() {
     for (name, _) in STRATEGIES {
-        let allow = actions(&of(name));
-        let bad = virtually(async {
-            let mut stage = world(name, allow.clone(), "[crash-on-start: {}]");
-            (deploy(&mut stage, "b").await, serves(&stage))
+        let allow = policy_actions(&config_for(name));
+        let bad = run_in_virtual_time(async {
+            let mut stage = harness_allowing(name, allow.clone(), "[crash-on-start: {}]");
+            (deploy_content(&mut stage, "b").await, serving_version(&stage))
         });
         assert_eq!(
             (bad.0.outcome, bad.1.as_str()),
             (Outcome::Failed, "backend:1"),
             "{name}: {}",
-            told(&bad.0)
+            terminal_text(&bad.0)
         );
-        let (good, back, serves) = virtually(async {
-            let mut stage = world(name, allow.clone(), "[]");
+        let (good, back, serves) = run_in_virtual_time(async {
+            let mut stage = harness_allowing(name, allow.clone(), "[]");
             let built = stage.run().await;
-            assert_eq!(built.outcome, Outcome::Deployed, "{name}: {}", told(&built));
-            (deploy(&mut stage, "b").await, rollback(&mut stage).await, serves(&stage))
+            assert_eq!(built.outcome, Outcome::Deployed, "{name}: {}", terminal_text(&built));
+            (deploy_content(&mut stage, "b").await, run_rollback(&mut stage).await, serving_version(&stage))
         });
-        assert_eq!(good.outcome, Outcome::Deployed, "{name}: {}", told(&good));
+        assert_eq!(good.outcome, Outcome::Deployed, "{name}: {}", terminal_text(&good));
         assert_eq!(
             (back.outcome, serves.as_str()),
             (Outcome::RolledBack, "backend:2"),
             "{name}: {}",
-            told(&back)
+            terminal_text(&back)
         );
     }
 }
 
 /// Without one action: `stopped` is before any change; otherwise the outcome, which must be the truth.
-fn without(name: &str, action: &str, simulated: bool, faults: &str) -> String {
-    let (report, changed, serves) = virtually(async {
-        let mut stage = world(name, all_but(name, action, simulated), faults);
-        (deploy(&mut stage, "b").await, changes(&stage), serves(&stage))
+fn deploy_without(name: &str, action: &str, simulated: bool, faults: &str) -> String {
+    let (report, changed, serves) = run_in_virtual_time(async {
+        let mut stage = harness_allowing(name, actions_without(name, action, simulated), faults);
+        (deploy_content(&mut stage, "b").await, count_changes(&stage), serving_version(&stage))
     });
-    ending(&format!("{name} without {action}"), &report, changed, &serves, ["backend:1", "backend:2"])
+    describe_end(&format!("{name} without {action}"), &report, changed, &serves, ["backend:1", "backend:2"])
 }
 
 /// A rollback without one action, after a deploy that had all of them.
-fn back_without(name: &str, action: &str, simulated: bool) -> String {
-    let (report, changed, serves) = virtually(async {
-        let mut stage = world(name, actions(&of(name)), "[]");
-        assert_eq!(deploy(&mut stage, "b").await.outcome, Outcome::Deployed);
-        let allow = all_but(name, action, simulated);
-        stage.cloud.change(|world, _| world.policy = Policy { allow, deny: Vec::new() });
-        let before = changes(&stage);
-        let report = rollback(&mut stage).await;
-        (report, changes(&stage) - before, serves(&stage))
+fn rollback_without(name: &str, action: &str, simulated: bool) -> String {
+    let (report, changed, serves) = run_in_virtual_time(async {
+        let mut stage = harness_allowing(name, policy_actions(&config_for(name)), "[]");
+        assert_eq!(deploy_content(&mut stage, "b").await.outcome, Outcome::Deployed);
+        let allow = actions_without(name, action, simulated);
+        stage.cloud.change(|world, _| world.policy = CallerPolicy { allow, deny: Vec::new() });
+        let before = count_changes(&stage);
+        let report = run_rollback(&mut stage).await;
+        (report, count_changes(&stage) - before, serving_version(&stage))
     });
-    ending(
+    describe_end(
         &format!("rollback of {name} without {action}"),
         &report,
         changed,
@@ -159,14 +161,14 @@ fn back_without(name: &str, action: &str, simulated: bool) -> String {
     )
 }
 
-fn all_but(name: &str, action: &str, simulated: bool) -> Vec<String> {
-    let mut allow = actions(&of(name));
+fn actions_without(name: &str, action: &str, simulated: bool) -> Vec<String> {
+    let mut allow = policy_actions(&config_for(name));
     allow.retain(|it| it != action && (simulated || it != SIMULATE));
     allow
 }
 
 /// The ending in a word, which is the truth: what serves is `before` or `after`, and the run says so.
-fn ending(
+fn describe_end(
     tale: &str,
     report: &RunReport,
     changed: usize,
@@ -174,8 +176,8 @@ fn ending(
     [before, after]: [&str; 2],
 ) -> String {
     let service = report.services.first();
-    let said = service.and_then(|it| it.serves.as_ref()).map(|it| it.label.clone());
-    let tale = format!("{tale}: {}", told(report));
+    let reported = service.and_then(|it| it.serving_version.as_ref()).map(|it| it.label.clone());
+    let tale = format!("{tale}: {}", terminal_text(report));
     match report.outcome {
         Outcome::Invalid => {
             assert!(changed == 0 || service.is_some_and(|it| it.evidence == "nothing was moved"), "{tale}");
@@ -183,23 +185,23 @@ fn ending(
             if changed == 0 { "stopped".into() } else { "refused, nothing moved".into() }
         }
         Outcome::Deployed | Outcome::RolledBack => {
-            assert_eq!((serves, said.as_deref()), (after, Some(after)), "{tale}");
+            assert_eq!((serves, reported.as_deref()), (after, Some(after)), "{tale}");
             report.outcome.to_string()
         }
         other => {
-            assert!(said.is_none() || said.as_deref() == Some(serves), "{tale}");
+            assert!(reported.is_none() || reported.as_deref() == Some(serves), "{tale}");
             assert_eq!(serves, before, "{tale}");
             other.to_string()
         }
     }
 }
 
-fn told(report: &RunReport) -> String {
+fn terminal_text(report: &RunReport) -> String {
     terminal::terminal(report)
 }
 
 /// Actions of pushing an image: the builder of a rehearsal pushes nothing, so nobody can miss them here.
-const PUSHING: [&str; 5] = [
+const PUSH_ACTIONS: [&str; 5] = [
     "ecr:BatchCheckLayerAvailability",
     "ecr:CompleteLayerUpload",
     "ecr:InitiateLayerUpload",
@@ -208,21 +210,21 @@ const PUSHING: [&str; 5] = [
 ];
 
 /// What becomes of a good deploy and of a bad one, or of a rollback, without each action: one line for each ending.
-fn matrix(name: &str, simulated: bool, back: bool) -> String {
+fn permission_matrix(name: &str, simulated: bool, back: bool) -> String {
     let mut endings: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for action in actions(&of(name)) {
-        if PUSHING.contains(&action.as_str()) || (!simulated && action == SIMULATE) {
+    for action in policy_actions(&config_for(name)) {
+        if PUSH_ACTIONS.contains(&action.as_str()) || (!simulated && action == SIMULATE) {
             continue;
         }
         let good = if back {
-            back_without(name, &action, simulated)
+            rollback_without(name, &action, simulated)
         } else {
-            without(name, &action, simulated, "[]")
+            deploy_without(name, &action, simulated, "[]")
         };
         let ending = if back || good == "stopped" {
             good
         } else {
-            let bad = without(name, &action, simulated, "[crash-on-start: {}]");
+            let bad = deploy_without(name, &action, simulated, "[crash-on-start: {}]");
             format!("{good}; the bad one: {bad}")
         };
         endings.entry(ending).or_default().push(action);
@@ -234,20 +236,22 @@ fn matrix(name: &str, simulated: bool, back: bool) -> String {
         .join("\n")
 }
 
-fn matrices(simulated: bool) -> String {
-    let all = STRATEGIES.iter().map(|(name, _)| format!("{name}\n{}", matrix(name, simulated, false)));
+fn deploy_matrices(simulated: bool) -> String {
+    let all =
+        STRATEGIES.iter().map(|(name, _)| format!("{name}\n{}", permission_matrix(name, simulated, false)));
     all.collect::<Vec<_>>().join("\n")
 }
 
 /// Rollbacks: of a service that stands alone, whatever its strategy, and of a pair.
-fn ways_back(simulated: bool) -> String {
-    let all = ["rolling", "canary", PAIR].map(|name| format!("{name}\n{}", matrix(name, simulated, true)));
+fn rollback_matrices(simulated: bool) -> String {
+    let all = ["rolling", "canary", PAIR]
+        .map(|name| format!("{name}\n{}", permission_matrix(name, simulated, true)));
     all.join("\n")
 }
 
 #[test]
-fn a_rollback_without_an_action_stops_early_or_ends_in_the_truth() {
-    insta::assert_snapshot!(ways_back(true), @"
+fn rollback_without_an_action_stops_early_or_reports_actual_state() {
+    insta::assert_snapshot!(rollback_matrices(true), @"
     rolling
       rolled-back: cloudwatch:DescribeAlarms ecr:BatchGetImage ecr:DescribeImages ecr:GetAuthorizationToken ecr:GetDownloadUrlForLayer ecs:RegisterTaskDefinition ecs:TagResource iam:SimulatePrincipalPolicy logs:GetLogEvents
       stopped: ecs:DescribeServiceDeployments ecs:DescribeServiceRevisions ecs:DescribeServices ecs:DescribeTaskDefinition ecs:DescribeTasks ecs:ListServiceDeployments ecs:ListTaskDefinitions ecs:ListTasks ecs:StopServiceDeployment ecs:UpdateService elasticloadbalancing:DescribeTargetHealth iam:PassRole
@@ -261,8 +265,8 @@ fn a_rollback_without_an_action_stops_early_or_ends_in_the_truth() {
 }
 
 #[test]
-fn a_rollback_where_nothing_can_be_simulated_ends_in_the_truth_as_well() {
-    insta::assert_snapshot!(ways_back(false), @"
+fn rollback_without_simulation_reports_actual_state() {
+    insta::assert_snapshot!(rollback_matrices(false), @"
     rolling
       rolled-back: cloudwatch:DescribeAlarms ecr:BatchGetImage ecr:DescribeImages ecr:GetAuthorizationToken ecr:GetDownloadUrlForLayer ecs:DescribeTasks ecs:RegisterTaskDefinition ecs:StopServiceDeployment ecs:TagResource iam:PassRole logs:GetLogEvents
       stopped: ecs:DescribeServiceDeployments ecs:DescribeServiceRevisions ecs:DescribeServices ecs:DescribeTaskDefinition ecs:ListServiceDeployments ecs:ListTaskDefinitions ecs:ListTasks ecs:UpdateService elasticloadbalancing:DescribeTargetHealth
@@ -276,8 +280,8 @@ fn a_rollback_where_nothing_can_be_simulated_ends_in_the_truth_as_well() {
 }
 
 #[test]
-fn without_an_action_a_run_stops_early_or_ends_in_the_truth() {
-    insta::assert_snapshot!(matrices(true), @"
+fn deploy_without_an_action_stops_early_or_reports_actual_state() {
+    insta::assert_snapshot!(deploy_matrices(true), @"
     rolling
       deployed; the bad one: failed: cloudwatch:DescribeAlarms ecr:BatchGetImage ecr:DescribeImages ecr:GetDownloadUrlForLayer ecs:TagResource iam:SimulatePrincipalPolicy logs:GetLogEvents
       stopped: ecr:GetAuthorizationToken ecs:DescribeServiceDeployments ecs:DescribeServiceRevisions ecs:DescribeServices ecs:DescribeTaskDefinition ecs:DescribeTasks ecs:ListServiceDeployments ecs:ListTaskDefinitions ecs:ListTasks ecs:RegisterTaskDefinition ecs:StopServiceDeployment ecs:UpdateService elasticloadbalancing:DescribeTargetHealth iam:PassRole
@@ -297,8 +301,8 @@ fn without_an_action_a_run_stops_early_or_ends_in_the_truth() {
 }
 
 #[test]
-fn where_nothing_can_be_simulated_the_end_is_still_the_truth() {
-    insta::assert_snapshot!(matrices(false), @"
+fn deploy_without_simulation_reports_actual_state() {
+    insta::assert_snapshot!(deploy_matrices(false), @"
     rolling
       deployed; the bad one: failed: cloudwatch:DescribeAlarms ecr:BatchGetImage ecr:DescribeImages ecr:GetDownloadUrlForLayer ecs:DescribeTasks ecs:StopServiceDeployment ecs:TagResource logs:GetLogEvents
       refused, nothing moved; the bad one: refused, nothing moved: ecs:UpdateService
@@ -326,57 +330,15 @@ fn where_nothing_can_be_simulated_the_end_is_still_the_truth() {
     ");
 }
 
-const PAGE_RULE: &str = "arn:aws:elasticloadbalancing:eu-west-1:222222222222:listener-rule/app/web/50dc6c495c0c9188/f2f7dc8efc522ab2/9683b2d02a6cabee";
-
-/// The page shows a deploy file and, under each strategy, the policy that is printed for it.
 #[test]
-fn the_page_shows_what_is_printed() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let page = std::fs::read_to_string(root.join("docs/iam.md")).unwrap();
-    let fence = |text: &str, kind: &str| {
-        let (_, after) = text.split_once(&format!("```{kind}\n")).unwrap();
-        after.split_once("\n```").unwrap().0.to_owned()
-    };
-    let file = fence(&page, "yaml");
-    for name in STRATEGIES.map(|(name, _)| name) {
-        let (_, section) = page.split_once(&format!("### {name}\n\n`strategy: ")).unwrap();
-        let (strategy, rest) = section.split_once('`').unwrap();
-        // The pair has its own block beside the strategy, as the page shows it.
-        let pair = format!(
-            ", task-definition: examples/hello/task-definition.json, pair: {{ service: hello-green, rule: \"{PAGE_RULE}\" }} }}"
-        );
-        let file = match name == PAIR {
-            true => file.replace(", task-definition: examples/hello/task-definition.json }", &pair),
-            false => file.clone(),
-        };
-        let printed =
-            policy(root, "roadstead.yml", &file.replace("STRATEGY", strategy), "production").unwrap();
-        assert_eq!(fence(rest, "json"), printed, "{name}");
-    }
-}
-
-/// The table by strategy names every action, and no other.
-#[test]
-fn the_page_of_the_target_lists_every_action() {
-    let page = include_str!("../docs/targets/ecs.md");
-    let (_, section) = page.split_once("\n## Permissions\n").unwrap();
-    let rows = section.lines().filter(|line| line.starts_with('|'));
-    let words = rows.flat_map(|row| row.split('`').skip(1).step_by(2)).filter(|word| word.contains(':'));
-    let mut listed: Vec<String> = words.map(str::to_owned).collect();
-    listed.push("ecs:TagResource".into());
-    listed.sort();
-    listed.dedup();
-    assert_eq!(listed, actions(&config(BEFORE, "{ canary: { percent: 10, metrics: [5xx] } }")));
-}
-
-#[test]
-fn a_command_before_needs_two_actions_more_and_without_one_ends_in_the_truth() {
-    let (with, rolling) = (actions(&of(BEFORE)), actions(&of("rolling")));
+fn before_command_needs_two_more_actions() {
+    let (with, rolling) = (policy_actions(&config_for(BEFORE)), policy_actions(&config_for("rolling")));
     let more: Vec<_> = with.iter().filter(|action| !rolling.contains(action)).map(String::as_str).collect();
     assert_eq!(more, ["ecs:RunTask", "ecs:StopTask"]);
-    let report = virtually(async { deploy(&mut world(BEFORE, with, "[]"), "b").await });
-    assert_eq!(report.outcome, Outcome::Deployed, "{}", told(&report));
-    let table = |(name, simulated)| format!("{name}\n{}", matrix(BEFORE, simulated, false));
+    let report =
+        run_in_virtual_time(async { deploy_content(&mut harness_allowing(BEFORE, with, "[]"), "b").await });
+    assert_eq!(report.outcome, Outcome::Deployed, "{}", terminal_text(&report));
+    let table = |(name, simulated)| format!("{name}\n{}", permission_matrix(BEFORE, simulated, false));
     let tables = [("simulated", true), ("not simulated", false)].map(table);
     insta::assert_snapshot!(tables.join("\n"), @"
     simulated
@@ -393,7 +355,7 @@ fn a_command_before_needs_two_actions_more_and_without_one_ends_in_the_truth() {
 /// The page of the pair names what it needs beyond that, and what it does not need.
 #[test]
 fn a_pair_needs_what_its_page_says() {
-    let file = |name: &str| actions(&config(name, "{ canary: { percent: 10, metrics: [5xx] } }"));
+    let file = |name: &str| policy_actions(&config(name, "{ canary: { percent: 10, metrics: [5xx] } }"));
     let (alone, pair) = (file("canary"), file(PAIR));
     let more: Vec<_> = pair.iter().filter(|action| !alone.contains(action)).map(String::as_str).collect();
     let less: Vec<_> = alone.iter().filter(|action| !pair.contains(action)).map(String::as_str).collect();

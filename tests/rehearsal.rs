@@ -1,39 +1,39 @@
-//! Whole runs on the embedded cloud: what is said, what is changed, what serves at the end.
+//! Whole runs on the emulator: output, changes, and the version that serves at the end.
 
-use crate::support::{CONFIG, Trial, answered};
+use crate::support::{CONFIG, TestRun, is_answered};
 use roadstead::action::inputs::RawInputs;
 use roadstead::release::Outcome;
 
-fn outcome(scenario: &str) -> (Outcome, Vec<&'static str>) {
-    let ran = Trial::named(scenario).run();
+fn run_outcome(scenario: &str) -> (Outcome, Vec<&'static str>) {
+    let ran = TestRun::builtin(scenario).run();
     let codes =
         ran.report.services.iter().flat_map(|s| s.failure.iter().map(|f| f.problem.code.name())).collect();
     (ran.report.outcome, codes)
 }
 
 #[test]
-fn a_release_changes_two_things_and_proves_the_rest() {
-    let ran = Trial::named("happy").run();
+fn release_makes_two_changes_and_is_verified() {
+    let ran = TestRun::builtin("happy").run();
     assert_eq!(ran.report.outcome, Outcome::Deployed, "{:#?}", ran.lines);
-    assert_eq!(ran.changes(), ["RegisterTaskDefinition", "UpdateService"]);
-    let serving = ran.cloud.serving("acme", "backend").unwrap();
-    assert!(serving.whole().unwrap().ends_with("backend:2"), "{serving:?}");
-    assert_eq!(ran.report.services[0].serves.as_ref().unwrap().label, "backend:2");
+    assert_eq!(ran.change_operations(), ["RegisterTaskDefinition", "UpdateService"]);
+    let serving = ran.cloud.serving_state("acme", "backend").unwrap();
+    assert!(serving.only_version().unwrap().ends_with("backend:2"), "{serving:?}");
+    assert_eq!(ran.report.services[0].serving_version.as_ref().unwrap().label, "backend:2");
 }
 
 #[test]
-fn what_serves_already_is_not_deployed_again() {
-    let (first, second, changes) = crate::support::virtually(async {
-        let stage = Trial::named("happy").stage();
+fn serving_version_is_not_deployed_again() {
+    let (first, second, changes) = crate::support::run_in_virtual_time(async {
+        let stage = TestRun::builtin("happy").set_up();
         let first = stage.run().await.outcome;
         let second = stage.run().await.outcome;
-        (first, second, stage.cloud.calls().iter().filter(|c| c.mutating && c.effective).count())
+        (first, second, stage.cloud.calls().iter().filter(|c| c.is_mutating && c.took_effect).count())
     });
     assert_eq!((first, second, changes), (Outcome::Deployed, Outcome::Unchanged, 2));
 }
 
 #[test]
-fn every_scenario_ends_with_the_truth() {
+fn every_scenario_reports_the_actual_state() {
     let table = [
         ("image-not-found", Outcome::Failed, "image-pull-failed"),
         ("wrong-platform", Outcome::Failed, "image-pull-failed"),
@@ -45,74 +45,74 @@ fn every_scenario_ends_with_the_truth() {
         ("alarm-red", Outcome::Failed, "alarm-triggered"),
     ];
     for (scenario, expected, code) in table {
-        assert_eq!(outcome(scenario), (expected, vec![code]), "{scenario}");
+        assert_eq!(run_outcome(scenario), (expected, vec![code]), "{scenario}");
     }
 }
 
 #[test]
-fn trouble_on_the_way_changes_nothing_about_the_end() {
+fn transient_errors_do_not_change_the_outcome() {
     for scenario in
         ["throttled", "server-errors", "stale-reads", "response-lost", "slow-start", "autoscaling"]
     {
-        let ran = Trial::named(scenario).run();
+        let ran = TestRun::builtin(scenario).run();
         assert_eq!(ran.report.outcome, Outcome::Deployed, "{scenario}: {:#?}", ran.lines);
-        let updates = ran.changes().iter().filter(|name| **name == "UpdateService").count();
-        assert_eq!(updates, 1, "{scenario}: one change, however often it was asked for");
+        let updates = ran.change_operations().iter().filter(|name| **name == "UpdateService").count();
+        assert_eq!(updates, 1, "{scenario}: one change, also after retries");
     }
 }
 
 /// Nothing can be read any more, so nothing is claimed: neither success nor that the old version serves.
 #[test]
-fn credentials_that_end_and_cannot_be_renewed_end_in_the_truth() {
-    let ran = Trial::named("expired-credentials").run();
+fn expired_credentials_report_the_actual_state() {
+    let ran = TestRun::builtin("expired-credentials").run();
     assert_eq!(ran.report.outcome, Outcome::Stranded, "{:#?}", ran.lines);
-    assert_eq!(ran.report.services[0].serves, None);
-    assert_eq!(ran.codes(), ["credentials-missing"]);
-    assert!(ran.report.took().as_secs() < 300, "said within minutes, not at the end of the time given");
+    assert_eq!(ran.report.services[0].serving_version, None);
+    assert_eq!(ran.problem_codes(), ["credentials-missing"]);
+    assert!(ran.report.elapsed().as_secs() < 300, "said within minutes, not at the end of the time given");
 }
 
 #[test]
 fn a_newer_deployment_is_left_alone() {
-    let ran = Trial::named("superseded").run();
+    let ran = TestRun::builtin("superseded").run();
     assert_eq!(ran.report.outcome, Outcome::Superseded, "{:#?}", ran.lines);
-    assert!(!ran.changes().contains(&"StopServiceDeployment"));
-    assert_eq!(ran.changes().iter().filter(|name| **name == "UpdateService").count(), 1);
+    assert!(!ran.change_operations().contains(&"StopServiceDeployment"));
+    assert_eq!(ran.change_operations().iter().filter(|name| **name == "UpdateService").count(), 1);
 }
 
 #[test]
-fn a_red_alarm_stops_the_run_before_any_change() {
-    let ran = Trial::named("alarm-red-at-start").run();
+fn firing_alarm_stops_the_run_before_any_change() {
+    let ran = TestRun::builtin("alarm-red-at-start").run();
     assert_eq!(
-        (ran.report.outcome, ran.codes().contains(&"alarm-red")),
+        (ran.report.outcome, ran.problem_codes().contains(&"alarm-already-firing")),
         (Outcome::Invalid, true),
         "{:#?}",
         ran.lines
     );
-    assert!(ran.changes().is_empty());
+    assert!(ran.change_operations().is_empty());
 }
 
 #[test]
-fn when_the_way_back_fails_a_person_is_called() {
-    let ran = Trial::named("rollback-fails").run();
+fn failed_rollback_requires_manual_action() {
+    let ran = TestRun::builtin("rollback-fails").run();
     assert_eq!(ran.report.outcome, Outcome::Stranded, "{:#?}", ran.lines);
-    assert!(ran.codes().contains(&"rollback-failed"), "{:?}", ran.codes());
-    assert_eq!(ran.report.services[0].serves, None, "nothing is claimed to serve");
+    assert!(ran.problem_codes().contains(&"rollback-failed"), "{:?}", ran.problem_codes());
+    assert_eq!(ran.report.services[0].serving_version, None, "nothing is claimed to serve");
 }
 
 #[test]
 fn a_plan_reads_and_changes_nothing() {
-    let mut trial = Trial::named("happy");
+    let mut trial = TestRun::builtin("happy");
     trial.inputs = RawInputs { operation: Some("plan".into()), ..RawInputs::default() };
     let ran = trial.run();
     assert_eq!(ran.report.outcome, Outcome::Planned);
-    assert!(ran.calls.iter().all(|call| !call.mutating), "a plan reads only");
-    assert!(ran.calls.iter().any(answered));
+    assert!(ran.calls.iter().all(|call| !call.is_mutating), "a plan reads only");
+    assert!(ran.calls.iter().any(is_answered));
 }
 
 #[test]
 fn the_same_seed_gives_the_same_run() {
     let run = |seed| {
-        let ran = Trial { seed, ..Trial::named("crash-on-start") }.run();
+        let ran = TestRun { seed, ..TestRun::builtin("crash-on-start") }.run();
         let calls: Vec<String> = ran
             .calls
             .iter()
@@ -125,36 +125,44 @@ fn the_same_seed_gives_the_same_run() {
 }
 
 #[test]
-fn first_deployment_without_a_way_back_says_so() {
+fn first_deployment_without_rollback_version_warns() {
     let scenario = "services: [{ cluster: acme, name: backend, completed: false }]\nfaults: [{ crash-on-start: { exit-code: 1, after: 2 } }]\n";
-    let ran = Trial::told(scenario).run();
+    let ran = TestRun::custom(scenario).run();
     assert_eq!(ran.report.outcome, Outcome::Stranded, "{:#?}", ran.lines);
-    assert!(ran.codes().contains(&"rollback-target-missing"), "said before the start: {:?}", ran.codes());
+    assert!(
+        ran.problem_codes().contains(&"rollback-target-missing"),
+        "said before the start: {:?}",
+        ran.problem_codes()
+    );
 }
 
 #[test]
-fn bad_services_are_refused_with_nothing_changed() {
+fn invalid_services_are_rejected_with_no_change() {
     let table = [
         ("services: [{ cluster: acme, name: other }]", "ecs: { cluster: acme, service: backend }", ""),
-        ("services: [{ cluster: acme, name: backend, controller: CODE_DEPLOY }]", "", "controller-foreign"),
+        (
+            "services: [{ cluster: acme, name: backend, controller: CODE_DEPLOY }]",
+            "",
+            "deployment-controller-unsupported",
+        ),
         ("services: [{ cluster: acme, name: backend, status: DRAINING }]", "", "service-missing"),
         (
             "services: [{ cluster: acme, name: backend, deployment: { minimum-healthy-percent: 100, maximum-percent: 100 } }]",
             "",
-            "percentages-stuck",
+            "deployment-percentages-deadlock",
         ),
     ];
     for (scenario, _, code) in table.into_iter().filter(|row| !row.2.is_empty()) {
-        let ran = Trial::told(scenario).run();
+        let ran = TestRun::custom(scenario).run();
         assert_eq!(ran.report.outcome, Outcome::Invalid, "{scenario}: {:#?}", ran.lines);
-        assert!(ran.codes().contains(&code), "{scenario}: {:?}", ran.codes());
-        assert!(ran.changes().is_empty());
+        assert!(ran.problem_codes().contains(&code), "{scenario}: {:?}", ran.problem_codes());
+        assert!(ran.change_operations().is_empty());
     }
 }
 
 #[test]
 fn a_plan_says_what_would_be_built() {
-    let mut trial = Trial::named("happy");
+    let mut trial = TestRun::builtin("happy");
     trial.inputs = RawInputs { operation: Some("plan".into()), ..RawInputs::default() };
     let ran = trial.run();
     let changes = &ran.report.services[0].changes.0;
@@ -164,46 +172,47 @@ fn a_plan_says_what_would_be_built() {
 
 /// Whole output of a failed run, as a person reads it on a laptop.
 #[test]
-fn a_failure_reads_like_this() {
-    let ran = Trial::named("crash-on-start").run();
-    let told = roadstead::report::terminal::terminal(&ran.report);
-    let first = told.split("\n\nChanges").next().unwrap();
-    insta::assert_snapshot!(first, @"
+fn failure_report_snapshot() {
+    let ran = TestRun::builtin("crash-on-start").run();
+    let output = roadstead::report::terminal::terminal(&ran.report);
+    let first = output.split("\n\nChanges").next().unwrap();
+    insta::assert_snapshot!(first, @r"
     ❌ production: backend failed and was rolled back — backend:1 serves, as before
 
-    A rehearsal on the embedded cloud: nothing real was touched.
+    Rehearsal on the emulator: no real resource was changed.
 
-    Cause: The container `app` exits with code 1. Exit code 1.
+    Cause: The container `app` exits with code 1.
       Essential container in task exited
       09:00:31 │ starting
       09:00:31 │ panic: DATABASE_URL is not set
-    What to do: Read the lines that it wrote.
+    What to do: Check its log lines.
+      container-exited: https://github.com/roadstead/roadstead/blob/main/docs/problems.md#container-exited
 
-    service  outcome  from       to         serves now  took        how it is known
-    backend  failed   backend:1  backend:2  backend:1   2 min 13 s  rolled back, confirmed: backend:1 serves
+    service  outcome  from       to         serving    took       evidence
+    backend  failed   backend:1  backend:2  backend:1  2 min 9 s  rolled back, confirmed: backend:1 serves
     ");
 }
 
 /// The first sentence is what a tired person reads: it may not say more than is known.
 #[test]
-fn a_stranded_service_is_told_for_what_it_is() {
-    let first = |ran: &crate::support::Ran| {
+fn stranded_service_is_reported() {
+    let first = |ran: &crate::support::RunResult| {
         roadstead::report::terminal::terminal(&ran.report).lines().next().unwrap_or_default().to_owned()
     };
     let never = "services: [{ cluster: acme, name: backend, completed: false }]\nfaults: [{ crash-on-start: { exit-code: 1, after: 2 } }]\n";
     insta::assert_snapshot!([
-        first(&Trial::named("rollback-fails").run()),
-        first(&Trial::named("expired-credentials").run()),
-        first(&Trial::told(never).run()),
+        first(&TestRun::builtin("rollback-fails").run()),
+        first(&TestRun::builtin("expired-credentials").run()),
+        first(&TestRun::custom(never).run()),
     ].join("\n"), @"
-    🚨 production: backend needs a person now: the new version failed, and so did the rollback — what serves now is not known
-    🚨 production: backend needs a person now: the credentials ended while it was watched — what serves now is not known
-    🚨 production: backend needs a person now: the new version failed, and there is no earlier one to return to — what serves now is not known
+    🚨 production: backend needs manual action: the new version failed, and the rollback failed — the serving version is unknown
+    🚨 production: backend needs manual action: the credentials expired during the rollout — the serving version is unknown
+    🚨 production: backend needs manual action: the new version failed, and there is no earlier version to roll back to — the serving version is unknown
     ");
 }
 
 #[test]
-fn fifty_services_queue_for_what_aws_takes_one_of_a_second() {
+fn fifty_services_queue_for_rate_limited_calls() {
     let name = |number| format!("service-{number:02}");
     let service = |number| {
         let name = name(number);
@@ -214,7 +223,7 @@ fn fifty_services_queue_for_what_aws_takes_one_of_a_second() {
     let head = CONFIG.split("  backend:").next().unwrap();
     let config = head.to_owned() + &(0..50).map(service).collect::<String>();
     // With this seed two tasks of one service once got the same address, and a target was missing for ever.
-    let ran = Trial { config, seed: 16, ..Trial::named("happy") }.run();
+    let ran = TestRun { config, seed: 16, ..TestRun::builtin("happy") }.run();
     assert_eq!(ran.report.outcome, Outcome::Deployed, "{:#?}", ran.report.all_problems());
-    assert_eq!(ran.changes().len(), 100, "each is registered once and moved once");
+    assert_eq!(ran.change_operations().len(), 100, "each is registered once and moved once");
 }

@@ -7,11 +7,11 @@ use roadstead::cli::rehearse;
 use roadstead::release::Outcome;
 use roadstead::report::summary;
 
-use crate::support::{Ran, Trial};
+use crate::support::{RunResult, TestRun};
 
-const SERVICES: usize = 200;
+const SERVICE_COUNT: usize = 200;
 /// Reads a second that one run may make, over all services.
-const READS: usize = 30;
+const MAX_READS_PER_SECOND: usize = 30;
 
 fn config(services: usize) -> String {
     let mut text = String::from(
@@ -26,22 +26,23 @@ fn config(services: usize) -> String {
     text
 }
 
-fn run(services: usize, scenario: &str) -> Ran {
-    Trial { config: config(services), ..Trial::of(rehearse::story(scenario).unwrap()) }.run()
+fn run(services: usize, scenario: &str) -> RunResult {
+    TestRun { config: config(services), ..TestRun::from_source(rehearse::find_source(scenario).unwrap()) }
+        .run()
 }
 
 /// The largest number of reads within any second.
-fn busiest_second(ran: &Ran) -> usize {
-    let reads: Vec<f64> = ran.calls.iter().filter(|call| !call.mutating).map(|call| call.at).collect();
+fn busiest_second(ran: &RunResult) -> usize {
+    let reads: Vec<f64> = ran.calls.iter().filter(|call| !call.is_mutating).map(|call| call.at).collect();
     let within = |from: &f64| reads.iter().filter(|at| (*from..*from + 1.0).contains(at)).count();
     reads.iter().map(within).max().unwrap_or_default()
 }
 
 /// What a run of many services must keep to, however it ends.
-fn keeps_within_bounds(ran: &Ran) {
-    assert!(busiest_second(ran) <= READS, "{} reads in one second", busiest_second(ran));
-    let slowest = ran.report.services.iter().map(|service| service.took).max().unwrap();
-    let took = ran.report.took();
+fn assert_within_bounds(ran: &RunResult) {
+    assert!(busiest_second(ran) <= MAX_READS_PER_SECOND, "{} reads in one second", busiest_second(ran));
+    let slowest = ran.report.services.iter().map(|service| service.elapsed).max().unwrap();
+    let took = ran.report.elapsed();
     assert!(took <= slowest.mul_f64(1.1), "{took:?} although the slowest service took {slowest:?}");
     let length = summary::summary(&ran.report).len();
     assert!(length < 1 << 20, "a summary of {length} bytes");
@@ -49,20 +50,20 @@ fn keeps_within_bounds(ran: &Ran) {
 
 #[test]
 fn two_hundred_services_are_released_together() {
-    let ran = run(SERVICES, "happy");
+    let ran = run(SERVICE_COUNT, "happy");
     let outcomes: BTreeSet<Outcome> = ran.report.services.iter().map(|service| service.outcome).collect();
     let problems = ran.report.all_problems();
     assert_eq!(outcomes, [Outcome::Deployed].into(), "{:?}", problems.first());
-    assert_eq!(ran.report.services.len(), SERVICES);
-    keeps_within_bounds(&ran);
+    assert_eq!(ran.report.services.len(), SERVICE_COUNT);
+    assert_within_bounds(&ran);
     // AWS takes 20 registrations at once and then one a second, so three minutes of it are its own.
-    assert!(ran.report.took() < Duration::from_secs(480), "{:?}", ran.report.took());
+    assert!(ran.report.elapsed() < Duration::from_secs(480), "{:?}", ran.report.elapsed());
 }
 
 #[test]
-fn two_hundred_services_that_fail_are_all_taken_back() {
-    let ran = run(SERVICES, "crash-on-start");
+fn two_hundred_failing_services_are_all_rolled_back() {
+    let ran = run(SERVICE_COUNT, "crash-on-start");
     let outcomes: BTreeSet<Outcome> = ran.report.services.iter().map(|service| service.outcome).collect();
     assert_eq!(outcomes, [Outcome::Failed].into(), "{:?}", ran.report.all_problems().first());
-    keeps_within_bounds(&ran);
+    assert_within_bounds(&ran);
 }

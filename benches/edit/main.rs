@@ -5,21 +5,22 @@
 use std::fmt::Write as _;
 use std::time::Instant;
 
-use roadstead::manifest::{self, Pin, Spot, Wish};
+use roadstead::manifest::{self, HelmPin, ImageLocation, ImageUpdate};
 
 const LINES: usize = 100_000;
 const LIMIT_MS: f64 = 1000.0;
 const ROUNDS: usize = 11;
 
 fn main() {
-    let wish = Wish { image: "reg.io:5000/acme/app:v2".parse().expect("a reference"), pin: Pin::Digest };
-    let container = Spot::Container { name: "app".into() };
+    let update =
+        ImageUpdate { image: "reg.io:5000/acme/app:v2".parse().expect("a reference"), pin: HelmPin::Digest };
+    let container = ImageLocation::Container { name: "app".into() };
     let cases = [
-        ("kustomization, last entry", kustomization(), Spot::Kustomize { name: None }),
-        ("Helm values, by path", values(), Spot::values("service24999.image")),
-        ("Helm values, by repository", values(), Spot::ValuesOf),
+        ("kustomization, last entry", kustomization(), ImageLocation::Kustomize { name: None }),
+        ("Helm values, by path", values(), ImageLocation::from_values_path("service24999.image")),
+        ("Helm values, by repository", values(), ImageLocation::ValuesByRepository),
         ("manifests, one named container", manifests(1), container),
-        ("manifests, every container changes", manifests(12_500), Spot::Repository),
+        ("manifests, every container changes", manifests(12_500), ImageLocation::ContainersByRepository),
     ];
     println!("{:<38}{:>9}{:>9}{:>9}{:>12}", "edit of 100,000 lines", "KB", "changes", "median", "slowest");
     let mut missed = 0;
@@ -27,9 +28,9 @@ fn main() {
         let (mut times, mut changes) = (Vec::new(), 0);
         for _ in 0..ROUNDS {
             let begin = Instant::now();
-            let edited = manifest::edit(text.as_bytes(), &spot, &wish).expect("an edit");
+            let edited = manifest::edit_image(text.as_bytes(), &spot, &update).expect("an edit");
             times.push(begin.elapsed().as_secs_f64() * 1000.0);
-            changes = edited.replaced.len();
+            changes = edited.replacements.len();
         }
         times.sort_by(f64::total_cmp);
         let (median, slowest) = (times[ROUNDS / 2], times[ROUNDS - 1]);

@@ -1,116 +1,174 @@
 //! The classes of ends, each with what makes it visible, and the measurement of one class.
 
-use roadstead::cli::rehearse::{self, Story};
+use roadstead::cli::rehearse::{self, ScenarioSource};
 use roadstead::problem::Code;
-use roadstead::rehearsal::faults::{Crash, Fault};
-use roadstead::rehearsal::scenario::{BreakerSetting, Scenario, Service, Threshold};
 use roadstead::release::Outcome;
+use roadstead_cloud::faults::{Crash, Fault};
+use roadstead_cloud::scenario::{BreakerThreshold, CircuitBreakerSetting, Scenario, ServiceSetting};
 
-use crate::figures::{Board, Figures};
-use crate::oracle::Sign;
-use crate::trial::{self, Eyes, ONE, Ran};
+use crate::oracle::EndSignal;
+use crate::result_table::{ResultTable, Samples};
+use crate::run::{self, BenchRun, ONE_SERVICE, Recording};
 
 /// One way a rollout ends.
-pub(crate) struct Class {
+pub(crate) struct OutcomeClass {
     pub(crate) name: &'static str,
-    story: fn() -> Story,
+    scenario: fn() -> ScenarioSource,
     /// The first of these counts.
-    signs: &'static [Sign],
+    signals: &'static [EndSignal],
     /// How the moment of the report begins that says so.
-    said: &'static str,
+    report_prefix: &'static str,
     outcome: Outcome,
     /// What the report must name as the cause; `None` for success.
     code: Option<Code>,
 }
 
 /// ECS takes the deployment back.
-const BACK: Sign =
-    Sign::Status(&["ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"]);
+const ROLLED_BACK: EndSignal = EndSignal::Status(&[
+    "ROLLBACK_REQUESTED",
+    "ROLLBACK_IN_PROGRESS",
+    "ROLLBACK_SUCCESSFUL",
+    "ROLLBACK_FAILED",
+]);
 
-macro_rules! named {
+/// How long a rollout waits for capacity: the default of `patience.placement`, in seconds.
+const PLACEMENT: f64 = 600.0;
+
+macro_rules! builtin {
     ($name:literal) => {
-        || rehearse::story($name).unwrap()
+        || rehearse::find_source($name).unwrap()
     };
 }
 
-const fn failure(name: &'static str, story: fn() -> Story, signs: &'static [Sign], code: Code) -> Class {
-    Class { name, story, signs, said: "failed: ", outcome: Outcome::Failed, code: Some(code) }
+const fn failure_class(
+    name: &'static str,
+    source: fn() -> ScenarioSource,
+    signs: &'static [EndSignal],
+    code: Code,
+) -> OutcomeClass {
+    OutcomeClass {
+        name,
+        scenario: source,
+        signals: signs,
+        report_prefix: "failed: ",
+        outcome: Outcome::Failed,
+        code: Some(code),
+    }
 }
 
-const fn success(name: &'static str, story: fn() -> Story) -> Class {
-    let signs = &[Sign::Status(&["SUCCESSFUL"])];
-    Class { name, story, signs, said: "proven: ", outcome: Outcome::Deployed, code: None }
+const fn success_class(name: &'static str, source: fn() -> ScenarioSource) -> OutcomeClass {
+    let signs = &[EndSignal::Status(&["SUCCESSFUL"])];
+    OutcomeClass {
+        name,
+        scenario: source,
+        signals: signs,
+        report_prefix: "proven: ",
+        outcome: Outcome::Deployed,
+        code: None,
+    }
 }
 
 /// All classes, success first.
-pub(crate) const CLASSES: &[Class] = &[
-    success("success", named!("happy")),
-    success("success, slow start", named!("slow-start")),
-    failure("image-not-found", named!("image-not-found"), &[Sign::Tasks(1), BACK], Code::ImagePullFailed),
-    failure("wrong-platform", named!("wrong-platform"), &[Sign::Tasks(1), BACK], Code::ImagePullFailed),
-    failure("secret-missing", named!("secret-missing"), &[Sign::Tasks(1), BACK], Code::ResourceSetupFailed),
-    failure("crash-on-start", named!("crash-on-start"), &[Sign::Tasks(2), BACK], Code::ContainerExited),
-    failure("out-of-memory", named!("out-of-memory"), &[Sign::Tasks(2), BACK], Code::OutOfMemory),
-    failure(
+pub(crate) const CLASSES: &[OutcomeClass] = &[
+    success_class("success", builtin!("happy")),
+    success_class("success, slow start", builtin!("slow-start")),
+    failure_class(
+        "image-not-found",
+        builtin!("image-not-found"),
+        &[EndSignal::StoppedTasks(1), ROLLED_BACK],
+        Code::ImagePullFailed,
+    ),
+    failure_class(
+        "wrong-platform",
+        builtin!("wrong-platform"),
+        &[EndSignal::StoppedTasks(1), ROLLED_BACK],
+        Code::ImagePullFailed,
+    ),
+    failure_class(
+        "secret-missing",
+        builtin!("secret-missing"),
+        &[EndSignal::StoppedTasks(1), ROLLED_BACK],
+        Code::ResourceSetupFailed,
+    ),
+    failure_class(
+        "crash-on-start",
+        builtin!("crash-on-start"),
+        &[EndSignal::StoppedTasks(2), ROLLED_BACK],
+        Code::ContainerExited,
+    ),
+    failure_class(
+        "out-of-memory",
+        builtin!("out-of-memory"),
+        &[EndSignal::StoppedTasks(2), ROLLED_BACK],
+        Code::OutOfMemory,
+    ),
+    failure_class(
         "failing-health-check",
-        named!("failing-health-check"),
-        &[Sign::Tasks(2), BACK],
+        builtin!("failing-health-check"),
+        &[EndSignal::StoppedTasks(2), ROLLED_BACK],
         Code::HealthCheckFailed,
     ),
-    failure("flapping-health", named!("flapping-health"), &[Sign::Tasks(2), BACK], Code::HealthCheckFailed),
-    failure(
+    failure_class(
+        "flapping-health",
+        builtin!("flapping-health"),
+        &[EndSignal::StoppedTasks(2), ROLLED_BACK],
+        Code::HealthCheckFailed,
+    ),
+    failure_class(
         "no-capacity",
-        named!("no-capacity"),
-        &[Sign::Events(3, "was unable to place a task"), BACK],
+        builtin!("no-capacity"),
+        &[EndSignal::Event("was unable to place a task", PLACEMENT), ROLLED_BACK],
         Code::NoCapacity,
     ),
-    failure("alarm-red", named!("alarm-red"), &[BACK], Code::AlarmTriggered),
-    failure("circuit-breaker", breaker, &[BACK], Code::ContainerExited),
-    Class {
+    failure_class("alarm-red", builtin!("alarm-red"), &[ROLLED_BACK], Code::AlarmTriggered),
+    failure_class("circuit-breaker", strict_circuit_breaker, &[ROLLED_BACK], Code::ContainerExited),
+    OutcomeClass {
         name: "superseded",
-        story: named!("superseded"),
-        signs: &[Sign::Replaced],
-        said: "superseded",
+        scenario: builtin!("superseded"),
+        signals: &[EndSignal::Replaced],
+        report_prefix: "superseded",
         outcome: Outcome::Superseded,
         code: Some(Code::Superseded),
     },
 ];
 
 /// A breaker that opens at the first failed task, where the engine alone would wait for the second.
-fn breaker() -> Story {
-    let threshold = Some(Threshold { kind: "COUNT".into(), value: 1 });
-    let breaker = BreakerSetting { enable: true, rollback: true, threshold, reset_on_healthy_task: true };
-    let mut service = Service::named("acme", "backend");
+fn strict_circuit_breaker() -> ScenarioSource {
+    let threshold = Some(BreakerThreshold { kind: "COUNT".into(), value: 1 });
+    let breaker =
+        CircuitBreakerSetting { enable: true, rollback: true, threshold, reset_on_healthy_task: true };
+    let mut service = ServiceSetting::with_defaults("acme", "backend");
     service.deployment.circuit_breaker = Some(breaker);
     let crash = Fault::CrashOnStart(Crash { tasks: Some(1), ..Crash::default() });
-    Story::Told(Box::new(Scenario::default().with_service(service).with_fault(crash)))
+    ScenarioSource::Custom(Box::new(Scenario::default().with_service(service).with_fault(crash)))
 }
 
-impl Class {
+impl OutcomeClass {
     /// Runs the class with seeds from 1 on and puts its line on the board.
-    pub(crate) fn measure(&self, runs: u64, board: &mut Board) {
-        let (mut lags, mut rates, mut after) = (Figures::default(), Figures::default(), Figures::default());
+    pub(crate) fn measure(&self, runs: u64, board: &mut ResultTable) {
+        let (mut lags, mut rates, mut after) = (Samples::default(), Samples::default(), Samples::default());
         for seed in 1..=runs {
-            let ran = trial::run(ONE, (self.story)(), seed, Eyes::Open);
-            let (visible, said) = self.instants(&ran, seed);
-            lags.push(said - visible);
-            rates.push(ran.reads(ran.asked(), visible) as f64 / (visible - ran.asked()));
-            after.push(ran.reads(visible, said) as f64);
+            let ran = run::run_deploy(ONE_SERVICE, (self.scenario)(), seed, Recording::Everything);
+            let (visible, reported) = self.visible_and_reported(&ran, seed);
+            lags.push(reported - visible);
+            rates.push(ran.count_reads(ran.requested_at(), visible) as f64 / (visible - ran.requested_at()));
+            after.push(ran.count_reads(visible, reported) as f64);
         }
-        board.lag(self.name, &lags, self.outcome == Outcome::Deployed);
-        board.rate("  reads while waiting", &rates, 0.75);
-        board.note("  reads from then on to name and prove it", &after);
+        board.print_lag(self.name, &lags, self.outcome == Outcome::Deployed);
+        board.print_rate("  reads while waiting", &rates, 0.75);
+        board.print_count("  reads from then on to name and prove it", &after);
     }
 
     /// When the end was visible, and when the run said so. A run that ends otherwise stops the benchmark.
-    fn instants(&self, ran: &Ran, seed: u64) -> (f64, f64) {
+    fn visible_and_reported(&self, ran: &BenchRun, seed: u64) -> (f64, f64) {
         let place = format!("{} with seed {seed}", self.name);
         assert_eq!(ran.report.outcome, self.outcome, "{place}: {:#?}", ran.report.services);
         let codes: Vec<Code> = ran.report.all_problems().iter().map(|problem| problem.code).collect();
         assert!(self.code.is_none_or(|code| codes.contains(&code)), "{place}: {codes:?}");
-        let visible = self.signs.iter().filter_map(|sign| sign.seen(ran)).min_by(f64::total_cmp);
+        let visible = self.signals.iter().filter_map(|sign| sign.visible_at(ran)).min_by(f64::total_cmp);
         let visible = visible.unwrap_or_else(|| panic!("{place}: nothing was visible"));
-        let said = ran.said(self.said).unwrap_or_else(|| panic!("{place}: nothing was said"));
-        (visible, said)
+        let reported =
+            ran.reported_at(self.report_prefix).unwrap_or_else(|| panic!("{place}: nothing was reported"));
+        (visible, reported)
     }
 }

@@ -6,39 +6,39 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod class;
-mod figures;
 mod oracle;
 mod reads;
+mod result_table;
+mod run;
 mod speed;
-mod trial;
 
 use class::CLASSES;
-use figures::Board;
+use result_table::ResultTable;
 
 /// How often, and which.
-struct Wanted {
+struct BenchOptions {
     runs: u64,
     only: String,
 }
 
 fn main() -> std::process::ExitCode {
-    let wanted = wanted(std::env::args().skip(1));
-    let mut board = Board::default();
-    board.title(&format!("Detection lag and read calls, {} virtual runs for each class", wanted.runs));
+    let wanted = parse_options(std::env::args().skip(1));
+    let mut board = ResultTable::default();
+    board.print_title(&format!("Detection lag and read calls, {} virtual runs for each class", wanted.runs));
     for class in CLASSES.iter().filter(|class| class.name.contains(&wanted.only)) {
         class.measure(wanted.runs, &mut board);
     }
     if "fifty".contains(&wanted.only) {
-        reads::fifty(wanted.runs.div_ceil(20), &mut board);
+        reads::measure_fifty_services(wanted.runs.div_ceil(20), &mut board);
     }
     if "speed".contains(&wanted.only) {
         speed::measure(wanted.runs, &mut board);
     }
-    board.close()
+    board.finish()
 }
 
-fn wanted(mut arguments: impl Iterator<Item = String>) -> Wanted {
-    let mut wanted = Wanted { runs: 1000, only: String::new() };
+fn parse_options(mut arguments: impl Iterator<Item = String>) -> BenchOptions {
+    let mut wanted = BenchOptions { runs: 1000, only: String::new() };
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--runs" => wanted.runs = arguments.next().and_then(|n| n.parse().ok()).expect("--runs N"),

@@ -5,17 +5,17 @@ use std::time::Duration;
 use roadstead::cli::rehearse;
 use roadstead::release::Outcome;
 
-use crate::figures::Board;
 use crate::reads;
-use crate::trial::{self, Eyes, ONE};
+use crate::result_table::ResultTable;
+use crate::run::{self, ONE_SERVICE, Recording};
 
 /// Runs the calm scenario `runs` times on this thread, with one service; then as many services, fifty to a run.
-pub(crate) fn measure(runs: u64, board: &mut Board) {
-    board.title(&format!("Simulated deploys per second on one core, {runs} runs"));
-    let one = Spent::by(runs, ONE);
+pub(crate) fn measure(runs: u64, board: &mut ResultTable) {
+    board.print_title(&format!("Simulated deploys per second on one core, {runs} runs"));
+    let one = RunCost::measure_runs(runs, ONE_SERVICE);
     let rate = runs as f64 / one.cpu;
     let figure = format!("{rate:.0} /s of core, {:.0} /s of wall", runs as f64 / one.wall);
-    board.line("whole deploys of one service", &figure, "≥ 200", rate >= 200.0);
+    board.print_row("whole deploys of one service", &figure, "≥ 200", rate >= 200.0);
     println!(
         "{:<40} {:.0} calls each, {:.0} µs of core a call, {:.1} virtual hours in all",
         "  of which",
@@ -23,8 +23,8 @@ pub(crate) fn measure(runs: u64, board: &mut Board) {
         one.cpu / one.calls * 1e6,
         one.hours
     );
-    let together = Spent::by(runs.div_ceil(50), &reads::config());
-    let services = runs.div_ceil(50) * reads::SERVICES as u64;
+    let together = RunCost::measure_runs(runs.div_ceil(50), &reads::fifty_service_config());
+    let services = runs.div_ceil(50) * reads::SERVICE_COUNT as u64;
     println!(
         "{:<40} {:.0} /s of core, {:.0} calls each",
         "  of fifty services in one run",
@@ -34,38 +34,39 @@ pub(crate) fn measure(runs: u64, board: &mut Board) {
 }
 
 /// What runs cost: seconds, calls, virtual hours.
-struct Spent {
+struct RunCost {
     cpu: f64,
     wall: f64,
     calls: f64,
     hours: f64,
 }
 
-impl Spent {
-    fn by(runs: u64, config: &str) -> Self {
-        let (cpu, wall) = (on_cpu(), wall_clock());
+impl RunCost {
+    fn measure_runs(runs: u64, config: &str) -> Self {
+        let (cpu, wall) = (cpu_time(), wall_time());
         let (mut calls, mut hours) = (0, 0.0);
         for seed in 1..=runs {
-            let ran = trial::run(config, rehearse::story("happy").unwrap(), seed, Eyes::Shut);
+            let ran =
+                run::run_deploy(config, rehearse::find_source("happy").unwrap(), seed, Recording::CallsOnly);
             assert_eq!(ran.report.outcome, Outcome::Deployed, "seed {seed}");
             calls += ran.calls.len();
-            hours += ran.report.took().as_secs_f64() / 3600.0;
+            hours += ran.report.elapsed().as_secs_f64() / 3600.0;
         }
-        let cpu = on_cpu().saturating_sub(cpu).as_secs_f64();
-        let wall = wall_clock().saturating_sub(wall).as_secs_f64();
+        let cpu = cpu_time().saturating_sub(cpu).as_secs_f64();
+        let wall = wall_time().saturating_sub(wall).as_secs_f64();
         Self { cpu, wall, calls: calls as f64, hours }
     }
 }
 
 /// Time that this process has spent on a core, as the kernel counts it: other work on the machine does not matter.
 #[allow(clippy::disallowed_methods, reason = "a benchmark measures the machine")]
-fn on_cpu() -> Duration {
+fn cpu_time() -> Duration {
     let text = std::fs::read_to_string("/proc/self/schedstat").expect("schedstat");
     let nanoseconds = text.split(' ').next().and_then(|first| first.parse().ok());
     Duration::from_nanos(nanoseconds.expect("schedstat begins with nanoseconds"))
 }
 
 #[allow(clippy::disallowed_methods, reason = "a benchmark measures the machine")]
-fn wall_clock() -> Duration {
+fn wall_time() -> Duration {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock after 1970")
 }

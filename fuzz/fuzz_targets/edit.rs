@@ -4,4 +4,4 @@
 #[path = "../body.rs"]
 mod body;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| body::run(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| body::check_input(data));

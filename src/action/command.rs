@@ -1,9 +1,9 @@
-//! Workflow commands as text, escaped as the runner unescapes them. Pure; who writes them is `report::log`.
+//! Workflow commands as text, escaped as the runner unescapes them. Pure; `report::log` writes them.
 
 use crate::problem::Severity;
 
-/// The runner cuts longer messages, wherever that may be (its unit is UTF-16).
-const LONGEST_MESSAGE: usize = 4096;
+/// The maximum length of a message: the runner cuts longer ones (in UTF-16 units).
+const MAX_MESSAGE_UTF16_UNITS: usize = 4096;
 
 /// `::name key=value,key=value::data`. Properties without a value are left out.
 pub fn command(name: &str, properties: &[(&str, &str)], data: &str) -> String {
@@ -16,7 +16,7 @@ pub fn command(name: &str, properties: &[(&str, &str)], data: &str) -> String {
     format!("::{name}{blank}{}::{}", given.join(","), escape_data(data))
 }
 
-/// Escapes what stands behind the second `::`.
+/// Escapes the text behind the second `::`.
 pub fn escape_data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
@@ -31,12 +31,12 @@ pub fn add_mask(text: &str) -> String {
     command("add-mask", &[], text)
 }
 
-/// Opens a fold in the log. Folds do not nest.
+/// Opens a group in the log. Groups do not nest.
 pub fn group(title: &str) -> String {
-    command("group", &[], &super::neutral::neutralise(title))
+    command("group", &[], &super::sanitize::sanitize_line(title))
 }
 
-/// Closes the fold.
+/// Closes the group.
 pub fn end_group() -> String {
     command("endgroup", &[], "")
 }
@@ -46,7 +46,7 @@ pub fn debug(text: &str) -> String {
     command("debug", &[], text)
 }
 
-/// From here on the runner reads no command until [`resume_commands`] with the same token.
+/// The runner reads no command after this until [`resume_commands`] with the same token.
 pub fn stop_commands(token: &str) -> String {
     command("stop-commands", &[], token)
 }
@@ -56,17 +56,17 @@ pub fn resume_commands(token: &str) -> String {
     command(token, &[], "")
 }
 
-/// A message that GitHub shows beside the run, and on a line of a file where it knows one.
+/// An annotation: a message that GitHub shows on the run, and on a line of a file if one is given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Annotation {
-    /// Which of the three commands it is.
+    /// Its command.
     pub severity: Severity,
-    /// Its heading.
+    /// Its title.
     pub title: String,
     /// Its text; may have several lines.
     pub message: String,
     /// Path relative to the workspace, line and column from 1.
-    pub place: Option<(String, usize, usize)>,
+    pub location: Option<(String, usize, usize)>,
 }
 
 impl Annotation {
@@ -77,7 +77,7 @@ impl Annotation {
             Severity::Warning => "warning",
             Severity::Error => "error",
         };
-        let (file, line, column) = match &self.place {
+        let (file, line, column) = match &self.location {
             Some((file, line, column)) => (file.as_str(), line.to_string(), column.to_string()),
             None => ("", String::new(), String::new()),
         };
@@ -86,12 +86,12 @@ impl Annotation {
     }
 }
 
-/// `text`, with `…` at its end where the runner would cut it.
+/// `text`, with `…` at its end if the runner would cut it.
 fn shorten(text: &str) -> String {
-    if text.encode_utf16().count() <= LONGEST_MESSAGE {
+    if text.encode_utf16().count() <= MAX_MESSAGE_UTF16_UNITS {
         return text.to_owned();
     }
-    let mut room = LONGEST_MESSAGE - 1;
+    let mut room = MAX_MESSAGE_UTF16_UNITS - 1;
     let fits = |c: &char| {
         let size = c.len_utf16();
         let fits = size <= room;
@@ -103,7 +103,7 @@ fn shorten(text: &str) -> String {
     kept
 }
 
-/// What the runner makes of a line: its two parsers, written anew from their source, as judges for tests
+/// The runner's two parsers, reimplemented from their source, to check lines in tests
 /// (actions/runner, src/Runner.Common/ActionCommand.cs: `TryParseV2`, then `TryParse`).
 #[cfg(test)]
 pub(crate) mod oracle {
@@ -135,17 +135,17 @@ pub(crate) mod oracle {
     }
 
     pub(crate) fn parse(line: &str) -> Option<Parsed> {
-        colons(line).or_else(|| brackets(line))
+        parse_v2(line).or_else(|| parse_v1(line))
     }
 
-    fn colons(line: &str) -> Option<Parsed> {
+    fn parse_v2(line: &str) -> Option<Parsed> {
         let (info, data) = line.trim_start().strip_prefix("::")?.split_once("::")?;
         let escapes = [("%0D", "\r"), ("%0A", "\n"), ("%3A", ":"), ("%2C", ","), ("%25", "%")];
         let data_escapes = [("%0D", "\r"), ("%0A", "\n"), ("%25", "%")];
         build(info, ',', &escapes, unescape(data, &data_escapes))
     }
 
-    fn brackets(line: &str) -> Option<Parsed> {
+    fn parse_v1(line: &str) -> Option<Parsed> {
         let (_, rest) = line.split_once("##[")?;
         let (info, data) = rest.split_once(']')?;
         let escapes = [("%3B", ";"), ("%0D", "\r"), ("%0A", "\n"), ("%5D", "]"), ("%25", "%")];
@@ -171,12 +171,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_is_written_as_the_toolkit_writes_it() {
+    fn command_matches_the_toolkit_output() {
         let annotation = Annotation {
             severity: Severity::Error,
             title: "a, b: 100 %".into(),
             message: "one\r\ntwo: 50 %, three".into(),
-            place: Some(("deploy/app.json".into(), 3, 7)),
+            location: Some(("deploy/app.json".into(), 3, 7)),
         };
         assert_eq!(
             annotation.command(),
@@ -186,23 +186,23 @@ mod tests {
     }
 
     #[test]
-    fn a_long_message_is_cut_where_the_runner_would_and_on_a_character() {
+    fn long_message_is_cut_at_the_runner_limit() {
         for text in ["a".repeat(5000), "🚢".repeat(3000)] {
             let cut = shorten(&text);
-            assert!(cut.ends_with('…') && cut.encode_utf16().count() <= LONGEST_MESSAGE);
-            assert!(cut.encode_utf16().count() >= LONGEST_MESSAGE - 1);
+            assert!(cut.ends_with('…') && cut.encode_utf16().count() <= MAX_MESSAGE_UTF16_UNITS);
+            assert!(cut.encode_utf16().count() >= MAX_MESSAGE_UTF16_UNITS - 1);
         }
         assert_eq!(shorten(&"a".repeat(4096)), "a".repeat(4096));
     }
 
     #[test]
-    fn the_guard_hides_commands_until_its_token() {
+    fn stopped_commands_are_ignored_until_the_token() {
         assert_eq!(stop_commands("t0"), "::stop-commands::t0");
         assert_eq!(resume_commands("t0"), "::t0::");
     }
 
     #[test]
-    fn the_oracle_reads_what_the_runner_reads() {
+    fn reference_parser_matches_the_runner() {
         assert_eq!(oracle::parse(" \t::ERROR file=a%2Cb,line=::x%0A%2525").unwrap().data, "x\n%25");
         assert_eq!(oracle::parse("text ##[add-mask]secret").unwrap().data, "secret");
         assert_eq!(oracle::parse("text ::error::x"), None);
@@ -216,7 +216,7 @@ mod tests {
                 severity: Severity::Warning,
                 title: title.clone(),
                 message: message.clone(),
-                place: Some((file.clone(), 1, 2)),
+                location: Some((file.clone(), 1, 2)),
             };
             let parsed = oracle::parse(&annotation.command()).unwrap();
             proptest::prop_assert_eq!(&parsed.name, "warning");

@@ -1,37 +1,39 @@
-//! Where this runs: what the runner says about the workflow, the commit and the branch. Pure.
+//! The run's context: what the runner reports about the workflow, the commit and the branch. Pure.
 
-use super::event::Event;
+use super::event::EventPayload;
 use super::redact::Secret;
 use crate::sys::environment::Variables;
 
-/// What `GITHUB_*` and its like say; on a laptop nearly everything is `None`.
+/// The values of `GITHUB_*` and related variables; on a laptop nearly everything is `None`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Context {
+pub struct GithubContext {
     /// Whether a runner started this process.
     pub in_runner: bool,
     /// Name of the event, such as `push`.
     pub event_name: Option<String>,
-    /// Path of the event's JSON; read it and call [`Context::with_event`].
+    /// Path of the event's JSON; read it and pass it to [`Context::with_event`].
     pub event_path: Option<String>,
     /// Facts of the event; empty until [`Context::with_event`].
-    pub event: Event,
+    pub event: EventPayload,
     /// The full ref, such as `refs/heads/main`.
     pub full_ref: Option<String>,
     /// The short ref; `7/merge` for a pull request.
     pub ref_name: Option<String>,
     /// `branch` or `tag`.
     pub ref_type: Option<String>,
-    /// Branch of a pull request that is to be merged.
+    /// Head branch of a pull request.
     pub head_ref: Option<String>,
-    /// Branch that a pull request is to be merged into.
+    /// Base branch of a pull request.
     pub base_ref: Option<String>,
-    /// `GITHUB_SHA`; for a pull request that of a trial merge. See [`Context::commit`].
+    /// `GITHUB_SHA`; for a pull request that of the test merge. See [`Context::commit`].
     pub sha: Option<String>,
+    /// The commit that is checked out, if it could be read. See [`Context::commit`].
+    pub checkout: Option<String>,
     /// `owner/name`.
     pub repository: Option<String>,
-    /// Where GitHub is, such as `https://github.com`.
+    /// URL of GitHub, such as `https://github.com`.
     pub server_url: Option<String>,
-    /// Where its API is, such as `https://api.github.com`.
+    /// URL of GitHub's API, such as `https://api.github.com`.
     pub api_url: Option<String>,
     /// Identifier of the run.
     pub run_id: Option<String>,
@@ -41,39 +43,42 @@ pub struct Context {
     pub actor: Option<String>,
     /// The checked-out files.
     pub workspace: Option<String>,
+    /// The file and the ref of the workflow, such as `acme/shop/.github/workflows/deploy.yml@refs/heads/main`.
+    pub workflow_ref: Option<String>,
     /// Identifier of the job in the workflow.
     pub job: Option<String>,
     /// Whether debug logging is on.
-    pub debug: bool,
-    /// Where OIDC tokens are issued; only with `id-token: write`.
-    pub oidc: Option<Oidc>,
+    pub is_debug: bool,
+    /// The OIDC endpoint; only with `id-token: write`.
+    pub oidc: Option<OidcEndpoint>,
 }
 
-/// Where the runner issues OIDC tokens.
+/// The runner's OIDC endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Oidc {
-    /// The address, with a query already; `&audience=` is added to it.
+pub struct OidcEndpoint {
+    /// The URL, which has a query already; `&audience=` is appended.
     pub url: String,
     /// The bearer token for it.
     pub token: Secret,
 }
 
-impl Context {
-    /// Reads the variables. Empty ones count as missing.
-    pub fn read(variables: &Variables) -> Self {
+impl GithubContext {
+    /// Reads the variables. Empty variables count as missing.
+    pub fn from_variables(variables: &Variables) -> Self {
         let get = |name: &str| variables.get(name).filter(|value| !value.is_empty()).cloned();
         let oidc = get("ACTIONS_ID_TOKEN_REQUEST_URL").zip(get("ACTIONS_ID_TOKEN_REQUEST_TOKEN"));
         Self {
             in_runner: get("GITHUB_ACTIONS").as_deref() == Some("true"),
             event_name: get("GITHUB_EVENT_NAME"),
             event_path: get("GITHUB_EVENT_PATH"),
-            event: Event::default(),
+            event: EventPayload::default(),
             full_ref: get("GITHUB_REF"),
             ref_name: get("GITHUB_REF_NAME"),
             ref_type: get("GITHUB_REF_TYPE"),
             head_ref: get("GITHUB_HEAD_REF"),
             base_ref: get("GITHUB_BASE_REF"),
             sha: get("GITHUB_SHA"),
+            checkout: None,
             repository: get("GITHUB_REPOSITORY"),
             server_url: get("GITHUB_SERVER_URL"),
             api_url: get("GITHUB_API_URL"),
@@ -81,65 +86,81 @@ impl Context {
             run_attempt: get("GITHUB_RUN_ATTEMPT"),
             actor: get("GITHUB_ACTOR"),
             workspace: get("GITHUB_WORKSPACE"),
+            workflow_ref: get("GITHUB_WORKFLOW_REF"),
             job: get("GITHUB_JOB"),
-            debug: get("RUNNER_DEBUG").as_deref() == Some("1"),
-            oidc: oidc.map(|(url, token)| Oidc { url, token: Secret::new(token) }),
+            is_debug: get("RUNNER_DEBUG").as_deref() == Some("1"),
+            oidc: oidc.map(|(url, token)| OidcEndpoint { url, token: Secret::new(token) }),
         }
     }
 
-    /// Adds what the text of the event's JSON says.
+    /// Adds the facts of the event's JSON.
     pub fn with_event(self, text: &str) -> Self {
-        Self { event: Event::parse(text), ..self }
+        Self { event: EventPayload::parse(text), ..self }
     }
 
-    /// Whether the event is a pull request's and runs on its trial merge or, for `pull_request_target`, its base.
+    /// Whether the event is a pull request's and runs on its test merge or, for `pull_request_target`, its base.
     pub fn is_pull_request(&self) -> bool {
         let reviews = ["pull_request_review", "pull_request_review_comment"];
         let names = ["pull_request", "pull_request_target"];
         self.event_name.as_deref().is_some_and(|name| names.contains(&name) || reviews.contains(&name))
     }
 
-    /// Whether the code comes from another repository. A pull request that does not say counts as one that does.
-    pub fn from_fork(&self) -> bool {
-        self.event.from_fork.unwrap_or(self.is_pull_request())
+    /// Whether the code comes from another repository. A pull request without that information counts as one.
+    pub fn is_from_fork(&self) -> bool {
+        self.event.is_from_fork.unwrap_or(self.is_pull_request())
     }
 
     /// Whether GitHub withholds secrets and the OIDC token from this run.
-    pub fn secrets_withheld(&self) -> bool {
+    pub fn lacks_secrets(&self) -> bool {
         let dependabot = self.actor.as_deref() == Some("dependabot[bot]");
         let target = self.event_name.as_deref() == Some("pull_request_target");
-        self.is_pull_request() && !target && (self.from_fork() || dependabot)
+        self.is_pull_request() && !target && (self.is_from_fork() || dependabot)
     }
 
-    /// The branch that environments are matched with: the pushed one, or the head of a pull request of this
+    /// The branch that selects the environment: the pushed one, or the head of a pull request of this
     /// repository. `None` for a tag, and for a fork, where anybody may name a branch `main`.
     pub fn branch(&self) -> Option<&str> {
         if self.is_pull_request() {
-            let told = self.event.pull_request.as_ref().and_then(|pull| pull.head_ref.as_deref());
-            return self.head_ref.as_deref().or(told).filter(|_| !self.from_fork());
+            let from_event = self.event.pull_request.as_ref().and_then(|pull| pull.head_ref.as_deref());
+            return self.head_ref.as_deref().or(from_event).filter(|_| !self.is_from_fork());
         }
         self.full_ref.as_deref().and_then(|full| full.strip_prefix("refs/heads/"))
     }
 
-    /// The branch that a pull request, or a group of a merge queue, would be merged into: what a plan for it is about.
+    /// The base branch of a pull request or merge group: a plan for it is about this branch.
     pub fn base_branch(&self) -> Option<&str> {
         if self.is_pull_request() {
-            let told = self.event.pull_request.as_ref().and_then(|pull| pull.base_ref.as_deref());
-            return self.base_ref.as_deref().or(told);
+            let from_event = self.event.pull_request.as_ref().and_then(|pull| pull.base_ref.as_deref());
+            return self.base_ref.as_deref().or(from_event);
         }
         let queue = self.event_name.as_deref() == Some("merge_group");
-        self.event.queue_base.as_deref().filter(|_| queue)
+        self.event.merge_queue_base.as_deref().filter(|_| queue)
     }
 
-    /// The tag, where the run is about one.
+    /// The tag, if the run has one.
     pub fn tag(&self) -> Option<&str> {
         self.full_ref.as_deref().and_then(|full| full.strip_prefix("refs/tags/"))
     }
 
-    /// The commit people know: the head of a pull request, not its trial merge.
+    /// The commit that the run is about: the one that is checked out, and so built, if it is not one of the event; else
+    /// that of the event.
     pub fn commit(&self) -> Option<&str> {
+        self.other_checkout().or(self.event_commit())
+    }
+
+    /// The commit of the event: the head of a pull request, not its test merge.
+    pub fn event_commit(&self) -> Option<&str> {
         let head = self.event.pull_request.as_ref().and_then(|pull| pull.head_sha.as_deref());
         head.filter(|_| self.is_pull_request()).or(self.sha.as_deref())
+    }
+
+    /// The checked-out commit, if it is another one than those of the event: its commit, or the test merge of a pull
+    /// request.
+    pub fn other_checkout(&self) -> Option<&str> {
+        let checkout = self.checkout.as_deref()?;
+        let own = [self.sha.as_deref(), self.event_commit()];
+        let is_known = own.iter().any(Option::is_some);
+        (is_known && !own.contains(&Some(checkout))).then_some(checkout)
     }
 
     /// The number of the pull request, from the event or from `refs/pull/7/merge`.
@@ -147,6 +168,21 @@ impl Context {
         let from_ref =
             || self.full_ref.as_deref()?.strip_prefix("refs/pull/")?.split('/').next()?.parse().ok();
         self.event.pull_request.as_ref().map(|pull| pull.number).or_else(from_ref)
+    }
+
+    /// The page of another run of this repository.
+    pub fn page_of_run(&self, run: u64) -> Option<String> {
+        let (server, repository) = (self.server_url.as_deref()?, self.repository.as_deref()?);
+        Some(format!("{server}/{repository}/actions/runs/{run}"))
+    }
+
+    /// The workflow file of the run, such as `.github/workflows/deploy.yml`; that of the caller where a workflow is
+    /// reused. `None` on a laptop, and for a workflow of another repository.
+    pub fn workflow_path(&self) -> Option<&str> {
+        let (file, _) = self.workflow_ref.as_deref()?.split_once('@')?;
+        let repository = self.repository.as_deref()?;
+        let own = file.get(..repository.len()).filter(|start| start.eq_ignore_ascii_case(repository))?;
+        file[own.len()..].strip_prefix('/').filter(|path| !path.is_empty())
     }
 
     /// The page of this attempt of the run.
@@ -162,11 +198,13 @@ impl Context {
 mod tests {
     use super::*;
 
-    fn context(pairs: &[(&str, &str)]) -> Context {
-        Context::read(&pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    fn context(pairs: &[(&str, &str)]) -> GithubContext {
+        GithubContext::from_variables(
+            &pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        )
     }
 
-    fn pull_request(head: u64) -> Context {
+    fn pull_request(head: u64) -> GithubContext {
         context(&[
             ("GITHUB_ACTIONS", "true"),
             ("GITHUB_EVENT_NAME", "pull_request"),
@@ -181,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_push_is_about_its_branch_and_a_tag_about_none() {
+    fn push_selects_its_branch_and_tag_selects_none() {
         for event in ["push", "workflow_dispatch", "schedule"] {
             let push = context(&[
                 ("GITHUB_EVENT_NAME", event),
@@ -189,47 +227,66 @@ mod tests {
                 ("GITHUB_SHA", "1"),
             ]);
             assert_eq!((push.branch(), push.tag(), push.commit()), (Some("a/b"), None, Some("1")));
-            assert!(!push.from_fork() && !push.secrets_withheld());
+            assert!(!push.is_from_fork() && !push.lacks_secrets());
         }
         let tag = context(&[("GITHUB_EVENT_NAME", "push"), ("GITHUB_REF", "refs/tags/v1")]);
         assert_eq!((tag.branch(), tag.tag()), (None, Some("v1")));
     }
 
     #[test]
-    fn a_pull_request_is_about_its_head() {
+    fn pull_request_selects_its_head() {
         let own = pull_request(1);
         assert_eq!((own.branch(), own.base_branch()), (Some("main"), Some("main")));
         assert_eq!((own.commit(), own.pull_request()), (Some("c0ffee"), Some(7)));
-        assert!(!own.secrets_withheld());
+        assert!(!own.lacks_secrets());
     }
 
     #[test]
-    fn a_fork_cannot_name_our_branch() {
+    fn commit_is_the_checked_out_one_if_it_is_none_of_the_event() {
+        let push = context(&[("GITHUB_EVENT_NAME", "push"), ("GITHUB_SHA", "aa")]);
+        for (checkout, commit, other) in
+            [(None, "aa", None), (Some("aa"), "aa", None), (Some("bb"), "bb", Some("bb"))]
+        {
+            let context = GithubContext { checkout: checkout.map(str::to_owned), ..push.clone() };
+            assert_eq!((context.commit(), context.other_checkout()), (Some(commit), other), "{checkout:?}");
+            assert_eq!(context.event_commit(), Some("aa"));
+        }
+        // The test merge and the head are both of the event.
+        for (checkout, commit) in [("7e57", "c0ffee"), ("c0ffee", "c0ffee"), ("bb", "bb")] {
+            let context = GithubContext { checkout: Some(checkout.into()), ..pull_request(1) };
+            assert_eq!(context.commit(), Some(commit), "{checkout}");
+        }
+        let laptop = GithubContext { checkout: Some("bb".into()), ..GithubContext::default() };
+        assert_eq!(laptop.commit(), None);
+    }
+
+    #[test]
+    fn fork_selects_no_branch() {
         let fork = pull_request(2);
         assert_eq!(fork.branch(), None);
-        assert!(fork.from_fork() && fork.secrets_withheld());
-        let unknown = Context { event: Event::default(), ..pull_request(1) };
+        assert!(fork.is_from_fork() && fork.lacks_secrets());
+        let unknown = GithubContext { event: EventPayload::default(), ..pull_request(1) };
         assert_eq!((unknown.branch(), unknown.pull_request()), (None, Some(7)));
     }
 
     #[test]
-    fn a_review_has_its_branches_in_the_event_alone() {
+    fn review_branches_are_read_from_the_event() {
         let event = r#"{"pull_request": {"number": 7, "head": {"ref": "topic", "repo": {"id": 1}},
             "base": {"ref": "main", "repo": {"id": 1}}}}"#;
         let review = context(&[("GITHUB_EVENT_NAME", "pull_request_review")]).with_event(event);
         assert_eq!((review.branch(), review.base_branch()), (Some("topic"), Some("main")));
-        let dependabot = Context { actor: Some("dependabot[bot]".into()), ..review };
-        assert!(dependabot.secrets_withheld());
+        let dependabot = GithubContext { actor: Some("dependabot[bot]".into()), ..review };
+        assert!(dependabot.lacks_secrets());
     }
 
     #[test]
     fn dependabot_has_no_secrets() {
-        let context = Context { actor: Some("dependabot[bot]".into()), ..pull_request(1) };
-        assert!(context.secrets_withheld());
+        let context = GithubContext { actor: Some("dependabot[bot]".into()), ..pull_request(1) };
+        assert!(context.lacks_secrets());
     }
 
     #[test]
-    fn the_run_has_a_page() {
+    fn run_url_has_the_attempt() {
         let run = context(&[
             ("GITHUB_SERVER_URL", "https://github.com"),
             ("GITHUB_REPOSITORY", "acme/app"),
@@ -241,16 +298,31 @@ mod tests {
     }
 
     #[test]
-    fn on_a_laptop_nothing_is_known() {
-        assert_eq!(context(&[("GITHUB_ACTIONS", ""), ("GITHUB_REF", "")]), Context::default());
+    fn workflow_path_is_of_the_own_repository() {
+        for (of, expected) in [
+            ("Acme/App/.github/workflows/deploy.yml@refs/heads/main", Some(".github/workflows/deploy.yml")),
+            ("acme/app/.github/workflows/a.yml@refs/tags/v1@x", Some(".github/workflows/a.yml")),
+            ("acme/application/.github/workflows/a.yml@refs/heads/main", None),
+            ("acme/app/.github/workflows/a.yml", None),
+            ("acme/app", None),
+            ("", None),
+        ] {
+            let read = context(&[("GITHUB_REPOSITORY", "acme/app"), ("GITHUB_WORKFLOW_REF", of)]);
+            assert_eq!(read.workflow_path(), expected, "{of}");
+        }
     }
 
     #[test]
-    fn the_token_endpoint_needs_both_halves_and_hides_its_token() {
+    fn context_without_runner_is_empty() {
+        assert_eq!(context(&[("GITHUB_ACTIONS", ""), ("GITHUB_REF", "")]), GithubContext::default());
+    }
+
+    #[test]
+    fn oidc_endpoint_needs_url_and_token_and_hides_the_token() {
         let url = ("ACTIONS_ID_TOKEN_REQUEST_URL", "https://x/?a=b");
         assert_eq!(context(&[url]).oidc, None);
         let both = context(&[url, ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "s3cret")]);
-        assert_eq!(both.oidc.as_ref().map(|oidc| oidc.token.expose()), Some("s3cret"));
+        assert_eq!(both.oidc.as_ref().map(|oidc| oidc.token.reveal()), Some("s3cret"));
         assert!(!format!("{both:?}").contains("s3cret"));
     }
 }

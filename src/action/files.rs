@@ -1,57 +1,77 @@
-//! The runner's files: outputs, state and summary, each entry in one append. What cannot be written is a problem to
-//! tell, never another result.
+//! The runner's files: outputs, state and summary, the entries of one call in one append. A failed write is a reported
+//! problem, and never changes the result.
 
 use std::path::{Path, PathBuf};
 
+use super::contract;
 use super::nonce::nonce;
-use super::table;
 use crate::problem::{Code, Problem};
 use crate::sys::disk;
 use crate::sys::environment::Variables;
 
-/// What may be handed from the main step to the post step, by key.
-pub const STATE: &[&str] = &["walk", "outcome"];
+/// Keys that the main step may pass to the post step.
+pub const STATE_KEYS: &[&str] = &["walk", "outcome"];
 
 /// Paths of the runner's files; `None` outside a runner.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RunnerFiles {
-    output: Option<PathBuf>,
-    state: Option<PathBuf>,
-    summary: Option<PathBuf>,
+    output_path: Option<PathBuf>,
+    state_path: Option<PathBuf>,
+    summary_path: Option<PathBuf>,
 }
 
 impl RunnerFiles {
     /// Reads the paths.
-    pub fn read(variables: &Variables) -> Self {
+    pub fn from_variables(variables: &Variables) -> Self {
         let path = |name: &str| variables.get(name).filter(|path| !path.is_empty()).map(PathBuf::from);
         Self {
-            output: path("GITHUB_OUTPUT"),
-            state: path("GITHUB_STATE"),
-            summary: path("GITHUB_STEP_SUMMARY"),
+            output_path: path("GITHUB_OUTPUT"),
+            state_path: path("GITHUB_STATE"),
+            summary_path: path("GITHUB_STEP_SUMMARY"),
         }
     }
 
-    /// Appends outputs, so that a later value wins over an earlier one. Problems are warnings, and the entries that
+    /// Appends outputs; a later value overrides an earlier one. Problems are warnings, and the entries that
     /// can be written are written.
-    pub fn outputs<K: AsRef<str>, V: AsRef<str>>(&self, pairs: &[(K, V)]) -> Vec<Problem> {
-        append_all("GITHUB_OUTPUT", self.output.as_deref(), pairs, table::is_output)
+    pub fn write_outputs<K: AsRef<str>, V: AsRef<str>>(&self, pairs: &[(K, V)]) -> Vec<Problem> {
+        append_all("GITHUB_OUTPUT", self.output_path.as_deref(), pairs, contract::is_output)
     }
 
     /// Appends state for the post step; see [`STATE`].
-    pub fn state<K: AsRef<str>, V: AsRef<str>>(&self, pairs: &[(K, V)]) -> Vec<Problem> {
-        append_all("GITHUB_STATE", self.state.as_deref(), pairs, |key| STATE.contains(&key))
+    pub fn write_state<K: AsRef<str>, V: AsRef<str>>(&self, pairs: &[(K, V)]) -> Vec<Problem> {
+        append_all("GITHUB_STATE", self.state_path.as_deref(), pairs, |key| STATE_KEYS.contains(&key))
+    }
+
+    /// The state that was appended, as the post step gets it. An error if the file cannot be read.
+    pub fn read_state(&self) -> anyhow::Result<Variables> {
+        let Some(path) = &self.state_path else { return Ok(Variables::new()) };
+        if !disk::exists(path) {
+            return Ok(Variables::new());
+        }
+        Ok(parse_entries(&disk::read_text(path)?))
     }
 
     /// Appends to the job summary.
-    pub fn summary(&self, markdown: &str) -> Vec<Problem> {
-        let write = |path: &Path| append("GITHUB_STEP_SUMMARY", path, markdown);
-        self.summary.as_deref().and_then(write).into_iter().collect()
+    pub fn write_summary(&self, markdown: &str) -> Vec<Problem> {
+        let write = |path: &Path| append_text("GITHUB_STEP_SUMMARY", path, markdown);
+        self.summary_path.as_deref().and_then(write).into_iter().collect()
     }
 }
 
-/// What the main step left for the post step under `key`.
-pub fn saved<'a>(variables: &'a Variables, key: &str) -> Option<&'a str> {
+/// The value of `key` that the main step saved for the post step.
+pub fn saved_state<'a>(variables: &'a Variables, key: &str) -> Option<&'a str> {
     variables.get(&format!("STATE_{key}")).map(String::as_str).filter(|value| !value.is_empty())
+}
+
+/// The entries of a state file, under the names that the post step sees. A later value overrides an earlier one.
+fn parse_entries(text: &str) -> Variables {
+    let (mut entries, mut lines) = (Variables::new(), text.split('\n'));
+    while let Some(line) = lines.next() {
+        let Some((key, delimiter)) = line.split_once("<<") else { continue };
+        let value: Vec<&str> = lines.by_ref().take_while(|line| *line != delimiter).collect();
+        entries.insert(format!("STATE_{key}"), value.join("\n"));
+    }
+    entries
 }
 
 fn append_all<K: AsRef<str>, V: AsRef<str>>(
@@ -61,32 +81,41 @@ fn append_all<K: AsRef<str>, V: AsRef<str>>(
     allowed: impl Fn(&str) -> bool,
 ) -> Vec<Problem> {
     let Some(path) = path else { return Vec::new() };
-    let one = |(key, value): &(K, V)| match entry(key.as_ref(), value.as_ref(), &nonce(), &allowed) {
-        Ok(text) => append(file, path, &text),
-        Err(why) => Some(unwritable(file).cause(why)),
-    };
-    pairs.iter().filter_map(one).collect()
+    let (mut text, mut problems) = (String::new(), Vec::new());
+    for (key, value) in pairs {
+        match format_entry(key.as_ref(), value.as_ref(), &nonce(), &allowed) {
+            Ok(entry) => text += &entry,
+            Err(why) => problems.push(unwritable_problem(file).cause(why)),
+        }
+    }
+    problems.extend(append_text(file, path, &text));
+    problems
 }
 
-fn append(file: &str, path: &Path, text: &str) -> Option<Problem> {
+fn append_text(file: &str, path: &Path, text: &str) -> Option<Problem> {
     let error = disk::append(path, text.as_bytes()).err()?;
-    Some(unwritable(file).cause(format!("{error:#}")))
+    Some(unwritable_problem(file).cause(format!("{error:#}")))
 }
 
-fn unwritable(file: &str) -> Problem {
+fn unwritable_problem(file: &str) -> Problem {
     Problem::warning(Code::RunnerFileUnwritable, format!("The runner's file {file} cannot be written."))
-        .help("What was deployed is not affected; the values stand in the log.")
+        .help("The deployment is not affected, and the values are in the log. Check the free disk space and the permissions of the runner.")
 }
 
-/// One entry in the form `key<<delimiter`, which alone can hold any value. Errors where the key is not on the list or
-/// the value has the delimiter in it.
-fn entry(key: &str, value: &str, nonce: &str, allowed: impl Fn(&str) -> bool) -> Result<String, String> {
+/// One entry in the form `key<<delimiter`, the only form for any value. An error if the key is not on the list or
+/// the value contains the delimiter.
+fn format_entry(
+    key: &str,
+    value: &str,
+    nonce: &str,
+    allowed: impl Fn(&str) -> bool,
+) -> Result<String, String> {
     if !allowed(key) {
         return Err(format!("`{key}` is not a key that may be written"));
     }
     let delimiter = format!("ghadelimiter_{nonce}");
     if value.contains(&delimiter) {
-        return Err(format!("the value of `{key}` has the delimiter in it"));
+        return Err(format!("the value of `{key}` contains the delimiter"));
     }
     Ok(format!("{key}<<{delimiter}\n{value}\n{delimiter}\n"))
 }
@@ -95,7 +124,7 @@ fn entry(key: &str, value: &str, nonce: &str, allowed: impl Fn(&str) -> bool) ->
 mod tests {
     use super::*;
 
-    /// How the runner on Linux reads such a file, written anew from its source (actions/runner,
+    /// The runner's parser of such a file on Linux, reimplemented from its source (actions/runner,
     /// src/Runner.Worker/FileCommandManager.cs).
     fn runner_reads(text: &str) -> Result<Vec<(String, String)>, String> {
         let (mut pairs, mut rest) = (Vec::new(), text);
@@ -137,7 +166,7 @@ mod tests {
 
     fn files(folder: &Path) -> RunnerFiles {
         let path = |name: &str| folder.join(name).to_string_lossy().into_owned();
-        RunnerFiles::read(
+        RunnerFiles::from_variables(
             &[
                 ("GITHUB_OUTPUT".to_owned(), path("output")),
                 ("GITHUB_STATE".to_owned(), path("state")),
@@ -148,66 +177,83 @@ mod tests {
     }
 
     #[test]
-    fn outputs_state_and_summary_land_in_their_files() {
+    fn outputs_state_and_summary_are_appended_to_their_files() {
         let folder = disk::private_folder().unwrap();
         let files = files(folder.path());
-        assert_eq!(files.outputs(&[("outcome", "deployed"), ("version", "")]), []);
-        assert_eq!(files.outputs(&[("outcome", "failed")]), []);
-        assert_eq!(files.state(&[("walk", "{\n}")]), []);
-        assert_eq!(files.summary("# Hello\n"), []);
+        assert_eq!(files.write_outputs(&[("outcome", "deployed"), ("version", "")]), []);
+        assert_eq!(files.write_outputs(&[("outcome", "failed")]), []);
+        assert_eq!(files.write_state(&[("walk", "{\n}")]), []);
+        assert_eq!(files.write_summary("# Hello\n"), []);
         let read = |name: &str| disk::read_text(&folder.path().join(name)).unwrap();
         let pairs = runner_reads(&read("output")).unwrap();
         let expected = [("outcome", "deployed"), ("version", ""), ("outcome", "failed")];
         assert_eq!(pairs, expected.map(|(key, value)| (key.to_owned(), value.to_owned())));
         assert_eq!(runner_reads(&read("state")).unwrap()[0].1, "{\n}");
+        assert_eq!(files.write_state(&[("outcome", "failed"), ("walk", "later")]), []);
+        let state = files.read_state().unwrap();
+        assert_eq!(
+            (saved_state(&state, "walk"), saved_state(&state, "outcome")),
+            (Some("later"), Some("failed"))
+        );
         assert_eq!(read("summary"), "# Hello\n");
     }
 
     #[test]
-    fn a_file_that_cannot_be_written_is_a_warning() {
+    fn unwritable_file_is_a_warning() {
         let files = files(Path::new("/nowhere/at/all"));
-        for problems in
-            [files.outputs(&[("outcome", "deployed")]), files.summary("x"), files.state(&[("walk", "")])]
-        {
+        for problems in [
+            files.write_outputs(&[("outcome", "deployed")]),
+            files.write_summary("x"),
+            files.write_state(&[("walk", "")]),
+        ] {
             assert_eq!(problems.len(), 1);
             assert_eq!(problems[0].code, Code::RunnerFileUnwritable);
             assert!(!problems[0].is_error() && problems[0].cause.as_ref().unwrap().contains("/nowhere"));
         }
     }
 
+    /// Such a write could block, and with it the rollback.
     #[test]
-    fn a_key_that_is_not_on_the_list_is_not_written() {
+    fn file_that_is_not_a_regular_file_is_a_warning() {
         let folder = disk::private_folder().unwrap();
-        let problems = files(folder.path()).outputs(&[("PATH", "/evil"), ("outcome", "deployed")]);
+        let _listener = std::os::unix::net::UnixListener::bind(folder.path().join("summary")).unwrap();
+        let problems = files(folder.path()).write_summary("x");
+        assert!(problems[0].cause.as_ref().unwrap().contains("is a socket"), "{problems:?}");
+    }
+
+    #[test]
+    fn unknown_key_is_not_written() {
+        let folder = disk::private_folder().unwrap();
+        let problems = files(folder.path()).write_outputs(&[("PATH", "/evil"), ("outcome", "deployed")]);
         assert_eq!(problems.len(), 1);
         let text = disk::read_text(&folder.path().join("output")).unwrap();
         assert_eq!(runner_reads(&text).unwrap(), [("outcome".to_owned(), "deployed".to_owned())]);
     }
 
     #[test]
-    fn on_a_laptop_nothing_is_written_and_nothing_is_wrong() {
-        let files = RunnerFiles::read(&Variables::new());
-        assert_eq!(files.outputs(&[("outcome", "deployed")]), []);
-        assert_eq!(files.summary("x"), []);
+    fn without_runner_files_nothing_is_written_and_no_problem_is_reported() {
+        let files = RunnerFiles::from_variables(&Variables::new());
+        assert_eq!(files.write_outputs(&[("outcome", "deployed")]), []);
+        assert_eq!(files.write_summary("x"), []);
     }
 
     #[test]
-    fn a_value_with_the_delimiter_is_refused() {
-        assert!(entry("outcome", "a\nghadelimiter_00\nPATH=x", "00", |_| true).is_err());
+    fn value_with_the_delimiter_is_rejected() {
+        assert!(format_entry("outcome", "a\nghadelimiter_00\nPATH=x", "00", |_| true).is_err());
     }
 
     #[test]
-    fn state_is_read_back() {
+    fn saved_state_is_read_back() {
         let variables: Variables =
             [("STATE_walk".to_owned(), "{}".to_owned()), ("STATE_outcome".to_owned(), String::new())].into();
-        assert_eq!((saved(&variables, "walk"), saved(&variables, "outcome")), (Some("{}"), None));
+        assert_eq!((saved_state(&variables, "walk"), saved_state(&variables, "outcome")), (Some("{}"), None));
     }
 
     proptest::proptest! {
         #[test]
         fn the_runner_reads_back_every_value(value in "(\\PC|\n|\r|=|<<|ghadelimiter_|PATH=x\n){0,30}") {
-            let text = entry("services", &value, "0123", |_| true).unwrap();
-            let text = format!("{text}{}", entry("outcome", "x", "4567", |_| true).unwrap());
+            let text = format_entry("services", &value, "0123", |_| true).unwrap();
+            let text = format!("{text}{}", format_entry("outcome", "x", "4567", |_| true).unwrap());
             let pairs = runner_reads(&text).unwrap();
             proptest::prop_assert_eq!(pairs, [("services".to_owned(), value), ("outcome".to_owned(), "x".to_owned())]);
         }

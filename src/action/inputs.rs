@@ -1,28 +1,35 @@
-//! What was asked for: the inputs of the action, and the same values from a command line. All errors come at once.
+//! The requested operation: the inputs of the action, and the same values from a command line. All errors are
+//! reported at once.
+
+mod values;
 
 use std::time::Duration;
 
 use serde::Deserialize;
 
+use self::values::{
+    config_source, find_duplicates, quoted_list, read_env_entry, read_on_cancel, read_operation,
+    read_services,
+};
+use super::contract::INPUTS;
 use super::parse;
 use super::redact::Secret;
-use super::table::INPUTS;
 use crate::problem::{Code, Problem, suggest};
 use crate::release::ImageRef;
 use crate::sys::environment::Variables;
 
-/// What to do.
+/// The operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operation {
-    /// Bring a release into service.
+    /// Deploy a release.
     Deploy,
-    /// Say what a deploy would do; reads only.
+    /// Show what a deploy would do; reads only.
     Plan,
-    /// Return to an earlier version.
+    /// Roll back to an earlier version.
     Rollback,
-    /// Bring what another environment runs into this one, by digest.
+    /// Deploy a release that is proven in another environment, by digest.
     Promote,
-    /// Look at what serves; reads only.
+    /// Check the serving version; reads only.
     Verify,
     /// Change variables of services and nothing else.
     SetEnv,
@@ -33,8 +40,8 @@ impl Operation {
     pub const ALL: [Operation; 6] =
         [Self::Deploy, Self::Plan, Self::Rollback, Self::Promote, Self::Verify, Self::SetEnv];
 
-    /// The word people write.
-    pub fn word(self) -> &'static str {
+    /// Its name as users write it.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Deploy => "deploy",
             Self::Plan => "plan",
@@ -46,12 +53,12 @@ impl Operation {
     }
 
     /// Whether it only reads.
-    pub fn reads_only(self) -> bool {
+    pub fn is_read_only(self) -> bool {
         matches!(self, Self::Plan | Self::Verify)
     }
 }
 
-/// Where the deploy file comes from.
+/// The source of the deploy file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConfigSource {
     /// A path, relative to the workspace.
@@ -60,9 +67,9 @@ pub enum ConfigSource {
     Text(String),
 }
 
-/// Which services are meant.
+/// The selected services.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Services {
+pub enum ServiceSelection {
     /// All of the deploy file.
     All,
     /// Those whose paths changed.
@@ -71,10 +78,10 @@ pub enum Services {
     Named(Vec<String>),
 }
 
-/// An image that is to be deployed instead of a built one.
+/// An image to deploy instead of a built one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImageChoice {
-    /// The service it is for; `None` means the only one.
+pub struct ImageOverride {
+    /// Its service; `None` means the only one.
     pub service: Option<String>,
     /// The image.
     pub image: ImageRef,
@@ -82,8 +89,8 @@ pub struct ImageChoice {
 
 /// A variable to set or to remove.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Setting {
-    /// The service whose variable it is.
+pub struct SetEnvEntry {
+    /// The service of the variable.
     pub service: String,
     /// The variable's name.
     pub name: String,
@@ -91,49 +98,49 @@ pub struct Setting {
     pub value: Option<String>,
 }
 
-/// What becomes of a deployment in flight when the run is cancelled.
+/// What happens to a rollout when the run is cancelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnCancel {
-    /// It is taken back.
+    /// It is rolled back.
     Rollback,
-    /// It goes on by itself.
+    /// It continues.
     Leave,
 }
 
-/// What was asked for, read and checked in itself; names are checked against the deploy file later.
+/// The validated inputs; names are checked against the deploy file later.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inputs {
-    /// What to do.
+    /// The operation.
     pub operation: Operation,
-    /// Where the deploy file comes from.
+    /// The source of the deploy file.
     pub config: ConfigSource,
     /// Environment of the deploy file; `None` means the one whose branches match.
     pub environment: Option<String>,
-    /// Which services are meant.
-    pub services: Services,
-    /// Images that are deployed instead of built ones; at most one per service.
-    pub images: Vec<ImageChoice>,
-    /// Version, commit or digest that a rollback returns to; commit or digest that is promoted.
+    /// The selected services.
+    pub services: ServiceSelection,
+    /// Images to deploy instead of built ones; at most one per service.
+    pub images: Vec<ImageOverride>,
+    /// Version, commit or digest to roll back to; commit or digest to promote.
     pub to: Option<String>,
     /// Variables to set or remove; at least one for `set-env`, none otherwise.
-    pub set: Vec<Setting>,
+    pub set: Vec<SetEnvEntry>,
     /// AWS region, instead of the environment's.
     pub aws_region: Option<String>,
     /// ARN of the role to assume, instead of the environment's.
     pub role_to_assume: Option<String>,
     /// Token for GitHub's API.
     pub github_token: Option<Secret>,
-    /// Token for the repository of manifests, where that is another one; `None` means the one for GitHub's API.
+    /// Token for the repository of the manifests, if that is another one; `None` means the one for GitHub's API.
     pub manifests_token: Option<Secret>,
     /// Token for Argo CD's API.
     pub argocd_token: Option<Secret>,
-    /// What becomes of a deployment in flight on a cancel.
+    /// What happens to a rollout on a cancel.
     pub on_cancel: OnCancel,
     /// Upper bound of the whole operation, 1 minute to 24 hours.
     pub timeout: Duration,
 }
 
-/// The inputs as text, by their names; `None` means not given. Made by `envy` or by a command line.
+/// The inputs as text, by their names; `None` means not given. Created by `envy` or from a command line.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub struct RawInputs {
@@ -167,28 +174,28 @@ pub struct RawInputs {
     pub timeout: Option<String>,
 }
 
-/// Inputs that could be read, and what is odd about them.
+/// Valid inputs, and warnings about them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Read {
-    /// What was asked for.
+pub struct ParsedInputs {
+    /// The inputs.
     pub inputs: Inputs,
     /// Warnings, such as an input that does not exist.
     pub warnings: Vec<Problem>,
 }
 
-/// Reads the inputs that the runner hands over as `INPUT_*`. Errors are every wrong value at once, with the
-/// warnings after them, since a slip in a name is often the cause.
-pub fn read(variables: &Variables) -> Result<Read, Vec<Problem>> {
-    let warnings = unknown(variables);
-    let result = raw(variables).map_err(|problem| vec![problem]).and_then(Inputs::parse);
+/// Reads the inputs that the runner passes as `INPUT_*`. Errors are all wrong values at once, with the
+/// warnings after them, since a typo in a name is often the cause.
+pub fn read(variables: &Variables) -> Result<ParsedInputs, Vec<Problem>> {
+    let warnings = unknown_input_warnings(variables);
+    let result = raw_inputs(variables).map_err(|problem| vec![problem]).and_then(Inputs::parse);
     match result {
-        Ok(inputs) => Ok(Read { inputs, warnings }),
+        Ok(inputs) => Ok(ParsedInputs { inputs, warnings }),
         Err(errors) => Err(errors.into_iter().chain(warnings).collect()),
     }
 }
 
-/// The runner gives inputs that are not set as empty ones, so empty means not given.
-fn raw(variables: &Variables) -> Result<RawInputs, Problem> {
+/// The runner passes inputs that are not set as empty ones, so empty means not given.
+fn raw_inputs(variables: &Variables) -> Result<RawInputs, Problem> {
     let given = variables
         .iter()
         .filter(|(name, value)| name.starts_with("INPUT_") && !value.trim().is_empty())
@@ -200,14 +207,14 @@ fn raw(variables: &Variables) -> Result<RawInputs, Problem> {
     })
 }
 
-fn unknown(variables: &Variables) -> Vec<Problem> {
+fn unknown_input_warnings(variables: &Variables) -> Vec<Problem> {
     let names = variables.keys().filter_map(|name| name.strip_prefix("INPUT_"));
     let names = names.map(str::to_lowercase).filter(|name| INPUTS.iter().all(|known| known.name != name));
     names
         .map(|name| {
             let help = match suggest(&name, INPUTS.iter().map(|known| known.name)) {
                 Some(near) => format!("Did you mean `{near}`?"),
-                None => format!("Known inputs: {}.", words(INPUTS.iter().map(|known| known.name))),
+                None => format!("Known inputs: {}.", quoted_list(INPUTS.iter().map(|known| known.name))),
             };
             Problem::warning(Code::InputInvalid, format!("There is no input `{name}`; it is ignored."))
                 .help(help)
@@ -216,67 +223,69 @@ fn unknown(variables: &Variables) -> Vec<Problem> {
 }
 
 impl Inputs {
-    /// Reads every value by itself and then together. Errors are all that is wrong.
+    /// Reads every value alone and then in combination. Errors are all problems.
     pub fn parse(raw: RawInputs) -> Result<Self, Vec<Problem>> {
-        let mut errors = Errors::default();
+        let mut errors = InputErrors::default();
         let operation = raw.operation.as_deref().unwrap_or("deploy");
         let on_cancel = raw.on_cancel.as_deref().unwrap_or("rollback");
         let inputs = Self {
-            operation: errors.read("operation", read_operation(operation)).unwrap_or(Operation::Plan),
-            config: config(raw.config),
-            environment: errors.named("environment", raw.environment, parse::name),
+            operation: errors.ok_or_record("operation", read_operation(operation)).unwrap_or(Operation::Plan),
+            config: config_source(raw.config),
+            environment: errors.read_text("environment", raw.environment, parse::name),
             services: raw
                 .services
-                .and_then(|text| errors.read("services", read_services(&text)))
-                .unwrap_or(Services::All),
-            images: raw.image.map(|text| errors.images(&text)).unwrap_or_default(),
-            to: errors.named("to", raw.to, parse::name),
-            set: raw.set.as_deref().map(|text| errors.settings(text)).unwrap_or_default(),
-            aws_region: errors.named("aws-region", raw.aws_region, parse::region),
-            role_to_assume: errors.named("role-to-assume", raw.role_to_assume, parse::role),
+                .and_then(|text| errors.ok_or_record("services", read_services(&text)))
+                .unwrap_or(ServiceSelection::All),
+            images: raw.image.map(|text| errors.read_images(&text)).unwrap_or_default(),
+            to: errors.read_text("to", raw.to, parse::name),
+            set: raw.set.as_deref().map(|text| errors.read_env_entries(text)).unwrap_or_default(),
+            aws_region: errors.read_text("aws-region", raw.aws_region, parse::region),
+            role_to_assume: errors.read_text("role-to-assume", raw.role_to_assume, parse::role),
             github_token: raw.github_token,
             manifests_token: raw.manifests_token,
             argocd_token: raw.argocd_token,
-            on_cancel: errors.read("on-cancel", read_on_cancel(on_cancel)).unwrap_or(OnCancel::Rollback),
+            on_cancel: errors
+                .ok_or_record("on-cancel", read_on_cancel(on_cancel))
+                .unwrap_or(OnCancel::Rollback),
             timeout: errors
-                .read("timeout", parse::timeout(raw.timeout.as_deref().unwrap_or("60m")))
+                .ok_or_record("timeout", parse::timeout(raw.timeout.as_deref().unwrap_or("60m")))
                 .unwrap_or_default(),
         };
-        if !errors.of("operation") {
-            errors.together(&inputs);
+        if !errors.has_error_for("operation") {
+            errors.check_combinations(&inputs);
         }
         if errors.0.is_empty() { Ok(inputs) } else { Err(errors.0) }
     }
 }
 
-/// What is wrong so far.
+/// The problems so far.
 #[derive(Default)]
-struct Errors(Vec<Problem>);
+struct InputErrors(Vec<Problem>);
 
-impl Errors {
+impl InputErrors {
     fn push(&mut self, name: &str, why: impl std::fmt::Display) {
         self.0.push(Problem::error(Code::InputInvalid, format!("Input `{name}`: {why}.")));
     }
 
-    fn read<T>(&mut self, name: &str, value: Result<T, String>) -> Option<T> {
+    fn ok_or_record<T>(&mut self, name: &str, value: Result<T, String>) -> Option<T> {
         value.map_err(|why| self.push(name, why)).ok()
     }
 
-    fn named(
+    fn read_text(
         &mut self,
         name: &str,
         value: Option<String>,
         parse: fn(&str) -> Result<String, String>,
     ) -> Option<String> {
-        value.and_then(|text| self.read(name, parse(&text)))
+        value.and_then(|text| self.ok_or_record(name, parse(&text)))
     }
 
-    fn of(&self, name: &str) -> bool {
+    fn has_error_for(&self, name: &str) -> bool {
         self.0.iter().any(|problem| problem.sentence.starts_with(&format!("Input `{name}`:")))
     }
 
-    fn images(&mut self, text: &str) -> Vec<ImageChoice> {
-        let mut images: Vec<ImageChoice> = Vec::new();
+    fn read_images(&mut self, text: &str) -> Vec<ImageOverride> {
+        let mut images: Vec<ImageOverride> = Vec::new();
         for part in parse::list(text) {
             let (service, reference) = match part.split_once('=') {
                 Some((service, reference)) => (Some(service.trim().to_owned()), reference.trim()),
@@ -285,135 +294,60 @@ impl Errors {
             if service.as_deref() == Some("") {
                 self.push("image", format!("`{part}` names no service before the `=`"));
             }
-            if let Some(image) = self.read("image", reference.parse()) {
-                images.push(ImageChoice { service, image });
+            if let Some(image) = self.ok_or_record("image", reference.parse()) {
+                images.push(ImageOverride { service, image });
             }
         }
         if images.len() > 1 && images.iter().any(|choice| choice.service.is_none()) {
-            self.push("image", "one reference for one service, or lines of `service=reference`, not both");
+            self.push("image", "it mixes a single reference with lines of `service=reference`");
         }
-        for twice in repeated(images.iter().filter_map(|choice| choice.service.as_deref())) {
+        for twice in find_duplicates(images.iter().filter_map(|choice| choice.service.as_deref())) {
             self.push("image", format!("`{twice}` has two references"));
         }
         images
     }
 
-    fn settings(&mut self, text: &str) -> Vec<Setting> {
-        let read: Vec<Setting> =
-            parse::lines(text).into_iter().filter_map(|line| self.read("set", read_setting(line))).collect();
+    fn read_env_entries(&mut self, text: &str) -> Vec<SetEnvEntry> {
+        let read: Vec<SetEnvEntry> = parse::lines(text)
+            .into_iter()
+            .filter_map(|line| self.ok_or_record("set", read_env_entry(line)))
+            .collect();
         let names: Vec<String> = read.iter().map(|s| format!("{}.{}", s.service, s.name)).collect();
-        for twice in repeated(names.iter().map(String::as_str)) {
-            self.push("set", format!("`{twice}` is there twice"));
+        for twice in find_duplicates(names.iter().map(String::as_str)) {
+            self.push("set", format!("`{twice}` occurs twice"));
         }
         read
     }
 
-    /// Inputs that do not go together. Silence would mean that one of them is not obeyed.
-    fn together(&mut self, inputs: &Inputs) {
+    /// Inputs that contradict each other. Ignoring one of them would hide it.
+    fn check_combinations(&mut self, inputs: &Inputs) {
         let operation = inputs.operation;
         if inputs.to.is_some() && !matches!(operation, Operation::Rollback | Operation::Promote) {
-            let word = operation.word();
-            let why = format!("it is for a rollback or a promotion, and the operation is `{word}`");
+            let word = operation.as_str();
+            let why = format!("it is for `rollback` and `promote`; the operation is `{word}`");
             self.push("to", why);
         }
-        if inputs.services == Services::Changed
+        if inputs.services == ServiceSelection::Changed
             && matches!(operation, Operation::Rollback | Operation::Verify | Operation::SetEnv)
         {
-            let word = operation.word();
-            let why = format!("`changed` is for what a commit brings, and the operation is `{word}`");
+            let word = operation.as_str();
+            let why = format!("`changed` is for the changes of a commit; the operation is `{word}`");
             self.push("services", why);
         }
-        if operation == Operation::SetEnv && inputs.set.is_empty() && !self.of("set") {
+        if operation == Operation::SetEnv && inputs.set.is_empty() && !self.has_error_for("set") {
             self.push("set", "set-env needs lines of `service.NAME=value`");
         }
         if operation != Operation::SetEnv && !inputs.set.is_empty() {
-            self.push("set", format!("it is for set-env, and the operation is `{}`", operation.word()));
+            self.push("set", format!("it is for `set-env`; the operation is `{}`", operation.as_str()));
         }
         let imageless = matches!(
             operation,
             Operation::Rollback | Operation::Promote | Operation::Verify | Operation::SetEnv
         );
         if imageless && !inputs.images.is_empty() {
-            self.push("image", format!("`{}` takes no image", operation.word()));
+            self.push("image", format!("the operation `{}` takes no image", operation.as_str()));
         }
     }
-}
-
-fn config(value: Option<String>) -> ConfigSource {
-    match value {
-        Some(text) if text.contains('\n') => ConfigSource::Text(text),
-        Some(path) => ConfigSource::Path(path),
-        None => ConfigSource::Path(".github/roadstead.yml".into()),
-    }
-}
-
-fn read_operation(text: &str) -> Result<Operation, String> {
-    let known = Operation::ALL.into_iter().find(|operation| operation.word() == text);
-    known.ok_or_else(|| not_one_of(text, &Operation::ALL.map(Operation::word)))
-}
-
-fn read_on_cancel(text: &str) -> Result<OnCancel, String> {
-    match text {
-        "rollback" => Ok(OnCancel::Rollback),
-        "leave" => Ok(OnCancel::Leave),
-        _ => Err(not_one_of(text, &["rollback", "leave"])),
-    }
-}
-
-fn read_services(text: &str) -> Result<Services, String> {
-    let names = parse::list(text);
-    match names.as_slice() {
-        [] => Err("it names no service".into()),
-        ["changed"] => Ok(Services::Changed),
-        names if names.contains(&"changed") => Err("`changed` stands alone, without names".into()),
-        names => {
-            let mut once: Vec<String> = Vec::new();
-            for name in names {
-                if !once.iter().any(|known| known == name) {
-                    once.push(parse::name(name)?);
-                }
-            }
-            Ok(Services::Named(once))
-        }
-    }
-}
-
-fn read_setting(line: &str) -> Result<Setting, String> {
-    let (key, value) = match line.split_once('=') {
-        Some((key, value)) => (key.trim(), Some(value.trim().to_owned())),
-        None => (line, None),
-    };
-    match key.split_once('.') {
-        Some((service, name))
-            if !service.is_empty() && !name.is_empty() && !key.contains(char::is_whitespace) =>
-        {
-            Ok(Setting { service: service.into(), name: name.into(), value })
-        }
-        // The value may be a secret; only the key is repeated.
-        _ => Err(format!("`{key}` is not `service.NAME`")),
-    }
-}
-
-fn not_one_of(text: &str, known: &[&str]) -> String {
-    match suggest(text, known.iter().copied()) {
-        Some(near) => format!("`{text}` is not known; did you mean `{near}`"),
-        None => format!("`{text}` is not one of {}", words(known.iter().copied())),
-    }
-}
-
-fn words<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    names.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-}
-
-fn repeated<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
-    let (mut seen, mut twice) = (Vec::new(), Vec::new());
-    for name in names {
-        let into = if seen.contains(&name) { &mut twice } else { &mut seen };
-        if !into.contains(&name) {
-            into.push(name);
-        }
-    }
-    twice
 }
 
 #[cfg(test)]

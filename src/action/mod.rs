@@ -1,20 +1,24 @@
 //! The runner's protocol: inputs, event, workflow commands, output files, masks. No decision about releases.
 
+pub mod checkout;
 pub mod command;
 pub mod context;
+pub mod contract;
+mod decode;
 pub mod event;
 pub mod files;
 pub mod inputs;
-pub mod neutral;
 pub mod nonce;
 mod parse;
 pub mod redact;
-pub mod table;
+pub mod sanitize;
+mod user_info;
 
-pub use context::Context;
-pub use event::{Event, PullRequest};
+pub use context::GithubContext;
+pub use contract::{INPUTS, Input, OUTPUTS, Output};
+pub use event::{EventPayload, EventPullRequest};
 pub use inputs::{
-    ConfigSource, ImageChoice, Inputs, OnCancel, Operation, RawInputs, Read, Services, Setting,
+    ConfigSource, ImageOverride, Inputs, OnCancel, Operation, ParsedInputs, RawInputs, ServiceSelection,
+    SetEnvEntry,
 };
 pub use redact::{Redactor, Secret};
-pub use table::{INPUTS, Input, OUTPUTS, Output};

@@ -1,32 +1,32 @@
-//! Readers for the values of inputs: each says what is wrong with a value and how to write it.
+//! Parsers for the values of inputs: an error names the problem and the expected form.
 
 use std::time::Duration;
 
-use crate::release::Span;
+use crate::release::HumanDuration;
 
-/// The shortest and the longest time an operation may take.
-const BOUNDS: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(24 * 60 * 60));
+/// The minimum and maximum timeout of an operation.
+const TIMEOUT_BOUNDS: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(24 * 60 * 60));
 
-/// The parts of a list, separated by commas or lines, without the blanks around them and without empty ones.
+/// The parts of a list, separated by commas or lines, trimmed, without empty ones.
 pub(super) fn list(text: &str) -> Vec<&str> {
     text.split([',', '\n', '\r']).map(str::trim).filter(|part| !part.is_empty()).collect()
 }
 
-/// The lines of a value, without the blanks around them and without empty ones.
+/// The lines of a value, trimmed, without empty ones.
 pub(super) fn lines(text: &str) -> Vec<&str> {
     text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty()).collect()
 }
 
-/// A span of time such as `90s`, `30m` or `1h30m`, from a minute to a day.
+/// A duration such as `90s`, `30m` or `1h30m`, from a minute to a day.
 pub(super) fn timeout(text: &str) -> Result<Duration, String> {
-    let Span(span) = text.parse()?;
-    if span < BOUNDS.0 || span > BOUNDS.1 {
+    let HumanDuration(span) = text.parse()?;
+    if span < TIMEOUT_BOUNDS.0 || span > TIMEOUT_BOUNDS.1 {
         return Err(format!("`{text}` is not between 1m and 24h"));
     }
     Ok(span)
 }
 
-/// `eu-west-1` and its like: lower-case words and a number, joined by dashes.
+/// A region such as `eu-west-1`: lower-case words and a number, joined by dashes.
 pub(super) fn region(text: &str) -> Result<String, String> {
     let parts: Vec<&str> = text.split('-').collect();
     let word = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
@@ -61,10 +61,10 @@ pub(super) fn role(text: &str) -> Result<String, String> {
 /// A name on one line, without control characters.
 pub(super) fn name(text: &str) -> Result<String, String> {
     if text.chars().any(char::is_control) {
-        return Err("it has a line break or another control character in it".into());
+        return Err("it contains a line break or another control character".into());
     }
     if text.len() > 512 {
-        return Err(format!("{} bytes are more than a name can have (512)", text.len()));
+        return Err(format!("it has {} bytes; the maximum is 512", text.len()));
     }
     Ok(text.to_owned())
 }
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_are_read() {
+    fn durations_are_parsed() {
         for (text, seconds) in [("90s", 90), ("30m", 1800), ("1h30m", 5400), ("1h0m1s", 3601), ("24h", 86400)]
         {
             assert_eq!(timeout(text), Ok(Duration::from_secs(seconds)), "{text}");
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn other_spans_are_refused() {
+    fn invalid_durations_are_rejected() {
         let huge = "99999999999999999999h";
         for text in
             ["", "30", "m", "-5m", "1.5h", "30 m", "30min", "1m1h", "1m1m", "٣m", "1d", "59s", "25h", huge]
@@ -93,19 +93,19 @@ mod tests {
     }
 
     #[test]
-    fn a_forgotten_unit_is_named() {
+    fn missing_unit_is_reported() {
         assert_eq!(timeout("2h30").unwrap_err(), "`2h30` has no unit after its last number: write `2h30m`");
         assert_eq!(timeout("30").unwrap_err(), "`30` has no unit: write `30m` or `30s`");
     }
 
     #[test]
-    fn lists_split_on_commas_and_lines_and_forget_blanks() {
+    fn lists_are_split_at_commas_and_lines() {
         assert_eq!(list(" a, b\r\n c ,,\n"), ["a", "b", "c"]);
         assert_eq!(lines("a=1,2\r\n\n b "), ["a=1,2", "b"]);
     }
 
     #[test]
-    fn regions_and_roles_have_a_form() {
+    fn regions_and_roles_are_validated() {
         for good in ["eu-west-1", "us-gov-east-1", "ap-southeast-12"] {
             assert!(region(good).is_ok(), "{good}");
         }

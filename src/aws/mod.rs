@@ -1,13 +1,14 @@
 //! One AWS session for a run: HTTP client, clock, retries, region, and credentials that renew themselves.
-//! Every AWS client of every adapter is made from it. Nothing here knows a service or a release.
+//! Every AWS client of every adapter is created from it. No service or release is known here.
 
+mod body_limit;
 mod mask;
 mod oidc;
-mod pace;
+mod rate_limit;
 mod role;
 mod session;
 
 pub use mask::Mask;
-pub use oidc::TokenEndpoint;
-pub use pace::{Pace, Paces};
-pub use session::{Doors, Wanted, https_client, nowhere, open};
+pub use oidc::OidcTokenSource;
+pub use rate_limit::{RateLimiter, RateLimiters};
+pub use session::{Io, SessionRequest, disconnected, open_session};

@@ -1,4 +1,4 @@
-//! Credentials of a role, assumed with the job's OIDC token and renewed for as long as the run waits.
+//! Credentials of a role, assumed with the job's OIDC token and renewed while the run lasts.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -11,68 +11,71 @@ use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use base64::Engine as _;
 use serde_json::Value;
 
-use super::oidc::{TokenEndpoint, said};
-use super::session::{Doors, RENEWAL};
+use super::oidc::OidcTokenSource;
+use super::session::{Io, RENEW_BEFORE_EXPIRY};
 use crate::problem::{Code, Problem};
+use crate::sys::http::RequestError;
+use crate::sys::network;
+use crate::sys::sdk_error::sdk_error_text;
 
-/// How long a renewal may take while the credentials at hand are still good.
-const PATIENCE: Duration = Duration::from_secs(8);
-/// After a renewal that failed, the credentials at hand are used for so long before the next try.
-const PAUSE: Duration = Duration::from_secs(60);
+/// Timeout of a renewal while the current credentials are still valid.
+const RENEWAL_TIMEOUT: Duration = Duration::from_secs(8);
+/// Delay until the next attempt after a failed renewal; the current credentials are used meanwhile.
+const RENEWAL_RETRY_DELAY: Duration = Duration::from_secs(60);
 
-/// Assumes one role again and again.
+/// Assumes one role repeatedly.
 #[derive(Debug)]
 pub(super) struct RoleProvider {
     client: aws_sdk_sts::Client,
-    doors: Doors,
-    endpoint: TokenEndpoint,
+    io: Io,
+    token_source: OidcTokenSource,
     role: String,
     session_name: String,
-    held: Mutex<Held>,
+    cache: Mutex<CachedCredentials>,
 }
 
-/// The credentials at hand.
+/// The current credentials.
 #[derive(Debug, Default)]
-struct Held {
+struct CachedCredentials {
     credentials: Option<Credentials>,
-    /// When they could not be renewed, on the run's clock.
-    failed: Option<Duration>,
+    /// Time of the last failed renewal, by the run's clock.
+    renewal_failed_at: Option<Duration>,
 }
 
 impl RoleProvider {
     /// `bare` is the session without credentials: this call is not signed.
     pub(super) fn new(
         bare: &SdkConfig,
-        doors: &Doors,
-        endpoint: TokenEndpoint,
+        io: &Io,
+        token_source: OidcTokenSource,
         role: &str,
         session_name: &str,
     ) -> Self {
         Self {
             client: aws_sdk_sts::Client::new(bare),
-            doors: doors.clone(),
-            endpoint,
+            io: io.clone(),
+            token_source,
             role: role.to_owned(),
-            session_name: session_name_of(session_name),
-            held: Mutex::default(),
+            session_name: sanitize_session_name(session_name),
+            cache: Mutex::default(),
         }
     }
 
     /// Assumes the role for the first time.
-    pub(super) async fn begin(&self) -> Result<(), Problem> {
+    pub(super) async fn assume_now(&self) -> Result<(), Problem> {
         let fresh = self.assume().await?;
-        self.keep(fresh);
+        self.store(fresh);
         Ok(())
     }
 
     async fn assume(&self) -> Result<Credentials, Problem> {
-        let token = self.endpoint.token(&self.doors, "sts.amazonaws.com").await.map_err(no_token)?;
+        let token = self.token_source.fetch_token(&self.io, "sts.amazonaws.com").await.map_err(no_token)?;
         let call = self.client.assume_role_with_web_identity().role_arn(&self.role);
         let call = call.role_session_name(&self.session_name).web_identity_token(&token);
-        let answer = call.send().await.map_err(|error| refused(&self.role, &token, &error))?;
-        let given = answer.credentials().ok_or_else(|| unusable(&self.role))?;
-        self.doors.mask.add(given.secret_access_key());
-        self.doors.mask.add(given.session_token());
+        let response = call.send().await.map_err(|error| role_refused_problem(&self.role, &token, &error))?;
+        let given = response.credentials().ok_or_else(|| no_credentials_problem(&self.role))?;
+        self.io.mask.add(given.secret_access_key());
+        self.io.mask.add(given.session_token());
         Ok(Credentials::new(
             given.access_key_id(),
             given.secret_access_key(),
@@ -82,47 +85,49 @@ impl RoleProvider {
         ))
     }
 
-    fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_cache(&self) -> MutexGuard<'_, CachedCredentials> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn keep(&self, fresh: Credentials) -> Credentials {
-        *self.held() = Held { credentials: Some(fresh.clone()), failed: None };
+    fn store(&self, fresh: Credentials) -> Credentials {
+        *self.lock_cache() = CachedCredentials { credentials: Some(fresh.clone()), renewal_failed_at: None };
         fresh
     }
 
-    /// The credentials at hand while they are good, and whether it is time to renew them.
-    fn at_hand(&self) -> Option<(Credentials, bool)> {
-        let held = self.held();
-        let credentials = held.credentials.clone()?;
-        let now = SystemTime::from(self.doors.clock.now());
+    /// The current credentials while they are valid, and whether it is time to renew them.
+    fn cached_credentials(&self) -> Option<(Credentials, bool)> {
+        let cached = self.lock_cache();
+        let credentials = cached.credentials.clone()?;
+        let now = SystemTime::from(self.io.clock.now());
         let left = credentials.expiry()?.duration_since(now).ok().filter(|left| !left.is_zero())?;
-        let paused = held.failed.is_some_and(|failed| self.doors.clock.elapsed() < failed + PAUSE);
-        Some((credentials, left <= RENEWAL && !paused))
+        let paused = cached
+            .renewal_failed_at
+            .is_some_and(|failed| self.io.clock.elapsed() < failed + RENEWAL_RETRY_DELAY);
+        Some((credentials, left <= RENEW_BEFORE_EXPIRY && !paused))
     }
 
-    /// Fresh credentials. A renewal that fails takes nothing away while the old ones are good.
-    async fn current(&self) -> provider::Result {
-        match self.at_hand() {
-            Some((held, false)) => Ok(held),
-            Some((held, true)) => match tokio::time::timeout(PATIENCE, self.assume()).await {
-                Ok(Ok(fresh)) => Ok(self.keep(fresh)),
+    /// New credentials. If a renewal fails, the current ones stay in use while they are valid.
+    async fn current_credentials(&self) -> provider::Result {
+        match self.cached_credentials() {
+            Some((cached, false)) => Ok(cached),
+            Some((cached, true)) => match tokio::time::timeout(RENEWAL_TIMEOUT, self.assume()).await {
+                Ok(Ok(fresh)) => Ok(self.store(fresh)),
                 _ => {
-                    self.held().failed = Some(self.doors.clock.elapsed());
-                    Ok(held)
+                    self.lock_cache().renewal_failed_at = Some(self.io.clock.elapsed());
+                    Ok(cached)
                 }
             },
             None => {
-                self.assume().await.map(|fresh| self.keep(fresh)).map_err(CredentialsError::provider_error)
+                self.assume().await.map(|fresh| self.store(fresh)).map_err(CredentialsError::provider_error)
             }
         }
     }
 }
 
-/// The same with an end that makes the SDK's cache ask in time: it waits up to half of its buffer longer than it
-/// should, by chance. What it gets then is decided here.
-fn for_the_cache(credentials: &Credentials) -> Credentials {
-    let end = credentials.expiry().map(|end| end - RENEWAL / 2);
+/// The same with an expiry that makes the SDK's cache renew in time: at random, it waits up to half of its buffer
+/// too long. The renewal is decided here.
+fn with_early_expiry(credentials: &Credentials) -> Credentials {
+    let end = credentials.expiry().map(|end| end - RENEW_BEFORE_EXPIRY / 2);
     let token = credentials.session_token().map(str::to_owned);
     Credentials::new(credentials.access_key_id(), credentials.secret_access_key(), token, end, "oidc")
 }
@@ -132,65 +137,70 @@ impl ProvideCredentials for RoleProvider {
     where
         Self: 'a,
     {
-        future::ProvideCredentials::new(async { self.current().await.map(|held| for_the_cache(&held)) })
+        future::ProvideCredentials::new(async {
+            self.current_credentials().await.map(|cached| with_early_expiry(&cached))
+        })
     }
 }
 
-fn no_token(why: String) -> Problem {
-    Problem::error(Code::CredentialsMissing, "The runner gave no OIDC token for this job.").cause(why).help(
-        "Check `permissions: id-token: write` of the job, and run it again: the token service may be busy.",
-    )
+fn no_token(error: RequestError) -> Problem {
+    let problem = Problem::error(Code::CredentialsMissing, "The runner gave no OIDC token for this job.").help(
+        "Check `permissions: id-token: write` of the job, then run it again: the token service may be busy.",
+    );
+    error.explain(problem)
 }
 
-fn unusable(role: &str) -> Problem {
-    Problem::error(Code::ProviderError, format!("STS answered without credentials for the role `{role}`."))
+fn no_credentials_problem(role: &str) -> Problem {
+    Problem::error(Code::ProviderError, format!("STS returned no credentials for the role `{role}`."))
 }
 
-/// Says which claims the role's trust policy was held against; the token itself is never shown.
-fn refused<E>(role: &str, token: &str, error: &SdkError<E>) -> Problem
+/// Lists the claims that the role's trust policy was compared with; the token itself is never shown.
+fn role_refused_problem<E>(role: &str, token: &str, error: &SdkError<E>) -> Problem
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    let Some(answer) = error.as_service_error().filter(|answer| decided(answer.code())) else {
-        let sentence = format!("STS did not say whether the role `{role}` can be assumed.");
-        return Problem::error(Code::ProviderError, sentence).cause(said(error)).help("Run the job again.");
+    let Some(response) = error.as_service_error().filter(|response| is_final_error(response.code())) else {
+        let sentence = format!("STS failed while assuming the role `{role}`.");
+        let cause = sdk_error_text("sts:AssumeRoleWithWebIdentity", error);
+        let problem = Problem::error(Code::ProviderError, sentence).cause(cause);
+        return network::explain(error, problem.help("Run the job again."));
     };
-    let words = [answer.code(), answer.message()].into_iter().flatten().collect::<Vec<_>>().join(": ");
+    let words = [response.code(), response.message()].into_iter().flatten().collect::<Vec<_>>().join(": ");
     Problem::error(Code::RoleRefused, format!("The role `{role}` cannot be assumed with this job's token."))
-        .cause(format!("{words}; {}", claims_of(token)))
-        .help(HELP)
+        .cause(format!("{words}; {}", describe_claims(token)))
+        .help(TRUST_POLICY_HELP)
 }
 
-const HELP: &str = "Let the role's trust policy allow exactly this `sub` and `aud`, in this spelling, and let the account have the \
-identity provider token.actions.githubusercontent.com. A job with an `environment` has that in its `sub` instead of \
-the branch; newer repositories have their ids in it (`repo:OWNER@ID/NAME@ID:…`).";
+const TRUST_POLICY_HELP: &str = "Allow exactly this `sub` and `aud` in the role's trust policy, in this spelling. The account needs the \
+identity provider token.actions.githubusercontent.com. The `sub` of a job with an `environment` has the environment instead of \
+the branch; the `sub` of newer repositories has their ids (`repo:OWNER@ID/NAME@ID:…`).";
 
-/// Throttling and errors of the server are no decision.
-fn decided(code: Option<&str>) -> bool {
+/// Throttling and server errors are no decision.
+fn is_final_error(code: Option<&str>) -> bool {
     let undecided =
         ["Throttl", "TooManyRequests", "RequestLimit", "Internal", "ServiceUnavailable", "IDPCommunication"];
     code.is_some_and(|code| !undecided.iter().any(|start| code.starts_with(start)))
 }
 
-fn claims_of(token: &str) -> String {
-    let claims = claims(token);
+fn describe_claims(token: &str) -> String {
+    let claims = parse_claims(token);
     let claim = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or("-").to_owned();
     format!(
-        "the token says sub `{}`, aud `{}`, environment `{}`",
+        "the token has sub `{}`, aud `{}`, environment `{}`",
         claim("sub"),
         claim("aud"),
         claim("environment"),
     )
 }
 
-fn claims(token: &str) -> Value {
+fn parse_claims(token: &str) -> Value {
     let payload = token.split('.').nth(1).unwrap_or_default();
     let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload).unwrap_or_default();
     serde_json::from_slice(&bytes).unwrap_or_default()
 }
 
-/// STS takes 2 to 64 characters of `[\w+=,.@-]`.
-fn session_name_of(text: &str) -> String {
+/// STS accepts 2 to 64 characters of `[\w+=,.@-]`.
+fn sanitize_session_name(text: &str) -> String {
     let good: String = text
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() || "_+=,.@-".contains(c) { c } else { '-' })
@@ -204,23 +214,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn session_names_fit_what_sts_takes() {
-        assert_eq!(session_name_of("acme/app run 7"), "acme-app-run-7");
-        assert_eq!(session_name_of(""), "roadstead");
-        assert_eq!(session_name_of(&"x".repeat(100)).len(), 64);
+    fn session_names_are_valid_for_sts() {
+        assert_eq!(sanitize_session_name("acme/app run 7"), "acme-app-run-7");
+        assert_eq!(sanitize_session_name(""), "roadstead");
+        assert_eq!(sanitize_session_name(&"x".repeat(100)).len(), 64);
     }
 
     #[test]
-    fn claims_are_named_and_the_token_is_not() {
+    fn claims_are_shown_and_the_token_is_not() {
         let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD
             .encode(r#"{"sub":"repo:a/b:ref:x","aud":"sts.amazonaws.com"}"#);
-        let text = claims_of(&format!("h.{payload}.signature"));
-        assert_eq!(text, "the token says sub `repo:a/b:ref:x`, aud `sts.amazonaws.com`, environment `-`");
-        assert_eq!(claims_of("nonsense"), "the token says sub `-`, aud `-`, environment `-`");
+        let text = describe_claims(&format!("h.{payload}.signature"));
+        assert_eq!(text, "the token has sub `repo:a/b:ref:x`, aud `sts.amazonaws.com`, environment `-`");
+        assert_eq!(describe_claims("nonsense"), "the token has sub `-`, aud `-`, environment `-`");
     }
 
     #[test]
-    fn a_busy_service_has_decided_nothing() {
+    fn throttling_and_server_errors_are_not_final() {
         for (code, expected) in [
             (Some("AccessDenied"), true),
             (Some("InvalidIdentityToken"), true),
@@ -230,7 +240,7 @@ mod tests {
             (Some("IDPCommunicationError"), false),
             (None, false),
         ] {
-            assert_eq!(decided(code), expected, "{code:?}");
+            assert_eq!(is_final_error(code), expected, "{code:?}");
         }
     }
 }

@@ -1,11 +1,10 @@
-//! Opening the session: which credentials, from where, for which region.
+//! Opens the session: which credentials, from where, for which region.
 
 use aws_config::{Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_async::time::TimeSource;
-use aws_smithy_http_client::{Builder, tls};
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::identity::SharedIdentityCache;
@@ -13,29 +12,31 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use std::time::{Duration, SystemTime};
 
+use super::body_limit;
 use super::mask::Mask;
-use super::oidc::TokenEndpoint;
+use super::oidc::OidcTokenSource;
 use super::role::RoleProvider;
 use crate::problem::{Code, Problem};
+use crate::release::may_receive_credentials;
 use crate::sys::clock::Clock;
 use crate::sys::environment::Variables;
 
-/// The doors to the outside that a session goes through; a rehearsal gives its own.
+/// The io of a session; a rehearsal passes its own.
 #[derive(Debug, Clone)]
-pub struct Doors {
-    /// Where requests go.
+pub struct Io {
+    /// The HTTP client.
     pub http: SharedHttpClient,
-    /// Where time comes from.
+    /// The clock.
     pub clock: Clock,
-    /// Credentials, region and endpoint are looked up here.
+    /// Variables with credentials, region and endpoint.
     pub variables: Variables,
-    /// Gets every secret before it is used.
+    /// Receives every secret before it is used.
     pub mask: Mask,
 }
 
-/// What the session is for.
+/// The settings of the session.
 #[derive(Debug, Clone, Default)]
-pub struct Wanted {
+pub struct SessionRequest {
     /// Region; falls back to `AWS_REGION` and `AWS_DEFAULT_REGION`.
     pub region: Option<String>,
     /// ARN of the role to assume with the job's OIDC token.
@@ -44,53 +45,59 @@ pub struct Wanted {
     pub session_name: String,
 }
 
-/// A client for HTTP and HTTPS that trusts the system's certificate authorities.
-pub fn https_client() -> SharedHttpClient {
-    Builder::new().tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc)).build_https()
-}
-
-/// Opens a session. Notices and warnings about the credentials come with it. With a role it is assumed here, so that a
-/// refusal is told as one, before any other call; without, no call is made, except that the default chain of a laptop
-/// may look at its own files.
-pub async fn open(doors: &Doors, wanted: &Wanted) -> Result<(SdkConfig, Vec<Problem>), Problem> {
-    let get = |name: &str| doors.variables.get(name).filter(|value| !value.is_empty()).cloned();
+/// Opens a session. Notices and warnings about the credentials are returned with it. A role is assumed here, so that an
+/// error is reported before any other call; without a role no call is made, except that the default chain of a laptop
+/// may read its own files.
+pub async fn open_session(io: &Io, wanted: &SessionRequest) -> Result<(SdkConfig, Vec<Problem>), Problem> {
+    let get = |name: &str| io.variables.get(name).filter(|value| !value.is_empty()).cloned();
     let region = wanted.region.clone().or_else(|| get("AWS_REGION")).or_else(|| get("AWS_DEFAULT_REGION"));
-    let region = Region::new(region.ok_or_else(no_region)?);
-    let bare = base(doors, region.clone(), get("AWS_ENDPOINT_URL"));
-    let (provider, problems) = credentials(doors, wanted, &bare, region).await?;
+    let region = region.ok_or_else(no_region)?;
+    if !is_region(&region) {
+        return Err(invalid_region(&region));
+    }
+    let region = Region::new(region);
+    let endpoint = get("AWS_ENDPOINT_URL");
+    if endpoint.as_deref().is_some_and(|url| !may_receive_credentials(url)) {
+        return Err(plain_endpoint());
+    }
+    let bare = base_config(io, region.clone(), endpoint);
+    let (provider, problems) = resolve_credentials(io, wanted, &bare, region).await?;
     Ok((bare.into_builder().credentials_provider(provider).build(), problems))
 }
 
-/// No session: for runs that touch nothing of AWS. Calls made with it fail.
-pub fn nowhere(doors: &Doors) -> SdkConfig {
-    SdkConfig::builder().behavior_version(BehaviorVersion::latest()).http_client(doors.http.clone()).build()
+/// No session: for runs that use nothing of AWS. Calls made with it fail.
+pub fn disconnected(io: &Io) -> SdkConfig {
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .http_client(body_limit::limited(io.http.clone()))
+        .build()
 }
 
-fn base(doors: &Doors, region: Region, endpoint: Option<String>) -> SdkConfig {
+fn base_config(io: &Io, region: Region, endpoint: Option<String>) -> SdkConfig {
     let mut config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
-        .http_client(doors.http.clone())
+        .http_client(body_limit::limited(io.http.clone()))
         .sleep_impl(TokioSleep::new())
-        .time_source(WallClock(doors.clock))
+        .time_source(WallClock(io.clock))
         .region(region)
         .identity_cache(identity_cache())
         .retry_config(
-            RetryConfig::standard().with_max_attempts(ATTEMPTS).with_max_backoff(Duration::from_secs(4)),
+            RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS).with_max_backoff(Duration::from_secs(4)),
         )
         .timeout_config(timeouts());
     config.set_endpoint_url(endpoint);
     config.build()
 }
 
-/// With pauses of up to four seconds this rides out half a minute of throttling before anything was changed; while a
-/// rollout is watched, the poll loop goes on after that.
-const ATTEMPTS: u32 = 12;
+/// With a backoff of up to four seconds this survives half a minute of throttling before anything was changed; while a
+/// rollout is watched, the poll loop continues after that.
+const MAX_ATTEMPTS: u32 = 12;
 
-/// Credentials are renewed ten minutes before they end: enough to roll back with what is left (invariant I12).
-pub(super) const RENEWAL: Duration = Duration::from_secs(600);
+/// Credentials are renewed ten minutes before they expire: enough to roll back with the rest (invariant I12).
+pub(super) const RENEW_BEFORE_EXPIRY: Duration = Duration::from_secs(600);
 
 fn identity_cache() -> SharedIdentityCache {
-    aws_config::identity::IdentityCache::lazy().buffer_time(RENEWAL).build()
+    aws_config::identity::IdentityCache::lazy().buffer_time(RENEW_BEFORE_EXPIRY).build()
 }
 
 fn timeouts() -> TimeoutConfig {
@@ -101,26 +108,26 @@ fn timeouts() -> TimeoutConfig {
         .build()
 }
 
-async fn credentials(
-    doors: &Doors,
-    wanted: &Wanted,
+async fn resolve_credentials(
+    io: &Io,
+    wanted: &SessionRequest,
     bare: &SdkConfig,
     region: Region,
 ) -> Result<(SharedCredentialsProvider, Vec<Problem>), Problem> {
     if let Some(role) = &wanted.role {
-        let endpoint = TokenEndpoint::from_variables(&doors.variables).ok_or_else(|| no_token(role))?;
-        let provider = RoleProvider::new(bare, doors, endpoint, role, &wanted.session_name);
-        provider.begin().await?;
+        let endpoint = OidcTokenSource::from_variables(&io.variables).ok_or_else(|| no_token(role))?;
+        let provider = RoleProvider::new(bare, io, endpoint, role, &wanted.session_name);
+        provider.assume_now().await?;
         return Ok((SharedCredentialsProvider::new(provider), Vec::new()));
     }
-    if let Some((keys, problems)) = keys(&doors.variables) {
+    if let Some((keys, problems)) = static_keys(&io.variables) {
         return Ok((SharedCredentialsProvider::new(keys), problems));
     }
-    if doors.variables.get("GITHUB_ACTIONS").is_some_and(|value| value == "true") {
+    if io.variables.get("GITHUB_ACTIONS").is_some_and(|value| value == "true") {
         return Err(no_credentials());
     }
     let configuration = aws_config::provider_config::ProviderConfig::default()
-        .with_http_client(doors.http.clone())
+        .with_http_client(body_limit::limited(io.http.clone()))
         .with_region(Some(region.clone()));
     let chain = aws_config::default_provider::credentials::DefaultCredentialsChain::builder()
         .configure(configuration)
@@ -130,22 +137,40 @@ async fn credentials(
     Ok((SharedCredentialsProvider::new(chain), Vec::new()))
 }
 
-/// Keys from the environment. Those without a session token live until somebody deletes them.
-fn keys(variables: &Variables) -> Option<(Credentials, Vec<Problem>)> {
+/// Keys from the environment. Keys without a session token live until they are deleted.
+fn static_keys(variables: &Variables) -> Option<(Credentials, Vec<Problem>)> {
     let get = |name: &str| variables.get(name).filter(|value| !value.is_empty()).cloned();
     let (id, secret, token) =
         (get("AWS_ACCESS_KEY_ID")?, get("AWS_SECRET_ACCESS_KEY")?, get("AWS_SESSION_TOKEN"));
-    let problems = if token.is_none() { vec![long_lived()] } else { Vec::new() };
+    let problems = if token.is_none() { vec![static_keys_warning()] } else { Vec::new() };
     Some((Credentials::new(id, secret, token, None, "environment"), problems))
 }
 
-fn long_lived() -> Problem {
+fn static_keys_warning() -> Problem {
     Problem::warning(Code::CredentialsStatic, "This run uses long-lived AWS access keys.")
-        .help("Give `role-to-assume` and `permissions: id-token: write` instead: such credentials end with the job.")
+        .help("Use `role-to-assume` and `permissions: id-token: write` instead: those credentials expire after the job.")
+}
+
+/// Whether a text can be a region. It becomes a part of the host that gets tokens and credentials, so it must not bring
+/// a host of its own.
+fn is_region(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    text.len() <= 63 && text.starts_with(|c: char| c.is_ascii_lowercase()) && text.bytes().all(plain)
+}
+
+fn invalid_region(region: &str) -> Problem {
+    Problem::error(Code::InputInvalid, format!("`{region}` is not the name of an AWS region."))
+        .help("Write it as AWS does, such as `eu-west-1`.")
+}
+
+fn plain_endpoint() -> Problem {
+    let sentence = "`AWS_ENDPOINT_URL` gets credentials, and it is not a URL of https.";
+    Problem::error(Code::InputInvalid, sentence)
+        .help("Begin it with `https://`. On loopback `http://` is possible.")
 }
 
 fn no_region() -> Problem {
-    Problem::error(Code::CredentialsMissing, "No AWS region is given.")
+    Problem::error(Code::CredentialsMissing, "No AWS region is set.")
         .help("Set `aws: { region: … }` of the environment in the deploy file, the input `aws-region`, or AWS_REGION.")
 }
 
@@ -159,7 +184,7 @@ fn no_token(role: &str) -> Problem {
         Code::CredentialsMissing,
         format!("The role `{role}` cannot be assumed: this job has no OIDC token."),
     )
-    .help("Add `permissions: id-token: write` to the job. Runs of pull requests from forks never get one.")
+    .help("Add `permissions: id-token: write` to the job. Pull requests from forks never get an OIDC token.")
 }
 
 #[derive(Debug)]
@@ -168,5 +193,22 @@ struct WallClock(Clock);
 impl TimeSource for WallClock {
     fn now(&self) -> SystemTime {
         self.0.now().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn region_is_a_label_of_a_host_and_nothing_more() {
+        for region in ["eu-west-1", "us-gov-east-1", "cn-north-1", "us-iso-east-1"] {
+            assert!(is_region(region), "{region}");
+        }
+        for region in
+            ["", "evil.example/", "x@evil.example", "a#", "eu-west-1.evil.example", "EU", "-a", "a b", "1"]
+        {
+            assert!(!is_region(region), "{region}");
+        }
     }
 }

@@ -1,8 +1,8 @@
-//! The words of the command line. Doc comments are the help text.
+//! The arguments of the command line. Doc comments are the help text.
 
 use clap::{Args, Parser, Subcommand};
 
-/// Takes a commit to a verified, running service, and takes it back.
+/// Builds, deploys and verifies a commit, and rolls it back if it fails.
 #[derive(Debug, Parser)]
 #[command(name = "roadstead", version, about)]
 pub struct Arguments {
@@ -14,31 +14,31 @@ pub struct Arguments {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Build, push, release and watch until the outcome is proven; undo what goes bad.
+    /// Build, push and deploy; wait until the rollout is verified, and roll it back if it fails.
     Deploy(Box<ReleaseOptions>),
-    /// Say what a deploy would change. Reads only.
+    /// Show what a deploy would change. Reads only.
     Plan(Box<ReleaseOptions>),
-    /// Return to the last version that completed healthy, or to a named one; watch until it is proven.
+    /// Return to the last version that completed healthy, or to a named one, and verify it.
     Rollback(Box<RollbackOptions>),
-    /// Bring what another environment has proven into this one, by digest; never builds.
+    /// Deploy what was verified in another environment, by digest; never builds.
     Promote(Box<PromoteOptions>),
-    /// Say what serves, whether it is healthy, and whether its addresses answer well. Reads only.
+    /// Report which version serves, whether it is healthy, and whether its checks pass. Reads only.
     Verify(Box<ReleaseOptions>),
-    /// Change variables of services that run and nothing else, as a deploy would; watch until it is proven.
+    /// Change environment variables of running services and nothing else; verified like a deploy.
     SetEnv(Box<SetEnvOptions>),
-    /// Set the image in kustomizations, Helm values and manifests; every other byte stays.
+    /// Set the image in kustomizations, Helm values and manifests; every other byte is preserved.
     Edit(EditOptions),
-    /// Write a first deploy file and workflow for what runs on Amazon ECS. Reads AWS, changes nothing there.
+    /// Write a first deploy file and workflow for services on Amazon ECS. Reads AWS, changes nothing there.
     Init(InitOptions),
-    /// Print whom the role of a workflow trusts: the trust policy for GitHub's OIDC. Makes no call.
+    /// Print the IAM trust policy for GitHub OIDC. Makes no call.
     Trust(TrustOptions),
-    /// Print the smallest IAM policy for the role of an environment. Makes no call.
+    /// Print the minimal IAM policy for the role of an environment. Makes no call.
     Policy(PolicyOptions),
-    /// Run a deploy on the embedded cloud, in virtual time, with the faults of a scenario.
+    /// Run a deploy against the emulator, in virtual time, with the faults of a scenario.
     Rehearse(RehearseOptions),
-    /// Serve the embedded cloud over HTTP on loopback, for any AWS client.
+    /// Serve the emulator over HTTP on loopback, for any AWS client.
     Cloud(CloudOptions),
-    /// Try the judge of canaries on seeded traffic, beside the rules of other tools; prints Markdown.
+    /// Benchmark canary analysis on simulated traffic against the rules of other tools; prints Markdown.
     Judge(JudgeOptions),
     /// Print the JSON Schema of the deploy file.
     Schema,
@@ -50,7 +50,7 @@ pub struct ReleaseOptions {
     /// Path of the deploy file [default: .github/roadstead.yml].
     #[arg(long)]
     pub config: Option<String>,
-    /// Environment of the deploy file; needed where no branch says it.
+    /// Environment of the deploy file; required if no branch selects it.
     #[arg(long)]
     pub environment: Option<String>,
     /// Names of services, separated by commas [default: all].
@@ -62,7 +62,7 @@ pub struct ReleaseOptions {
     /// AWS region, instead of the environment's.
     #[arg(long)]
     pub aws_region: Option<String>,
-    /// What becomes of a rollout on Ctrl-C: rollback or leave [default: rollback].
+    /// What happens to a rollout on Ctrl-C: rollback or leave [default: rollback].
     #[arg(long)]
     pub on_cancel: Option<String>,
     /// Upper bound of the whole operation, such as 30m [default: 60m].
@@ -70,44 +70,44 @@ pub struct ReleaseOptions {
     pub timeout: Option<String>,
 }
 
-/// Where to return to.
+/// The version to return to.
 #[derive(Debug, Clone, Default, Args)]
 pub struct RollbackOptions {
-    /// A version such as backend:42 or its number, a commit or a digest [default: the last that completed healthy].
+    /// A version such as backend:42 or its number, a commit or a digest [default: the last version that completed healthy].
     #[arg(long)]
     pub to: Option<String>,
-    /// Everything else.
+    /// The other options.
     #[command(flatten)]
     pub release: ReleaseOptions,
 }
 
-/// What to promote.
+/// The release to promote.
 #[derive(Debug, Clone, Default, Args)]
 pub struct PromoteOptions {
-    /// A commit or a digest that was proven [default: the newest].
+    /// A verified commit or digest [default: the newest].
     #[arg(long)]
     pub to: Option<String>,
-    /// Everything else.
+    /// The other options.
     #[command(flatten)]
     pub release: ReleaseOptions,
 }
 
-/// Which variables.
+/// The variables to change.
 #[derive(Debug, Clone, Default, Args)]
 pub struct SetEnvOptions {
-    /// service.NAME=value; service.NAME alone takes the variable away. Give it once for each.
+    /// service.NAME=value; service.NAME alone removes the variable. Repeat it for each variable.
     #[arg(long, required = true)]
     pub set: Vec<String>,
-    /// Everything else.
+    /// The other options.
     #[command(flatten)]
     pub release: ReleaseOptions,
 }
 
-/// Which image, in which files.
+/// The image and the files.
 #[derive(Debug, Clone, Args)]
 #[command(group = clap::ArgGroup::new("version").required(true).multiple(true).args(["tag", "digest"]))]
 pub struct EditOptions {
-    /// Name of the image with its registry, as it stands in the files; no tag.
+    /// Name of the image with its registry, as written in the files; no tag.
     #[arg(long)]
     pub image: String,
     /// Tag to set.
@@ -116,12 +116,12 @@ pub struct EditOptions {
     /// Digest to set: sha256: and 64 hex digits.
     #[arg(long)]
     pub digest: Option<String>,
-    /// Files to edit: all of them, or none when one cannot be edited.
+    /// Files to edit. If one of them cannot be edited, none is changed.
     #[arg(required = true)]
     pub files: Vec<String>,
 }
 
-/// What to look for in AWS, and what to write.
+/// What to search for in AWS, and where to write.
 #[derive(Debug, Clone, Args)]
 pub struct InitOptions {
     /// AWS region [default: AWS_REGION].
@@ -130,10 +130,10 @@ pub struct InitOptions {
     /// Only services of this cluster.
     #[arg(long)]
     pub cluster: Option<String>,
-    /// Only services of this name.
+    /// Only services with this name.
     #[arg(long)]
     pub service: Option<String>,
-    /// Name of the environment, in the deploy file and at GitHub.
+    /// Name of the environment, in the deploy file and on GitHub.
     #[arg(long, default_value = "production")]
     pub environment: String,
     /// Branch that is deployed there.
@@ -142,31 +142,31 @@ pub struct InitOptions {
     /// Folder of the repository.
     #[arg(long, default_value = ".")]
     pub output: String,
-    /// Overwrite the files that are there.
+    /// Overwrite existing files.
     #[arg(long)]
     pub force: bool,
 }
 
-/// Which jobs of which repository.
+/// The jobs and their repository.
 #[derive(Debug, Clone, Default, Args)]
 #[command(group = clap::ArgGroup::new("jobs").required(true).multiple(true).args(["environment", "branch", "pull_requests"]))]
 pub struct TrustOptions {
-    /// Repository, as owner/name; capitals count.
+    /// Repository, as owner/name; case-sensitive.
     #[arg(long)]
     pub repository: String,
-    /// Jobs with this `environment:`, whatever their branch; may be given several times.
+    /// Jobs with this `environment:`, on any branch; can be repeated.
     #[arg(long)]
     pub environment: Vec<String>,
-    /// Jobs without an `environment:`, on this branch; may be given several times.
+    /// Jobs without an `environment:`, on this branch; can be repeated.
     #[arg(long)]
     pub branch: Vec<String>,
-    /// Jobs without an `environment:`, of pull requests: for a role that reads only.
+    /// Jobs without an `environment:`, of pull requests; for a read-only role.
     #[arg(long)]
     pub pull_requests: bool,
-    /// The owner's number at GitHub, for the subjects that cannot be taken over with a name.
+    /// Numeric id of the owner on GitHub, for subjects that stay valid only for this owner.
     #[arg(long, requires = "repository_id")]
     pub owner_id: Option<u64>,
-    /// The repository's number at GitHub.
+    /// Numeric id of the repository on GitHub.
     #[arg(long, requires = "owner_id")]
     pub repository_id: Option<u64>,
     /// AWS account of the role, 12 digits.
@@ -177,7 +177,7 @@ pub struct TrustOptions {
     pub partition: String,
 }
 
-/// Whose policy.
+/// The environment of the policy.
 #[derive(Debug, Clone, Args)]
 pub struct PolicyOptions {
     /// Environment of the deploy file.
@@ -188,19 +188,19 @@ pub struct PolicyOptions {
     pub config: String,
 }
 
-/// What to rehearse.
+/// The scenario and the deploy file.
 #[derive(Debug, Clone, Args)]
 pub struct RehearseOptions {
     /// A scenario file, or the name of a built-in scenario.
     #[arg(default_value = "happy")]
     pub scenario: String,
-    /// Deploy file to rehearse [default: .github/roadstead.yml, or a built-in example where there is none].
+    /// Deploy file to rehearse [default: .github/roadstead.yml, or a built-in example if that does not exist].
     #[arg(long)]
     pub config: Option<String>,
-    /// Environment of the deploy file [default: the first].
+    /// Environment of the deploy file [default: the first in alphabetical order].
     #[arg(long)]
     pub environment: Option<String>,
-    /// The same seed gives the same run.
+    /// Seed of the random numbers; the same seed gives the same run.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Write the job summary, in Markdown, to this file.
@@ -211,16 +211,20 @@ pub struct RehearseOptions {
     pub list: bool,
 }
 
-/// How to serve the embedded cloud.
+/// Options of the emulator's server.
 #[derive(Debug, Clone, Args)]
 pub struct CloudOptions {
-    /// Address on loopback, such as 127.0.0.1:4566; port 0 takes a free one.
+    /// Loopback address, such as 127.0.0.1:4566; port 0 selects a free one.
     #[arg(long)]
     pub listen: std::net::SocketAddr,
-    /// How much faster than real time the cloud's clock runs.
+    /// Answer to this host name too, besides those of loopback; `.amazonaws.com` stands for all names below it. May be
+    /// repeated.
+    #[arg(long)]
+    pub host: Vec<String>,
+    /// Speed of the emulator's clock, as a multiple of real time.
     #[arg(long, default_value_t = 1.0)]
     pub speed: f64,
-    /// The same seed and calls give the same answers.
+    /// Seed of the random numbers; the same seed and calls give the same responses.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// A scenario file, or the name of a built-in scenario.
@@ -228,22 +232,22 @@ pub struct CloudOptions {
     pub scenario: String,
 }
 
-/// How to try the judge.
+/// Options of the benchmark.
 #[derive(Debug, Clone, Args)]
 pub struct JudgeOptions {
-    /// Judge simulated canaries, of which it is known how bad they are.
+    /// Run the simulation: canaries with a known error rate.
     #[arg(long, required = true)]
     pub simulate: bool,
-    /// Runs a cell; the rank test gets at most 150 of them.
+    /// Runs per cell; the rank test gets at most 150 of them.
     #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub runs: u32,
-    /// One-minute intervals of a run.
+    /// One-minute intervals per run.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(10..=1440))]
     pub minutes: u32,
-    /// The same seed gives the same table.
+    /// Seed of the random numbers; the same seed gives the same table.
     #[arg(long, default_value_t = 20_261_120)]
     pub seed: u64,
-    /// Our judge alone; fail when it breaks a limit.
+    /// Only Roadstead's own analysis; fail if a limit is exceeded.
     #[arg(long)]
     pub gate: bool,
 }

@@ -2,21 +2,21 @@
 
 use crate::action::files::RunnerFiles;
 use crate::report::{RunReport, outputs, summary};
-use crate::run::Teller;
+use crate::run::ProgressLog;
 
-/// Tells the end everywhere and gives the exit code.
-pub(super) fn finish(teller: &Teller, files: &RunnerFiles, report: &RunReport) -> u8 {
-    let clean = report.clone().redacted(&teller.redactor());
+/// Reports the end to every sink and returns the exit code.
+pub(super) fn finish(log: &ProgressLog, files: &RunnerFiles, report: &RunReport) -> u8 {
+    let clean = report.clone().redacted(&log.redactor());
     let mut report = report.clone();
-    report.problems.extend(files.outputs(&outputs::outputs(&clean)));
-    confirm(teller, files, &report)
+    report.problems.extend(files.write_outputs(&outputs::outputs(&clean)));
+    finish_post_step(log, files, &report)
 }
 
-/// As [`finish`], without outputs: those of a post step reach nobody.
-pub(super) fn confirm(teller: &Teller, files: &RunnerFiles, report: &RunReport) -> u8 {
+/// As [`finish`], without outputs: no later step reads those of a post step.
+pub(super) fn finish_post_step(log: &ProgressLog, files: &RunnerFiles, report: &RunReport) -> u8 {
     let mut report = report.clone();
-    let clean = report.clone().redacted(&teller.redactor());
-    report.problems.extend(files.summary(&summary::summary(&clean)));
-    teller.finish(&report);
+    let clean = report.clone().redacted(&log.redactor());
+    report.problems.extend(files.write_summary(&summary::summary(&clean)));
+    log.finish(&report);
     report.outcome.exit_code()
 }

@@ -1,23 +1,29 @@
-//! `roadstead judge --simulate`: how often judges of canaries are wrong, as Markdown.
+//! `roadstead judge --simulate`: error rates of canary analyses, as Markdown.
 
 use super::arguments::JudgeOptions;
-use crate::strategy::judge::Settings;
+use crate::judge_bench::{
+    Judge, Simulation, check_limits, limits_table, results_table, run_simulation, summary_table,
+};
+use crate::strategy::judge::JudgeSettings;
 use crate::sys::terminal;
-use crate::trials::{Contest, Judge, hold, limits, summary, table, verdicts};
 
-/// Prints the tables; 1 where a limit is to be held and is broken.
+/// Prints the tables; returns 1 if a limit is enforced and exceeded.
 pub(super) fn main(options: &JudgeOptions) -> u8 {
-    let contest = Contest {
+    let contest = Simulation {
         runs: options.runs as usize,
         minutes: options.minutes as usize,
         seed: options.seed,
-        settings: Settings::default(),
+        settings: JudgeSettings::default(),
         judges: if options.gate { vec![Judge::Roadstead] } else { Judge::ALL.to_vec() },
     };
-    let cells = hold(&contest);
-    let limits = limits(&cells, 0);
-    for part in [table(&cells, &contest.judges), summary(&cells, &contest.judges), verdicts(&limits)] {
-        terminal::line(&format!("{part}\n"));
+    let cells = run_simulation(&contest);
+    let limits = check_limits(&cells, 0);
+    for part in [
+        results_table(&cells, &contest.judges),
+        summary_table(&cells, &contest.judges),
+        limits_table(&limits),
+    ] {
+        terminal::stdout_line(&format!("{part}\n"));
     }
     u8::from(options.gate && limits.iter().any(|limit| !limit.holds))
 }

@@ -1,49 +1,50 @@
-//! Runs on the real world: as the action, as its post step, or from a laptop.
+//! Runs with the real io: as the action, as its post step, or from a laptop.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
-use crate::action::inputs::{RawInputs, Read};
+use crate::action::inputs::{self, ParsedInputs, RawInputs};
 use crate::action::redact::Secret;
-use crate::action::{Context, Inputs};
+use crate::action::{GithubContext, Inputs};
 use crate::aws;
-use crate::github::{self, Commits};
+use crate::github::{self, CommitHistory};
 use crate::problem::{Code, Problem};
-use crate::run::Teller;
+use crate::run::{self, ProgressLog};
 use crate::sys::clock::Clock;
 use crate::sys::environment::Variables;
-use crate::sys::signal::Cancel;
+use crate::sys::network::Network;
+use crate::sys::supervisor::Supervision;
 use crate::sys::terminal;
 
-use super::arguments::{InitOptions, ReleaseOptions};
+use super::Release;
+use super::action_step::{self, StepIo};
+use super::arguments::InitOptions;
 use super::init;
-use super::step::{self, Outside};
 
 /// The main step of the action.
-pub(super) async fn action(variables: Variables) -> u8 {
-    match real(variables) {
-        Ok(outside) => step::main(outside, terminal::line).await,
-        Err(refused) => step::refuse(refused.0, terminal::line, vec![refused.1]),
+pub(super) async fn run_action(supervision: Supervision, variables: Variables) -> u8 {
+    let read = inputs::read(&variables);
+    limit_run(&supervision, read.as_ref().ok());
+    match real_io(supervision, variables) {
+        Ok(io) => action_step::run_inputs(read, io, terminal::stdout_line).await,
+        Err(refused) => action_step::fail_early(refused.0, terminal::stdout_line, vec![refused.1]),
     }
 }
 
-/// What single operations take beside what all of them do.
+/// The arguments that only some operations take.
 #[derive(Debug, Default)]
-pub(super) struct Extra {
-    /// Where a rollback returns to.
+pub(super) struct OperationArgs {
+    /// The version to roll back to, or the release to promote.
     pub(super) to: Option<String>,
     /// The lines of `set-env`.
     pub(super) set: Option<String>,
 }
 
 /// The same operations on a laptop.
-pub(super) async fn command(
-    operation: &str,
-    options: ReleaseOptions,
-    extra: Extra,
-    variables: Variables,
-) -> u8 {
+pub(super) async fn run_release(release: Release, supervision: Supervision, variables: Variables) -> u8 {
+    let Release { operation, options, extra } = release;
     let token = variables.get("GITHUB_TOKEN").filter(|token| !token.is_empty());
     let raw = RawInputs {
         github_token: token.map(|token| Secret::new(token.clone())),
@@ -59,56 +60,82 @@ pub(super) async fn command(
         timeout: options.timeout,
         ..RawInputs::default()
     };
-    let read = Inputs::parse(raw).map(|inputs| Read { inputs, warnings: Vec::new() });
-    match real(variables) {
-        Ok(outside) => step::run_with(read, outside, terminal::line).await,
-        Err(refused) => step::refuse(refused.0, terminal::line, vec![refused.1]),
+    let read = Inputs::parse(raw).map(|inputs| ParsedInputs { inputs, warnings: Vec::new() });
+    limit_run(&supervision, read.as_ref().ok());
+    match real_io(supervision, variables) {
+        Ok(io) => action_step::run_inputs(read, io, terminal::stdout_line).await,
+        Err(refused) => action_step::fail_early(refused.0, terminal::stdout_line, vec![refused.1]),
     }
 }
 
-/// A first deploy file, from what this machine's credentials can see.
-pub(super) async fn init(options: &InitOptions, variables: Variables) -> u8 {
-    let teller = Teller::new(false, Clock::real(), terminal::line);
-    let mask = aws::Mask::new(teller.keeper());
-    let doors = aws::Doors { http: aws::https_client(), clock: Clock::real(), variables, mask };
-    init::main(options, &doors, terminal::line).await
+/// A first deploy file, from what this machine's credentials can read.
+pub(super) async fn run_init(options: &InitOptions, variables: Variables) -> u8 {
+    let log = ProgressLog::new(false, Clock::real(), terminal::stdout_line);
+    let mask = aws::Mask::new(log.secret_sink());
+    let http = match Network::from_variables(&variables) {
+        Ok(network) => network.client(),
+        Err(problem) => {
+            log.problem(&problem);
+            return 2;
+        }
+    };
+    let io = aws::Io { http, clock: Clock::real(), variables, mask };
+    init::main(options, &io, terminal::stdout_line).await
 }
 
 /// The post step of the action.
-pub(super) async fn post(variables: Variables) -> u8 {
-    match real(variables) {
-        Ok(outside) => step::post(outside, terminal::line).await,
-        Err(refused) => step::refuse(refused.0, terminal::line, vec![refused.1]),
+pub(super) async fn run_post(supervision: Supervision, variables: Variables) -> u8 {
+    match real_io(supervision, variables) {
+        Ok(io) => action_step::run_post(io, terminal::stdout_line).await,
+        Err(refused) => action_step::fail_early(refused.0, terminal::stdout_line, vec![refused.1]),
     }
 }
 
-/// This machine and the network. Errors when signals cannot be handled, with what is left to say so.
-fn real(variables: Variables) -> Result<Outside, Box<(Outside, Problem)>> {
-    let (cancel, why) = match Cancel::from_signals() {
-        Ok(cancel) => (cancel, None),
-        Err(error) => (Cancel::default(), Some(error.to_string())),
+/// Bounds a run from outside, in case it blocks: a little later than it bounds itself.
+fn limit_run(supervision: &Supervision, read: Option<&ParsedInputs>) {
+    if let Some(read) = read {
+        supervision.set_limit(run::time_limit(read.inputs.timeout) + BLOCKED_GRACE);
+    }
+}
+
+/// How much longer than its time limit a run may take before it counts as blocked.
+const BLOCKED_GRACE: Duration = Duration::from_secs(60);
+
+/// The io of this machine. If signals cannot be handled, or the network settings cannot be used, the error carries the io
+/// for reporting the problem.
+fn real_io(supervision: Supervision, variables: Variables) -> Result<StepIo, Box<(StepIo, Problem)>> {
+    let (cancel, signal_problem) = (supervision.cancel, supervision.signal_error.map(unsignalled_problem));
+    let (network, network_problem) = match Network::from_variables(&variables) {
+        Ok(network) => (network, None),
+        Err(problem) => (Network::default(), Some(problem)),
     };
-    let http = aws::https_client();
+    let http = network.client();
     let github = http.clone();
-    let outside = Outside {
+    let io = StepIo {
         variables,
         http,
         clock: Clock::real(),
         cancel,
         builder: None,
-        commits: Box::new(move |inputs, context| commits(&github, inputs, context)),
-        rehearsal: false,
+        commits: Box::new(move |inputs, context| commit_history(&github, inputs, context)),
+        is_rehearsal: false,
     };
-    let unsignalled =
-        |why| Problem::error(Code::Internal, "Signals cannot be handled on this machine.").cause(why);
-    match why {
-        None => Ok(outside),
-        Some(why) => Err(Box::new((outside, unsignalled(why)))),
+    match signal_problem.or(network_problem) {
+        None => Ok(io),
+        Some(problem) => Err(Box::new((io, problem))),
     }
 }
 
-/// GitHub, where the run has a token and knows which GitHub it is.
-fn commits(http: &SharedHttpClient, inputs: &Inputs, context: &Context) -> Option<Rc<dyn Commits>> {
+fn unsignalled_problem(reason: String) -> Problem {
+    Problem::error(Code::Internal, "Signals cannot be handled on this machine.").cause(reason)
+}
+
+/// GitHub, if the run has a token and knows its GitHub server.
+fn commit_history(
+    http: &SharedHttpClient,
+    inputs: &Inputs,
+    context: &GithubContext,
+) -> Option<Rc<dyn CommitHistory>> {
     let (token, api) = (inputs.github_token.as_ref()?, context.api_url.as_deref()?);
-    Some(Rc::new(github::Api::new(http.clone(), api, token.expose())))
+    Some(Rc::new(github::CommitsClient::new(http.clone(), api, token.reveal())))
 }

@@ -1,8 +1,10 @@
-//! The command line: the same operations on a laptop, and the wiring of adapters. No decision about a release.
+//! The command line: the operations on a laptop, and the wiring of adapters. Decides nothing about a release.
 
+pub mod action_step;
 mod arguments;
 mod cloud;
 mod edit;
+mod emergency;
 mod finish;
 pub mod init;
 mod judge;
@@ -10,22 +12,23 @@ mod live;
 pub mod policy;
 pub mod rehearse;
 mod schema;
-pub mod step;
 pub mod trust;
 
 use std::ffi::OsString;
+use std::time::Duration;
 
 use clap::Parser as _;
 
 use crate::sys::environment::Variables;
+use crate::sys::supervisor::{self, Supervision};
 use crate::sys::terminal;
 
 pub use arguments::{Arguments, Command, InitOptions, TrustOptions};
-use arguments::{PromoteOptions, RollbackOptions, SetEnvOptions};
-use live::Extra;
+use arguments::{PromoteOptions, ReleaseOptions, RollbackOptions, SetEnvOptions};
+use live::OperationArgs;
 pub use schema::schema;
 
-/// Runs what the arguments (the program's name first) and the variables ask for; the result is the exit code.
+/// Runs the operation of the arguments (the program's name first) and variables; returns the exit code.
 ///
 /// In a runner (`GITHUB_ACTIONS=true`) without arguments the inputs are read from `INPUT_*`; under a name that ends
 /// in `-post` it is the post step.
@@ -33,66 +36,133 @@ pub fn main(arguments: &[String], variables: Variables) -> u8 {
     let name = arguments.first().map(String::as_str).unwrap_or_default();
     let in_runner = variables.get("GITHUB_ACTIONS").is_some_and(|value| value == "true");
     if name.ends_with("-post") {
-        return on_this_thread(live::post(variables));
+        return supervised(variables, live::run_post);
     }
     if in_runner && arguments.len() == 1 {
-        return on_this_thread(live::action(variables));
+        return supervised(variables, live::run_action);
     }
     match Arguments::try_parse_from(arguments.iter().map(OsString::from)) {
-        Ok(parsed) => command(parsed.command, variables),
-        Err(error) => {
-            terminal::line(error.to_string().trim_end());
+        Ok(parsed) => match Release::from_command(parsed.command) {
+            Ok(release) => supervised(variables, |io, variables| live::run_release(release, io, variables)),
+            Err(command) => flushed(|| run_command(command, variables)),
+        },
+        Err(error) => flushed(|| {
+            terminal::stdout_line(error.to_string().trim_end());
             if error.use_stderr() { 2 } else { 0 }
-        }
+        }),
     }
 }
 
-fn command(command: Command, variables: Variables) -> u8 {
+/// A command that releases something, or could: signals and the time are watched while it runs.
+struct Release {
+    operation: &'static str,
+    options: ReleaseOptions,
+    extra: OperationArgs,
+}
+
+impl Release {
+    /// The release of a command, or the command if it is another.
+    fn from_command(command: Command) -> Result<Self, Command> {
+        let plain = |operation, options: Box<ReleaseOptions>| Self {
+            operation,
+            options: *options,
+            extra: OperationArgs::default(),
+        };
+        Ok(match command {
+            Command::Deploy(options) => plain("deploy", options),
+            Command::Plan(options) => plain("plan", options),
+            Command::Verify(options) => plain("verify", options),
+            Command::Rollback(options) => {
+                let RollbackOptions { to, release } = *options;
+                let extra = OperationArgs { to, ..OperationArgs::default() };
+                Self { operation: "rollback", options: release, extra }
+            }
+            Command::SetEnv(options) => {
+                let SetEnvOptions { set, release } = *options;
+                let extra = OperationArgs { set: Some(set.join("\n")), ..OperationArgs::default() };
+                Self { operation: "set-env", options: release, extra }
+            }
+            Command::Promote(options) => {
+                let PromoteOptions { to, release } = *options;
+                let extra = OperationArgs { to, ..OperationArgs::default() };
+                Self { operation: "promote", options: release, extra }
+            }
+            other => return Err(other),
+        })
+    }
+}
+
+fn run_command(command: Command, variables: Variables) -> u8 {
     match command {
-        Command::Deploy(options) => {
-            on_this_thread(live::command("deploy", *options, Extra::default(), variables))
-        }
-        Command::Plan(options) => {
-            on_this_thread(live::command("plan", *options, Extra::default(), variables))
-        }
-        Command::Rollback(options) => {
-            let RollbackOptions { to, release } = *options;
-            let extra = Extra { to, ..Extra::default() };
-            on_this_thread(live::command("rollback", release, extra, variables))
-        }
-        Command::SetEnv(options) => {
-            let SetEnvOptions { set, release } = *options;
-            let extra = Extra { set: Some(set.join("\n")), ..Extra::default() };
-            on_this_thread(live::command("set-env", release, extra, variables))
-        }
-        Command::Promote(options) => {
-            let PromoteOptions { to, release } = *options;
-            let extra = Extra { to, ..Extra::default() };
-            on_this_thread(live::command("promote", release, extra, variables))
-        }
-        Command::Verify(options) => {
-            on_this_thread(live::command("verify", *options, Extra::default(), variables))
-        }
         Command::Edit(options) => edit::main(&options),
-        Command::Init(options) => on_this_thread(live::init(&options, variables)),
+        Command::Init(options) => block_on_local(live::run_init(&options, variables)),
         Command::Trust(options) => trust::main(&options),
         Command::Policy(options) => policy::main(&options),
         Command::Rehearse(options) => rehearse::main(&options),
-        Command::Cloud(options) => on_this_thread(cloud::serve(options)),
+        Command::Cloud(options) => block_on_local(cloud::serve(options)),
         Command::Judge(options) => judge::main(&options),
         Command::Schema => {
-            terminal::line(&schema());
+            terminal::stdout_line(&schema());
             0
         }
+        Command::Deploy(_)
+        | Command::Plan(_)
+        | Command::Rollback(_)
+        | Command::SetEnv(_)
+        | Command::Promote(_)
+        | Command::Verify(_) => 2,
     }
 }
 
-/// Runs on one thread, as everything here does: nothing is shared between threads, so nothing needs a lock.
-fn on_this_thread(work: impl Future<Output = u8>) -> u8 {
+/// How long the reader of the log is waited for: in a runner it is a program, on a laptop it may be a person.
+const RUNNER_OUTPUT_LIMIT: Duration = Duration::from_secs(5);
+const LAPTOP_OUTPUT_LIMIT: Duration = Duration::from_secs(3600);
+
+/// Runs `work` on a thread of its own, and reports how it ended if it cannot.
+fn supervised<W: Future<Output = u8>>(
+    variables: Variables,
+    work: impl FnOnce(Supervision, Variables) -> W + Send + 'static,
+) -> u8 {
+    let in_runner = variables.get("GITHUB_ACTIONS").is_some_and(|value| value == "true");
+    let output_limit = if in_runner { RUNNER_OUTPUT_LIMIT } else { LAPTOP_OUTPUT_LIMIT };
+    supervise(output_limit, variables, move |supervision, variables| {
+        block_on_local(work(supervision, variables))
+    })
+}
+
+/// As `supervised`, for work that needs no runtime.
+pub fn supervise(
+    output_limit: Duration,
+    variables: Variables,
+    work: impl FnOnce(Supervision, Variables) -> u8 + Send + 'static,
+) -> u8 {
+    let own = variables.clone();
+    let run = move |supervision| work(supervision, own);
+    let code = supervisor::supervise(output_limit, run, |ending| emergency::conclude(ending, &variables));
+    code.unwrap_or_else(|error| {
+        terminal::stdout_line(&format!("the runtime cannot start: {error}"));
+        1
+    })
+}
+
+/// Runs a command to its end, and waits for the reader of its output.
+fn flushed(work: impl FnOnce() -> u8) -> u8 {
+    let code = work();
+    terminal::flush();
+    code
+}
+
+/// Runs on one thread: nothing is shared between threads, so nothing needs a lock.
+fn block_on_local(work: impl Future<Output = u8>) -> u8 {
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => tokio::task::LocalSet::new().block_on(&runtime, work),
+        Ok(runtime) => {
+            let code = tokio::task::LocalSet::new().block_on(&runtime, work);
+            // A name that is still being resolved must not be waited for.
+            runtime.shutdown_background();
+            code
+        }
         Err(error) => {
-            terminal::line(&format!("the runtime cannot start: {error}"));
+            terminal::stdout_line(&format!("the runtime cannot start: {error}"));
             1
         }
     }

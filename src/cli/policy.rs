@@ -1,20 +1,20 @@
-//! `roadstead policy`: the smallest IAM policy for the services of an environment, from the deploy file alone.
+//! `roadstead policy`: the minimal IAM policy for the services of an environment, from the deploy file alone.
 
 use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::config::{Aws, Document, Placeholders, Service};
+use crate::config::{Aws, DeployFile, Placeholders, Service};
 use crate::problem::{Code, Problem};
-use crate::release::Definition;
+use crate::release::DefinitionFile;
 use crate::sys::{disk, terminal};
-use crate::targets;
-use crate::targets::ecs::grants::Pulled;
+use crate::targets::policy::{PolicySubject, PullSource, build_policy};
+use crate::targets::{self, KINDS, ServiceSpec};
 
 use super::arguments::PolicyOptions;
 
-/// What a run puts into names is not known here: in a policy it stands for anything.
-const ANYTHING: [&str; 3] = ["branch", "sha", "short-sha"];
+/// Placeholders with values only a run knows: a wildcard in the policy.
+const WILDCARD_PLACEHOLDERS: [&str; 3] = ["branch", "sha", "short-sha"];
 
 /// Prints the policy, or everything that is wrong with the deploy file.
 pub(super) fn main(options: &PolicyOptions) -> u8 {
@@ -22,84 +22,98 @@ pub(super) fn main(options: &PolicyOptions) -> u8 {
         let sentence = format!("The deploy file `{}` cannot be read.", options.config);
         vec![Problem::error(Code::ConfigMissing, sentence).cause(format!("{error:#}"))]
     });
-    match read.and_then(|text| policy(Path::new("."), &options.config, &text, &options.environment)) {
+    match read.and_then(|text| policy_json(Path::new("."), &options.config, &text, &options.environment)) {
         Ok(text) => {
-            terminal::line(&text);
+            terminal::stdout_line(&text);
             0
         }
         Err(problems) => {
-            problems.iter().for_each(|problem| terminal::line(&format!("error {}: {problem}", problem.code)));
+            problems
+                .iter()
+                .for_each(|problem| terminal::stdout_line(&format!("error {}: {problem}", problem.code)));
             2
         }
     }
 }
 
 /// The policy of an environment of the deploy file `text`, pretty-printed.
-pub fn policy(workspace: &Path, file: &str, text: &str, environment: &str) -> Result<String, Vec<Problem>> {
-    let document = Document::parse(file, text)?;
+pub fn policy_json(
+    workspace: &Path,
+    file: &str,
+    text: &str,
+    environment: &str,
+) -> Result<String, Vec<Problem>> {
+    let document = DeployFile::parse(file, text)?;
     let (environments, mut problems) = document.environments();
     let Some(chosen) = environments.get(environment) else {
         let known = environments.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        let sentence = format!("The deploy file has no environment `{environment}`.");
-        problems.push(Problem::error(Code::NameUnknown, sentence).help(format!("It has: {known}.")));
+        let sentence = format!("The environment `{environment}` is not in the deploy file.");
+        problems
+            .push(Problem::error(Code::NameUnknown, sentence).help(format!("The deploy file has: {known}.")));
         return Err(problems);
     };
-    let mut known: Placeholders = ANYTHING.into_iter().map(|name| (name, "*".to_owned())).collect();
+    let mut known: Placeholders =
+        WILDCARD_PLACEHOLDERS.into_iter().map(|name| (name, "*".to_owned())).collect();
     known.insert("environment", environment.to_owned());
-    let (services, more) = document.services(environment, &[], targets::NAMES, &known);
+    let targets = targets::keys(KINDS);
+    let (services, more) = document.services(environment, &[], &targets, &known);
     problems.extend(more);
-    let (notify, more) = document.notify(environment, chosen, &known);
+    let (specs, more) = targets::read_specs(KINDS, file, services);
+    problems.extend(more);
+    let (notify, more) = document.notify_settings(environment, chosen, &known);
     problems.extend(more);
     if problems.iter().any(Problem::is_error) {
         return Err(problems);
     }
-    let services: Vec<_> = services.into_iter().map(|service| with_definition(workspace, service)).collect();
     let aws = chosen.aws.clone().unwrap_or_default();
     let from = chosen.promote_from.as_deref().and_then(|name| environments.get_key_value(name));
     let proven = from.map(|(name, _)| {
         let known = known.clone().into_iter().chain([("environment", name.clone())]).collect();
-        document.services(name, &[], targets::NAMES, &known).0
+        document.services(name, &[], &targets, &known).0
     });
     let source = |service: &Service| {
-        let there = from?.1.aws.clone().unwrap_or_default();
+        let origin = from?.1.aws.clone().unwrap_or_default();
         let other = proven.as_ref()?.iter().find(|other| other.name == service.name)?;
-        pulled(&aws, service, &there, other)
+        pull_source(&aws, service, &origin, other)
     };
-    let mut policy = targets::promoting(file, &aws, &services, &source)?;
+    let subject = |spec: ServiceSpec| PolicySubject {
+        source: read_source(workspace, &spec),
+        pull_source: source(&spec),
+        spec,
+    };
+    let mut policy = build_policy(&aws, &specs.into_iter().map(subject).collect::<Vec<_>>());
     if let (Some(topic), Some(statements)) = (notify.sns, policy["Statement"].as_array_mut()) {
-        statements.push(publishing(topic.arn()));
+        statements.push(publish_statement(topic.arn()));
     }
     Ok(serde_json::to_string_pretty(&policy).unwrap_or_default())
 }
 
-/// The repository that the image of `service` is copied from: that of `other`, the same service where it is proven.
-/// `None` where it is the same one.
-fn pulled(aws: &Aws, service: &Service, there: &Aws, other: &Service) -> Option<Pulled> {
+/// The repository that the image of `service` is copied from: that of `other`, the same service in the environment that
+/// verified it. `None` if both are the same repository.
+fn pull_source(aws: &Aws, service: &Service, origin: &Aws, other: &Service) -> Option<PullSource> {
     let account = |aws: &Aws| {
         let of_role = aws.role.as_deref().and_then(|role| role.split(':').nth(4)).map(str::to_owned);
         aws.account.clone().or(of_role)
     };
-    let place =
-        |aws: &Aws, service: &Service| (aws.region.clone(), account(aws), service.common.repository.clone());
-    let (region, account, repository) = place(there, other);
+    let location =
+        |aws: &Aws, service: &Service| (aws.region.clone(), account(aws), service.config.repository.clone());
+    let (region, account, repository) = location(origin, other);
     let any = |known: Option<String>| known.unwrap_or_else(|| "*".into());
-    (place(aws, service) != place(there, other)).then(|| Pulled {
+    (location(aws, service) != location(origin, other)).then(|| PullSource {
         region: any(region),
         account: any(account),
         repository: any(repository),
     })
 }
 
-/// What telling a topic of SNS needs.
-fn publishing(topic: &str) -> Value {
+/// Permissions to publish to an SNS topic.
+fn publish_statement(topic: &str) -> Value {
     json!({ "Sid": "Notifications", "Effect": "Allow", "Action": ["sns:Publish"], "Resource": [topic] })
 }
 
-/// A definition that cannot be read makes the policy wider, not wrong.
-fn with_definition(workspace: &Path, service: Service) -> (Service, Option<Definition>) {
-    let definition = targets::file_of(&service).and_then(|(_, path)| {
-        let text = disk::read_text(&workspace.join(&path)).ok()?;
-        Some(Definition { path, text })
-    });
-    (service, definition)
+/// A file that cannot be read makes the policy wider, not wrong.
+fn read_source(workspace: &Path, spec: &ServiceSpec) -> Option<DefinitionFile> {
+    let path = spec.source_file()?.path;
+    let text = disk::read_text_within(workspace, Path::new(&path)).ok()?;
+    Some(DefinitionFile { path, text })
 }

@@ -1,27 +1,24 @@
-//! The JSON Schema of the deploy file, made from the types that read it.
+//! The JSON Schema of the deploy file, generated from the types that parse it.
 
-use schemars::{JsonSchema, schema_for};
+use schemars::{JsonSchema, Schema, schema_for};
 use serde_json::{Map, Value, json};
 
-use crate::config::{Common, Environment, Notify};
+use crate::config::{Environment, NotifySettings, ServiceConfig};
 use crate::image::Build;
-use crate::targets::{appconfig, argocd, ecs};
+use crate::targets::KINDS;
 
-/// The schema, pretty-printed; the file `schema/roadstead.schema.json` is this text.
+/// The schema, pretty-printed; `schema/roadstead.schema.json` is this text.
 pub fn schema() -> String {
     let mut definitions = Map::new();
-    let environment = part::<Environment>(&mut definitions);
-    let mut service = part::<Common>(&mut definitions);
-    let notify = part::<Notify>(&mut definitions);
-    let build = part::<Build>(&mut definitions);
-    let ecs = part::<ecs::Settings>(&mut definitions);
-    let argocd = part::<argocd::Settings>(&mut definitions);
-    let appconfig = part::<appconfig::Settings>(&mut definitions);
+    let environment = subschema::<Environment>(&mut definitions);
+    let mut service = subschema::<ServiceConfig>(&mut definitions);
+    let notify = subschema::<NotifySettings>(&mut definitions);
+    let build = subschema::<Build>(&mut definitions);
+    let targets: Vec<_> =
+        KINDS.iter().map(|kind| (kind.key(), embed(kind.schema(), &mut definitions))).collect();
     if let Some(properties) = service.get_mut("properties").and_then(Value::as_object_mut) {
         properties.insert("build".into(), build);
-        properties.insert("ecs".into(), ecs);
-        properties.insert("argocd".into(), argocd);
-        properties.insert("appconfig".into(), appconfig);
+        properties.extend(targets.into_iter().map(|(key, block)| (key.to_owned(), block)));
         properties.insert(
             "environments".into(),
             json!({
@@ -46,7 +43,7 @@ pub fn schema() -> String {
             "atomic": {
                 "type": "boolean",
                 "default": false,
-                "description": "Whether the services of a run belong together: when one fails, what was moved of the others is taken back, and nothing more is started.",
+                "description": "Whether the services of a run are released together: if one fails, the others are rolled back and no further rollout is started.",
             },
             "services": { "type": "object", "minProperties": 1, "additionalProperties": service },
             "notify": notify,
@@ -56,8 +53,14 @@ pub fn schema() -> String {
     serde_json::to_string_pretty(&whole).unwrap_or_default()
 }
 
-fn part<T: JsonSchema>(definitions: &mut Map<String, Value>) -> Value {
-    let mut schema = serde_json::to_value(schema_for!(T)).unwrap_or_default();
+fn subschema<T: JsonSchema>(definitions: &mut Map<String, Value>) -> Value {
+    embed(schema_for!(T), definitions)
+}
+
+/// A schema as a part of another: what it defines goes to the definitions of the whole.
+fn embed(schema: Schema, definitions: &mut Map<String, Value>) -> Value {
+    // Serialized, so that title and description come first: the file is compared byte by byte.
+    let mut schema = serde_json::to_value(schema).unwrap_or_default();
     if let Some(object) = schema.as_object_mut() {
         object.remove("$schema");
         if let Some(Value::Object(more)) = object.remove("$defs") {

@@ -1,4 +1,4 @@
-//! An address that must answer well, as the deploy file says it. Whether an answer is good is ruled in `gates`.
+//! An HTTP check as the deploy file has it. `gates` decides whether a response passes.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,44 +8,46 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::bounds::{Address, Status};
-use super::tree::{Kind, Node};
+use super::bounded::{Address, Status};
+use super::parsed_string::parsed_string;
+use super::tree::{ConfigNode, ConfigValue};
+use crate::problem::list::for_first;
 use crate::problem::{Code, Problem};
-use crate::release::Span;
+use crate::release::HumanDuration;
 
-/// An address that must answer well.
+/// An HTTP check.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Check {
-    /// The address.
+    /// The URL.
     pub http: Address,
-    /// The status that a good answer has, or several; 200 when left out, and any redirect where `redirects` is an address.
+    /// The expected status, or several; 200 by default, and any redirect if `redirects` is a URL.
     pub status: Option<Statuses>,
-    /// Text that the first 1 MB of a good answer contain.
-    pub body: Option<Contains>,
-    /// The longest that a good answer may take, such as `500ms` or `2s`; 5 s when left out.
-    pub latency: Option<AnswerTime>,
-    /// How many days the certificate of the address must be good for, at least.
-    pub certificate_days: Option<Days>,
-    /// What is done with a redirect: `none` takes it for the answer, `follow` follows up to five, an address is the one
-    /// that it must lead to.
+    /// Text that the first 1 MB of the response must contain.
+    pub body: Option<BodyText>,
+    /// Maximum response time, such as `500ms` or `2s`; 5 s by default.
+    pub latency: Option<LatencyLimit>,
+    /// Minimum remaining days of the server's certificate.
+    pub certificate_days: Option<CertificateDays>,
+    /// Handling of redirects: `none` checks the redirect itself, `follow` follows up to five, a URL is the expected
+    /// location.
     #[serde(default)]
     pub redirects: Redirects,
-    /// Headers of the request. No secrets: they would stand in the file.
+    /// Headers of the request. Secrets are rejected, because the file is not secret.
     #[serde(default)]
     pub headers: BTreeMap<HeaderName, HeaderValue>,
-    /// How long it may take until the address answers well.
+    /// Time limit for the check to pass.
     #[serde(default = "a_minute")]
-    pub within: Span,
+    pub within: HumanDuration,
 }
 
-fn a_minute() -> Span {
-    Span::minutes(1)
+fn a_minute() -> HumanDuration {
+    HumanDuration::from_minutes(1)
 }
 
 impl Check {
-    /// A check of `http` that is content with status 200 within a minute.
-    pub fn of(http: Address) -> Self {
+    /// A check of `http` for status 200 within a minute.
+    pub fn new(http: Address) -> Self {
         Self {
             http,
             status: None,
@@ -58,51 +60,51 @@ impl Check {
         }
     }
 
-    /// Whether a good answer may have this status.
+    /// Whether a response with this status passes.
     pub fn accepts(&self, status: u16) -> bool {
         match (&self.status, &self.redirects) {
             (Some(wanted), _) => wanted.0.iter().any(|one| one.0 == status),
-            (None, Redirects::To(_)) => REDIRECTS.contains(&status),
+            (None, Redirects::To(_)) => REDIRECT_STATUSES.contains(&status),
             (None, _) => Status::OK.0 == status,
         }
     }
 
-    /// The statuses that a good answer may have, in words.
-    pub fn statuses(&self) -> String {
+    /// The expected statuses as text.
+    pub fn describe_statuses(&self) -> String {
         let listed = |all: &[u16]| all.iter().map(u16::to_string).collect::<Vec<_>>().join(" or ");
         match (&self.status, &self.redirects) {
             (Some(wanted), _) => listed(&wanted.0.iter().map(|one| one.0).collect::<Vec<_>>()),
-            (None, Redirects::To(_)) => listed(&REDIRECTS),
+            (None, Redirects::To(_)) => listed(&REDIRECT_STATUSES),
             (None, _) => listed(&[Status::OK.0]),
         }
     }
 }
 
-/// What is wrong with the checks of a service beyond their types: a certificate is asked of an address without one.
-pub(super) fn problems(file: &str, service: &Node) -> Vec<Problem> {
-    let strategies = service.get("strategy").map(Node::entries).unwrap_or_default();
+/// Problems of a service's checks beyond their types: `certificate-days` for a URL without a certificate.
+pub(super) fn problems(file: &str, service: &ConfigNode) -> Vec<Problem> {
+    let strategies = service.get("strategy").map(ConfigNode::entries).unwrap_or_default();
     let tests = strategies.iter().filter_map(|entry| entry.value.get("test"));
     let lists = service.get("verify").into_iter().chain(tests);
     let items = lists.flat_map(|list| match &list.kind {
-        Kind::Sequence(items) => items.as_slice(),
+        ConfigValue::Sequence(items) => items.as_slice(),
         _ => &[],
     });
-    items.filter_map(|item| certificateless(file, item)).collect()
+    for_first(items.filter_map(|item| check_certificate_needs_https(file, item)), |problem| problem)
 }
 
-fn certificateless(file: &str, item: &Node) -> Option<Problem> {
+fn check_certificate_needs_https(file: &str, item: &ConfigNode) -> Option<Problem> {
     let (days, http) = (item.get("certificate-days")?, item.get("http")?.to_value());
     let plain = http.as_str().is_some_and(|address| address.starts_with("http://"));
-    let sentence = "`certificate-days` is asked of an address without a certificate.";
+    let sentence = "`certificate-days` needs a URL with a certificate.";
     plain.then(|| {
         Problem::error(Code::ConfigInvalid, sentence)
-            .help("Give the check an address that begins with `https://`.")
-            .at(file, days.line, days.column)
+            .help("Use a URL that begins with `https://`.")
+            .at_location(file, days.line, days.column)
     })
 }
 
-/// Statuses by which an answer leads elsewhere (RFC 9110, 15.4).
-pub const REDIRECTS: [u16; 5] = [301, 302, 303, 307, 308];
+/// Redirect statuses (RFC 9110, 15.4).
+pub const REDIRECT_STATUSES: [u16; 5] = [301, 302, 303, 307, 308];
 
 /// One status or several.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -115,7 +117,7 @@ impl TryFrom<Value> for Statuses {
     fn try_from(value: Value) -> Result<Self, String> {
         let one = |value: &Value| {
             let number =
-                value.as_u64().ok_or_else(|| format!("{value} is no status of HTTP, such as 200"))?;
+                value.as_u64().ok_or_else(|| format!("{value} is not an HTTP status such as 200"))?;
             Status::try_from(number)
         };
         match &value {
@@ -137,33 +139,24 @@ impl JsonSchema for Statuses {
     }
 }
 
-/// A text to look for, up to 1000 bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(try_from = "String")]
-pub struct Contains(#[schemars(length(min = 1, max = 1000))] String);
+parsed_string!(
+    /// An expected text, up to 1000 bytes.
+    BodyText,
+    #[schemars(length(min = 1, max = 1000))]
+    check_body_text
+);
 
-impl Contains {
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+fn check_body_text(text: &str) -> Result<(), String> {
+    let fits = (1..=1000).contains(&text.len());
+    fits.then_some(()).ok_or_else(|| "the text must have 1 to 1000 bytes".into())
 }
 
-impl TryFrom<String> for Contains {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let fits = (1..=1000).contains(&text.len());
-        fits.then_some(Self(text)).ok_or_else(|| "a text of 1 to 1000 bytes is looked for".into())
-    }
-}
-
-/// A short time: `500ms`, or a span of whole seconds; 1 ms to 60 s.
+/// A short time: `500ms`, or whole seconds; 1 ms to 60 s.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub struct AnswerTime(pub Duration);
+pub struct LatencyLimit(pub Duration);
 
-impl JsonSchema for AnswerTime {
+impl JsonSchema for LatencyLimit {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "AnswerTime".into()
     }
@@ -178,7 +171,7 @@ impl JsonSchema for AnswerTime {
     }
 }
 
-impl TryFrom<String> for AnswerTime {
+impl TryFrom<String> for LatencyLimit {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
@@ -187,7 +180,9 @@ impl TryFrom<String> for AnswerTime {
         let limit = match millis {
             Some(limit) => limit,
             None => {
-                text.parse::<Span>().map_err(|_| format!("`{text}` is not a time such as `500ms` or `2s`"))?.0
+                text.parse::<HumanDuration>()
+                    .map_err(|_| format!("`{text}` is not a time such as `500ms` or `2s`"))?
+                    .0
             }
         };
         let fits = (Duration::from_millis(1)..=Duration::from_secs(60)).contains(&limit);
@@ -195,7 +190,7 @@ impl TryFrom<String> for AnswerTime {
     }
 }
 
-impl fmt::Display for AnswerTime {
+impl fmt::Display for LatencyLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ms", self.0.as_millis())
     }
@@ -204,9 +199,9 @@ impl fmt::Display for AnswerTime {
 /// Days, 1 to 3650.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "u64")]
-pub struct Days(#[schemars(range(min = 1, max = 3650))] pub u16);
+pub struct CertificateDays(#[schemars(range(min = 1, max = 3650))] pub u16);
 
-impl TryFrom<u64> for Days {
+impl TryFrom<u64> for CertificateDays {
     type Error = String;
 
     fn try_from(days: u64) -> Result<Self, String> {
@@ -215,15 +210,15 @@ impl TryFrom<u64> for Days {
     }
 }
 
-/// What is done with a redirect.
+/// Handling of redirects.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Redirects {
-    /// It is the answer.
+    /// The redirect itself is checked.
     #[default]
     None,
-    /// It is followed, and what is found at the end is the answer.
+    /// It is followed, and the final response is checked.
     Follow,
-    /// It must lead to this address.
+    /// It must lead to this URL.
     To(Address),
 }
 
@@ -234,7 +229,7 @@ impl<'de> Deserialize<'de> for Redirects {
             "none" => Ok(Self::None),
             "follow" => Ok(Self::Follow),
             _ => Address::try_from(text).map(Self::To).map_err(|why| {
-                serde::de::Error::custom(format!("neither `none` nor `follow` nor an address: {why}"))
+                serde::de::Error::custom(format!("neither `none` nor `follow` nor a URL: {why}"))
             }),
         }
     }
@@ -256,8 +251,8 @@ impl JsonSchema for Redirects {
 #[serde(try_from = "String")]
 pub struct HeaderName(String);
 
-/// Headers that carry secrets, and headers that are the connection's own business.
-const FORBIDDEN: [&str; 10] = [
+/// Headers that carry secrets, and headers that the HTTP client sets.
+const FORBIDDEN_HEADERS: [&str; 10] = [
     "authorization",
     "cookie",
     "proxy-authorization",
@@ -271,7 +266,7 @@ const FORBIDDEN: [&str; 10] = [
 ];
 
 impl HeaderName {
-    /// The name, in small letters.
+    /// The name, in lower case.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -284,37 +279,25 @@ impl TryFrom<String> for HeaderName {
         let name = text.to_ascii_lowercase();
         let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
         if name.is_empty() || name.len() > 100 || !name.chars().all(token) {
-            return Err(format!("`{text}` is no name of a header"));
+            return Err(format!("`{text}` is not a header name"));
         }
-        match FORBIDDEN.iter().position(|known| *known == name) {
-            Some(0..4) => Err(format!("`{text}` would carry a secret, and this file is no place for one")),
-            Some(_) => Err(format!("`{text}` is the connection's own business")),
+        match FORBIDDEN_HEADERS.iter().position(|known| *known == name) {
+            Some(0..4) => Err(format!("`{text}` carries a secret; the deploy file must not contain secrets")),
+            Some(_) => Err(format!("`{text}` is set by the HTTP client")),
             None => Ok(Self(name)),
         }
     }
 }
 
-/// The value of a header: visible ASCII and spaces.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(try_from = "String")]
-pub struct HeaderValue(String);
+parsed_string!(
+    /// The value of a header: visible ASCII and spaces.
+    HeaderValue,
+    check_header_value
+);
 
-impl HeaderValue {
-    /// The value.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for HeaderValue {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let plain = text.len() <= 1000 && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-        plain
-            .then_some(Self(text))
-            .ok_or_else(|| "the value of a header is visible ASCII, 1000 bytes at most".into())
-    }
+fn check_header_value(text: &str) -> Result<(), String> {
+    let plain = text.len() <= 1000 && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    plain.then_some(()).ok_or_else(|| "a header value is visible ASCII, at most 1000 bytes".into())
 }
 
 #[cfg(test)]
@@ -325,34 +308,34 @@ mod tests {
     fn problems(text: &str) -> Vec<String> {
         let node = tree::parse("f.yml", text).unwrap();
         let problems = read::<Check>("f.yml", "a check", &node).err().unwrap_or_default();
-        problems.iter().map(|p| format!("{} {p}", p.at.as_ref().unwrap().line)).collect()
+        problems.iter().map(|p| format!("{} {p}", p.location.as_ref().unwrap().line)).collect()
     }
 
     #[test]
-    fn every_slip_of_a_check_stands_on_its_line() {
+    fn every_error_of_a_check_is_reported_on_its_line() {
         let text = "http: \"https://x.example\"\nstatus: [200, 99]\nbody: \"\"\nlatency: 2h\ncertificate-days: 0\nredirects: folow\nheaders:\n  Authorization: x\n  \"a b\": x\n  Accept: \"\\n\"\nwithin: 5\n";
         insta::assert_snapshot!(problems(text).join("\n"), @"
-        2 `status` of a check: 99 is not between 100 and 599 as statuses of HTTP are.
-        3 `body` of a check: a text of 1 to 1000 bytes is looked for.
+        2 `status` of a check: 99 is not between 100 and 599 as an HTTP status is.
+        3 `body` of a check: the text must have 1 to 1000 bytes.
         4 `latency` of a check: 2h is not between 1ms and 60s.
         5 `certificate-days` of a check: 0 is not between 1 and 3650 days.
-        6 `redirects` of a check: neither `none` nor `follow` nor an address: `folow` does not begin with `https://` or `http://`.
-        8 `headers.Authorization` of a check: `Authorization` would carry a secret, and this file is no place for one.
-        9 `headers.a b` of a check: `a b` is no name of a header.
-        10 `headers.Accept` of a check: the value of a header is visible ASCII, 1000 bytes at most.
+        6 `redirects` of a check: neither `none` nor `follow` nor a URL: `folow` does not begin with `https://` or `http://`.
+        8 `headers.Authorization` of a check: `Authorization` carries a secret; the deploy file must not contain secrets.
+        9 `headers.a b` of a check: `a b` is not a header name.
+        10 `headers.Accept` of a check: a header value is visible ASCII, at most 1000 bytes.
         11 `within` of a check: integer `5`, expected a string. Put the value in quotes.
         ");
     }
 
     #[test]
-    fn a_good_check_is_read_whole() {
+    fn valid_check_is_read_completely() {
         let text = "{ http: \"https://x.example/\", status: [200, 204], body: ok, latency: 500ms, certificate-days: 14, redirects: \"https://y.example/\", headers: { Accept: text/html }, within: 90s }";
         let check: Check = read("f.yml", "a check", &tree::parse("f.yml", text).unwrap()).unwrap();
-        assert_eq!(check.latency, Some(AnswerTime(Duration::from_millis(500))));
+        assert_eq!(check.latency, Some(LatencyLimit(Duration::from_millis(500))));
         assert!(check.accepts(204) && !check.accepts(301));
         assert_eq!(check.headers.keys().next().unwrap().as_str(), "accept");
         let to = Check { status: None, ..check };
         assert!(to.accepts(308) && !to.accepts(200));
-        assert_eq!(to.statuses(), "301 or 302 or 303 or 307 or 308");
+        assert_eq!(to.describe_statuses(), "301 or 302 or 303 or 307 or 308");
     }
 }

@@ -1,28 +1,39 @@
 //! The deploy file: its types, its checks, and the merge of inputs over file over defaults. No I/O.
 
-mod before;
-mod bounds;
+mod before_command;
+mod blocks;
+mod bounded;
 mod branch;
+mod branch_fault;
 mod check;
-mod document;
-mod file;
+mod deploy_file;
+mod limits;
 mod notify;
+mod parsed_string;
 pub mod paths;
 mod placeholder;
 mod promotion;
+mod proof;
 mod read;
 mod strategy;
 pub mod tree;
 
-pub use before::{Before, Limit, Words};
-pub use bounds::{Address, Bake, CanaryPercent, Margin, Milliseconds, PerMinute, Query, Status, StepPercent};
-pub use branch::{Choice, choose};
-pub use check::{AnswerTime, Check, Contains, Days, HeaderName, HeaderValue, REDIRECTS, Redirects, Statuses};
-pub use document::{Document, Service};
-pub use file::{Aws, Common, Environment, Placeholders};
-pub use notify::{Notify, Place, Topic, Variable, Webhook, secure};
+pub use before_command::{BeforeCommand, CommandLine, CommandTimeout};
+pub use blocks::{Aws, EnvName, Environment, Placeholders, ServiceConfig};
+pub use bounded::{
+    Address, Bake, CanaryPercent, Margin, Milliseconds, PerMinute, Query, Status, StepPercent,
+};
+pub use branch::{EnvironmentSelection, matches_any, select_environment};
+pub use check::{
+    BodyText, CertificateDays, Check, HeaderName, HeaderValue, LatencyLimit, REDIRECT_STATUSES, Redirects,
+    Statuses,
+};
+pub use deploy_file::{DeployFile, Service};
+pub use notify::{AddressSource, NotifySettings, SnsTopic, VariableName, Webhook, require_https};
+pub(crate) use parsed_string::parsed_string;
+pub use proof::{ImagePattern, WorkflowFile};
 pub use read::read;
 pub use strategy::{
-    Analysis, BlueGreen, Canary, Latency, Linear, Metric, Nothing, OnInconclusive, Probe, Prometheus,
+    AnalysisConfig, BlueGreen, Canary, Latency, Linear, Metric, NoOptions, OnInconclusive, Probe, Prometheus,
     Rolling, Strategy,
 };

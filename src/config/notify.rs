@@ -1,31 +1,33 @@
-//! Who hears of a run: `notify:` of the deploy file. Addresses of webhooks are secrets, so that a name of a variable may
-//! stand for one. Nothing is sent here.
+//! Notifications: `notify:` of the deploy file. URLs of webhooks are secrets, so the name of a variable is
+//! accepted in their place. Nothing is sent here.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::bounds::Address;
-use super::tree::{Kind, Node};
+use super::bounded::Address;
+use super::parsed_string::parsed_string;
+use super::tree::{ConfigNode, ConfigValue};
 use crate::problem::{Code, Problem};
+use crate::release::may_receive_credentials;
 
-/// Who hears of runs that failed, were rolled back, or need a person; and of good ones, where that is wished.
+/// Notifications of runs that failed, were rolled back, or need manual action; and of successful ones if configured.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Notify {
+pub struct NotifySettings {
     /// ARN of an SNS topic.
-    pub sns: Option<Topic>,
-    /// Incoming webhook of Slack, or of what understands the same: an address, or the name of an environment variable
-    /// that holds it.
-    pub slack_webhook: Option<Place>,
-    /// Any other webhook: JSON, signed.
+    pub sns: Option<SnsTopic>,
+    /// Incoming webhook of Slack or a compatible service: a URL, or the name of an environment variable
+    /// that contains it.
+    pub slack_webhook: Option<AddressSource>,
+    /// Any other webhook: signed JSON.
     pub webhook: Option<Webhook>,
-    /// Whether versions that were deployed are told as well; `false` when left out.
+    /// Whether successful deployments are reported too; `false` by default.
     pub success: Option<bool>,
 }
 
-impl Notify {
-    /// These settings where `over` says nothing.
-    pub fn under(self, over: Self) -> Self {
+impl NotifySettings {
+    /// These settings, as defaults of `over`.
+    pub fn with_overrides(self, over: Self) -> Self {
         Self {
             sns: over.sns.or(self.sns),
             slack_webhook: over.slack_webhook.or(self.slack_webhook),
@@ -34,45 +36,49 @@ impl Notify {
         }
     }
 
-    /// Whether nobody is told.
+    /// Whether there is no recipient.
     pub fn is_empty(&self) -> bool {
         self.sns.is_none() && self.slack_webhook.is_none() && self.webhook.is_none()
     }
 
-    /// The environment variables that must be set, each with what it is for.
-    pub fn variables(&self) -> Vec<(&'static str, &Variable)> {
-        let slack =
-            self.slack_webhook.as_ref().and_then(Place::variable).map(|it| ("notify.slack-webhook", it));
-        let url = self.webhook.as_ref().and_then(|it| it.url.variable()).map(|it| ("notify.webhook.url", it));
+    /// The required environment variables, each with its purpose.
+    pub fn variables(&self) -> Vec<(&'static str, &VariableName)> {
+        let slack = self
+            .slack_webhook
+            .as_ref()
+            .and_then(AddressSource::variable_name)
+            .map(|it| ("notify.slack-webhook", it));
+        let url =
+            self.webhook.as_ref().and_then(|it| it.url.variable_name()).map(|it| ("notify.webhook.url", it));
         let secret = self.webhook.as_ref().map(|it| ("notify.webhook.secret", &it.secret));
         [slack, url, secret].into_iter().flatten().collect()
     }
 }
 
-/// A webhook that gets JSON with a signature.
+/// A webhook that receives signed JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Webhook {
-    /// Its address, or the name of an environment variable that holds it.
-    pub url: Place,
-    /// The name of the environment variable that holds the secret of the signature.
-    pub secret: Variable,
+    /// Its URL, or the name of an environment variable that contains it.
+    pub url: AddressSource,
+    /// The name of the environment variable that contains the secret of the signature.
+    pub secret: VariableName,
 }
 
-/// An address, or the name of an environment variable that holds one.
+/// A URL, or the name of an environment variable that contains one.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
 #[schemars(with = "String")]
-pub enum Place {
-    /// The address itself.
+pub enum AddressSource {
+    /// The URL itself.
     Address(Address),
     /// The variable.
-    Variable(Variable),
+    Variable(VariableName),
 }
 
-impl Place {
-    /// The variable, where it is one.
-    pub fn variable(&self) -> Option<&Variable> {
+impl AddressSource {
+    /// The variable, if it is one.
+    pub fn variable_name(&self) -> Option<&VariableName> {
         match self {
             Self::Variable(name) => Some(name),
             Self::Address(_) => None,
@@ -80,66 +86,53 @@ impl Place {
     }
 }
 
-impl TryFrom<String> for Place {
+impl TryFrom<String> for AddressSource {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        if let Ok(variable) = Variable::try_from(text.clone()) {
+        if let Ok(variable) = VariableName::try_from(text.clone()) {
             return Ok(Self::Variable(variable));
         }
-        secure(text).map(Self::Address)
+        require_https(text).map(Self::Address)
     }
 }
 
-/// An address that what is sent to cannot be read on the way: HTTPS, or this machine itself. Errors do not repeat the
+/// A URL whose traffic cannot be read on the way: HTTPS, or loopback. Errors do not repeat the
 /// text, which may be a secret.
-pub fn secure(text: String) -> Result<Address, String> {
+pub fn require_https(text: String) -> Result<Address, String> {
     let address = Address::try_from(text).map_err(|_| {
-        "neither an address with `https://` nor the name of an environment variable (`[A-Z_][A-Z0-9_]*`)"
+        "neither a URL with `https://` nor the name of an environment variable (`[A-Z_][A-Z0-9_]*`)"
             .to_owned()
     })?;
-    let host = address.as_str().strip_prefix("http://").map(|rest| {
-        let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        host.rsplit_once(':').map_or(host, |(name, _)| name).to_owned()
-    });
-    let own = |host: &str| ["localhost", "[::1]"].contains(&host) || host.starts_with("127.");
-    match host {
-        Some(host) if !own(&host) => Err("an address of a webhook begins with `https://`".into()),
-        _ => Ok(address),
+    match may_receive_credentials(address.as_str()) {
+        true => Ok(address),
+        false => Err("the URL of a webhook begins with `https://`".into()),
     }
 }
 
-/// The name of an environment variable.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(try_from = "String")]
-pub struct Variable(#[schemars(regex(pattern = r"^[A-Z_][A-Z0-9_]*$"))] String);
+parsed_string!(
+    /// The name of an environment variable.
+    VariableName,
+    #[schemars(regex(pattern = r"^[A-Z_][A-Z0-9_]*$"))]
+    check_variable
+);
 
-impl Variable {
-    /// The name.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+fn check_variable(text: &str) -> Result<(), String> {
+    let first = text.starts_with(|c: char| c.is_ascii_uppercase() || c == '_');
+    let plain = text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+    let fits = first && plain && text.len() <= 200;
+    fits.then_some(()).ok_or_else(|| {
+        "this is the name of an environment variable (`[A-Z_][A-Z0-9_]*`) that contains the secret, not the secret".into()
+    })
 }
 
-impl TryFrom<String> for Variable {
-    type Error = String;
+parsed_string!(
+    /// ARN of an SNS topic.
+    SnsTopic,
+    check_topic
+);
 
-    fn try_from(text: String) -> Result<Self, String> {
-        let first = text.starts_with(|c: char| c.is_ascii_uppercase() || c == '_');
-        let plain = text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
-        let fits = first && plain && text.len() <= 200;
-        fits.then_some(Self(text)).ok_or_else(|| {
-            "this is the name of an environment variable (`[A-Z_][A-Z0-9_]*`) that holds the secret, not the secret".into()
-        })
-    }
-}
-
-/// ARN of an SNS topic.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(try_from = "String")]
-pub struct Topic(String);
-
-impl Topic {
+impl SnsTopic {
     /// The whole ARN.
     pub fn arn(&self) -> &str {
         &self.0
@@ -150,49 +143,44 @@ impl Topic {
         self.0.split(':').nth(3).unwrap_or_default()
     }
 
-    /// Whether messages keep an order there (a FIFO topic).
-    pub fn is_ordered(&self) -> bool {
+    /// Whether the topic keeps messages in order (a FIFO topic).
+    pub fn is_fifo(&self) -> bool {
         self.0.ends_with(".fifo")
     }
 }
 
-impl TryFrom<String> for Topic {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let parts: Vec<&str> = text.split(':').collect();
-        let ["arn", partition, "sns", region, account, name] = parts.as_slice() else {
-            return Err(no_topic(&text));
-        };
-        let word =
-            |text: &str| text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
-        let base = name.strip_suffix(".fifo").unwrap_or(name);
-        let named = (1..=256).contains(&name.len())
-            && !base.is_empty()
-            && base.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
-        let numbered = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
-        let placed = partition.starts_with("aws") && word(partition) && !region.is_empty() && word(region);
-        if placed && numbered && named { Ok(Self(text)) } else { Err(no_topic(&text)) }
-    }
+fn check_topic(text: &str) -> Result<(), String> {
+    let parts: Vec<&str> = text.split(':').collect();
+    let ["arn", partition, "sns", region, account, name] = parts.as_slice() else {
+        return Err(invalid_topic(text));
+    };
+    let word = |text: &str| text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    let base = name.strip_suffix(".fifo").unwrap_or(name);
+    let named = (1..=256).contains(&name.len())
+        && !base.is_empty()
+        && base.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    let numbered = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
+    let placed = partition.starts_with("aws") && word(partition) && !region.is_empty() && word(region);
+    if placed && numbered && named { Ok(()) } else { Err(invalid_topic(text)) }
 }
 
-fn no_topic(text: &str) -> String {
+fn invalid_topic(text: &str) -> String {
     format!("`{text}` is not the ARN of a topic, such as `arn:aws:sns:eu-west-1:111111111111:releases`")
 }
 
-/// Addresses of Slack's webhooks that stand in the file: whoever reads it may write to the channel.
-pub(super) fn dubious(file: &str, block: &Node) -> Vec<Problem> {
+/// URLs of Slack webhooks written in the file: everyone who can read the file can post to the channel.
+pub(super) fn warnings(file: &str, block: &ConfigNode) -> Vec<Problem> {
     let url = block.get("webhook").and_then(|webhook| webhook.get("url"));
     let places = [block.get("slack-webhook"), url].into_iter().flatten();
     let open = places.filter(|node| match &node.kind {
-        Kind::Scalar(serde_json::Value::String(text)) => text.starts_with("https://hooks.slack.com/"),
+        ConfigValue::Scalar(serde_json::Value::String(text)) => text.starts_with("https://hooks.slack.com/"),
         _ => false,
     });
     open.map(|node| {
-        let sentence = "The address of a Slack webhook stands in the file: whoever reads it may write to the channel.";
+        let sentence = "The deploy file contains the URL of a Slack webhook: everyone who can read the file can post to the channel.";
         Problem::warning(Code::SecretInPlainText, sentence)
-            .help("Keep it in a secret, give that to the step as `env: { SLACK_WEBHOOK: … }`, and write `SLACK_WEBHOOK` here.")
-            .at(file, node.line, node.column)
+            .help("Store it as a secret, pass it to the step with `env: { SLACK_WEBHOOK: … }`, and write `SLACK_WEBHOOK` here.")
+            .at_location(file, node.line, node.column)
     })
     .collect()
 }
@@ -204,35 +192,35 @@ mod tests {
 
     fn problems(text: &str) -> Vec<String> {
         let node = tree::parse("f.yml", text).unwrap();
-        let read = read::<Notify>("f.yml", "`notify`", &node).err().unwrap_or_default();
-        let all = read.into_iter().chain(dubious("f.yml", &node));
-        all.map(|p| format!("{} {p}", p.at.as_ref().unwrap().line)).collect()
+        let read = read::<NotifySettings>("f.yml", "`notify`", &node).err().unwrap_or_default();
+        let all = read.into_iter().chain(warnings("f.yml", &node));
+        all.map(|p| format!("{} {p}", p.location.as_ref().unwrap().line)).collect()
     }
 
     #[test]
-    fn every_slip_stands_on_its_line_and_no_address_is_repeated() {
+    fn errors_are_reported_on_their_line_without_the_url() {
         let text = "sns: arn:aws:sns:eu-west-1:1:x\nslack-webhook: http://hooks.example/S3CRET\nwebhook:\n  url: hooks.example/S3CRET\n  secret: s3cret-itself\nsucces: true\n";
         let found = problems(text).join("\n");
         assert!(!found.to_lowercase().contains("s3cret"), "{found}");
         insta::assert_snapshot!(found, @"
         1 `sns` of `notify`: `arn:aws:sns:eu-west-1:1:x` is not the ARN of a topic, such as `arn:aws:sns:eu-west-1:111111111111:releases`.
-        2 `slack-webhook` of `notify`: an address of a webhook begins with `https://`.
-        4 `webhook.url` of `notify`: neither an address with `https://` nor the name of an environment variable (`[A-Z_][A-Z0-9_]*`).
-        5 `webhook.secret` of `notify`: this is the name of an environment variable (`[A-Z_][A-Z0-9_]*`) that holds the secret, not the secret.
+        2 `slack-webhook` of `notify`: the URL of a webhook begins with `https://`.
+        4 `webhook.url` of `notify`: neither a URL with `https://` nor the name of an environment variable (`[A-Z_][A-Z0-9_]*`).
+        5 `webhook.secret` of `notify`: this is the name of an environment variable (`[A-Z_][A-Z0-9_]*`) that contains the secret, not the secret.
         ");
-        insta::assert_snapshot!(problems("slack-webhook: https://hooks.slack.com/services/T/B/x\n").join("\n"), @"1 The address of a Slack webhook stands in the file: whoever reads it may write to the channel. Keep it in a secret, give that to the step as `env: { SLACK_WEBHOOK: … }`, and write `SLACK_WEBHOOK` here.");
+        insta::assert_snapshot!(problems("slack-webhook: https://hooks.slack.com/services/T/B/x\n").join("\n"), @"1 The deploy file contains the URL of a Slack webhook: everyone who can read the file can post to the channel. Store it as a secret, pass it to the step with `env: { SLACK_WEBHOOK: … }`, and write `SLACK_WEBHOOK` here.");
     }
 
     #[test]
-    fn an_environment_lays_its_own_over() {
-        let of = |text: &str| read::<Notify>("f", "x", &tree::parse("f", text).unwrap()).unwrap();
+    fn environment_settings_override_the_shared_ones() {
+        let of = |text: &str| read::<NotifySettings>("f", "x", &tree::parse("f", text).unwrap()).unwrap();
         let all = of(
             "{ sns: \"arn:aws:sns:eu-west-1:111111111111:all.fifo\", slack-webhook: HOOK, success: true }",
         );
-        let both = all.under(of("{ slack-webhook: \"http://127.0.0.1:8080/x\", success: false }"));
+        let both = all.with_overrides(of("{ slack-webhook: \"http://127.0.0.1:8080/x\", success: false }"));
         let topic = both.sns.as_ref().unwrap();
-        assert_eq!((topic.region(), topic.is_ordered(), both.success), ("eu-west-1", true, Some(false)));
-        assert!(matches!(&both.slack_webhook, Some(Place::Address(_))));
+        assert_eq!((topic.region(), topic.is_fifo(), both.success), ("eu-west-1", true, Some(false)));
+        assert!(matches!(&both.slack_webhook, Some(AddressSource::Address(_))));
         let webhook = of("{ webhook: { url: HOOK, secret: KEY } }");
         let names: Vec<_> = webhook.variables().into_iter().map(|(key, name)| (key, name.as_str())).collect();
         assert_eq!(names, [("notify.webhook.url", "HOOK"), ("notify.webhook.secret", "KEY")]);

@@ -1,122 +1,151 @@
-//! Path patterns as GitHub's own path filters have them: `*`, `**`, `?`, `+`, `[]`, and `!` at the start; the last pattern
-//! that fits decides. <https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#filter-pattern-cheat-sheet>
+//! Path patterns as GitHub's own path filters have them: `*`, `**`, `?`, `+`, `[]`, and `!` at the start; the last
+//! pattern
+//! that matches decides. <https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#filter-pattern-cheat-sheet>
 
-use super::tree::{Kind, Node};
+use super::tree::{ConfigNode, ConfigValue};
+use crate::problem::list::for_first;
 use crate::problem::{Code, Problem};
 
-/// Whether a change of `path` is meant: the last pattern that fits it is none with `!`.
-pub fn meant(patterns: &[String], path: &str) -> bool {
+/// The longest pattern: matching takes time in proportion to pattern and path.
+const MAX_PATTERN_BYTES: usize = 1000;
+
+/// Whether `path`, which is relative to the workspace, names something outside of it. Links are not known here.
+pub fn leaves_workspace(path: &str) -> bool {
+    let mut depth = 0_usize;
+    path.starts_with('/')
+        || path.split('/').any(|part| match part {
+            "" | "." => false,
+            ".." if depth == 0 => true,
+            ".." => {
+                depth -= 1;
+                false
+            }
+            _ => {
+                depth += 1;
+                false
+            }
+        })
+}
+
+/// Whether a change of `path` matches: the last pattern that matches it has no `!`.
+pub fn is_match(patterns: &[String], path: &str) -> bool {
     let fits = |pattern: &String| {
-        let (body, within) = sign(pattern);
-        Pattern::read(body).fits(path).then_some(within)
+        let (body, within) = split_negation(pattern);
+        PathPattern::parse(body).is_match(path).then_some(within)
     };
     patterns.iter().rev().find_map(fits).unwrap_or(false)
 }
 
-/// Whether something below `folder` may be meant, of which only the folder is known to have changed (a submodule).
-pub fn meant_below(patterns: &[String], folder: &str) -> bool {
-    let within =
-        |pattern: &String| matches!(sign(pattern), (body, true) if Pattern::read(body).reaches_below(folder));
-    meant(patterns, folder) || patterns.iter().any(within)
+/// Whether something below `folder` may match, if only the folder is known to have changed (a submodule).
+pub fn matches_below(patterns: &[String], folder: &str) -> bool {
+    let within = |pattern: &String| matches!(split_negation(pattern), (body, true) if PathPattern::parse(body).can_match_below(folder));
+    is_match(patterns, folder) || patterns.iter().any(within)
 }
 
-/// A pattern without its sign, and whether it takes in (true) or leaves out.
-fn sign(pattern: &str) -> (&str, bool) {
+/// A pattern without its sign, and whether it includes (true) or excludes.
+fn split_negation(pattern: &str) -> (&str, bool) {
     pattern.strip_prefix('!').map_or((pattern, true), |body| (body, false))
 }
 
-/// A piece of a pattern; each stands for a state of the automaton that reads a path.
-enum Piece {
+/// A part of a pattern; each is a state of the automaton that reads a path.
+enum PatternPiece {
     /// One character of these.
-    One(Set),
+    One(CharSet),
     /// Any number of these.
-    Many(Set),
-    /// What follows may be passed over, so many pieces of it.
-    Maybe(usize),
+    Many(CharSet),
+    /// The next parts are optional; how many.
+    Optional(usize),
 }
 
-enum Set {
+enum CharSet {
     Char(char),
-    Within(Vec<(char, char)>),
+    Ranges(Vec<(char, char)>),
     /// Anything but a slash.
-    Part,
-    Anything,
+    NotSlash,
+    Any,
 }
 
-impl Set {
-    fn has(&self, c: char) -> bool {
+impl CharSet {
+    fn contains(&self, c: char) -> bool {
         match self {
             Self::Char(own) => *own == c,
-            Self::Within(ranges) => ranges.iter().any(|(from, to)| (*from..=*to).contains(&c)),
-            Self::Part => c != '/',
-            Self::Anything => true,
+            Self::Ranges(ranges) => ranges.iter().any(|(from, to)| (*from..=*to).contains(&c)),
+            Self::NotSlash => c != '/',
+            Self::Any => true,
         }
     }
 }
 
-struct Pattern(Vec<Piece>);
+struct PathPattern(Vec<PatternPiece>);
 
-impl Pattern {
-    fn read(text: &str) -> Self {
+impl PathPattern {
+    fn parse(text: &str) -> Self {
         let (mut pieces, mut rest) = (Vec::new(), text);
         let mut starts_part = true;
         while let Some(c) = rest.chars().next() {
             if let Some(after) = rest.strip_prefix("**/").filter(|_| starts_part) {
-                pieces.extend([Piece::Maybe(2), Piece::Many(Set::Anything), Piece::One(Set::Char('/'))]);
+                pieces.extend([
+                    PatternPiece::Optional(2),
+                    PatternPiece::Many(CharSet::Any),
+                    PatternPiece::One(CharSet::Char('/')),
+                ]);
                 rest = after;
                 continue;
             }
             if c == '*' {
-                let deep = rest.starts_with("**");
-                pieces.push(Piece::Many(if deep { Set::Anything } else { Set::Part }));
+                let star = if rest.starts_with("**") { CharSet::Any } else { CharSet::NotSlash };
+                pieces.push(PatternPiece::Many(star));
                 rest = rest.trim_start_matches('*');
             } else {
-                let (set, after) = one(rest, c);
+                let (set, after) = parse_char_or_class(rest, c);
                 rest = after;
-                repeated(&mut pieces, set, &mut rest);
+                push_quantified(&mut pieces, set, &mut rest);
             }
             starts_part = c == '/';
         }
         Self(pieces)
     }
 
-    fn fits(&self, path: &str) -> bool {
-        self.after(path)[self.0.len()]
+    fn is_match(&self, path: &str) -> bool {
+        self.states_after(path)[self.0.len()]
     }
 
-    fn reaches_below(&self, folder: &str) -> bool {
-        let states = self.after(&format!("{folder}/"));
+    fn can_match_below(&self, folder: &str) -> bool {
+        let states = self.states_after(&format!("{folder}/"));
         states[..self.0.len()].contains(&true)
     }
 
     /// The states that the automaton can be in after `path`.
-    fn after(&self, path: &str) -> Vec<bool> {
+    fn states_after(&self, path: &str) -> Vec<bool> {
         let mut states = vec![false; self.0.len() + 1];
         states[0] = true;
-        self.spread(&mut states);
+        self.add_empty_transitions(&mut states);
         for c in path.chars() {
+            if !states.contains(&true) {
+                break;
+            }
             let mut next = vec![false; states.len()];
             for (at, piece) in self.0.iter().enumerate().filter(|(at, _)| states[*at]) {
                 match piece {
-                    Piece::One(set) if set.has(c) => next[at + 1] = true,
-                    Piece::Many(set) if set.has(c) => next[at] = true,
+                    PatternPiece::One(set) if set.contains(c) => next[at + 1] = true,
+                    PatternPiece::Many(set) if set.contains(c) => next[at] = true,
                     _ => {}
                 }
             }
-            self.spread(&mut next);
+            self.add_empty_transitions(&mut next);
             states = next;
         }
         states
     }
 
-    /// Adds the states that are reached without a character.
-    fn spread(&self, states: &mut [bool]) {
+    /// Adds the states that are reached without reading a character.
+    fn add_empty_transitions(&self, states: &mut [bool]) {
         for (at, piece) in self.0.iter().enumerate() {
             if states[at] {
                 match piece {
-                    Piece::One(_) => {}
-                    Piece::Many(_) => states[at + 1] = true,
-                    Piece::Maybe(over) => {
+                    PatternPiece::One(_) => {}
+                    PatternPiece::Many(_) => states[at + 1] = true,
+                    PatternPiece::Optional(over) => {
                         states[at + 1] = true;
                         states[at + 1 + over] = true;
                     }
@@ -126,23 +155,23 @@ impl Pattern {
     }
 }
 
-/// The character or class at the start of `rest`, which begins with `c`; and what follows.
-fn one(rest: &str, c: char) -> (Set, &str) {
+/// The character or class at the start of `rest`, which begins with `c`; and the remainder.
+fn parse_char_or_class(rest: &str, c: char) -> (CharSet, &str) {
     let after = &rest[c.len_utf8()..];
     match c {
         '\\' => {
             let escaped = after.chars().next().unwrap_or('\\');
-            (Set::Char(escaped), after.get(escaped.len_utf8()..).unwrap_or_default())
+            (CharSet::Char(escaped), after.get(escaped.len_utf8()..).unwrap_or_default())
         }
         '[' => match after.split_once(']') {
-            Some((class, after)) => (Set::Within(ranges(class)), after),
-            None => (Set::Char('['), after),
+            Some((class, after)) => (CharSet::Ranges(parse_ranges(class)), after),
+            None => (CharSet::Char('['), after),
         },
-        c => (Set::Char(c), after),
+        c => (CharSet::Char(c), after),
     }
 }
 
-fn ranges(class: &str) -> Vec<(char, char)> {
+fn parse_ranges(class: &str) -> Vec<(char, char)> {
     let (mut found, chars) = (Vec::new(), class.chars().collect::<Vec<_>>());
     let mut at = 0;
     while let Some(from) = chars.get(at) {
@@ -161,55 +190,62 @@ fn ranges(class: &str) -> Vec<(char, char)> {
 }
 
 /// Adds a character with the sign that may follow it: `?` for at most once, `+` for at least once.
-fn repeated(pieces: &mut Vec<Piece>, set: Set, rest: &mut &str) {
+fn push_quantified(pieces: &mut Vec<PatternPiece>, set: CharSet, rest: &mut &str) {
     if let Some(after) = rest.strip_prefix('?') {
         *rest = after;
-        pieces.extend([Piece::Maybe(1), Piece::One(set)]);
+        pieces.extend([PatternPiece::Optional(1), PatternPiece::One(set)]);
     } else if let Some(after) = rest.strip_prefix('+') {
         *rest = after;
         let again = match &set {
-            Set::Char(c) => Set::Char(*c),
-            Set::Within(ranges) => Set::Within(ranges.clone()),
-            Set::Part => Set::Part,
-            Set::Anything => Set::Anything,
+            CharSet::Char(c) => CharSet::Char(*c),
+            CharSet::Ranges(ranges) => CharSet::Ranges(ranges.clone()),
+            CharSet::NotSlash => CharSet::NotSlash,
+            CharSet::Any => CharSet::Any,
         };
-        pieces.extend([Piece::One(set), Piece::Many(again)]);
+        pieces.extend([PatternPiece::One(set), PatternPiece::Many(again)]);
     } else {
-        pieces.push(Piece::One(set));
+        pieces.push(PatternPiece::One(set));
     }
 }
 
-/// What is wrong with the `paths` of a service, on their lines: patterns that can never fit.
-pub(super) fn problems(file: &str, service: &str, node: Option<&Node>) -> Vec<Problem> {
-    let Some(Node { kind: Kind::Sequence(items), line, column }) = node else { return Vec::new() };
-    let text = |item: &Node| item.to_value().as_str().map(str::to_owned);
-    let patterns: Vec<(&Node, String)> = items.iter().filter_map(|item| Some((item, text(item)?))).collect();
-    let mut found: Vec<Problem> = patterns
-        .iter()
-        .filter_map(|(item, pattern)| Some(wrong(service, pattern)?.at(file, item.line, item.column)))
-        .collect();
+/// Problems of the `paths` of a service, with their lines: patterns that can never match.
+pub(super) fn problems(file: &str, service: &str, node: Option<&ConfigNode>) -> Vec<Problem> {
+    let Some(ConfigNode { kind: ConfigValue::Sequence(items), line, column }) = node else {
+        return Vec::new();
+    };
+    let text = |item: &ConfigNode| item.to_value().as_str().map(str::to_owned);
+    let patterns: Vec<(&ConfigNode, String)> =
+        items.iter().filter_map(|item| Some((item, text(item)?))).collect();
+    let wrong = patterns.iter().filter_map(|(item, pattern)| Some((item, pattern, pattern_fault(pattern)?)));
+    let mut found = for_first(wrong, |(item, pattern, fault)| {
+        let sentence = format!("The path `{pattern}` of service `{service}` {fault}.");
+        Problem::error(Code::ConfigInvalid, sentence).at_location(file, item.line, item.column)
+    });
     if !patterns.is_empty() && patterns.iter().all(|(_, pattern)| pattern.starts_with('!')) {
-        let sentence = format!("`paths` of service `{service}` only leaves out, so no change is ever meant.");
+        let sentence = format!("`paths` of service `{service}` only excludes, so no change can match.");
         let problem = Problem::error(Code::ConfigInvalid, sentence)
-            .help("Begin with a pattern that takes in, such as `**`.");
-        found.push(problem.at(file, *line, *column));
+            .help("Begin with a pattern that includes, such as `**`.");
+        found.push(problem.at_location(file, *line, *column));
     }
     found
 }
 
-fn wrong(service: &str, pattern: &str) -> Option<Problem> {
-    let (body, _) = sign(pattern);
-    let why = if body.is_empty() {
-        "is empty"
+/// What is wrong with a pattern, as the end of a sentence about it.
+fn pattern_fault(pattern: &str) -> Option<&'static str> {
+    let (body, _) = split_negation(pattern);
+    if body.is_empty() {
+        Some("is empty")
     } else if body.starts_with('/') || body.starts_with("./") || body.starts_with("../") {
-        "can never fit: paths begin at the root of the repository, without a slash or a dot before"
+        Some(
+            "can never match: paths are relative to the root of the repository, without a leading slash or dot",
+        )
     } else if body.ends_with('/') {
-        "can never fit: it names a folder, and only files change; write `/**` at its end"
+        Some("can never match: it names a folder, and only files change; append `/**`")
+    } else if body.len() > MAX_PATTERN_BYTES {
+        Some("has more than 1000 bytes")
     } else {
-        return None;
-    };
-    let sentence = format!("The path `{pattern}` of service `{service}` {why}.");
-    Some(Problem::error(Code::ConfigInvalid, sentence))
+        None
+    }
 }
 
 #[cfg(test)]
@@ -220,9 +256,9 @@ mod tests {
         patterns.iter().map(|pattern| (*pattern).to_owned()).collect()
     }
 
-    /// The rows of GitHub's cheat sheet, and the corners of each sign.
+    /// The rows of GitHub's cheat sheet, and the corner cases of each sign.
     #[test]
-    fn patterns_fit_as_github_says() {
+    fn patterns_match_as_github_documents() {
         for (pattern, fits, others) in [
             ("*", vec!["README.md", "server.rb"], vec!["docs/README.md"]),
             ("*.jsx?", vec!["page.js", "page.jsx"], vec!["page.jsxx", "a/page.js"]),
@@ -255,25 +291,25 @@ mod tests {
             ("größe/*", vec!["größe/ä"], vec!["gr/ä"]),
         ] {
             for path in fits {
-                assert!(meant(&list(&[pattern]), path), "{pattern} fits {path}");
+                assert!(is_match(&list(&[pattern]), path), "{pattern} fits {path}");
             }
             for path in others {
-                assert!(!meant(&list(&[pattern]), path), "{pattern} does not fit {path}");
+                assert!(!is_match(&list(&[pattern]), path), "{pattern} does not fit {path}");
             }
         }
     }
 
     #[test]
-    fn the_last_pattern_that_fits_decides() {
+    fn last_matching_pattern_decides() {
         let but = list(&["sub/**", "!sub/docs/**"]);
-        assert!(meant(&but, "sub/a.rs") && !meant(&but, "sub/docs/a.md") && !meant(&but, "other"));
+        assert!(is_match(&but, "sub/a.rs") && !is_match(&but, "sub/docs/a.md") && !is_match(&but, "other"));
         let again = list(&["sub/**", "!sub/docs/**", "sub/docs/api.md"]);
-        assert!(meant(&again, "sub/docs/api.md"));
-        assert!(!meant(&list(&["!sub/docs/**", "!x"]), "y"));
+        assert!(is_match(&again, "sub/docs/api.md"));
+        assert!(!is_match(&list(&["!sub/docs/**", "!x"]), "y"));
     }
 
     #[test]
-    fn a_submodule_is_meant_by_patterns_below_it() {
+    fn submodule_matches_patterns_below_it() {
         for (patterns, expected) in [
             (vec!["libs/shared"], true),
             (vec!["libs/shared/**"], true),
@@ -286,24 +322,34 @@ mod tests {
             (vec!["*.c"], false),
             (vec!["app/**", "!libs/shared/**"], false),
         ] {
-            assert_eq!(meant_below(&list(&patterns), "libs/shared"), expected, "{patterns:?}");
+            assert_eq!(matches_below(&list(&patterns), "libs/shared"), expected, "{patterns:?}");
         }
     }
 
-    /// Backtracking would take longer than the world lasts.
     #[test]
-    fn no_pattern_takes_long() {
+    fn path_that_leaves_the_workspace_is_recognized() {
+        for inside in ["", ".", "a", "a/../b", "./a//b/", "a/b/../..", "..a", "a/..b"] {
+            assert!(!leaves_workspace(inside), "{inside}");
+        }
+        for outside in ["/", "/etc/passwd", "..", "../a", "a/../..", "./..", "a/b/../../../c"] {
+            assert!(leaves_workspace(outside), "{outside}");
+        }
+    }
+
+    /// Backtracking would take practically forever.
+    #[test]
+    fn matching_time_is_bounded() {
         let pattern = list(&[&"*a".repeat(200)]);
-        assert!(!meant(&pattern, &"a".repeat(4000).replace("aaaa", "aaab")));
+        assert!(!is_match(&pattern, &"a".repeat(4000).replace("aaaa", "aaab")));
     }
 
     #[test]
-    fn patterns_that_never_fit_are_told() {
+    fn patterns_that_never_match_are_reported() {
         let node = crate::config::tree::parse("f.yml", "- /a\n- ./b\n- c/\n- ''\n- d/**\n").unwrap();
         let lines = |node| {
             problems("f.yml", "web", Some(node))
                 .iter()
-                .map(|p| p.at.as_ref().unwrap().line)
+                .map(|p| p.location.as_ref().unwrap().line)
                 .collect::<Vec<_>>()
         };
         assert_eq!(lines(&node), [1, 2, 3, 4]);

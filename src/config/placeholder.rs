@@ -1,20 +1,28 @@
-//! `${environment}` and its few siblings, replaced in values after parsing: what they stand for is never read as YAML.
+//! `${environment}` and the other placeholders, replaced in values after parsing: their values are never read as YAML.
 
 use super::Placeholders;
-use super::tree::Node;
+use super::tree::ConfigNode;
+use crate::problem::list::for_first;
 use crate::problem::{Code, Problem, suggest};
 
 /// Replaces the placeholders in every string of `node`. `$${` writes `${`.
-pub(super) fn fill(file: &str, node: &mut Node, known: &Placeholders) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    node.each_string(&mut |text, line, column| match filled(text, known) {
+pub(super) fn substitute(file: &str, node: &mut ConfigNode, known: &Placeholders) -> Vec<Problem> {
+    let mut unfilled = Vec::new();
+    node.map_strings(&mut |text, line, column| match substitute_text(text, known) {
         Ok(filled) => *text = filled,
-        Err(problem) => problems.push(problem.at(file, line, column)),
+        Err(name) => unfilled.push(UnknownPlaceholder { name, line, column }),
     });
-    problems
+    for_first(unfilled, |it| unknown_placeholder(&it.name, known).at_location(file, it.line, it.column))
 }
 
-fn filled(text: &str, known: &Placeholders) -> Result<String, Problem> {
+struct UnknownPlaceholder {
+    name: String,
+    line: usize,
+    column: usize,
+}
+
+/// The text with its values; the error is the first name without one.
+fn substitute_text(text: &str, known: &Placeholders) -> Result<String, String> {
     let (mut out, mut rest) = (String::new(), text);
     while let Some(at) = rest.find("${") {
         let (before, after) = (&rest[..at], &rest[at + 2..]);
@@ -26,22 +34,19 @@ fn filled(text: &str, known: &Placeholders) -> Result<String, Problem> {
         }
         let name = after.split_once('}').map(|(name, _)| name).unwrap_or(after);
         out += before;
-        out += known.get(name).ok_or_else(|| unknown(name, known))?;
+        out += known.get(name).ok_or_else(|| name.to_owned())?;
         rest = after.get(name.len() + 1..).unwrap_or_default();
     }
     Ok(out + rest)
 }
 
-fn unknown(name: &str, known: &Placeholders) -> Problem {
+fn unknown_placeholder(name: &str, known: &Placeholders) -> Problem {
     let list = known.keys().map(|k| format!("`${{{k}}}`")).collect::<Vec<_>>().join(", ");
     let near = suggest(name, known.keys().copied())
         .map(|n| format!("Did you mean `${{{n}}}`? "))
         .unwrap_or_default();
-    Problem::error(
-        Code::NameUnknown,
-        format!("`${{{name}}}` is not a placeholder that has a value in this run."),
-    )
-    .help(format!("{near}Known: {list}; `$${{` writes `${{`."))
+    Problem::error(Code::NameUnknown, format!("The placeholder `${{{name}}}` has no value in this run."))
+        .help(format!("{near}Known: {list}; `$${{` writes `${{`."))
 }
 
 #[cfg(test)]
@@ -52,11 +57,10 @@ mod tests {
     fn placeholders_are_replaced_once_and_never_parsed() {
         let known: Placeholders =
             [("environment", "a: ${sha}".to_owned()), ("sha", "c0ffee1".to_owned())].into();
-        assert_eq!(filled("x-${environment}-${sha}", &known).unwrap(), "x-a: ${sha}-c0ffee1");
-        assert_eq!(filled("$${HOME} $5 $", &known).unwrap(), "${HOME} $5 $");
-        assert!(
-            filled("${enviroment}", &known).unwrap_err().help.starts_with("Did you mean `${environment}`?")
-        );
-        assert!(filled("${open", &known).is_err());
+        assert_eq!(substitute_text("x-${environment}-${sha}", &known).unwrap(), "x-a: ${sha}-c0ffee1");
+        assert_eq!(substitute_text("$${HOME} $5 $", &known).unwrap(), "${HOME} $5 $");
+        let name = substitute_text("${enviroment}", &known).unwrap_err();
+        assert!(unknown_placeholder(&name, &known).help.starts_with("Did you mean `${environment}`?"));
+        assert!(substitute_text("${open", &known).is_err());
     }
 }

@@ -1,28 +1,28 @@
-//! The `strategy:` of a service: values with their bounds. Meaning is given to them by `strategy` and `gates`.
+//! The `strategy:` of a service: values with their bounds. `strategy` and `gates` define their meaning.
 //!
-//! A name alone stands for its block with defaults; the document writes it out before this is read.
+//! A bare name means its block with defaults; the document expands it before this is read.
 
 use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 
 use super::Check;
-use super::bounds::{
+use super::bounded::{
     Address, Bake, CanaryPercent, Margin, Milliseconds, PerMinute, Query, Status, StepPercent,
 };
-use crate::release::Span;
+use crate::release::HumanDuration;
 
-/// How a new version reaches traffic.
+/// How a new version gets traffic.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[schemars(transform = or_its_name)]
 pub enum Strategy {
-    /// The provider replaces old copies by new ones, a few at a time.
+    /// The provider replaces old copies with new ones, a few at a time.
     Rolling(Rolling),
-    /// The new version comes up beside the old one and gets all traffic at once.
+    /// The new version starts next to the old one and gets all traffic at once.
     BlueGreen(BlueGreen),
-    /// The new version gets one equal share after the other.
+    /// The new version gets traffic in equal steps.
     Linear(Linear),
-    /// The new version gets a small share, is judged by it, and then gets the rest.
+    /// The new version gets a small weight, is analyzed, and then gets the rest.
     Canary(Canary),
 }
 
@@ -36,7 +36,7 @@ impl Default for Strategy {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Rolling {
-    /// How long the new version is watched after it has all traffic.
+    /// Bake time after the new version has all traffic.
     pub bake: Bake,
 }
 
@@ -44,15 +44,15 @@ pub struct Rolling {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct BlueGreen {
-    /// How long the old version stays ready to take over after the new one has all traffic.
+    /// How long the old version can take over again after the new one has all traffic.
     pub bake: Bake,
-    /// What must hold on the test listener before any production traffic moves.
+    /// Checks on the test listener before production traffic shifts.
     pub test: Vec<Check>,
 }
 
 impl Default for BlueGreen {
     fn default() -> Self {
-        Self { bake: Bake(Span::minutes(5)), test: Vec::new() }
+        Self { bake: Bake(HumanDuration::from_minutes(5)), test: Vec::new() }
     }
 }
 
@@ -60,29 +60,29 @@ impl Default for BlueGreen {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Linear {
-    /// The share that is added at each step, in percent.
+    /// The weight that is added at each step, in percent.
     pub step: StepPercent,
-    /// How long each share is watched before the next one.
+    /// Bake time of each step.
     pub bake: Bake,
-    /// How long the old version stays ready to take over after the new one has all traffic.
+    /// How long the old version can take over again after the new one has all traffic.
     pub final_bake: Bake,
-    /// What must hold on the test listener before any production traffic moves.
+    /// Checks on the test listener before production traffic shifts.
     pub test: Vec<Check>,
-    /// What the two versions are compared by.
+    /// Metrics that the two versions are compared by.
     pub metrics: Vec<Metric>,
     /// How they are compared.
-    pub analysis: Analysis,
+    pub analysis: AnalysisConfig,
 }
 
 impl Default for Linear {
     fn default() -> Self {
         Self {
             step: StepPercent(20),
-            bake: Bake(Span::minutes(5)),
-            final_bake: Bake(Span::minutes(5)),
+            bake: Bake(HumanDuration::from_minutes(5)),
+            final_bake: Bake(HumanDuration::from_minutes(5)),
             test: Vec::new(),
             metrics: Vec::new(),
-            analysis: Analysis::default(),
+            analysis: AnalysisConfig::default(),
         }
     }
 }
@@ -91,29 +91,29 @@ impl Default for Linear {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Canary {
-    /// The share of the traffic that the new version gets first, in percent.
+    /// The first weight of the new version, in percent of the traffic.
     pub percent: CanaryPercent,
-    /// How long it is watched with that share.
+    /// Bake time at that weight.
     pub bake: Bake,
-    /// How long the old version stays ready to take over after the new one has all traffic.
+    /// How long the old version can take over again after the new one has all traffic.
     pub final_bake: Bake,
-    /// What must hold on the test listener before any production traffic moves.
+    /// Checks on the test listener before production traffic shifts.
     pub test: Vec<Check>,
-    /// What the two versions are compared by.
+    /// Metrics that the two versions are compared by.
     pub metrics: Vec<Metric>,
     /// How they are compared.
-    pub analysis: Analysis,
+    pub analysis: AnalysisConfig,
 }
 
 impl Default for Canary {
     fn default() -> Self {
         Self {
             percent: CanaryPercent(10),
-            bake: Bake(Span::minutes(15)),
-            final_bake: Bake(Span::minutes(5)),
+            bake: Bake(HumanDuration::from_minutes(15)),
+            final_bake: Bake(HumanDuration::from_minutes(5)),
             test: Vec::new(),
             metrics: Vec::new(),
-            analysis: Analysis::default(),
+            analysis: AnalysisConfig::default(),
         }
     }
 }
@@ -121,65 +121,65 @@ impl Default for Canary {
 /// How the two versions are compared.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-pub struct Analysis {
+pub struct AnalysisConfig {
     /// How much worse the new version may be and still pass, in percentage points.
     pub margin: Margin,
-    /// How long the new version's first traffic is left out.
+    /// How much of the new version's first traffic is ignored.
     pub warm_up: Bake,
-    /// How long the bake may be extended while there is too little data; twice the bake when left out.
+    /// Maximum extension of the bake while there is too little data; twice the bake by default.
     pub max_window: Option<Bake>,
-    /// What to do when the data never suffices.
+    /// Action if the data never suffices.
     pub on_inconclusive: OnInconclusive,
 }
 
-impl Default for Analysis {
+impl Default for AnalysisConfig {
     fn default() -> Self {
         Self {
             margin: Margin(100),
-            warm_up: Bake(Span::minutes(3)),
+            warm_up: Bake(HumanDuration::from_minutes(3)),
             max_window: None,
             on_inconclusive: OnInconclusive::default(),
         }
     }
 }
 
-/// What to do when the data never suffices to judge.
+/// Action if the data never suffices to judge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnInconclusive {
-    /// Take the new version back and end with the outcome `inconclusive`.
+    /// Roll the new version back and end with the outcome `inconclusive`.
     #[default]
     Rollback,
-    /// Go on as if it had passed, and say so.
+    /// Continue as if the analysis had passed, and report it.
     Promote,
 }
 
-/// What two versions are compared by: counts of all and of bad requests.
+/// A metric of two versions: counts of all and of bad requests.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[schemars(transform = or_its_name)]
 pub enum Metric {
-    /// Answers of the targets with a status of 500 or more, as the load balancer counts them.
+    /// Responses of the targets with a status of 500 or more, as the load balancer counts them.
     #[serde(rename = "5xx")]
-    Errors(Nothing),
+    Errors(NoOptions),
     /// Requests that take longer than a limit, as the load balancer measures them.
     Latency(Latency),
     /// Counts from a Prometheus server.
     Prometheus(Prometheus),
-    /// Requests that this run makes itself, for services with little traffic of their own.
+    /// Requests that this run sends, for services with little traffic.
     Probe(Probe),
 }
 
 /// A block without settings.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Nothing {}
+pub struct NoOptions {}
 
 /// Settings of the metric `latency`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Latency {
-    /// A request that takes longer is bad, in milliseconds.
+    /// Requests that take longer are bad, in milliseconds.
     pub over_ms: Milliseconds,
 }
 
@@ -193,15 +193,16 @@ impl Default for Latency {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Prometheus {
-    /// A name for people.
+    /// A display name.
     pub name: String,
-    /// Address of the server, such as `https://prometheus.acme.dev`.
+    /// URL of the server, such as `https://prometheus.acme.dev`.
     pub url: Address,
-    /// PromQL for all requests of one arm in the last minute; `{{arm}}` stands for `canary` or `baseline`,
+    /// PromQL for all requests of one variant in the last minute; `{{variant}}` stands for `canary` or `baseline`,
     /// `{{version}}` for the version's short form, each as the text inside a quoted label value.
     pub total: Query,
-    /// PromQL for its bad requests in the last minute, with the same placeholders. Without an answer nothing is known:
-    /// add `or vector(0)` where none means that there were none.
+    /// PromQL for its bad requests in the last minute, with the same placeholders. An empty result means that
+    /// nothing is
+    /// known: add `or vector(0)` if it means that there were none.
     pub bad: Query,
 }
 
@@ -209,19 +210,19 @@ pub struct Prometheus {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Probe {
-    /// Address that only the new version answers, such as one on the test listener.
+    /// URL that only the new version serves, such as one on the test listener.
     pub canary: Address,
-    /// Address that the version before answers.
+    /// URL that only the previous version serves.
     pub baseline: Address,
-    /// The status that a good answer has.
+    /// The expected status.
     #[serde(default)]
     pub status: Status,
-    /// Requests a minute to each of the two, 1 to 600.
+    /// Requests per minute to each of the two, 1 to 600.
     #[serde(default)]
     pub per_minute: PerMinute,
 }
 
-/// A name alone is its block with defaults.
+/// A bare name is its block with defaults.
 fn or_its_name(schema: &mut Schema) {
     let names: Vec<serde_json::Value> = schema
         .get("oneOf")

@@ -1,39 +1,41 @@
-//! YAML as a tree that remembers where everything stands, so that every finding points at its line.
-//! Aliases and merge keys are resolved here; duplicate keys are errors; size and depth are bounded.
+//! YAML as a tree with positions, so that every problem points at its line.
+//! Aliases and merge keys are resolved here; duplicate keys are errors; size and depth are bounded, also after aliases.
+
+use std::collections::{HashMap, HashSet};
 
 use granit_parser::{Event, Options, Parser, ScalarStyle, Span};
 use serde_json::{Map, Number, Value};
 
+use super::limits::TreeSize;
 use crate::problem::{Code, Problem};
 
 const MAX_DEPTH: usize = 64;
-const MAX_NODES: usize = 200_000;
 
-/// A value and where it stands.
+/// A value and its position.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Node {
+pub struct ConfigNode {
     /// Line, from 1.
     pub line: usize,
     /// Column, from 1.
     pub column: usize,
     /// The value itself.
-    pub kind: Kind,
+    pub kind: ConfigValue,
 }
 
 /// What a [`Node`] holds.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Kind {
+pub enum ConfigValue {
     /// Null, a boolean, a number or a string.
     Scalar(Value),
     /// A list.
-    Sequence(Vec<Node>),
+    Sequence(Vec<ConfigNode>),
     /// Keys in the order of the file.
-    Mapping(Vec<Entry>),
+    Mapping(Vec<ConfigEntry>),
 }
 
 /// A key of a mapping with its value.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Entry {
+pub struct ConfigEntry {
     /// The key.
     pub key: String,
     /// Line of the key, from 1.
@@ -41,43 +43,43 @@ pub struct Entry {
     /// Column of the key, from 1.
     pub column: usize,
     /// Its value.
-    pub value: Node,
+    pub value: ConfigNode,
 }
 
-impl Node {
-    /// A mapping without entries, standing nowhere.
-    pub fn empty() -> Self {
-        Self { line: 1, column: 1, kind: Kind::Mapping(Vec::new()) }
+impl ConfigNode {
+    /// A mapping without entries and without a position.
+    pub fn empty_mapping() -> Self {
+        Self { line: 1, column: 1, kind: ConfigValue::Mapping(Vec::new()) }
     }
 
     /// The entries of a mapping; none for anything else.
-    pub fn entries(&self) -> &[Entry] {
+    pub fn entries(&self) -> &[ConfigEntry] {
         match &self.kind {
-            Kind::Mapping(entries) => entries,
+            ConfigValue::Mapping(entries) => entries,
             _ => &[],
         }
     }
 
     /// The value under `key` of a mapping.
-    pub fn get(&self, key: &str) -> Option<&Node> {
+    pub fn get(&self, key: &str) -> Option<&ConfigNode> {
         self.entries().iter().find(|entry| entry.key == key).map(|entry| &entry.value)
     }
 
     /// The same value without positions.
     pub fn to_value(&self) -> Value {
         match &self.kind {
-            Kind::Scalar(value) => value.clone(),
-            Kind::Sequence(items) => items.iter().map(Node::to_value).collect(),
-            Kind::Mapping(entries) => Value::Object(
+            ConfigValue::Scalar(value) => value.clone(),
+            ConfigValue::Sequence(items) => items.iter().map(ConfigNode::to_value).collect(),
+            ConfigValue::Mapping(entries) => Value::Object(
                 entries.iter().map(|e| (e.key.clone(), e.value.to_value())).collect::<Map<_, _>>(),
             ),
         }
     }
 
-    /// This mapping without `key`, and what stood there.
-    pub fn without(mut self, key: &str) -> (Self, Option<Node>) {
+    /// This mapping without `key`, and the value of `key`.
+    pub fn take_key(mut self, key: &str) -> (Self, Option<ConfigNode>) {
         let mut taken = None;
-        if let Kind::Mapping(entries) = &mut self.kind
+        if let ConfigValue::Mapping(entries) = &mut self.kind
             && let Some(at) = entries.iter().position(|entry| entry.key == key)
         {
             taken = Some(entries.remove(at).value);
@@ -85,206 +87,229 @@ impl Node {
         (self, taken)
     }
 
-    /// `over` laid over this: mappings key by key, everything else replaced.
-    pub fn overlaid(mut self, over: Node) -> Node {
-        let Kind::Mapping(added) = over.kind else { return over };
-        let Kind::Mapping(entries) = &mut self.kind else {
-            return Node { kind: Kind::Mapping(added), ..over };
+    /// `over` merged over this: mappings key by key, everything else replaced.
+    pub fn with_overrides(mut self, over: ConfigNode) -> ConfigNode {
+        let ConfigValue::Mapping(added) = over.kind else { return over };
+        let ConfigValue::Mapping(entries) = &mut self.kind else {
+            return ConfigNode { kind: ConfigValue::Mapping(added), ..over };
         };
+        let mut places: HashMap<String, usize> =
+            entries.iter().enumerate().map(|(at, have)| (have.key.clone(), at)).collect();
         for entry in added {
-            match entries.iter_mut().find(|have| have.key == entry.key) {
+            match places.get(&entry.key).and_then(|at| entries.get_mut(*at)) {
                 Some(have) => {
-                    let under = std::mem::replace(&mut have.value, Node::empty());
-                    *have = Entry { value: under.overlaid(entry.value.clone()), ..entry };
+                    let under = std::mem::replace(&mut have.value, ConfigNode::empty_mapping());
+                    let ConfigEntry { key, line, column, value } = entry;
+                    *have = ConfigEntry { key, line, column, value: under.with_overrides(value) };
                 }
-                None => entries.push(entry),
+                None => {
+                    places.insert(entry.key.clone(), entries.len());
+                    entries.push(entry);
+                }
             }
         }
         self
     }
 
     /// Changes every string value in place; keys stay.
-    pub fn each_string(&mut self, change: &mut impl FnMut(&mut String, usize, usize)) {
+    pub fn map_strings(&mut self, change: &mut impl FnMut(&mut String, usize, usize)) {
         match &mut self.kind {
-            Kind::Scalar(Value::String(text)) => change(text, self.line, self.column),
-            Kind::Scalar(_) => {}
-            Kind::Sequence(items) => items.iter_mut().for_each(|item| item.each_string(change)),
-            Kind::Mapping(entries) => entries.iter_mut().for_each(|entry| entry.value.each_string(change)),
+            ConfigValue::Scalar(Value::String(text)) => change(text, self.line, self.column),
+            ConfigValue::Scalar(_) => {}
+            ConfigValue::Sequence(items) => items.iter_mut().for_each(|item| item.map_strings(change)),
+            ConfigValue::Mapping(entries) => {
+                entries.iter_mut().for_each(|entry| entry.value.map_strings(change))
+            }
         }
     }
 }
 
-/// Why a text is no tree.
+/// Why a text cannot be parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct ParseError {
     /// Line, from 1.
     pub line: usize,
     /// Column, from 1.
     pub column: usize,
-    /// What is wrong, in words.
-    pub why: String,
-    /// It can be read, but a key stands twice in the same mapping.
-    pub twice: bool,
+    /// The reason.
+    pub reason: String,
+    /// It can be read, but a key occurs twice in the same mapping.
+    pub is_duplicate_key: bool,
 }
 
 /// As [`read`]; `file` names the text in the problem.
-pub fn parse(file: &str, text: &str) -> Result<Node, Problem> {
+pub fn parse(file: &str, text: &str) -> Result<ConfigNode, Problem> {
     read(text).map_err(|fault| {
-        let sentence = format!("{file} is not YAML that can be read: {}.", fault.why);
-        Problem::error(Code::ConfigInvalid, sentence).at(file, fault.line, fault.column)
+        let sentence = format!("{file} is not valid YAML: {}.", fault.reason);
+        Problem::error(Code::ConfigInvalid, sentence).at_location(file, fault.line, fault.column)
     })
 }
 
 /// Reads the only document of `text`; an empty one is an empty mapping.
-pub fn read(text: &str) -> Result<Node, Fault> {
-    // Comments mean nothing here, and the parser keeps only so many of them at once.
+pub fn read(text: &str) -> Result<ConfigNode, ParseError> {
+    // Comments mean nothing here, and the parser keeps only a limited number of them at once.
     let mut options = Options::default();
     options.set_emit_comments(false);
     let parser = Parser::new_from_str_with_options(text, options);
-    let mut builder = Builder { parser, anchors: Vec::new(), nodes: 0 };
-    let node = builder.document()?;
-    builder.end()?;
+    let mut builder = TreeBuilder { parser, anchors: HashMap::new(), size: TreeSize::default() };
+    let node = builder.read_document()?;
+    builder.expect_end()?;
     Ok(node)
 }
 
-fn fault(line: usize, column: usize, why: impl Into<String>) -> Fault {
-    Fault { line, column, why: why.into(), twice: false }
+fn parse_error(line: usize, column: usize, why: impl Into<String>) -> ParseError {
+    ParseError { line, column, reason: why.into(), is_duplicate_key: false }
 }
 
-struct Builder<'t> {
+struct TreeBuilder<'t> {
     parser: Parser<'t, granit_parser::StrInput<'t>>,
-    anchors: Vec<(usize, Node)>,
-    nodes: usize,
+    anchors: HashMap<usize, Anchor>,
+    size: TreeSize,
 }
 
-impl<'t> Builder<'t> {
-    fn next(&mut self) -> Result<(Event<'t>, Span), Fault> {
+/// A node that aliases repeat.
+struct Anchor {
+    node: ConfigNode,
+    size: TreeSize,
+}
+
+impl<'t> TreeBuilder<'t> {
+    fn next_event(&mut self) -> Result<(Event<'t>, Span), ParseError> {
         loop {
             match self.parser.next_event() {
                 Some(Ok((Event::Comment(..), _))) => {}
                 Some(Ok(event)) => return Ok(event),
                 Some(Err(error)) => {
-                    return Err(fault(error.marker().line(), error.marker().col() + 1, error.info()));
+                    return Err(parse_error(error.marker().line(), error.marker().col() + 1, error.info()));
                 }
                 None => return Ok((Event::StreamEnd, Span::default())),
             }
         }
     }
 
-    fn document(&mut self) -> Result<Node, Fault> {
+    fn read_document(&mut self) -> Result<ConfigNode, ParseError> {
         loop {
-            match self.next()? {
+            match self.next_event()? {
                 (Event::StreamStart | Event::DocumentStart(..), _) => {}
-                (Event::StreamEnd | Event::DocumentEnd, _) => return Ok(Node::empty()),
-                (event, span) => return self.node(event, span, 0),
+                (Event::StreamEnd | Event::DocumentEnd, _) => return Ok(ConfigNode::empty_mapping()),
+                (event, span) => return self.read_node(event, span, 0),
             }
         }
     }
 
-    fn end(&mut self) -> Result<(), Fault> {
+    fn expect_end(&mut self) -> Result<(), ParseError> {
         loop {
-            match self.next()? {
+            match self.next_event()? {
                 (Event::StreamEnd, _) => return Ok(()),
                 (Event::DocumentStart(..), span) => {
-                    return Err(fault(span.start.line(), 1, "it holds more than one document"));
+                    return Err(parse_error(span.start.line(), 1, "it contains more than one document"));
                 }
                 _ => {}
             }
         }
     }
 
-    fn node(&mut self, event: Event<'t>, span: Span, depth: usize) -> Result<Node, Fault> {
+    fn read_node(&mut self, event: Event<'t>, span: Span, depth: usize) -> Result<ConfigNode, ParseError> {
         let (line, column) = (span.start.line(), span.start.col() + 1);
-        self.nodes += 1;
-        if depth > MAX_DEPTH || self.nodes > MAX_NODES {
-            return Err(fault(line, column, "it is too deep or too large"));
+        let before = self.size;
+        self.size.add(TreeSize { nodes: 1, text_bytes: scalar_bytes(&event) });
+        if depth > MAX_DEPTH || self.size.exceeds_limits() {
+            return Err(parse_error(line, column, "it is too deep or too large"));
         }
         let (anchor, kind) = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain && tag.is_none();
-                (anchor, Kind::Scalar(if plain { resolve(&text) } else { Value::String(text.into_owned()) }))
+                (
+                    anchor,
+                    ConfigValue::Scalar(if plain {
+                        resolve_scalar(&text)
+                    } else {
+                        Value::String(text.into_owned())
+                    }),
+                )
             }
-            Event::SequenceStart(_, anchor, _) => (anchor, Kind::Sequence(self.sequence(depth)?)),
-            Event::MappingStart(_, anchor, _) => (anchor, Kind::Mapping(self.mapping(depth)?)),
-            Event::Alias(id) => return self.alias(id, line, column),
-            _ => return Err(fault(line, column, "a value is missing")),
+            Event::SequenceStart(_, anchor, _) => (anchor, ConfigValue::Sequence(self.read_sequence(depth)?)),
+            Event::MappingStart(_, anchor, _) => (anchor, ConfigValue::Mapping(self.read_mapping(depth)?)),
+            Event::Alias(id) => return self.resolve_alias(id, line, column),
+            _ => return Err(parse_error(line, column, "a value is missing")),
         };
-        let node = Node { line, column, kind };
+        let node = ConfigNode { line, column, kind };
         if anchor > 0 {
-            self.anchors.push((anchor, node.clone()));
+            self.anchors.insert(anchor, Anchor { node: node.clone(), size: self.size.since(before) });
         }
         Ok(node)
     }
 
-    fn alias(&mut self, id: usize, line: usize, column: usize) -> Result<Node, Fault> {
-        let found = self.anchors.iter().find(|(anchor, _)| *anchor == id).map(|(_, node)| node.clone());
-        let node = found.ok_or_else(|| fault(line, column, "an alias refers to itself"))?;
-        self.nodes += size(&node);
-        if self.nodes > MAX_NODES {
-            return Err(fault(line, column, "its aliases make it too large"));
+    fn resolve_alias(&mut self, id: usize, line: usize, column: usize) -> Result<ConfigNode, ParseError> {
+        let found = self.anchors.get(&id);
+        let anchor = found.ok_or_else(|| parse_error(line, column, "an alias refers to itself"))?;
+        self.size.add(anchor.size);
+        if self.size.exceeds_limits() {
+            return Err(parse_error(line, column, "its aliases make it too large"));
         }
-        Ok(node)
+        Ok(anchor.node.clone())
     }
 
-    fn sequence(&mut self, depth: usize) -> Result<Vec<Node>, Fault> {
+    fn read_sequence(&mut self, depth: usize) -> Result<Vec<ConfigNode>, ParseError> {
         let mut items = Vec::new();
         loop {
-            match self.next()? {
+            match self.next_event()? {
                 (Event::SequenceEnd, _) => return Ok(items),
-                (event, span) => items.push(self.node(event, span, depth + 1)?),
+                (event, span) => items.push(self.read_node(event, span, depth + 1)?),
             }
         }
     }
 
-    fn mapping(&mut self, depth: usize) -> Result<Vec<Entry>, Fault> {
-        let (mut entries, mut merged) = (Vec::<Entry>::new(), Vec::new());
+    fn read_mapping(&mut self, depth: usize) -> Result<Vec<ConfigEntry>, ParseError> {
+        let (mut entries, mut merged, mut keys) = (Vec::<ConfigEntry>::new(), Vec::new(), HashSet::new());
         loop {
-            let (event, span) = self.next()?;
+            let (event, span) = self.next_event()?;
             let (line, column) = (span.start.line(), span.start.col() + 1);
             let key = match event {
                 Event::MappingEnd => break,
                 Event::Scalar(text, ..) => text.into_owned(),
-                _ => return Err(fault(line, column, "a key is not plain text")),
+                _ => return Err(parse_error(line, column, "a key is not plain text")),
             };
-            let (event, span) = self.next()?;
-            let value = self.node(event, span, depth + 1)?;
+            self.size.text_bytes += key.len();
+            let (event, span) = self.next_event()?;
+            let value = self.read_node(event, span, depth + 1)?;
             if key == "<<" {
                 merged.push(value);
-            } else if entries.iter().any(|entry| entry.key == key) {
-                let why = format!("the key `{key}` stands twice in the same mapping");
-                return Err(Fault { twice: true, ..fault(line, column, why) });
+            } else if !keys.insert(key.clone()) {
+                let why = format!("the key `{key}` occurs twice in the same mapping");
+                return Err(ParseError { is_duplicate_key: true, ..parse_error(line, column, why) });
             } else {
-                entries.push(Entry { key, line, column, value });
+                entries.push(ConfigEntry { key, line, column, value });
             }
         }
-        merged.iter().for_each(|node| merge(&mut entries, node));
+        merged.into_iter().for_each(|node| apply_merge_key(&mut entries, &mut keys, node));
         Ok(entries)
     }
 }
 
-/// The merge key of YAML 1.1: what the mapping says itself wins.
-fn merge(entries: &mut Vec<Entry>, from: &Node) {
-    if let Kind::Sequence(items) = &from.kind {
-        items.iter().for_each(|item| merge(entries, item));
-    }
-    for entry in from.entries() {
-        if !entries.iter().any(|have| have.key == entry.key) {
-            entries.push(entry.clone());
+/// The merge key of YAML 1.1: the mapping's own keys win.
+fn apply_merge_key(entries: &mut Vec<ConfigEntry>, keys: &mut HashSet<String>, from: ConfigNode) {
+    match from.kind {
+        ConfigValue::Sequence(items) => {
+            items.into_iter().for_each(|item| apply_merge_key(entries, keys, item));
         }
+        ConfigValue::Mapping(more) => {
+            entries.extend(more.into_iter().filter(|entry| keys.insert(entry.key.clone())));
+        }
+        ConfigValue::Scalar(_) => {}
     }
 }
 
-fn size(node: &Node) -> usize {
-    1 + match &node.kind {
-        Kind::Scalar(_) => 0,
-        Kind::Sequence(items) => items.iter().map(size).sum(),
-        Kind::Mapping(entries) => entries.iter().map(|entry| size(&entry.value)).sum(),
+fn scalar_bytes(event: &Event<'_>) -> usize {
+    match event {
+        Event::Scalar(text, ..) => text.len(),
+        _ => 0,
     }
 }
 
-/// A plain scalar by the core schema of YAML 1.2 (chapter 10.3.2), without octal and hexadecimal numbers: what is
-/// not surely a number, a boolean or null stays text.
-fn resolve(text: &str) -> Value {
+/// A plain scalar by the core schema of YAML 1.2 (chapter 10.3.2), without octal and hexadecimal numbers: anything
+/// not certainly a number, a boolean or null stays text.
+fn resolve_scalar(text: &str) -> Value {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
         "true" | "True" | "TRUE" => return Value::Bool(true),
@@ -316,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn comments_may_be_as_many_as_people_like() {
+    fn comments_are_not_limited() {
         let text = format!("a:\n{}  b: 1\n", "  # one more\n".repeat(300));
         assert!(parse("f", &text).is_ok());
     }
@@ -342,9 +367,9 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_meant_is_refused_where_it_stands() {
+    fn invalid_yaml_is_reported_at_its_position() {
         for (text, line) in [("a: 1\na: 2", 2), ("a: [1", 1), ("a: 1\n---\nb: 2", 2), ("? [x]\n: 1", 1)] {
-            let at = parse("f.yml", text).unwrap_err().at.unwrap();
+            let at = parse("f.yml", text).unwrap_err().location.unwrap();
             assert!(at.line >= line, "{text}: {at:?}");
         }
     }
@@ -357,12 +382,14 @@ mod tests {
             bomb += &format!("a{i}: &a{i} [{}]\n", vec![format!("*a{}", i - 1); 10].join(","));
         }
         assert!(parse("f.yml", &bomb).is_err());
+        let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(100_000), vec!["*a"; 1000].join(","));
+        assert!(parse("f.yml", &long).unwrap_err().sentence.contains("aliases"));
     }
 
     #[test]
-    fn overlaying_goes_key_by_key() {
+    fn overrides_are_merged_key_by_key() {
         let base = parse("f.yml", "a: {b: 1, c: 2}\nd: [1]").unwrap();
         let over = parse("f.yml", "a: {c: 3}\nd: [2]\ne: x").unwrap();
-        assert_eq!(base.overlaid(over).to_value(), json!({"a": {"b": 1, "c": 3}, "d": [2], "e": "x"}));
+        assert_eq!(base.with_overrides(over).to_value(), json!({"a": {"b": 1, "c": 3}, "d": [2], "e": "x"}));
     }
 }

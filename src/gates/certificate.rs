@@ -1,4 +1,4 @@
-//! How long the certificate of an address is good for.
+//! The expiry of a server's certificate.
 
 use std::time::Duration;
 
@@ -6,22 +6,18 @@ use jiff::Timestamp;
 use x509_cert::Certificate;
 use x509_cert::der::Decode as _;
 
+use crate::sys::network::{Destination, Proxies};
 use crate::sys::tls;
 
-/// Until when the certificate that `address` shows is good. An error says, in words, why that is not known.
-pub(super) async fn good_until(address: &str, patience: Duration) -> Result<Timestamp, String> {
-    let (host, port) = place(address).ok_or("it is no address of HTTPS")?;
-    not_after(&tls::certificate(host, port, patience).await?)
-}
-
-/// Host and port of an address of HTTPS.
-fn place(address: &str) -> Option<(&str, u16)> {
-    let rest = address.strip_prefix("https://")?;
-    let host = rest.split(['/', '?', '#']).next()?;
-    match host.rsplit_once(':') {
-        Some((name, port)) if !port.ends_with(']') => Some((name, port.parse().ok()?)),
-        _ => Some((host, 443)),
-    }
+/// The expiry of the certificate that the server at `address` presents. The error is the reason why it is not known.
+pub(super) async fn expires_at(
+    proxies: &Proxies,
+    address: &str,
+    timeout: Duration,
+) -> Result<Timestamp, String> {
+    let server = Destination::of_url(address).filter(|server| server.is_tls);
+    let server = server.ok_or("it is not an HTTPS URL")?;
+    not_after(&tls::fetch_certificate(proxies, &server, timeout).await?)
 }
 
 fn not_after(der: &[u8]) -> Result<Timestamp, String> {
@@ -37,20 +33,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_end_of_a_certificate_is_read() {
+    fn certificate_expiry_is_read() {
         let of = |der: &[u8]| not_after(der).unwrap().to_string();
         assert_eq!(of(include_bytes!("../../tests/fixtures/certificates/short.der")), "2026-12-24T16:52:49Z");
         assert_eq!(of(include_bytes!("../../tests/fixtures/certificates/long.der")), "2036-11-21T16:52:49Z");
         assert!(not_after(b"no certificate").is_err());
-    }
-
-    #[test]
-    fn a_handshake_is_made_with_the_host_of_the_address() {
-        assert_eq!(place("https://x.example/a:b"), Some(("x.example", 443)));
-        assert_eq!(place("https://x.example:8443?x"), Some(("x.example", 8443)));
-        assert_eq!(place("https://[::1]"), Some(("[::1]", 443)));
-        assert_eq!(place("https://[::1]:8443/"), Some(("[::1]", 8443)));
-        assert_eq!(place("http://x.example/"), None);
-        assert_eq!(place("https://x.example:port/"), None);
     }
 }

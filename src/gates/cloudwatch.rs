@@ -1,4 +1,4 @@
-//! Counts from the metrics of an Application Load Balancer: what is asked, and what the answer says of each minute.
+//! Counts from the metrics of an Application Load Balancer: the queries, and the counts of each minute in the response.
 //! <https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html>
 
 use std::collections::BTreeMap;
@@ -9,58 +9,70 @@ use aws_sdk_cloudwatch::types::{
     Dimension, MetricDataQuery, MetricDataResult, MetricStat, ScanBy, StatusCode,
 };
 use aws_smithy_types::DateTime;
-use aws_smithy_types::error::display::DisplayErrorContext;
 
-use super::window::{Span, Window};
+use super::window::{AnalysisWindow, IngestionLag};
 use crate::config::Metric;
 use crate::problem::{Code, Problem};
-use crate::release::{Arm, Arms};
+use crate::release::{Variant, Variants};
 use crate::strategy::judge::{Count, Minute};
+use crate::sys::network;
+use crate::sys::sdk_error::sdk_error_text;
 
 /// The last one or two minutes are incomplete in CloudWatch.
-pub const LAG: Span = Span(Duration::from_secs(120));
-/// Queries that one request may hold.
-pub const MOST: usize = 500;
-/// Pages of an answer that are read; a day of minutes is one.
-const PAGES: usize = 10;
+pub const LAG: IngestionLag = IngestionLag(Duration::from_secs(120));
+/// Maximum queries of one request.
+pub const MAX_QUERIES: usize = 500;
+/// Maximum pages of a response; a day of minutes is one.
+const MAX_PAGES: usize = 10;
 const NAMESPACE: &str = "AWS/ApplicationELB";
 
-/// The points of one query by the second at which their minute begins; `None` where the answer was not whole.
-pub type Answers = BTreeMap<String, Option<BTreeMap<i64, f64>>>;
+/// The points of one query by the second at which their minute begins; `None` if the response was incomplete.
+pub type QueryResults = BTreeMap<String, Option<BTreeMap<i64, f64>>>;
 
-/// What is asked about both versions. Errors where the place does not tell their traffic apart.
-pub fn queries(metrics: &[Metric], arms: Option<&Arms>) -> Result<Vec<MetricDataQuery>, Problem> {
+/// The queries for both versions. An error if the target cannot tell their traffic apart.
+pub fn build_queries(
+    metrics: &[Metric],
+    variants: Option<&Variants>,
+) -> Result<Vec<MetricDataQuery>, Problem> {
     let wanted = metrics.iter().any(|metric| matches!(metric, Metric::Errors(_) | Metric::Latency(_)));
     if !wanted {
         return Ok(Vec::new());
     }
-    let arms = arms.ok_or_else(unlabelled)?;
+    let variants = variants.ok_or_else(no_labels_problem)?;
     let mut queries = Vec::new();
-    for (prefix, arm) in [('c', &arms.canary), ('b', &arms.baseline)] {
-        queries.push(query(format!("{prefix}_requests"), arm, "RequestCount", "Sum")?);
-        queries.push(query(format!("{prefix}_errors"), arm, "HTTPCode_Target_5XX_Count", "Sum")?);
-        for limit in limits(metrics) {
-            queries.push(query(format!("{prefix}_within_{limit}"), arm, "TargetResponseTime", &rank(limit))?);
+    for (prefix, variant) in [('c', &variants.canary), ('b', &variants.baseline)] {
+        queries.push(build_query(format!("{prefix}_requests"), variant, "RequestCount", "Sum")?);
+        queries.push(build_query(format!("{prefix}_errors"), variant, "HTTPCode_Target_5XX_Count", "Sum")?);
+        for limit in latency_limits(metrics) {
+            queries.push(build_query(
+                format!("{prefix}_within_{limit}"),
+                variant,
+                "TargetResponseTime",
+                &percentile_rank(limit),
+            )?);
         }
     }
-    if queries.len() > MOST {
-        return Err(unreadable(format!("{} queries are more than the {MOST} of one request", queries.len())));
+    if queries.len() > MAX_QUERIES {
+        return Err(unreadable_problem(format!(
+            "{} queries exceed the limit of {MAX_QUERIES} in one request",
+            queries.len()
+        )));
     }
     Ok(queries)
 }
 
-/// What is asked about the traffic of a service, whichever of its arms it goes through.
-pub fn traffic_queries(arms: &[Arm]) -> Result<Vec<MetricDataQuery>, Problem> {
+/// The queries for the traffic of a service, whichever of its variants serves it.
+pub fn build_traffic_queries(variants: &[Variant]) -> Result<Vec<MetricDataQuery>, Problem> {
     let mut queries = Vec::new();
-    for (index, arm) in arms.iter().enumerate().take(MOST / 2) {
-        queries.push(query(format!("a{index}_requests"), arm, "RequestCount", "Sum")?);
-        queries.push(query(format!("a{index}_errors"), arm, "HTTPCode_Target_5XX_Count", "Sum")?);
+    for (index, variant) in variants.iter().enumerate().take(MAX_QUERIES / 2) {
+        queries.push(build_query(format!("a{index}_requests"), variant, "RequestCount", "Sum")?);
+        queries.push(build_query(format!("a{index}_errors"), variant, "HTTPCode_Target_5XX_Count", "Sum")?);
     }
     Ok(queries)
 }
 
 /// The limits of all latency metrics, in milliseconds, each once.
-fn limits(metrics: &[Metric]) -> Vec<u32> {
+fn latency_limits(metrics: &[Metric]) -> Vec<u32> {
     let mut limits: Vec<u32> = metrics
         .iter()
         .filter_map(|metric| match metric {
@@ -73,14 +85,14 @@ fn limits(metrics: &[Metric]) -> Vec<u32> {
     limits
 }
 
-/// The percentile rank of a limit: how many percent of the requests took that long or less.
-fn rank(limit_ms: u32) -> String {
+/// The percentile rank of a limit: the percentage of requests that took that long or less.
+fn percentile_rank(limit_ms: u32) -> String {
     format!("PR(:{})", f64::from(limit_ms) / 1000.0)
 }
 
-fn query(id: String, arm: &Arm, metric: &str, stat: &str) -> Result<MetricDataQuery, Problem> {
+fn build_query(id: String, variant: &Variant, metric: &str, stat: &str) -> Result<MetricDataQuery, Problem> {
     let dimension = |name: &str| {
-        let value = arm.labels.get(name).ok_or_else(unlabelled);
+        let value = variant.labels.get(name).ok_or_else(no_labels_problem);
         value.map(|value| Dimension::builder().name(name).value(value).build())
     };
     let metric = aws_sdk_cloudwatch::types::Metric::builder()
@@ -93,15 +105,15 @@ fn query(id: String, arm: &Arm, metric: &str, stat: &str) -> Result<MetricDataQu
     Ok(MetricDataQuery::builder().id(id).metric_stat(stat).build())
 }
 
-/// Asks for all of it at once.
-pub async fn read(
+/// Sends all queries in one request.
+pub async fn get_metric_data(
     client: &aws_sdk_cloudwatch::Client,
     queries: Vec<MetricDataQuery>,
-    window: &Window,
-) -> Result<Answers, Problem> {
-    let Some((from, to)) = window.bounds(LAG) else { return Ok(Answers::new()) };
+    window: &AnalysisWindow,
+) -> Result<QueryResults, Problem> {
+    let Some((from, to)) = window.bounds(LAG) else { return Ok(QueryResults::new()) };
     let (mut results, mut next) = (Vec::new(), None);
-    for _ in 0..PAGES {
+    for _ in 0..MAX_PAGES {
         let call = client
             .get_metric_data()
             .set_metric_data_queries(Some(queries.clone()))
@@ -109,64 +121,68 @@ pub async fn read(
             .end_time(DateTime::from_secs(to))
             .scan_by(ScanBy::TimestampAscending)
             .set_next_token(next.take());
-        let answer = call.send().await.map_err(|error| match error.code() {
-            Some(code) => refused(code, error.message().unwrap_or_default()),
-            None => unreadable(DisplayErrorContext(&error).to_string()),
+        let response = call.send().await.map_err(|error| match error.code() {
+            Some(code) => refused_problem(code, error.message().unwrap_or_default()),
+            None => {
+                let text = sdk_error_text("cloudwatch:GetMetricData", &error);
+                network::explain(&error, unreadable_problem(text))
+            }
         })?;
-        results.extend_from_slice(answer.metric_data_results());
-        next = answer.next_token().map(str::to_owned);
+        results.extend_from_slice(response.metric_data_results());
+        next = response.next_token().map(str::to_owned);
         if next.is_none() {
-            return answers(&results);
+            return parse_results(&results);
         }
     }
-    Err(unreadable(format!("the answer has more than {PAGES} pages")))
+    Err(unreadable_problem(format!("the response has more than {MAX_PAGES} pages")))
 }
 
-fn refused(code: &str, message: &str) -> Problem {
+fn refused_problem(code: &str, message: &str) -> Problem {
     let cause = format!("{code}: {message}");
     if code.starts_with("AccessDenied") {
-        return forbidden(cause);
+        return permission_problem(cause);
     }
-    let problem = unreadable(cause);
+    let problem = unreadable_problem(cause);
     if code.starts_with("Validation") && message.contains("PR(") {
-        return problem
-            .help("Percentile ranks are refused here: compare latency by the metric `prometheus` instead.");
+        return problem.help(
+            "CloudWatch rejects percentile ranks here. Compare latency with the metric `prometheus` instead.",
+        );
     }
     problem
 }
 
-fn forbidden(cause: String) -> Problem {
+fn permission_problem(cause: String) -> Problem {
     Problem::error(Code::PermissionMissing, "The permission cloudwatch:GetMetricData is missing.")
         .cause(cause)
         .help("Add it to the policy of the role.")
 }
 
-fn unreadable(cause: String) -> Problem {
+fn unreadable_problem(cause: String) -> Problem {
     Problem::error(Code::MetricsUnreadable, "The metrics of the load balancer could not be read.")
         .cause(cause)
 }
 
-fn unlabelled() -> Problem {
-    let cause = "the place does not say which traffic is whose";
-    unreadable(cause.into()).help(
-        "The metrics `5xx` and `latency` need a target group for each version behind an Application Load Balancer.",
+fn no_labels_problem() -> Problem {
+    let cause = "the target does not tell the traffic of the two versions apart";
+    unreadable_problem(cause.into()).help(
+        "Give each version its own target group behind an Application Load Balancer: the metrics `5xx` and `latency` need it.",
     )
 }
 
-/// The pages of an answer as points. A refusal can stand inside of a success.
-pub fn answers(results: &[MetricDataResult]) -> Result<Answers, Problem> {
+/// The pages of a response as points. A success can contain an error.
+pub fn parse_results(results: &[MetricDataResult]) -> Result<QueryResults, Problem> {
     let mut all: BTreeMap<String, (BTreeMap<i64, f64>, bool)> = BTreeMap::new();
     for result in results {
-        let said = || {
+        let message = || {
             let texts = result.messages().iter().filter_map(|message| message.value());
             texts.collect::<Vec<_>>().join("; ")
         };
         let status = result.status_code();
         if status == Some(&StatusCode::Forbidden) {
-            return Err(forbidden(format!("Forbidden: {}", said())));
+            return Err(permission_problem(format!("Forbidden: {}", message())));
         }
         let (points, whole) = all.entry(result.id().unwrap_or_default().to_owned()).or_default();
-        // The last page tells whether all of it came.
+        // The last page has the overall status.
         *whole = status == Some(&StatusCode::Complete) && result.timestamps().len() == result.values().len();
         for (at, value) in result.timestamps().iter().zip(result.values()) {
             points.insert(at.secs().div_euclid(60) * 60, *value);
@@ -175,41 +191,43 @@ pub fn answers(results: &[MetricDataResult]) -> Result<Answers, Problem> {
     Ok(all.into_iter().map(|(id, (points, whole))| (id, whole.then_some(points))).collect())
 }
 
-fn point(answers: &Answers, id: &str, at: i64) -> Option<f64> {
-    answers.get(id)?.as_ref()?.get(&at).copied()
+fn data_point(results: &QueryResults, id: &str, at: i64) -> Option<f64> {
+    results.get(id)?.as_ref()?.get(&at).copied()
 }
 
-/// What the answers say of a metric in each minute of a window.
-pub fn minutes(answers: &Answers, metric: &Metric, window: &Window) -> Vec<Minute> {
-    super::beside(window, LAG, |canary, at| count(answers, metric, if canary { 'c' } else { 'b' }, at))
+/// The counts of a metric in each minute of a window.
+pub fn minute_counts(results: &QueryResults, metric: &Metric, window: &AnalysisWindow) -> Vec<Minute> {
+    super::pair_minutes(window, LAG, |canary, at| {
+        minute_count(results, metric, if canary { 'c' } else { 'b' }, at)
+    })
 }
 
-fn count(answers: &Answers, metric: &Metric, arm: char, at: i64) -> Option<Count> {
-    let total = point(answers, &format!("{arm}_requests"), at)?;
+fn minute_count(results: &QueryResults, metric: &Metric, variant: char, at: i64) -> Option<Count> {
+    let total = data_point(results, &format!("{variant}_requests"), at)?;
     match metric {
-        Metric::Errors(_) => Count::read(total, errors(answers, arm, at)?),
+        Metric::Errors(_) => Count::from_numbers(total, minute_errors(results, variant, at)?),
         Metric::Latency(latency) if total > 0.0 => {
-            let within = point(answers, &format!("{arm}_within_{}", latency.over_ms.0), at)?;
+            let within = data_point(results, &format!("{variant}_within_{}", latency.over_ms.0), at)?;
             let readable = (0.0..=100.0).contains(&within);
-            readable.then(|| Count::read(total, (total * (1.0 - within / 100.0)).round())).flatten()
+            readable.then(|| Count::from_numbers(total, (total * (1.0 - within / 100.0)).round())).flatten()
         }
-        Metric::Latency(_) => Count::read(total, 0.0),
+        Metric::Latency(_) => Count::from_numbers(total, 0.0),
         Metric::Prometheus(_) | Metric::Probe(_) => None,
     }
 }
 
-/// Errors of a minute that has requests: CloudWatch has no point where there was none. Where the query as a whole was
-/// not answered, nothing is known.
-fn errors(answers: &Answers, arm: char, at: i64) -> Option<f64> {
-    let points = answers.get(&format!("{arm}_errors"))?.as_ref()?;
+/// Errors of a minute that has requests: CloudWatch has no point if there were none. If the whole query
+/// has no result, nothing is known.
+fn minute_errors(results: &QueryResults, variant: char, at: i64) -> Option<f64> {
+    let points = results.get(&format!("{variant}_errors"))?.as_ref()?;
     Some(points.get(&at).copied().unwrap_or(0.0))
 }
 
-/// Requests and errors of a service, summed; `None` where nothing was counted.
-pub fn traffic(answers: &Answers) -> Option<(f64, f64)> {
+/// Requests and errors of a service, summed; `None` if nothing was counted.
+pub fn sum_traffic(results: &QueryResults) -> Option<(f64, f64)> {
     let sum = |what: &str| {
         let points =
-            answers.iter().filter(|(id, _)| id.ends_with(what)).filter_map(|(_, points)| points.as_ref());
+            results.iter().filter(|(id, _)| id.ends_with(what)).filter_map(|(_, points)| points.as_ref());
         let readable = points.flat_map(BTreeMap::values).filter(|value| value.is_finite() && **value >= 0.0);
         readable.copied().reduce(|sum, value| sum + value)
     };

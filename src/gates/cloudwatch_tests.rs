@@ -1,4 +1,4 @@
-//! What an answer of CloudWatch says of each minute, and what it does not say.
+//! The counts of each minute in a response of CloudWatch, and the missing ones.
 
 use std::collections::BTreeMap;
 
@@ -7,34 +7,34 @@ use aws_smithy_types::DateTime;
 use jiff::Timestamp;
 use proptest::prelude::*;
 
-use super::cloudwatch::{answers, minutes, queries};
-use super::window::Window;
-use crate::config::{Latency, Metric, Milliseconds, Nothing};
+use super::cloudwatch::{build_queries, minute_counts, parse_results};
+use super::window::AnalysisWindow;
+use crate::config::{Latency, Metric, Milliseconds, NoOptions};
 use crate::problem::Code;
-use crate::release::{Arm, Arms, Version};
+use crate::release::{Variant, Variants, Version};
 use crate::strategy::judge::{Count, Minute};
 
-const ERRORS: Metric = Metric::Errors(Nothing {});
+const ERRORS: Metric = Metric::Errors(NoOptions {});
 
 fn latency(ms: u32) -> Metric {
     Metric::Latency(Latency { over_ms: Milliseconds(ms) })
 }
 
-fn arms() -> Arms {
-    let arm = |name: &str| Arm {
+fn variants() -> Variants {
+    let variant = |name: &str| Variant {
         version: Version { id: name.into(), label: name.into() },
         labels: BTreeMap::from([
             ("TargetGroup".into(), format!("targetgroup/{name}/1")),
             ("LoadBalancer".into(), "app/web/2".into()),
         ]),
     };
-    Arms { canary: arm("green"), baseline: arm("blue") }
+    Variants { canary: variant("green"), baseline: variant("blue") }
 }
 
 /// Minutes that begin at 600, 660, … and are closed.
-fn window(count: i64) -> Window {
+fn window(count: i64) -> AnalysisWindow {
     let at = |second| Timestamp::from_second(second).unwrap();
-    Window::between(at(600), at(600 + count * 60 + 120))
+    AnalysisWindow::from_range(at(600), at(600 + count * 60 + 120))
 }
 
 fn result(id: &str, status: StatusCode, points: &[(i64, f64)]) -> MetricDataResult {
@@ -46,12 +46,12 @@ fn result(id: &str, status: StatusCode, points: &[(i64, f64)]) -> MetricDataResu
         .build()
 }
 
-fn whole(id: &str, points: &[(i64, f64)]) -> MetricDataResult {
+fn complete_result(id: &str, points: &[(i64, f64)]) -> MetricDataResult {
     result(id, StatusCode::Complete, points)
 }
 
-fn of(results: &[MetricDataResult], metric: &Metric, count: i64) -> Vec<Minute> {
-    minutes(&answers(results).unwrap(), metric, &window(count))
+fn minutes_of(results: &[MetricDataResult], metric: &Metric, count: i64) -> Vec<Minute> {
+    minute_counts(&parse_results(results).unwrap(), metric, &window(count))
 }
 
 fn count(total: u64, bad: u64) -> Option<Count> {
@@ -59,9 +59,9 @@ fn count(total: u64, bad: u64) -> Option<Count> {
 }
 
 #[test]
-fn one_request_asks_for_everything_once() {
+fn build_queries_fits_all_metrics_in_one_request() {
     let metrics = [ERRORS, latency(300), latency(1000), latency(300)];
-    let all = queries(&metrics, Some(&arms())).unwrap();
+    let all = build_queries(&metrics, Some(&variants())).unwrap();
     let shown: Vec<String> = all
         .iter()
         .map(|query| {
@@ -89,43 +89,46 @@ fn one_request_asks_for_everything_once() {
 }
 
 #[test]
-fn without_labels_nothing_is_asked() {
-    assert_eq!(queries(&[ERRORS], None).unwrap_err().code, Code::MetricsUnreadable);
-    let mut blind = arms();
+fn build_queries_without_labels_is_error() {
+    assert_eq!(build_queries(&[ERRORS], None).unwrap_err().code, Code::MetricsUnreadable);
+    let mut blind = variants();
     blind.baseline.labels.remove("LoadBalancer");
-    assert_eq!(queries(&[ERRORS], Some(&blind)).unwrap_err().code, Code::MetricsUnreadable);
-    assert_eq!(queries(&[], None), Ok(Vec::new()));
+    assert_eq!(build_queries(&[ERRORS], Some(&blind)).unwrap_err().code, Code::MetricsUnreadable);
+    assert_eq!(build_queries(&[], None), Ok(Vec::new()));
 }
 
 #[test]
-fn errors_that_are_not_there_are_none_only_where_requests_are() {
+fn missing_errors_are_zero_only_in_minutes_with_requests() {
     let results = [
-        whole("c_requests", &[(600, 10.0), (720, 12.0)]),
-        whole("c_errors", &[(600, 2.0), (660, 1.0)]),
-        whole("b_requests", &[(720, 90.0), (660, 80.0), (600, 100.0)]),
-        whole("b_errors", &[]),
+        complete_result("c_requests", &[(600, 10.0), (720, 12.0)]),
+        complete_result("c_errors", &[(600, 2.0), (660, 1.0)]),
+        complete_result("b_requests", &[(720, 90.0), (660, 80.0), (600, 100.0)]),
+        complete_result("b_errors", &[]),
     ];
     let expected = [
         Minute { canary: count(10, 2), baseline: count(100, 0) },
         Minute { canary: None, baseline: count(80, 0) },
         Minute { canary: count(12, 0), baseline: count(90, 0) },
     ];
-    assert_eq!(of(&results, &ERRORS, 3), expected);
-    assert!(of(&results[..3], &ERRORS, 3).iter().all(|minute| minute.baseline.is_none()), "not even asked");
+    assert_eq!(minutes_of(&results, &ERRORS, 3), expected);
+    assert!(
+        minutes_of(&results[..3], &ERRORS, 3).iter().all(|minute| minute.baseline.is_none()),
+        "not even asked"
+    );
 }
 
 #[test]
-fn slow_requests_are_counted_by_their_rank() {
+fn slow_requests_are_counted_by_percentile_rank() {
     let results = [
-        whole("c_requests", &[(600, 200.0), (660, 10.0), (720, 0.0), (780, 10.0)]),
-        whole("c_within_300", &[(600, 97.5), (780, 120.0)]),
+        complete_result("c_requests", &[(600, 200.0), (660, 10.0), (720, 0.0), (780, 10.0)]),
+        complete_result("c_within_300", &[(600, 97.5), (780, 120.0)]),
     ];
-    let canary: Vec<_> = of(&results, &latency(300), 4).iter().map(|minute| minute.canary).collect();
+    let canary: Vec<_> = minutes_of(&results, &latency(300), 4).iter().map(|minute| minute.canary).collect();
     assert_eq!(canary, [count(200, 5), None, count(0, 0), None]);
 }
 
 #[test]
-fn an_answer_that_is_not_whole_says_nothing_of_any_minute() {
+fn partial_result_gives_no_minute() {
     for status in [StatusCode::PartialData, StatusCode::InternalError, StatusCode::from("New")] {
         for partial in ["c_requests", "c_errors"] {
             let status_of = |id: &str| if id == partial { status.clone() } else { StatusCode::Complete };
@@ -133,31 +136,31 @@ fn an_answer_that_is_not_whole_says_nothing_of_any_minute() {
                 result("c_requests", status_of("c_requests"), &[(600, 10.0)]),
                 result("c_errors", status_of("c_errors"), &[(600, 1.0)]),
             ];
-            assert_eq!(of(&results, &ERRORS, 1), [Minute::default()], "{status:?} {partial}");
+            assert_eq!(minutes_of(&results, &ERRORS, 1), [Minute::default()], "{status:?} {partial}");
         }
     }
 }
 
 #[test]
-fn pages_of_one_query_are_put_together() {
+fn result_pages_of_one_query_are_merged() {
     let results = [
         result("c_requests", StatusCode::PartialData, &[(600, 10.0)]),
-        whole("c_requests", &[(660, 11.0)]),
-        whole("c_errors", &[]),
+        complete_result("c_requests", &[(660, 11.0)]),
+        complete_result("c_errors", &[]),
     ];
-    let canary: Vec<_> = of(&results, &ERRORS, 2).iter().map(|minute| minute.canary).collect();
+    let canary: Vec<_> = minutes_of(&results, &ERRORS, 2).iter().map(|minute| minute.canary).collect();
     assert_eq!(canary, [count(10, 0), count(11, 0)]);
 }
 
 #[test]
-fn a_refusal_inside_of_a_success_is_one() {
+fn forbidden_status_in_a_result_is_error() {
     let message = MessageData::builder().code("Forbidden").value("not authorized").build();
     let refused = MetricDataResult::builder()
         .id("c_errors")
         .status_code(StatusCode::Forbidden)
         .messages(message)
         .build();
-    let problem = answers(&[whole("c_requests", &[(600, 1.0)]), refused]).unwrap_err();
+    let problem = parse_results(&[complete_result("c_requests", &[(600, 1.0)]), refused]).unwrap_err();
     assert_eq!(problem.code, Code::PermissionMissing);
     assert_eq!(problem.cause.as_deref(), Some("Forbidden: not authorized"));
 }
@@ -174,11 +177,11 @@ proptest! {
         let status = if complete { StatusCode::Complete } else { StatusCode::PartialData };
         let results = [
             result("c_requests", status, &[(600, total)]),
-            whole("c_errors", &[(600, bad)]),
-            whole("c_within_300", &[(600, within)]),
+            complete_result("c_errors", &[(600, bad)]),
+            complete_result("c_within_300", &[(600, within)]),
         ];
         for metric in [ERRORS, latency(300)] {
-            let minute = of(&results, &metric, 1)[0];
+            let minute = minutes_of(&results, &metric, 1)[0];
             prop_assert_eq!(minute.baseline, None);
             if let Some(count) = minute.canary {
                 prop_assert!(complete && count.bad <= count.total && total.is_finite() && total >= 0.0);

@@ -1,5 +1,5 @@
-//! Requests of our own to both versions, for services with little traffic: a task of its own that the run starts with
-//! a bake and that ends with it, or with a cancel.
+//! Our own requests to both versions, for services with little traffic: a background task that starts with
+//! a bake and ends with it, or with a cancel.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -10,29 +10,29 @@ use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use tokio::task::AbortHandle;
 
-use super::beside;
-use super::window::{Span, Window};
+use super::pair_minutes;
+use super::window::{AnalysisWindow, IngestionLag};
 use crate::config::{Metric, Probe};
 use crate::strategy::judge::{Count, Minute};
 use crate::sys::clock::Clock;
-use crate::sys::signal::{Cancel, Urgency};
-use crate::sys::web::Web;
+use crate::sys::http::HttpClient;
+use crate::sys::signal::{CancelLevel, CancelToken};
 
-/// How long one request may take.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Requests of the last second of a minute are over by then.
-pub const LAG: Span = Span(Duration::from_secs(6));
-/// Requests that may be under way at once: those of both versions at the highest rate, if none were answered.
-const MOST: usize = 120;
+/// Timeout of one request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// Requests of the last second of a minute are complete by then.
+pub const LAG: IngestionLag = IngestionLag(Duration::from_secs(6));
+/// Maximum concurrent requests: those of both versions at the highest rate, if none were answered.
+const MAX_IN_FLIGHT: usize = 120;
 
 /// Counts of the canary and the baseline, by the second at which their minute begins.
-type Tally = Rc<RefCell<BTreeMap<i64, [Count; 2]>>>;
+type ProbeCounts = Rc<RefCell<BTreeMap<i64, [Count; 2]>>>;
 
 /// The probes of a bake. Dropping it ends them.
 #[derive(Debug)]
 pub struct Prober {
-    /// By place among the metrics.
-    tallies: BTreeMap<usize, Tally>,
+    /// By index among the metrics.
+    counts: BTreeMap<usize, ProbeCounts>,
     tasks: Vec<AbortHandle>,
 }
 
@@ -44,55 +44,55 @@ impl Drop for Prober {
 
 impl Prober {
     /// Starts the probes among `metrics`. Must be called inside of a local task set.
-    pub fn start(metrics: &[Metric], web: &Web, clock: Clock, cancel: &Cancel) -> Self {
-        let (mut tallies, mut tasks) = (BTreeMap::new(), Vec::new());
+    pub fn start(metrics: &[Metric], web: &HttpClient, clock: Clock, cancel: &CancelToken) -> Self {
+        let (mut counts, mut tasks) = (BTreeMap::new(), Vec::new());
         for (index, metric) in metrics.iter().enumerate() {
             let Metric::Probe(probe) = metric else { continue };
-            let tally = Tally::default();
+            let tally = ProbeCounts::default();
             let (probe, web, cancel) = (probe.clone(), web.clone(), cancel.clone());
-            let counts = tally.clone();
+            let task_counts = tally.clone();
             let task = tokio::task::spawn_local(async move {
                 tokio::select! {
-                    () = ask(&probe, &web, clock, &counts) => {}
-                    () = cancel.reached(Urgency::Cancel) => {}
+                    () = send_probes(&probe, &web, clock, &task_counts) => {}
+                    () = cancel.wait_for(CancelLevel::Cancel) => {}
                 }
             });
             tasks.push(task.abort_handle());
-            tallies.insert(index, tally);
+            counts.insert(index, tally);
         }
-        Self { tallies, tasks }
+        Self { counts, tasks }
     }
 
-    /// What the probe at `index` among the metrics counted in the minutes of a window.
-    pub fn minutes(&self, index: usize, window: &Window) -> Vec<Minute> {
-        let Some(tally) = self.tallies.get(&index) else { return Vec::new() };
+    /// The counts of the probe at `index` among the metrics in the minutes of a window.
+    pub fn minute_counts(&self, index: usize, window: &AnalysisWindow) -> Vec<Minute> {
+        let Some(tally) = self.counts.get(&index) else { return Vec::new() };
         let tally = tally.borrow();
-        beside(window, LAG, |canary, at| {
+        pair_minutes(window, LAG, |canary, at| {
             let count = tally.get(&at)?[if canary { 0 } else { 1 }];
             (count.total > 0).then_some(count)
         })
     }
 }
 
-/// Asks both addresses at an even pace, for ever.
-async fn ask(probe: &Probe, web: &Web, clock: Clock, tally: &Tally) {
+/// Sends requests to both URLs at an even rate, forever.
+async fn send_probes(probe: &Probe, web: &HttpClient, clock: Clock, tally: &ProbeCounts) {
     let mut ticks = tokio::time::interval(Duration::from_secs(60) / u32::from(probe.per_minute.0));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut under_way = FuturesUnordered::new();
     loop {
         tokio::select! {
-            _ = ticks.tick(), if under_way.len() < MOST => {
+            _ = ticks.tick(), if under_way.len() < MAX_IN_FLIGHT => {
                 let minute = clock.now().as_second().div_euclid(60) * 60;
-                for (arm, url) in [&probe.canary, &probe.baseline].into_iter().enumerate() {
+                for (variant, url) in [&probe.canary, &probe.baseline].into_iter().enumerate() {
                     under_way.push(async move {
-                        let status = web.get(url.as_str(), PATIENCE).await.map(|page| page.status);
-                        (minute, arm, status == Ok(probe.status.0))
+                        let status = web.get(url.as_str(), REQUEST_TIMEOUT).await.map(|page| page.status);
+                        (minute, variant, status == Ok(probe.status.0))
                     });
                 }
             }
-            Some((minute, arm, good)) = under_way.next(), if !under_way.is_empty() => {
+            Some((minute, variant, good)) = under_way.next(), if !under_way.is_empty() => {
                 let mut all = tally.borrow_mut();
-                let count = &mut all.entry(minute).or_default()[arm];
+                let count = &mut all.entry(minute).or_default()[variant];
                 count.total += 1;
                 count.bad += u64::from(!good);
             }

@@ -1,12 +1,12 @@
-//! Probes in virtual time, against answers of a test's own.
+//! Probes in virtual time, against the test's own responses.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
-    SharedHttpConnector,
+    HttpClient as SmithyHttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings,
+    SharedHttpClient, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
@@ -14,18 +14,18 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use jiff::Timestamp;
 
-use super::{Prober, Window};
+use super::{AnalysisWindow, Prober};
 use crate::config::{Address, Metric, PerMinute, Probe, Status};
 use crate::strategy::judge::Count;
 use crate::sys::clock::Clock;
-use crate::sys::signal::{Cancel, Urgency};
-use crate::sys::web::Web;
+use crate::sys::http::HttpClient;
+use crate::sys::signal::{CancelLevel, CancelToken};
 
-/// Answers `good.example` with 200, `moved.example` with 301, `down.example` not at all, `mute.example` never.
+/// Responds for `good.example` with 200, `moved.example` with 301, `down.example` with an error, `mute.example` never.
 #[derive(Debug, Clone, Default)]
 struct Hosts(Arc<AtomicU64>);
 
-impl HttpClient for Hosts {
+impl SmithyHttpClient for Hosts {
     fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
         SharedHttpConnector::new(self.clone())
     }
@@ -49,9 +49,9 @@ impl HttpConnector for Hosts {
     }
 }
 
-fn web() -> (Web, Hosts) {
+fn web() -> (HttpClient, Hosts) {
     let hosts = Hosts::default();
-    (Web::new(SharedHttpClient::new(hosts.clone())), hosts)
+    (HttpClient::new(SharedHttpClient::new(hosts.clone())), hosts)
 }
 
 fn probe(canary: &str, baseline: &str, per_minute: u16) -> [Metric; 1] {
@@ -64,36 +64,36 @@ fn probe(canary: &str, baseline: &str, per_minute: u16) -> [Metric; 1] {
     })]
 }
 
-fn virtually<T>(work: impl Future<Output = T>) -> T {
+fn run_in_virtual_time<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     tokio::task::LocalSet::new().block_on(&runtime.unwrap(), work)
 }
 
-/// Probes from second 600 on for so long, and what they counted in each closed minute.
-async fn counted(metrics: &[Metric], seconds: u64) -> Vec<(Option<Count>, Option<Count>)> {
+/// Probes from second 600 on for a given time, and the counts of each closed minute.
+async fn probe_counts(metrics: &[Metric], seconds: u64) -> Vec<(Option<Count>, Option<Count>)> {
     let began = Timestamp::from_second(600).unwrap();
     let clock = Clock::starting_at(began);
-    let prober = Prober::start(metrics, &web().0, clock, &Cancel::default());
+    let prober = Prober::start(metrics, &web().0, clock, &CancelToken::default());
     tokio::time::sleep(Duration::from_secs(seconds)).await;
-    let minutes = prober.minutes(0, &Window::between(began, clock.now()));
+    let minutes = prober.minute_counts(0, &AnalysisWindow::from_range(began, clock.now()));
     minutes.into_iter().map(|minute| (minute.canary, minute.baseline)).collect()
 }
 
 #[test]
-fn an_answer_with_another_status_and_none_at_all_are_bad() {
+fn probe_other_status_or_no_response_counts_as_bad() {
     for (host, bad) in [("good", 0), ("moved", 30), ("down", 30), ("mute", 30)] {
-        let counts = virtually(counted(&probe(host, "good", 30), 130));
+        let counts = run_in_virtual_time(probe_counts(&probe(host, "good", 30), 130));
         let count = |bad| Some(Count { total: 30, bad });
         assert_eq!(counts, [(count(bad), count(0)), (count(bad), count(0))], "{host}");
     }
 }
 
 #[test]
-fn the_pace_is_even_and_bounded() {
-    virtually(async {
+fn prober_rate_is_even_and_bounded() {
+    run_in_virtual_time(async {
         let (web, hosts) = web();
         let clock = Clock::starting_at(Timestamp::from_second(600).unwrap());
-        let _prober = Prober::start(&probe("mute", "mute", 600), &web, clock, &Cancel::default());
+        let _prober = Prober::start(&probe("mute", "mute", 600), &web, clock, &CancelToken::default());
         tokio::time::sleep(Duration::from_millis(1050)).await;
         assert_eq!(hosts.0.load(Ordering::Relaxed), 22);
         tokio::time::sleep(Duration::from_secs(60)).await;
@@ -103,15 +103,15 @@ fn the_pace_is_even_and_bounded() {
 }
 
 #[test]
-fn they_stop_with_the_bake_and_with_a_cancel() {
-    virtually(async {
+fn prober_stops_when_dropped_or_cancelled() {
+    run_in_virtual_time(async {
         for cancelled in [true, false] {
-            let ((web, hosts), cancel) = (web(), Cancel::default());
+            let ((web, hosts), cancel) = (web(), CancelToken::default());
             let clock = Clock::starting_at(Timestamp::from_second(600).unwrap());
             let prober = Prober::start(&probe("good", "good", 60), &web, clock, &cancel);
             tokio::time::sleep(Duration::from_millis(2500)).await;
             let kept = if cancelled {
-                cancel.raise(Urgency::Cancel);
+                cancel.set(CancelLevel::Cancel);
                 Some(prober)
             } else {
                 drop(prober);

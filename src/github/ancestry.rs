@@ -1,38 +1,30 @@
-//! Which of two commits of the run's own repository has the other in its past: one question to GitHub.
+//! Which of two commits of the run's own repository is an ancestor of the other: one request to GitHub.
 
-use super::deployments::BRIEFLY;
-use super::door::Ask;
-use super::names;
-use super::project::Project;
-use super::setback::Setback;
+use super::client::ApiRequest;
+use super::compare::CommitRelation;
+use super::error::ApiError;
+use super::repository::RunRepository;
+use super::validate;
+use crate::retry::RetryPolicy;
 
-/// How a commit stands to another one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kinship {
-    /// They are the same.
-    Same,
-    /// It has the other one in its past.
-    Descendant,
-    /// The other one has it in its past.
-    Ancestor,
-    /// Each has what the other one has not.
-    Diverged,
-}
+impl RunRepository {
+    /// The relation of `commit` to `other`, both hexadecimal ids. [`ApiError::NotFound`] if one of them does not
+    /// exist (any more), or they have no common history.
+    pub async fn compare_commits(&self, commit: &str, other: &str) -> Result<CommitRelation, ApiError> {
+        let (to, from) = (validate::commit(commit), validate::commit(other));
+        let (to, from) = (to.map_err(ApiError::Rejected)?, from.map_err(ApiError::Rejected)?);
+        let request = ApiRequest::get(self.route(&format!("/compare/{from}...{to}?per_page=1")));
+        let response = self.client.get(&request, RetryPolicy::SHORT).await?;
+        CommitRelation::parse(&response).map_err(ApiError::Transient)
+    }
 
-impl Project {
-    /// How `commit` stands to `other`, both by their hexadecimal names. [`Setback::Missing`] where one of them is not
-    /// there (any more), or they share no past.
-    pub async fn kinship(&self, commit: &str, other: &str) -> Result<Kinship, Setback> {
-        let (to, from) = (names::commit(commit), names::commit(other));
-        let (to, from) = (to.map_err(Setback::Refused)?, from.map_err(Setback::Refused)?);
-        let ask = Ask::get(self.route(&format!("/compare/{from}...{to}?per_page=1")));
-        let answer = self.door.read(&ask, BRIEFLY).await?;
-        match answer["status"].as_str() {
-            Some("identical") => Ok(Kinship::Same),
-            Some("ahead") => Ok(Kinship::Descendant),
-            Some("behind") => Ok(Kinship::Ancestor),
-            Some("diverged") => Ok(Kinship::Diverged),
-            _ => Err(Setback::Passing("the comparison says nothing".into())),
-        }
+    /// Whether `branch` contains `commit`. [`ApiError::NotFound`] if the branch or the commit does not exist, or they
+    /// have no common history.
+    pub async fn branch_contains(&self, branch: &str, commit: &str) -> Result<bool, ApiError> {
+        let name = validate::branch(branch).map_err(ApiError::Rejected)?;
+        let missing = || ApiError::NotFound(format!("there is no branch `{name}`"));
+        let head = self.ref_target(&format!("refs/heads/{name}")).await?.ok_or_else(missing)?;
+        let relation = self.compare_commits(commit, &head).await?;
+        Ok(matches!(relation, CommitRelation::Identical | CommitRelation::Behind))
     }
 }

@@ -1,4 +1,4 @@
-//! What changed between two commits of the run's own repository, and how they lie to each other.
+//! The changes between two commits of the run's own repository, and the relation of the commits.
 //! <https://docs.github.com/rest/commits/commits#compare-two-commits>
 
 use std::time::Duration;
@@ -6,89 +6,69 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::door::{Ask, Endurance};
-use super::names;
-use super::project::Project;
-use super::setback::Setback;
+use super::client::{ApiRequest, read_policy};
+use super::compare::CommitRelation;
+use super::error::ApiError;
+use super::repository::RunRepository;
+use super::validate;
+use crate::retry::RetryPolicy;
 
-/// How long the question may take with its repetitions.
-const ENDURANCE: Endurance = Endurance {
-    whole: Duration::from_secs(20),
-    pauses: &[Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(5)],
-};
-/// GitHub lists so many files and no more.
-const LISTED: usize = 300;
-
-/// How the second of two commits lies to the first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Relation {
-    /// They are the same.
-    Identical,
-    /// It contains the first.
-    Ahead,
-    /// It is contained in the first.
-    Behind,
-    /// Each has something that the other has not.
-    Diverged,
-}
-
-impl Relation {
-    /// Whether the second contains the first.
-    pub fn contains(self) -> bool {
-        matches!(self, Self::Identical | Self::Ahead)
-    }
-}
+/// Time limit of the request with its retries.
+const COMPARE_RETRY: RetryPolicy = read_policy(
+    Duration::from_secs(20),
+    &[Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(5)],
+);
+/// Maximum files that GitHub lists.
+const MAX_LISTED_FILES: usize = 300;
 
 /// A file that changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangedFile {
-    /// Its path; a file that was renamed is there under both.
+    /// Its path; a renamed file is listed under both paths.
     pub path: String,
     /// Whether it is the pointer of a submodule.
-    pub submodule: bool,
+    pub is_submodule: bool,
 }
 
-/// What lies between two commits.
+/// The difference between two commits.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Comparison {
-    /// How they lie to each other.
-    pub relation: Relation,
-    /// What changed since the newest commit that both contain.
+pub struct CommitComparison {
+    /// The relation of the commits.
+    pub relation: CommitRelation,
+    /// Changes since the newest common ancestor.
     pub files: Vec<ChangedFile>,
-    /// Whether these are all.
+    /// Whether the list is complete.
     pub complete: bool,
 }
 
-impl Project {
-    /// Compares `base` with `head`, both by the hexadecimal names of commits. One request.
-    pub async fn changes(&self, base: &str, head: &str) -> Result<Comparison, Setback> {
-        let commits = names::commit(base).and_then(|base| Ok((base, names::commit(head)?)));
-        let (base, head) = commits.map_err(Setback::Refused)?;
-        // The files are on the first page, however few commits are on it.
+impl RunRepository {
+    /// Compares `base` with `head`, both hexadecimal ids of commits. One request.
+    pub async fn list_changes(&self, base: &str, head: &str) -> Result<CommitComparison, ApiError> {
+        let commits = validate::commit(base).and_then(|base| Ok((base, validate::commit(head)?)));
+        let (base, head) = commits.map_err(ApiError::Rejected)?;
+        // The files are on the first page, whatever its size.
         let route = self.route(&format!("/compare/{base}...{head}?per_page=1&page=1"));
-        let body = self.door.read(&Ask::get(route), ENDURANCE).await?;
-        read(body).map_err(Setback::Passing)
+        let body = self.client.get(&ApiRequest::get(route), COMPARE_RETRY).await?;
+        parse_comparison(body).map_err(ApiError::Transient)
     }
 }
 
-/// The members that are read; all others are passed over.
+/// The members that are read; all others are skipped.
 #[derive(Deserialize)]
-struct Answer {
-    status: Relation,
+struct ComparisonResponse {
     #[serde(default)]
-    files: Vec<Entry>,
+    files: Vec<FileEntry>,
 }
 
 #[derive(Deserialize)]
-struct Entry {
+struct FileEntry {
     filename: String,
     previous_filename: Option<String>,
     patch: Option<String>,
 }
 
-impl Entry {
-    /// A submodule shows as one line in place of another, each with a commit.
+impl FileEntry {
+    /// A submodule is one changed line with a commit.
     fn is_submodule(&self) -> bool {
         let patch = self.patch.as_deref().unwrap_or_default();
         let mut lines = patch.lines().filter(|line| line.starts_with(['+', '-'])).peekable();
@@ -96,39 +76,40 @@ impl Entry {
     }
 }
 
-fn read(body: Value) -> Result<Comparison, String> {
-    let answer: Answer = serde_json::from_value(body).map_err(|error| error.to_string())?;
-    let complete = answer.files.len() < LISTED;
+fn parse_comparison(body: Value) -> Result<CommitComparison, String> {
+    let relation = CommitRelation::parse(&body)?;
+    let response: ComparisonResponse = serde_json::from_value(body).map_err(|error| error.to_string())?;
+    let complete = response.files.len() < MAX_LISTED_FILES;
     let mut files = Vec::new();
-    for entry in answer.files {
+    for entry in response.files {
         let submodule = entry.is_submodule();
         let paths = [Some(entry.filename), entry.previous_filename].into_iter().flatten();
-        files.extend(paths.map(|path| ChangedFile { path, submodule }));
+        files.extend(paths.map(|path| ChangedFile { path, is_submodule: submodule }));
     }
-    Ok(Comparison { relation: answer.status, files, complete })
+    Ok(CommitComparison { relation, files, complete })
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::super::scripted::{Script, rest};
+    use super::super::mock::{MockGitHub, rest_reply};
     use super::*;
 
     fn file(path: &str, submodule: bool) -> ChangedFile {
-        ChangedFile { path: path.into(), submodule }
+        ChangedFile { path: path.into(), is_submodule: submodule }
     }
 
     #[test]
-    fn renames_count_twice_and_submodules_are_known_by_their_patch() {
-        let answer = json!({ "status": "ahead", "files": [
+    fn renames_list_both_paths_and_submodules_are_detected_by_patch() {
+        let response = json!({ "status": "ahead", "files": [
             { "filename": "b.rs", "previous_filename": "a.rs", "status": "renamed" },
             { "filename": "libs/x", "patch": "@@ -1 +1 @@\n-Subproject commit aaa\n+Subproject commit bbb" },
             { "filename": "notes", "patch": "@@ -0,0 +1,2 @@\n+Subproject commit aaa\n+and more" },
             { "filename": "image.png" },
         ] });
-        let read = read(answer).unwrap();
-        assert!(read.complete && read.relation.contains());
+        let read = parse_comparison(response).unwrap();
+        assert!(read.complete && read.relation.contains_base());
         assert_eq!(
             read.files,
             [
@@ -142,25 +123,28 @@ mod tests {
     }
 
     #[test]
-    fn three_hundred_files_may_be_more() {
+    fn three_hundred_files_are_incomplete() {
         let of = |count: usize| {
             let files: Vec<_> = (0..count).map(|n| json!({ "filename": n.to_string() })).collect();
-            read(json!({ "status": "diverged", "files": files })).unwrap()
+            parse_comparison(json!({ "status": "diverged", "files": files })).unwrap()
         };
         assert!(of(299).complete && !of(300).complete);
-        assert!(!of(0).relation.contains());
-        assert!(read(json!({ "status": "sideways" })).is_err() && read(json!([])).is_err());
+        assert!(!of(0).relation.contains_base());
+        assert!(
+            parse_comparison(json!({ "status": "sideways" })).is_err()
+                && parse_comparison(json!([])).is_err()
+        );
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_is_one_request_and_nothing_odd_becomes_an_address() {
+    async fn comparison_is_one_request_and_invalid_commits_are_rejected() {
         let (project, script) =
-            Script::project(vec![rest(200, json!({ "status": "identical", "files": [] }))]);
+            MockGitHub::run_repository(vec![rest_reply(200, json!({ "status": "identical", "files": [] }))]);
         let (base, head) = ("c0ffee1", "beef123");
-        assert!(project.changes(base, head).await.unwrap().files.is_empty());
+        assert!(project.list_changes(base, head).await.unwrap().files.is_empty());
         assert_eq!(script.calls(), ["GET /repos/acme/shop/compare/c0ffee1...beef123?per_page=1&page=1"]);
         for odd in ["main", "../../x", ""] {
-            assert!(matches!(project.changes(odd, head).await, Err(Setback::Refused(_))), "{odd}");
+            assert!(matches!(project.list_changes(odd, head).await, Err(ApiError::Rejected(_))), "{odd}");
         }
     }
 }

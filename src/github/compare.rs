@@ -1,37 +1,63 @@
-//! The comparison of two commits: which address, and what its answer says. Pure; all texts of the answer are from
-//! outside. <https://docs.github.com/rest/commits/commits#compare-two-commits>
+//! The comparison of two commits: the route, and its response. Pure; all texts of the response are
+//! untrusted. <https://docs.github.com/rest/commits/commits#compare-two-commits>
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::names;
+use super::validate;
 
-/// How many commits are kept: as many as somebody reads.
-pub const KEPT: usize = 20;
+/// Maximum commits that are kept for display.
+pub const MAX_COMMITS: usize = 20;
 /// The largest page.
-const PAGE: usize = 100;
+const PAGE_SIZE: usize = 100;
+
+/// The relation of the second of two commits to the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CommitRelation {
+    /// They are the same.
+    Identical,
+    /// It is a descendant of the first.
+    Ahead,
+    /// It is an ancestor of the first.
+    Behind,
+    /// They have diverged.
+    Diverged,
+}
+
+impl CommitRelation {
+    /// Reads the `status` of a comparison.
+    pub fn parse(comparison: &Value) -> Result<Self, String> {
+        Self::deserialize(&comparison["status"]).map_err(|_| "the comparison has no status".into())
+    }
+
+    /// Whether the second contains the first.
+    pub fn contains_base(self) -> bool {
+        matches!(self, Self::Identical | Self::Ahead)
+    }
+}
 
 /// One commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Commit {
-    /// Its name, in full.
+pub struct CommitSummary {
+    /// Its full id.
     pub sha: String,
     /// The first line of its message.
     pub subject: String,
-    /// Login of its author, or the name in the commit where GitHub knows none.
+    /// Login of its author, or the name in the commit if GitHub has no login.
     pub author: String,
 }
 
-/// What lies between two commits.
+/// The commits between two versions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct History {
+pub struct ComparedCommits {
     /// The newest [`KEPT`], newest first.
-    pub commits: Vec<Commit>,
+    pub commits: Vec<CommitSummary>,
     /// How many there are.
     pub total: usize,
 }
 
-/// A page of an answer.
+/// A page of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {
     /// Its number, from 1.
@@ -41,53 +67,54 @@ pub struct Page {
 }
 
 impl Page {
-    /// The first page, of the largest size: all there is in nearly every case.
-    pub const FIRST: Self = Self { number: 1, size: PAGE };
+    /// The first page, of the maximum size: nearly always all there is.
+    pub const FIRST: Self = Self { number: 1, size: PAGE_SIZE };
 
-    /// The last page of `total` commits, of a size with which it has the [`KEPT`] newest; `None` where the first has
+    /// The last page of `total` commits, of a size with which it has the [`KEPT`] newest; `None` if the first has
     /// them. Pages are oldest first.
-    pub fn last(total: usize) -> Option<Self> {
-        if total <= PAGE {
+    pub fn last_page(total: usize) -> Option<Self> {
+        if total <= PAGE_SIZE {
             return None;
         }
         let on_last = |size: usize| if total.is_multiple_of(size) { size } else { total % size };
-        let size = (KEPT..=PAGE).rev().find(|size| on_last(*size) >= KEPT).unwrap_or(PAGE);
+        let size =
+            (MAX_COMMITS..=PAGE_SIZE).rev().find(|size| on_last(*size) >= MAX_COMMITS).unwrap_or(PAGE_SIZE);
         Some(Self { number: total.div_ceil(size), size })
     }
 }
 
-/// The route of a comparison, or why there is none: nothing from outside becomes part of an address unless it looks
-/// like what it should be.
-pub fn route(repository: &str, from: &str, to: &str, page: Page) -> Result<String, String> {
-    names::repository(repository)?;
-    let (from, to) = (names::commit(from)?, names::commit(to)?);
+/// The route of a comparison, or why it is invalid: untrusted text becomes part of a URL only if it has
+/// the expected form.
+pub fn compare_route(repository: &str, from: &str, to: &str, page: Page) -> Result<String, String> {
+    validate::repository(repository)?;
+    let (from, to) = (validate::commit(from)?, validate::commit(to)?);
     let Page { number, size } = page;
     Ok(format!("/repos/{repository}/compare/{from}...{to}?per_page={size}&page={number}"))
 }
 
-/// The members that are read; all others are passed over.
+/// The members that are read; all others are skipped.
 #[derive(Deserialize)]
-struct Answer {
+struct CommitsResponse {
     total_commits: usize,
-    commits: Vec<Entry>,
+    commits: Vec<CommitEntry>,
 }
 
 #[derive(Deserialize)]
-struct Entry {
+struct CommitEntry {
     sha: String,
-    commit: Inner,
+    commit: CommitDetails,
     author: Option<Account>,
 }
 
 #[derive(Deserialize)]
-struct Inner {
+struct CommitDetails {
     #[serde(default)]
     message: String,
-    author: Option<Person>,
+    author: Option<GitAuthor>,
 }
 
 #[derive(Deserialize)]
-struct Person {
+struct GitAuthor {
     name: Option<String>,
 }
 
@@ -97,16 +124,16 @@ struct Account {
 }
 
 /// Reads one page of a comparison.
-pub fn read(body: Value) -> Result<History, String> {
-    let answer: Answer = serde_json::from_value(body).map_err(|error| error.to_string())?;
-    let commits = answer.commits.into_iter().rev().take(KEPT).map(commit).collect();
-    Ok(History { commits, total: answer.total_commits })
+pub fn parse_page(body: Value) -> Result<ComparedCommits, String> {
+    let response: CommitsResponse = serde_json::from_value(body).map_err(|error| error.to_string())?;
+    let commits = response.commits.into_iter().rev().take(MAX_COMMITS).map(summarize_commit).collect();
+    Ok(ComparedCommits { commits, total: response.total_commits })
 }
 
-fn commit(entry: Entry) -> Commit {
+fn summarize_commit(entry: CommitEntry) -> CommitSummary {
     let login = entry.author.and_then(|account| account.login);
     let name = entry.commit.author.and_then(|person| person.name);
-    Commit {
+    CommitSummary {
         sha: entry.sha,
         subject: entry.commit.message.lines().next().unwrap_or_default().trim().to_owned(),
         author: login.or(name).unwrap_or_default(),
@@ -117,7 +144,7 @@ fn commit(entry: Entry) -> Commit {
 mod tests {
     use super::*;
 
-    fn answer(total: usize, shas: impl Iterator<Item = usize>) -> Value {
+    fn response(total: usize, shas: impl Iterator<Item = usize>) -> Value {
         let entry = |n: usize| serde_json::json!({ "sha": format!("{n:040}"), "commit": { "message": "m" } });
         let commits: Vec<_> = shas.map(entry).collect();
         serde_json::json!({ "total_commits": total, "commits": commits, "files": [] })
@@ -129,37 +156,40 @@ mod tests {
             {"sha": "a", "commit": {"message": "Old", "author": {"name": "Ann Example", "email": "x"}}, "author": null},
             {"sha": "b", "commit": {"message": "New  \n\nwith a body", "author": {"name": "Bo"}}, "author": {"login": "bo"}}
         ], "files": [{"filename": "x"}]}"#;
-        let commit = |sha: &str, subject: &str, author: &str| Commit {
+        let commit = |sha: &str, subject: &str, author: &str| CommitSummary {
             sha: sha.into(),
             subject: subject.into(),
             author: author.into(),
         };
         let expected = vec![commit("b", "New", "bo"), commit("a", "Old", "Ann Example")];
-        assert_eq!(read(serde_json::from_str(body).unwrap()), Ok(History { commits: expected, total: 2 }));
+        assert_eq!(
+            parse_page(serde_json::from_str(body).unwrap()),
+            Ok(ComparedCommits { commits: expected, total: 2 })
+        );
     }
 
     #[test]
-    fn only_the_newest_are_kept_and_all_are_counted() {
-        let history = read(answer(57, 0..57)).unwrap();
+    fn only_the_newest_commits_are_kept_and_all_are_counted() {
+        let history = parse_page(response(57, 0..57)).unwrap();
         assert_eq!((history.commits.len(), history.total), (20, 57));
         assert!(history.commits[0].sha.ends_with("56") && history.commits[19].sha.ends_with("37"));
     }
 
     #[test]
-    fn the_last_page_has_the_newest() {
+    fn last_page_has_the_newest_commits() {
         for total in [0, 1, 100] {
-            assert_eq!(Page::last(total), None);
+            assert_eq!(Page::last_page(total), None);
         }
         for total in [101, 120, 199, 200, 201, 999, 10_007] {
-            let page = Page::last(total).unwrap();
+            let page = Page::last_page(total).unwrap();
             let on_it = total - (page.number - 1) * page.size;
-            assert!((KEPT..=page.size).contains(&on_it), "{total}: {page:?}");
+            assert!((MAX_COMMITS..=page.size).contains(&on_it), "{total}: {page:?}");
         }
     }
 
     #[test]
-    fn nothing_that_looks_odd_becomes_an_address() {
-        let route = |repository, from, to| route(repository, from, to, Page::FIRST);
+    fn invalid_names_are_rejected() {
+        let route = |repository, from, to| compare_route(repository, from, to, Page::FIRST);
         assert_eq!(
             route("acme/shop.js", "c0ffee1", "beef123").unwrap(),
             "/repos/acme/shop.js/compare/c0ffee1...beef123?per_page=100&page=1"
@@ -178,9 +208,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_comparison_is_an_error() {
+    fn malformed_comparison_is_an_error() {
         for body in ["null", "{}", "[]", r#"{"commits": 1, "total_commits": 2}"#] {
-            assert!(read(serde_json::from_str(body).unwrap()).is_err(), "{body}");
+            assert!(parse_page(serde_json::from_str(body).unwrap()).is_err(), "{body}");
         }
     }
 }

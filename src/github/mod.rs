@@ -1,62 +1,69 @@
-//! GitHub's API, typed: which commits lie between two versions, what a branch holds, committing to it, and proposing.
-//! Reading answers and making bodies is pure; `door` is the one way out, and `api`, `hub` and `propose` use it.
+//! GitHub's API, typed: commits between two versions, the content of a branch, commits, and pull requests.
+//! Parsing responses and making bodies is pure; `client` sends all requests.
 
 pub mod addresses;
 pub mod ancestry;
-pub mod api;
+pub mod branch;
+#[cfg(test)]
+mod branch_tests;
 pub mod changes;
 pub mod checks;
+pub mod client;
 pub mod comments;
 pub mod commit;
-pub mod compact;
+pub mod commits;
 pub mod compare;
+pub mod deployment_history;
+mod deployment_pages;
 pub mod deployments;
-pub mod door;
-pub mod hub;
-#[cfg(test)]
-mod hub_tests;
-pub mod kept;
+pub mod error;
 pub mod lease;
 pub mod leases;
-pub mod ledger;
-pub mod names;
-pub mod project;
+#[cfg(test)]
+mod mock;
+pub mod new_deployment;
 pub mod propose;
 #[cfg(test)]
 mod propose_tests;
 pub mod pulls;
 pub mod reply;
-#[cfg(test)]
-mod scripted;
-pub mod setback;
+pub mod repository;
 pub mod snapshot;
+pub mod status_encoding;
+pub mod upsert;
+pub mod validate;
+pub mod workflow_runs;
 
 use async_trait::async_trait;
 
 use crate::problem::Problem;
 
 pub use addresses::Addresses;
-pub use ancestry::Kinship;
-pub use api::Api;
-pub use changes::{ChangedFile, Comparison, Relation};
-pub use checks::{Check, Conclusion, Level, Remark};
-pub use comments::Note;
-pub use commit::{FileChange, Landed, NewCommit};
-pub use compare::{Commit, History};
-pub use deployments::Proven;
-pub use hub::Hub;
-pub use kept::Kept;
+pub use branch::BranchClient;
+pub use changes::{ChangedFile, CommitComparison};
+pub use checks::{AnnotationLevel, CheckAnnotation, CheckRun, Conclusion};
+pub use comments::StickyComment;
+pub use commit::{CreatedCommit, FileChange, NewCommit};
+pub use commits::CommitsClient;
+pub use compare::{CommitRelation, CommitSummary, ComparedCommits};
+pub use deployment_history::{DeploymentHistory, RecordEnd, RecordedDeployment};
+pub use error::ApiError;
 pub use lease::{Holder, Owner};
-pub use ledger::{Entry, Ledger, NewDeployment, State, Status};
-pub use project::Project;
-pub use pulls::{Edit, Proposal, PullRequest};
-pub use setback::Setback;
-pub use snapshot::{File, Mode, PastCommit, Snapshot, Wanted};
+pub use new_deployment::{DeploymentState, DeploymentStatus, NewDeployment};
+pub use pulls::{Edit, Proposal, ProposedPullRequest};
+pub use repository::RunRepository;
+pub use snapshot::{FileMode, HistoryCommit, RepositoryFile, Snapshot, SnapshotQuery};
+pub use upsert::Upserted;
 
-/// Somebody who knows a repository's history.
+/// The history of a repository.
 #[async_trait(?Send)]
-pub trait Commits {
-    /// What `to` has and `from` has not, both by the hexadecimal name of a commit, of at least seven digits. Errors are
-    /// notices: what is not known about the past changes nothing about a release.
-    async fn between(&self, repository: &str, from: &str, to: &str) -> Result<History, Problem>;
+pub trait CommitHistory {
+    /// The commits in `to` and not in `from`, both hexadecimal ids of at least seven digits. Errors are
+    /// notices: an unknown history never affects a release.
+    async fn commits_between(
+        &self,
+        repository: &str,
+        from: &str,
+        to: &str,
+    ) -> Result<ComparedCommits, Problem>;
 }

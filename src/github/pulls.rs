@@ -1,88 +1,89 @@
-//! A pull request to be made or kept up to date: what it is, and the bodies and answers around it. Pure.
+//! A pull request to create or update: its content, and the bodies and responses. Pure.
 
 use serde_json::{Value, json};
 
-use super::commit::{FileChange, Landed};
-use super::names;
-use super::setback::Setback;
-use super::snapshot::Wanted;
+use super::commit::{CreatedCommit, FileChange};
+use super::compare::CommitRelation;
+use super::error::ApiError;
+use super::snapshot::SnapshotQuery;
+use super::validate;
 
-/// Switches auto-merge on, for the head that we know.
+/// Enables auto-merge, for the head that we know.
 pub const AUTO_MERGE: &str = "mutation($input:EnablePullRequestAutoMergeInput!){\
      enablePullRequestAutoMerge(input:$input){pullRequest{number}}}";
-/// The longest title and body, in characters; GitHub refuses longer ones.
-const WORDS: [usize; 2] = [256, 65_536];
+/// Maximum title and body, in characters; GitHub rejects longer ones.
+const MAX_TEXT_CHARS: [usize; 2] = [256, 65_536];
 
-/// Commits of the branch that are seen with it: who edits has to know what is proposed already.
-const DEPTH: usize = 50;
+/// Commits of the branch that are read with it: an edit has to know which changes are proposed already.
+const HISTORY_DEPTH: usize = 50;
 
-/// A change to be proposed.
+/// A change to propose.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proposal {
     /// owner/name.
     pub repository: String,
-    /// The branch that is to get the change.
+    /// The base branch.
     pub base: String,
-    /// The branch of the proposal: ours alone, and the same each time.
+    /// The head branch: ours alone, and the same each time.
     pub branch: String,
     /// One line.
     pub title: String,
     /// Markdown.
     pub body: String,
-    /// The files that the edit is about.
+    /// The files of the edit.
     pub paths: Vec<String>,
-    /// How a line begins that is in the message of each commit of ours, and of nobody else.
-    pub mark: String,
-    /// Whether it is to be merged as soon as the rules of the base allow it.
+    /// The prefix of a line in the message of each commit of ours, and of no other.
+    pub commit_marker: String,
+    /// Whether to merge it as soon as the rules of the base allow it.
     pub auto_merge: bool,
 }
 
-/// What an edit of a snapshot wants to commit.
+/// The changes of an edit to a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Edit {
     /// First line of the message.
     pub headline: String,
-    /// The rest of it; has a line that begins with the proposal's mark.
+    /// The rest of it; contains a line that begins with the proposal's mark.
     pub body: String,
     /// At least one.
     pub changes: Vec<FileChange>,
 }
 
-/// A pull request that has the change.
+/// A pull request with the change.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PullRequest {
+pub struct ProposedPullRequest {
     /// Its number.
     pub number: u64,
-    /// Where people see it.
+    /// Its web page.
     pub url: String,
     /// Whether it is new.
     pub created: bool,
     /// Whether it is merged.
     pub merged: bool,
-    /// Whether GitHub will merge it by itself.
+    /// Whether GitHub will merge it automatically.
     pub auto_merge: bool,
-    /// Why it is neither, though that was wished.
-    pub note: Option<String>,
-    /// The commit that was made on its branch; `None` where the branch had the change already.
-    pub commit: Option<Landed>,
-    /// The commit that the base got by the merge.
+    /// Why it is neither, if that was requested.
+    pub not_merged_reason: Option<String>,
+    /// The commit that was created on its branch; `None` if the branch had the change already.
+    pub commit: Option<CreatedCommit>,
+    /// The commit of the merge.
     pub merge_commit: Option<String>,
 }
 
 /// A pull request as GitHub has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Pull {
+pub struct PullState {
     /// Its number.
     pub number: u64,
-    /// Its name in GraphQL.
+    /// Its node id in GraphQL.
     pub id: String,
-    /// Where people see it.
+    /// Its web page.
     pub url: String,
     /// Its title.
     pub title: String,
     /// Its body.
     pub body: String,
-    /// The branch that it is for.
+    /// The base branch.
     pub base: String,
     /// The newest commit of its branch.
     pub head: String,
@@ -92,50 +93,54 @@ pub struct Pull {
     pub merged: Option<String>,
 }
 
-/// Refuses what would be taken in another way than it is meant.
-pub fn valid(proposal: &Proposal) -> Result<(), Setback> {
+/// Rejects proposals that GitHub would interpret in another way.
+pub fn validate(proposal: &Proposal) -> Result<(), ApiError> {
     let sound = || {
         let Proposal { repository, base, branch, title, body, .. } = proposal;
-        names::repository(repository)?;
-        names::branch(base)?;
-        names::branch(branch)?;
+        validate::repository(repository)?;
+        validate::branch(base)?;
+        validate::branch(branch)?;
         if base == branch {
-            return Err(format!("`{branch}` cannot be proposed to itself"));
+            return Err(format!("the branch `{branch}` cannot be its own base"));
         }
         let odd = title.trim().is_empty() || title.contains(char::is_control);
-        if odd || title.chars().count() > WORDS[0] || body.chars().count() > WORDS[1] {
-            return Err("the title is empty or more than a line, or the text is too long".into());
+        if odd || title.chars().count() > MAX_TEXT_CHARS[0] || body.chars().count() > MAX_TEXT_CHARS[1] {
+            return Err("the title is empty or has a line break, or the text is too long".into());
         }
-        if proposal.mark.is_empty() { Err("there is no mark of our commits".into()) } else { Ok(()) }
+        if proposal.commit_marker.is_empty() {
+            Err("the marker of our commits is empty".into())
+        } else {
+            Ok(())
+        }
     };
-    sound().map_err(Setback::Refused)
+    sound().map_err(ApiError::Rejected)
 }
 
-/// What is to be seen of a branch.
-pub fn wanted(proposal: &Proposal, branch: &str) -> Wanted {
+/// The data to read of a branch.
+pub fn snapshot_query(proposal: &Proposal, branch: &str) -> SnapshotQuery {
     let (repository, paths) = (proposal.repository.clone(), proposal.paths.clone());
-    Wanted { repository, branch: Some(branch.to_owned()), paths, depth: DEPTH }
+    SnapshotQuery { repository, branch: Some(branch.to_owned()), paths, history_depth: HISTORY_DEPTH }
 }
 
 /// The body that opens it.
-pub fn opening(proposal: &Proposal) -> Value {
+pub fn create_body(proposal: &Proposal) -> Value {
     let Proposal { title, body, base, branch, .. } = proposal;
     json!({ "title": title, "body": body, "head": branch, "base": base })
 }
 
-/// The body that brings it up to date; `None` where it is.
-pub fn refreshing(proposal: &Proposal, pull: &Pull) -> Option<Value> {
+/// The body that updates it; `None` if it is up to date.
+pub fn update_body(proposal: &Proposal, pull: &PullState) -> Option<Value> {
     let Proposal { title, body, base, .. } = proposal;
     let same = pull.body.replace("\r\n", "\n") == body.replace("\r\n", "\n");
     let current = pull.title == *title && pull.base == *base && same;
     (!current).then(|| json!({ "title": title, "body": body, "base": base }))
 }
 
-/// Reads a pull request; `None` where it is none.
-pub fn read(value: &Value) -> Option<Pull> {
+/// Parses a pull request; `None` if it is not one.
+pub fn parse_pull(value: &Value) -> Option<PullState> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let merged = value["merged_at"].is_string().then(|| text(&value["merge_commit_sha"]));
-    Some(Pull {
+    Some(PullState {
         number: value["number"].as_u64()?,
         id: text(&value["node_id"]),
         url: text(&value["html_url"]),
@@ -148,32 +153,32 @@ pub fn read(value: &Value) -> Option<Pull> {
     })
 }
 
-/// The open one of our branch in a list, rather one for our base than another: GitHub may list those of forks too.
-pub fn ours(list: &Value, proposal: &Proposal) -> Option<Pull> {
+/// The open one of our branch in a list; one for our base is preferred: GitHub may list those of forks too.
+pub fn find_own(list: &Value, proposal: &Proposal) -> Option<PullState> {
     let of_branch = |value: &&Value| {
         let name = value["head"]["repo"]["full_name"].as_str().unwrap_or_default();
         value["head"]["ref"] == proposal.branch.as_str() && name.eq_ignore_ascii_case(&proposal.repository)
     };
-    let all = list.as_array().into_iter().flatten().filter(of_branch).filter_map(read);
+    let all = list.as_array().into_iter().flatten().filter(of_branch).filter_map(parse_pull);
     all.max_by_key(|pull| pull.base == proposal.base)
 }
 
-/// What has to happen with a branch that is there without an open pull request.
+/// How to reuse an existing branch without an open pull request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fate {
-    /// It is in the past of the base: it can be moved forward to it.
-    Forward,
-    /// It has only our commits on top of the base: it can be used as it is.
-    Keep,
-    /// It has only our commits, and the base went on: it can be made anew.
-    Anew,
-    /// It has a commit of somebody else.
+pub enum BranchReuse {
+    /// It is an ancestor of the base: it can be moved forward to it.
+    FastForward,
+    /// It has only our commits above the base: it can be used as it is.
+    Reuse,
+    /// It has only our commits, and the base moved: it can be recreated.
+    Recreate,
+    /// It has a commit of another author.
     Foreign(String),
 }
 
 /// Decides by the comparison of the base with the branch. Merges of the base into it, as the button of a pull request
-/// makes them, are nobody's own work.
-pub fn fate(comparison: &Value, mark: &str) -> Option<Fate> {
+/// creates them, do not count as commits of others.
+pub fn branch_reuse(comparison: &Value, mark: &str) -> Option<BranchReuse> {
     let commits = comparison["commits"].as_array()?;
     let is_ours = |commit: &Value| {
         let message = commit["commit"]["message"].as_str().unwrap_or_default();
@@ -182,17 +187,17 @@ pub fn fate(comparison: &Value, mark: &str) -> Option<Fate> {
     };
     let foreign = commits.iter().find(|commit| !is_ours(commit));
     let seen = commits.len() as u64 == comparison["total_commits"].as_u64()?;
-    Some(match (comparison["status"].as_str()?, foreign) {
-        ("identical" | "behind", _) => Fate::Forward,
-        (_, Some(foreign)) => Fate::Foreign(foreign["sha"].as_str().unwrap_or_default().to_owned()),
-        _ if !seen => Fate::Foreign("of which there are too many to look through".into()),
-        ("ahead", None) => Fate::Keep,
-        _ => Fate::Anew,
+    Some(match (CommitRelation::parse(comparison).ok()?, foreign) {
+        (CommitRelation::Identical | CommitRelation::Behind, _) => BranchReuse::FastForward,
+        (_, Some(foreign)) => BranchReuse::Foreign(foreign["sha"].as_str().unwrap_or_default().to_owned()),
+        _ if !seen => BranchReuse::Foreign("too many commits to check".into()),
+        (CommitRelation::Ahead, None) => BranchReuse::Reuse,
+        (CommitRelation::Diverged, None) => BranchReuse::Recreate,
     })
 }
 
-/// How the repository merges: a merge commit keeps our commits as they are, so it comes first.
-pub fn method(repository: &Value) -> &'static str {
+/// The merge method of the repository: a merge commit keeps our commits unchanged, so it comes first.
+pub fn merge_method(repository: &Value) -> &'static str {
     let allowed = |name: &str| repository[name].as_bool();
     match ["allow_merge_commit", "allow_squash_merge", "allow_rebase_merge"].map(allowed) {
         [Some(false), Some(true), _] => "squash",
@@ -202,7 +207,7 @@ pub fn method(repository: &Value) -> &'static str {
 }
 
 /// The input of [`AUTO_MERGE`]. A squash gets our message, so that its trailers are not lost.
-pub fn auto_merging(pull: &Pull, head: &str, method: &str, message: Option<(&str, &str)>) -> Value {
+pub fn auto_merge_body(pull: &PullState, head: &str, method: &str, message: Option<(&str, &str)>) -> Value {
     let mut input = json!({
         "pullRequestId": pull.id, "expectedHeadOid": head, "mergeMethod": method.to_uppercase(),
     });
@@ -213,8 +218,8 @@ pub fn auto_merging(pull: &Pull, head: &str, method: &str, message: Option<(&str
     json!({ "input": input })
 }
 
-/// The body that merges now, if the head is still the one that we know.
-pub fn merging(head: &str, method: &str, message: Option<(&str, &str)>) -> Value {
+/// The body that merges now, if the head is still the known one.
+pub fn merge_body(head: &str, method: &str, message: Option<(&str, &str)>) -> Value {
     let mut body = json!({ "sha": head, "merge_method": method });
     if let Some((headline, text)) = message.filter(|_| method == "squash") {
         body["commit_title"] = json!(headline);
@@ -235,12 +240,12 @@ mod tests {
             title: "Deploy".into(),
             body: "what".into(),
             paths: vec!["a.yaml".into()],
-            mark: "Roadstead-Service: ".into(),
+            commit_marker: "Roadstead-Service: ".into(),
             auto_merge: false,
         }
     }
 
-    fn listed(number: u64, branch: &str, repository: &str, base: &str) -> Value {
+    fn listed_pull(number: u64, branch: &str, repository: &str, base: &str) -> Value {
         json!({
             "number": number, "node_id": "PR_1", "html_url": "https://x/1", "title": "Deploy", "body": "what",
             "base": {"ref": base}, "head": {"ref": branch, "sha": "c0ffee1", "repo": {"full_name": repository}},
@@ -249,39 +254,39 @@ mod tests {
     }
 
     #[test]
-    fn the_open_one_of_our_branch_is_found_among_others() {
+    fn own_open_pull_is_found_among_others() {
         let branch = "roadstead/production";
         let list = json!([
-            listed(1, branch, "fork/manifests", "main"),
-            listed(2, "other", "acme/manifests", "main"),
-            listed(3, branch, "acme/manifests", "next"),
-            listed(4, branch, "Acme/Manifests", "main"),
+            listed_pull(1, branch, "fork/manifests", "main"),
+            listed_pull(2, "other", "acme/manifests", "main"),
+            listed_pull(3, branch, "acme/manifests", "next"),
+            listed_pull(4, branch, "Acme/Manifests", "main"),
             {"number": null, "head": {"ref": branch, "repo": {"full_name": "acme/manifests"}}},
             {"head": {"ref": branch, "repo": null}},
         ]);
-        assert_eq!(ours(&list, &proposal()).unwrap().number, 4);
-        assert_eq!(ours(&json!([list[2]]), &proposal()).unwrap().base, "next");
-        assert_eq!(ours(&json!([list[0], list[1]]), &proposal()), None);
-        assert_eq!(ours(&Value::Null, &proposal()), None);
+        assert_eq!(find_own(&list, &proposal()).unwrap().number, 4);
+        assert_eq!(find_own(&json!([list[2]]), &proposal()).unwrap().base, "next");
+        assert_eq!(find_own(&json!([list[0], list[1]]), &proposal()), None);
+        assert_eq!(find_own(&Value::Null, &proposal()), None);
     }
 
     #[test]
-    fn it_is_brought_up_to_date_only_where_it_is_not() {
-        let pull = read(&listed(4, "b", "acme/manifests", "main")).unwrap();
+    fn pull_is_updated_only_when_outdated() {
+        let pull = parse_pull(&listed_pull(4, "b", "acme/manifests", "main")).unwrap();
         assert_eq!((pull.merged.clone(), pull.auto_merge), (None, false));
-        assert_eq!(refreshing(&proposal(), &pull), None);
+        assert_eq!(update_body(&proposal(), &pull), None);
         let lines = Proposal { body: "a\nb".into(), ..proposal() };
-        assert_eq!(refreshing(&lines, &Pull { body: "a\r\nb".into(), ..pull.clone() }), None);
+        assert_eq!(update_body(&lines, &PullState { body: "a\r\nb".into(), ..pull.clone() }), None);
         let new = Proposal { title: "Deploy 2".into(), ..proposal() };
-        assert_eq!(refreshing(&new, &pull).unwrap()["title"], "Deploy 2");
-        assert!(refreshing(&proposal(), &Pull { base: "next".into(), ..pull }).is_some());
-        let mut merged = listed(4, "b", "acme/manifests", "main");
+        assert_eq!(update_body(&new, &pull).unwrap()["title"], "Deploy 2");
+        assert!(update_body(&proposal(), &PullState { base: "next".into(), ..pull }).is_some());
+        let mut merged = listed_pull(4, "b", "acme/manifests", "main");
         merged["merged_at"] = json!("2026-11-24T12:00:00Z");
-        assert_eq!(read(&merged).unwrap().merged.as_deref(), Some("7e57"));
+        assert_eq!(parse_pull(&merged).unwrap().merged.as_deref(), Some("7e57"));
     }
 
     #[test]
-    fn a_branch_without_a_pull_request_is_kept_only_as_far_as_it_is_ours() {
+    fn branch_without_a_pull_request_is_reused_only_when_own() {
         let ours =
             || json!({"sha": "a", "parents": [1], "commit": {"message": "Deploy\n\nRoadstead-Service: p/x"}});
         let merge = || json!({"sha": "b", "parents": [1, 2], "commit": {"message": "Merge branch 'main'"}});
@@ -289,22 +294,22 @@ mod tests {
             || json!({"sha": "c", "parents": [1], "commit": {"message": "say Roadstead-Service: p/x"}});
         let of = |status: &str, commits: Vec<Value>, total: usize| {
             let value = json!({"status": status, "commits": commits, "total_commits": total});
-            fate(&value, "Roadstead-Service: ")
+            branch_reuse(&value, "Roadstead-Service: ")
         };
-        assert_eq!(of("identical", vec![], 0), Some(Fate::Forward));
-        assert_eq!(of("behind", vec![], 0), Some(Fate::Forward));
-        assert_eq!(of("ahead", vec![ours()], 1), Some(Fate::Keep));
-        assert_eq!(of("diverged", vec![ours(), merge()], 2), Some(Fate::Anew));
-        assert_eq!(of("diverged", vec![ours(), theirs()], 2), Some(Fate::Foreign("c".into())));
-        assert_eq!(of("ahead", vec![theirs()], 1), Some(Fate::Foreign("c".into())));
-        assert!(matches!(of("diverged", vec![ours()], 300), Some(Fate::Foreign(_))));
-        assert_eq!(fate(&json!({}), "x"), None);
+        assert_eq!(of("identical", vec![], 0), Some(BranchReuse::FastForward));
+        assert_eq!(of("behind", vec![], 0), Some(BranchReuse::FastForward));
+        assert_eq!(of("ahead", vec![ours()], 1), Some(BranchReuse::Reuse));
+        assert_eq!(of("diverged", vec![ours(), merge()], 2), Some(BranchReuse::Recreate));
+        assert_eq!(of("diverged", vec![ours(), theirs()], 2), Some(BranchReuse::Foreign("c".into())));
+        assert_eq!(of("ahead", vec![theirs()], 1), Some(BranchReuse::Foreign("c".into())));
+        assert!(matches!(of("diverged", vec![ours()], 300), Some(BranchReuse::Foreign(_))));
+        assert_eq!(branch_reuse(&json!({}), "x"), None);
     }
 
     #[test]
-    fn the_way_of_merging_is_one_that_the_repository_has() {
+    fn merge_method_is_one_that_the_repository_allows() {
         let of = |merge: Value, squash: Value, rebase: Value| {
-            method(
+            merge_method(
                 &json!({"allow_merge_commit": merge, "allow_squash_merge": squash, "allow_rebase_merge": rebase}),
             )
         };
@@ -315,28 +320,31 @@ mod tests {
     }
 
     #[test]
-    fn a_squash_keeps_our_trailers() {
-        let pull = Pull { id: "PR_1".into(), ..Pull::default() };
+    fn squash_merge_keeps_our_trailers() {
+        let pull = PullState { id: "PR_1".into(), ..PullState::default() };
         let message = Some(("Deploy", "A: b"));
         assert_eq!(
-            auto_merging(&pull, "c0ffee1", "squash", message),
+            auto_merge_body(&pull, "c0ffee1", "squash", message),
             json!({"input": {"pullRequestId": "PR_1", "expectedHeadOid": "c0ffee1", "mergeMethod": "SQUASH",
                 "commitHeadline": "Deploy", "commitBody": "A: b"}})
         );
         assert_eq!(
-            auto_merging(&pull, "c0ffee1", "merge", message),
+            auto_merge_body(&pull, "c0ffee1", "merge", message),
             json!({"input": {"pullRequestId": "PR_1", "expectedHeadOid": "c0ffee1", "mergeMethod": "MERGE"}})
         );
-        assert_eq!(merging("c0ffee1", "merge", message), json!({"sha": "c0ffee1", "merge_method": "merge"}));
         assert_eq!(
-            merging("c0ffee1", "squash", message),
+            merge_body("c0ffee1", "merge", message),
+            json!({"sha": "c0ffee1", "merge_method": "merge"})
+        );
+        assert_eq!(
+            merge_body("c0ffee1", "squash", message),
             json!({"sha": "c0ffee1", "merge_method": "squash", "commit_title": "Deploy", "commit_message": "A: b"})
         );
     }
 
     #[test]
-    fn a_proposal_is_checked() {
-        assert_eq!(valid(&proposal()), Ok(()));
+    fn invalid_proposal_is_rejected() {
+        assert_eq!(validate(&proposal()), Ok(()));
         let long = "x".repeat(257);
         for odd in [
             Proposal { repository: "acme".into(), ..proposal() },
@@ -345,9 +353,9 @@ mod tests {
             Proposal { title: String::new(), ..proposal() },
             Proposal { title: "a\nb".into(), ..proposal() },
             Proposal { title: long, ..proposal() },
-            Proposal { mark: String::new(), ..proposal() },
+            Proposal { commit_marker: String::new(), ..proposal() },
         ] {
-            assert!(matches!(valid(&odd), Err(Setback::Refused(_))), "{odd:?}");
+            assert!(matches!(validate(&odd), Err(ApiError::Rejected(_))), "{odd:?}");
         }
     }
 }

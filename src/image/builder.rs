@@ -1,4 +1,4 @@
-//! What building an image takes and gives, whoever does it: buildx for real, the embedded cloud in a rehearsal.
+//! The interface of an image build: implemented by buildx, and by the emulator in a rehearsal.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use super::settings::Build;
 use crate::problem::Problem;
 use crate::release::ImageRef;
 
-/// An image to be made from source and put into a repository.
+/// An image to build from source and push to a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuildRequest {
     /// Name of the service in the deploy file.
@@ -21,16 +21,21 @@ pub struct BuildRequest {
     pub settings: Build,
     /// The commit, all 40 hex digits.
     pub commit: String,
-    /// The branch, when the run is on one.
+    /// The branch, if the run is on one.
     pub branch: Option<String>,
-    /// Address of the source, such as `https://github.com/acme/backend`, for the image's labels.
+    /// URL of the source, such as `https://github.com/acme/backend`, for the image's labels.
     pub source: Option<String>,
 }
 
 impl BuildRequest {
-    /// The build context; never reads as an option or as standard input.
+    /// The build context; never parsed as an option or as standard input.
     pub fn context(&self) -> PathBuf {
         Path::new(".").join(&self.workspace).join(&self.settings.context)
+    }
+
+    /// The Dockerfile, relative to the workspace.
+    pub fn dockerfile_path(&self) -> PathBuf {
+        Path::new(&self.settings.context).join(&self.settings.dockerfile)
     }
 
     /// The Dockerfile.
@@ -38,36 +43,36 @@ impl BuildRequest {
         self.context().join(&self.settings.dockerfile)
     }
 
-    /// The Dockerfile as people know it: relative to the workspace, for annotations.
+    /// The Dockerfile for display: relative to the workspace, for annotations.
     pub fn dockerfile_name(&self) -> String {
-        let path = Path::new(&self.settings.context).join(&self.settings.dockerfile);
+        let path = self.dockerfile_path();
         path.strip_prefix(".").unwrap_or(&path).display().to_string()
     }
 }
 
-/// An image that is in the repository, proven by asking the registry.
+/// An image that is in the repository, verified by reading the registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Built {
-    /// The image, by digest and nothing else.
+pub struct BuildOutput {
+    /// The image, by digest only.
     pub image: ImageRef,
-    /// The tags that name it now.
+    /// Its tags.
     pub tags: Vec<String>,
-    /// Whether an image of the same source was there already, so that nothing was built.
+    /// Whether an image of the same source existed already, so that nothing was built.
     pub reused: bool,
-    /// What is worth knowing although the image is there, such as a branch tag that may not be moved.
+    /// Warnings although the image exists, such as a branch tag that is immutable.
     pub notices: Vec<Problem>,
 }
 
-/// Gets every line of progress. (A name of its own, since `async_trait` would tie the line to one lifetime.)
-pub type Log<'a> = &'a mut dyn FnMut(&str);
+/// Receives every line of progress. (A separate type, since `async_trait` would tie the line to one lifetime.)
+pub type BuildLog<'a> = &'a mut dyn FnMut(&str);
 
-/// Makes images.
+/// Builds images.
 #[async_trait(?Send)]
-pub trait Builder {
-    /// Builds and pushes, or finds the image of the same source in the repository. `log` gets every line of
-    /// progress, which is untrusted text. Errors say what went wrong and, for a failed build, where.
-    async fn build(&self, request: &BuildRequest, log: Log<'_>) -> Result<Built, Problem>;
+pub trait ImageBuilder {
+    /// Builds and pushes, or finds the image of the same source in the repository. `log` receives every line of
+    /// progress, which is untrusted text. Errors have the cause and, for a failed build, the location.
+    async fn build(&self, request: &BuildRequest, log: BuildLog<'_>) -> Result<BuildOutput, Problem>;
 
-    /// Removes what a build that was cut short (its future dropped) left behind. Safe to call at any time.
-    async fn close(&self);
+    /// Removes what an interrupted build (its future was dropped) left behind. Safe to call at any time.
+    async fn clean_up(&self);
 }

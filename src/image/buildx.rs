@@ -1,5 +1,5 @@
-//! Building with buildx and the Docker engine: the order of calls. What is said to buildx is `arguments`, what it
-//! answers is `failure`, and where secrets lie is `login`.
+//! Builds with buildx and the Docker engine: the order of calls. `buildx_arguments` makes the arguments,
+//! `build_error` classifies errors, and `docker_config` stores the secrets.
 
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -8,268 +8,293 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::arguments::{self, BuildCall};
-use super::builder::{BuildRequest, Builder, Built, Log};
-use super::failure::{self, Failure};
-use super::login::PrivateHome;
+use super::build_error::{self, BuildError};
+use super::builder::{BuildLog, BuildOutput, BuildRequest, ImageBuilder};
+use super::builder_network;
+use super::buildx_arguments::{self, BuildCall};
+use super::docker_config::DockerConfigDir;
 use super::registry::Registry;
-use super::{metadata, tags, tree};
+use super::{metadata, source_digest, tags};
 use crate::problem::{Code, Problem, Severity};
 use crate::release::{Digest, ImageRef};
 use crate::sys::disk;
 use crate::sys::environment::Variables;
-use crate::sys::process::{self, Child, Ended};
+use crate::sys::process::{self, ExitResult, ProcessSpec};
 
-/// How often a run that may succeed in a moment is tried again; the wait doubles from one second.
-const RETRIES: u32 = 4;
+/// Maximum retries of a run that may succeed soon; the backoff doubles from one second.
+const MAX_RETRIES: u32 = 4;
 
 /// How many of the last lines of buildx are kept to explain a failure.
-const KEPT: usize = 400;
+const MAX_KEPT_LINES: usize = 400;
 
-/// Where packages put the plugin, in the order of the docker command line.
-const FOLDERS: [&str; 4] = [
+/// Where packages install the plugin, in the order of the docker command line.
+const PLUGIN_FOLDERS: [&str; 4] = [
     "/usr/local/lib/docker/cli-plugins",
     "/usr/local/libexec/docker/cli-plugins",
     "/usr/lib/docker/cli-plugins",
     "/usr/libexec/docker/cli-plugins",
 ];
 
-/// Builds with buildx, pushes with a login of `registry`, and proves what was pushed by asking `registry`.
+/// Builds with buildx, pushes with a login of `registry`, and verifies the pushed image by reading `registry`.
 pub struct Buildx {
     variables: Variables,
     registry: Rc<dyn Registry>,
     mask: Rc<dyn Fn(&str)>,
-    /// Builds that are under way, so that `close` can remove what they made.
-    open: RefCell<Vec<Rc<Session>>>,
+    /// Builds in progress, so that `close` can remove what they created.
+    open_sessions: RefCell<Vec<Rc<BuildxSession>>>,
 }
 
-/// One build: its private home, the program, and the container builder if it needs one.
-struct Session {
+/// One build: its Docker config folder, the program, and the container builder if it needs one.
+struct BuildxSession {
     program: String,
-    home: PrivateHome,
+    home: DockerConfigDir,
     environment: Variables,
     builder: Option<String>,
 }
 
 impl Buildx {
-    /// `variables` is our environment, of which buildx sees an allowed part; `mask` gets every secret before use.
+    /// `variables` is our environment, of which buildx gets an allowed part; `mask` receives every secret before use.
     pub fn new(variables: Variables, registry: Rc<dyn Registry>, mask: Rc<dyn Fn(&str)>) -> Self {
-        Self { variables, registry, mask, open: RefCell::default() }
+        Self { variables, registry, mask, open_sessions: RefCell::default() }
     }
 
-    async fn reuse(&self, request: &BuildRequest, tag: &str) -> Result<Option<Digest>, Problem> {
-        let found = self.registry.find(&request.repository.tagged(tag)).await?;
+    async fn find_built(&self, request: &BuildRequest, tag: &str) -> Result<Option<Digest>, Problem> {
+        let found = self.registry.find(&request.repository.with_tag(tag)).await?;
         Ok(found.map(|found| found.digest))
     }
 
     /// Builds and pushes under `tag` and returns the digest that buildx reports.
-    async fn make(&self, request: &BuildRequest, tag: &str, log: Log<'_>) -> Result<Digest, Problem> {
-        let session = Rc::new(self.session(request)?);
+    async fn build_and_push(
+        &self,
+        request: &BuildRequest,
+        tag: &str,
+        log: BuildLog<'_>,
+    ) -> Result<Digest, Problem> {
+        let session = Rc::new(self.open_session(request)?);
         self.log_in(&session).await?;
         let settings = &request.settings;
-        let secrets =
-            session.home.keep(&settings.read_secrets()?, &request.workspace, &self.variables, &*self.mask)?;
-        self.open.borrow_mut().push(Rc::clone(&session));
+        let secrets = session.home.store(
+            &settings.parse_secrets()?,
+            &request.workspace,
+            &self.variables,
+            &*self.mask,
+        )?;
+        self.open_sessions.borrow_mut().push(Rc::clone(&session));
         let call = BuildCall {
             request,
             tags: &[tag.to_owned()],
-            metadata: &session.home.metadata(),
+            metadata_file: &session.home.metadata_file(),
             secrets: &secrets,
             builder: session.builder.as_deref(),
-            variables: &self.variables,
+            variables: &session.environment,
         };
-        let made = self.attempts(&session, &call, log).await;
-        self.open.borrow_mut().retain(|other| !Rc::ptr_eq(other, &session));
+        let made = self.build_with_retries(&session, &call, log).await;
+        self.open_sessions.borrow_mut().retain(|other| !Rc::ptr_eq(other, &session));
         session.remove_builder().await;
         made
     }
 
-    fn session(&self, request: &BuildRequest) -> Result<Session, Problem> {
-        let program = program(&self.variables, disk::is_executable).ok_or_else(|| {
-            Problem::error(Code::BuilderMissing, "The program docker-buildx is not installed.")
-                .help("Install Docker's buildx plugin; the image of this action holds it.")
+    fn open_session(&self, request: &BuildRequest) -> Result<BuildxSession, Problem> {
+        let program = find_buildx(&self.variables, disk::is_executable).ok_or_else(|| {
+            Problem::error(Code::DockerUnavailable, "The program docker-buildx is not installed.")
+                .help("Install Docker's buildx plugin. The image of this action contains it.")
         })?;
-        let home = PrivateHome::new()?;
-        let environment = arguments::environment(&self.variables, home.path(), request.settings.cache);
+        let home = DockerConfigDir::new()?;
+        let variables = builder_network::prepare_variables(&self.variables, &home)?;
+        let environment =
+            buildx_arguments::child_environment(&variables, home.path(), request.settings.cache);
         let name = || format!("roadstead-{:016x}", fastrand::u64(..));
         let builder = request.settings.needs_container_builder().then(name);
-        Ok(Session { program, home, environment, builder })
+        Ok(BuildxSession { program, home, environment, builder })
     }
 
-    async fn log_in(&self, session: &Session) -> Result<(), Problem> {
+    async fn log_in(&self, session: &BuildxSession) -> Result<(), Problem> {
         let login = self.registry.login().await?;
         let folder = |name: &str, below: &str| Some(PathBuf::from(self.variables.get(name)?).join(below));
         let candidates = [folder("DOCKER_CONFIG", "config.json"), folder("HOME", ".docker/config.json")];
         let inherited = candidates.into_iter().flatten().find_map(|path| disk::read_text(&path).ok());
-        session.home.log_in(&login, inherited.as_deref(), &*self.mask)
+        session.home.write_login(&login, inherited.as_deref(), &*self.mask)
     }
 
-    async fn attempts(
+    async fn build_with_retries(
         &self,
-        session: &Session,
+        session: &BuildxSession,
         call: &BuildCall<'_>,
-        log: Log<'_>,
+        log: BuildLog<'_>,
     ) -> Result<Digest, Problem> {
         if let Some(name) = &session.builder {
-            let words = arguments::create(name, call.request, &self.variables);
-            session.attempt(call, words, log).await?.map_err(Failure::problem)?;
+            session.create_builder(name, call, log).await?;
         }
         let (mut retries, mut renewed) = (0, false);
         loop {
-            match session.attempt(call, arguments::build(call), log).await? {
-                Ok(()) => return session.digest(),
-                Err(Failure::Transient(problem)) if retries < RETRIES => {
+            match session.run_and_classify(call, buildx_arguments::build_arguments(call), log).await {
+                Ok(()) => return session.pushed_digest(),
+                Err(BuildError::Transient(problem)) if retries < MAX_RETRIES => {
                     let wait = Duration::from_millis((1000 << retries) + fastrand::u64(..500));
                     retries += 1;
                     log(&format!("{} Trying again in {} s.", problem.sentence, wait.as_secs()));
                     tokio::time::sleep(wait).await;
                 }
-                Err(Failure::LoginRefused(problem)) if !renewed => {
+                Err(BuildError::LoginRefused(problem)) if !renewed => {
                     renewed = true;
                     log(&format!("{} Trying again with a new login.", problem.sentence));
                     self.log_in(session).await?;
                 }
-                Err(failure) => return Err(failure.problem()),
+                Err(failure) => return Err(failure.into_problem()),
             }
         }
     }
 
-    /// The registry itself must know the digest, whatever the push said.
-    async fn prove(&self, request: &BuildRequest, digest: &Digest) -> Result<(), Problem> {
-        let image = request.repository.pinned(digest.clone());
+    /// The registry must have the digest, whatever the push reported.
+    async fn verify_pushed(&self, request: &BuildRequest, digest: &Digest) -> Result<(), Problem> {
+        let image = request.repository.with_digest(digest.clone());
         for wait in [0, 1, 2, 4] {
             tokio::time::sleep(Duration::from_secs(wait)).await;
             if self.registry.find(&image).await?.is_some_and(|found| found.digest == *digest) {
                 return Ok(());
             }
         }
-        let sentence = format!("The push was reported as done, but the registry does not have `{image}`.");
-        Err(Problem::error(Code::PushFailed, sentence).of(&request.service))
+        let sentence = format!("The push succeeded, but the registry does not have `{image}`.");
+        Err(Problem::error(Code::PushFailed, sentence).for_service(&request.service))
     }
 
-    /// Lets commit and branch name the image. A commit's tag that names another image is an error, a branch's
-    /// that may not move is a notice.
-    async fn name(
+    /// Adds the tags of commit and branch to the image. If the commit's tag names another image, that is an error; an
+    /// immutable branch tag is a notice.
+    async fn tag_image(
         &self,
         request: &BuildRequest,
         image: ImageRef,
         tree: String,
         reused: bool,
-    ) -> Result<Built, Problem> {
-        let mut built = Built { image, tags: vec![tree], reused, notices: Vec::new() };
-        let commit = tags::of_commit(&request.commit);
+    ) -> Result<BuildOutput, Problem> {
+        let mut built = BuildOutput { image, tags: vec![tree], reused, notices: Vec::new() };
+        let commit = tags::commit_tag(&request.commit);
         self.registry
             .tag(&built.image, &commit)
             .await
-            .map_err(|problem| other_image(problem).of(&request.service))?;
+            .map_err(|problem| explain_tag_conflict(problem).for_service(&request.service))?;
         built.tags.push(commit);
-        if let Some(branch) = request.branch.as_deref().and_then(tags::of_branch) {
+        if let Some(branch) = request.branch.as_deref().and_then(tags::branch_tag) {
             match self.registry.tag(&built.image, &branch).await {
                 Ok(()) => built.tags.push(branch),
                 Err(problem) if problem.code == Code::TagImmutable => {
                     let notice = Problem { severity: Severity::Notice, ..problem };
-                    built.notices.push(notice.of(&request.service));
+                    built.notices.push(notice.for_service(&request.service));
                 }
-                Err(problem) => return Err(problem.of(&request.service)),
+                Err(problem) => return Err(problem.for_service(&request.service)),
             }
         }
         Ok(built)
     }
 }
 
-fn other_image(problem: Problem) -> Problem {
+fn explain_tag_conflict(problem: Problem) -> Problem {
     if problem.code != Code::TagImmutable {
         return problem;
     }
     problem.help(
-        "The same commit was built from other source before (other arguments, or files made during the job). \
-         Let tags move, or give each kind of build a repository of its own.",
+        "The same commit was built before from other sources (other arguments, or files created during the job). \
+         Make the repository's tags mutable, or use a separate repository for each kind of build.",
     )
 }
 
-impl Session {
-    /// Runs buildx once. The outer error means that it could not be run at all.
-    async fn attempt(
+impl BuildxSession {
+    /// Creates the container builder. buildx starts it with the first build.
+    async fn create_builder(
+        &self,
+        name: &str,
+        call: &BuildCall<'_>,
+        log: BuildLog<'_>,
+    ) -> Result<(), Problem> {
+        let dockerfile = disk::read_text(&call.request.dockerfile()).unwrap_or_default();
+        builder_network::write_daemon_config(&self.home, &call.request.repository, &dockerfile)?;
+        let words = buildx_arguments::create_builder_arguments(name, call.request, &self.environment);
+        self.run_and_classify(call, words, log).await.map_err(BuildError::into_problem)?;
+        builder_network::add_secret_proxies(self.home.path(), name, &self.environment)
+    }
+
+    /// Runs buildx once. If it could not be started, that is final.
+    async fn run_and_classify(
         &self,
         call: &BuildCall<'_>,
         words: Vec<String>,
-        log: Log<'_>,
-    ) -> Result<Result<(), Failure>, Problem> {
+        log: BuildLog<'_>,
+    ) -> Result<(), BuildError> {
         let mut last = Vec::new();
         let mut keep = |line: &str| {
             log(line);
-            if last.len() >= 2 * KEPT {
-                last.drain(..KEPT);
+            if last.len() >= 2 * MAX_KEPT_LINES {
+                last.drain(..MAX_KEPT_LINES);
             }
             last.push(line.to_owned());
         };
-        let ended = self.run(words, &mut keep).await?;
-        if ended.success() {
-            return Ok(Ok(()));
+        let ended = self.run(words, &mut keep).await.map_err(BuildError::Final)?;
+        if ended.is_success() {
+            return Ok(());
         }
         let dockerfile = disk::read_text(&call.request.dockerfile()).unwrap_or_default();
-        Ok(Err(failure::read(call.request, &last, ended, &dockerfile)))
+        Err(build_error::classify_output(call.request, &last, ended, &dockerfile))
     }
 
-    async fn run(&self, arguments: Vec<String>, line: Log<'_>) -> Result<Ended, Problem> {
+    async fn run(&self, arguments: Vec<String>, line: BuildLog<'_>) -> Result<ExitResult, Problem> {
         let environment = self.environment.clone();
-        let child = Child { program: self.program.clone(), arguments, environment, input: Vec::new() };
+        let child = ProcessSpec { program: self.program.clone(), arguments, environment, input: Vec::new() };
         process::run(&child, |_, text| line(&text)).await.map_err(|error| {
-            Problem::error(Code::BuilderMissing, "buildx could not be run.").cause(format!("{error:#}"))
+            Problem::error(Code::DockerUnavailable, "buildx could not be run.").cause(format!("{error:#}"))
         })
     }
 
-    fn digest(&self) -> Result<Digest, Problem> {
-        let text = disk::read_text(&self.home.metadata()).map_err(|error| format!("{error:#}"));
-        text.and_then(|text| metadata::digest(&text)).map_err(|cause| {
-            Problem::error(Code::PushFailed, "buildx did not say which digest it pushed.").cause(cause)
+    fn pushed_digest(&self) -> Result<Digest, Problem> {
+        let text = disk::read_text(&self.home.metadata_file()).map_err(|error| format!("{error:#}"));
+        text.and_then(|text| metadata::parse_pushed_digest(&text)).map_err(|cause| {
+            Problem::error(Code::PushFailed, "buildx did not report the pushed digest.").cause(cause)
         })
     }
 
-    /// The container builder goes with all it keeps; a failure to remove it says nothing about the image.
+    /// Removes the container builder and its cache; a failure to remove it does not affect the image.
     async fn remove_builder(&self) {
         if let Some(name) = &self.builder {
-            let _ = self.run(arguments::remove(name), &mut |_| ()).await;
+            let _ = self.run(buildx_arguments::remove_builder_arguments(name), &mut |_| ()).await;
         }
     }
 }
 
 #[async_trait(?Send)]
-impl Builder for Buildx {
-    async fn build(&self, request: &BuildRequest, log: Log<'_>) -> Result<Built, Problem> {
-        let tree = tags::of_tree(&tree::digest(request)?);
-        if let Some(digest) = self.reuse(request, &tree).await? {
-            log(&format!("The repository has an image of this source already: {digest}."));
-            return self.name(request, request.repository.pinned(digest), tree, true).await;
+impl ImageBuilder for Buildx {
+    async fn build(&self, request: &BuildRequest, log: BuildLog<'_>) -> Result<BuildOutput, Problem> {
+        let tree = tags::source_tag(&source_digest::source_digest(request)?);
+        if let Some(digest) = self.find_built(request, &tree).await? {
+            log(&format!("The repository already has an image of this source: {digest}."));
+            return self.tag_image(request, request.repository.with_digest(digest), tree, true).await;
         }
-        match self.make(request, &tree, log).await {
+        match self.build_and_push(request, &tree, log).await {
             Ok(digest) => {
-                self.prove(request, &digest).await?;
-                self.name(request, request.repository.pinned(digest), tree, false).await
+                self.verify_pushed(request, &digest).await?;
+                self.tag_image(request, request.repository.with_digest(digest), tree, false).await
             }
-            // The tag of this source is there all the same: somebody else pushed it meanwhile (and tags may not
-            // move, which BuildKit reports as `400 Bad Request` only), or the answer to our push was lost.
+            // The tag of this source exists anyway: another run pushed it in the meantime (if tags are immutable,
+            // BuildKit reports that as `400 Bad Request` only), or the response to our push was lost.
             Err(problem) if matches!(problem.code, Code::TagImmutable | Code::PushFailed) => {
-                let Ok(Some(digest)) = self.reuse(request, &tree).await else { return Err(problem) };
-                self.name(request, request.repository.pinned(digest), tree, true).await
+                let Ok(Some(digest)) = self.find_built(request, &tree).await else { return Err(problem) };
+                self.tag_image(request, request.repository.with_digest(digest), tree, true).await
             }
             Err(problem) => Err(problem),
         }
     }
 
-    async fn close(&self) {
-        let open = self.open.take();
+    async fn clean_up(&self) {
+        let open = self.open_sessions.take();
         for session in open {
             session.remove_builder().await;
         }
     }
 }
 
-/// The path of buildx: on the PATH, or where it lies as a plugin of docker.
-fn program(variables: &Variables, is_program: impl Fn(&std::path::Path) -> bool) -> Option<String> {
+/// The path of buildx: on the PATH, or in a plugin folder of docker.
+fn find_buildx(variables: &Variables, is_program: impl Fn(&std::path::Path) -> bool) -> Option<String> {
     let path = variables.get("PATH").map(String::as_str).unwrap_or_default();
     let home = variables.get("HOME").map(|home| PathBuf::from(home).join(".docker/cli-plugins"));
-    let plugins = FOLDERS.iter().map(PathBuf::from).chain(home);
+    let plugins = PLUGIN_FOLDERS.iter().map(PathBuf::from).chain(home);
     path.split(':')
         .filter(|folder| folder.starts_with('/'))
         .map(PathBuf::from)

@@ -1,42 +1,42 @@
-//! The order of calls, with a script in place of buildx and a registry of values.
+//! The order of calls, with a script in place of buildx and an in-memory registry.
 
 use super::*;
-use crate::image::registry::{Found, Login};
+use crate::image::registry::{ImageInfo, RegistryLogin};
 
-/// A registry that knows what it was told.
+/// An in-memory registry.
 #[derive(Default)]
-struct Shelf {
+struct FakeRegistry {
     tags: RefCell<Vec<(String, Digest)>>,
     logins: RefCell<u32>,
-    /// A digest that was pushed and is to be found.
+    /// A digest that was pushed and can be found.
     pushed: RefCell<Option<Digest>>,
-    /// A tag that somebody else puts right after it was looked for.
+    /// A tag that another run pushes right after it was looked up.
     late: RefCell<Option<(String, Digest)>>,
-    /// Tags that may not move.
+    /// Immutable tags.
     fixed: Vec<String>,
 }
 
-impl Shelf {
+impl FakeRegistry {
     fn holder(&self, tag: &str) -> Option<Digest> {
         self.tags.borrow().iter().rev().find(|(other, _)| other == tag).map(|(_, digest)| digest.clone())
     }
 }
 
 #[async_trait(?Send)]
-impl Registry for Shelf {
-    async fn login(&self) -> Result<Login, Problem> {
+impl Registry for FakeRegistry {
+    async fn login(&self) -> Result<RegistryLogin, Problem> {
         *self.logins.borrow_mut() += 1;
         let password = format!("hunter{}", self.logins.borrow());
-        Ok(Login { server: "r.example".into(), username: "AWS".into(), password, expires: None })
+        Ok(RegistryLogin { server: "r.example".into(), username: "AWS".into(), password, expires_at: None })
     }
 
-    async fn find(&self, image: &ImageRef) -> Result<Option<Found>, Problem> {
+    async fn find(&self, image: &ImageRef) -> Result<Option<ImageInfo>, Problem> {
         let digest = match (&image.digest, &image.tag) {
             (Some(digest), _) => self.pushed.borrow().clone().filter(|pushed| pushed == digest),
             (None, tag) => self.holder(tag.as_deref().unwrap_or_default()),
         };
         self.tags.borrow_mut().extend(self.late.take());
-        Ok(digest.map(|digest| Found { digest, platforms: vec![] }))
+        Ok(digest.map(|digest| ImageInfo { digest, platforms: vec![] }))
     }
 
     async fn tag(&self, image: &ImageRef, tag: &str) -> Result<(), Problem> {
@@ -50,20 +50,22 @@ impl Registry for Shelf {
 }
 
 /// A folder with a `docker-buildx` of this shell text and a source, and what is needed to use them.
-struct Bench {
+struct BuildxFixture {
     folder: tempfile::TempDir,
-    shelf: Rc<Shelf>,
+    registry: Rc<FakeRegistry>,
     masked: Rc<RefCell<Vec<String>>>,
     log: Vec<String>,
+    /// Variables of our environment, besides those that every build has.
+    variables: Variables,
 }
 
 fn digest_of(byte: &str) -> Digest {
     format!("sha256:{}", byte.repeat(32)).parse().unwrap()
 }
 
-impl Bench {
+impl BuildxFixture {
     /// In `script`, `push` writes the metadata of a digest that the registry has, and `count` counts the runs.
-    fn new(script: &str, shelf: Shelf) -> Self {
+    fn new(script: &str, shelf: FakeRegistry) -> Self {
         let folder = disk::private_folder().unwrap();
         let pushed = digest_of("ab");
         let prelude = format!(
@@ -78,15 +80,22 @@ impl Bench {
         std::os::unix::fs::symlink(stand_in, folder.path().join("docker-buildx")).unwrap();
         disk::write(&folder.path().join("app/Dockerfile"), b"FROM scratch\nRUN a\n").unwrap();
         shelf.pushed.replace(Some(pushed));
-        Self { folder, shelf: Rc::new(shelf), masked: Rc::default(), log: Vec::new() }
+        Self {
+            folder,
+            registry: Rc::new(shelf),
+            masked: Rc::default(),
+            log: Vec::new(),
+            variables: Variables::new(),
+        }
     }
 
-    async fn build(&mut self, settings: &str) -> Result<Built, Problem> {
+    async fn build(&mut self, settings: &str) -> Result<BuildOutput, Problem> {
         let path = format!("{}:/usr/bin:/bin", self.folder.path().display());
-        let variables = [("PATH".to_owned(), path), ("NPM".to_owned(), "s3cret".to_owned())].into();
+        let mut variables = self.variables.clone();
+        variables.extend([("PATH".to_owned(), path), ("NPM".to_owned(), "s3cret".to_owned())]);
         let masked = Rc::clone(&self.masked);
         let mask = Rc::new(move |secret: &str| masked.borrow_mut().push(secret.to_owned()));
-        let buildx = Buildx::new(variables, Rc::clone(&self.shelf) as Rc<dyn Registry>, mask);
+        let buildx = Buildx::new(variables, Rc::clone(&self.registry) as Rc<dyn Registry>, mask);
         let request = BuildRequest {
             service: "app".into(),
             repository: "r.example/acme/app".parse().unwrap(),
@@ -107,8 +116,8 @@ impl Bench {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_image_is_built_pushed_proven_and_named() {
-    let mut bench = Bench::new("push \"$@\"; echo done >&2", Shelf::default());
+async fn image_is_built_pushed_verified_and_tagged() {
+    let mut bench = BuildxFixture::new("push \"$@\"; echo done >&2", FakeRegistry::default());
     let built = bench.build("").await.unwrap();
     assert_eq!(built.image.to_string(), format!("r.example/acme/app@{}", digest_of("ab")));
     assert!(!built.reused && built.tags[0].starts_with("tree-"));
@@ -119,18 +128,20 @@ async fn an_image_is_built_pushed_proven_and_named() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_same_source_is_not_built_again() {
-    let mut bench = Bench::new("push \"$@\"", Shelf::default());
+async fn same_source_is_not_built_again() {
+    let mut bench = BuildxFixture::new("push \"$@\"", FakeRegistry::default());
     let first = bench.build("").await.unwrap();
-    bench.shelf.tags.borrow_mut().push((first.tags[0].clone(), digest_of("ab")));
+    bench.registry.tags.borrow_mut().push((first.tags[0].clone(), digest_of("ab")));
     let second = bench.build("").await.unwrap();
     assert_eq!((second.reused, second.image, bench.calls().len()), (true, first.image, 1));
 }
 
 #[tokio::test(start_paused = true)]
 async fn secrets_are_in_no_argument_and_no_child_environment() {
-    let mut bench =
-        Bench::new("push \"$@\"; env > seen; cat \"$DOCKER_CONFIG/secret-0\" > value", Shelf::default());
+    let mut bench = BuildxFixture::new(
+        "push \"$@\"; env > seen; cat \"$DOCKER_CONFIG/secret-0\" > value",
+        FakeRegistry::default(),
+    );
     bench.build("secrets: [NPM]").await.unwrap();
     let read = |name: &str| disk::read_text(&bench.folder.path().join(name)).unwrap();
     assert_eq!(read("value"), "s3cret");
@@ -138,81 +149,121 @@ async fn secrets_are_in_no_argument_and_no_child_environment() {
     assert!(bench.masked.borrow().contains(&"s3cret".to_owned()));
 }
 
+/// Creates a builder as buildx does, and keeps what a build gets.
+const CONTAINER_BUILDER: &str = "case $1 in\n\
+    create) while [ $1 != --name ]; do shift; done\n\
+      mkdir -p \"$DOCKER_CONFIG/buildx/instances\"\n\
+      echo '{\"Name\":\"x\",\"Nodes\":[{\"Name\":\"x0\",\"DriverOpts\":null}]}' > \"$DOCKER_CONFIG/buildx/instances/$2\";;\n\
+    build) push \"$@\"; env > seen; cat \"$DOCKER_CONFIG\"/buildx/instances/* > instance\n\
+      cat \"$DOCKER_CONFIG/buildx/buildkitd.default.toml\" > config; cat \"$SSL_CERT_FILE\" > bundle;;\n\
+    esac";
+
+#[tokio::test(start_paused = true)]
+async fn proxy_and_authorities_reach_buildx_and_the_container_builder() {
+    use base64::Engine as _;
+    let mut bench = BuildxFixture::new(CONTAINER_BUILDER, FakeRegistry::default());
+    let der = include_bytes!("../../tests/fixtures/certificates/long.der");
+    let encoded = base64::engine::general_purpose::STANDARD.encode(der);
+    let file = bench.folder.path().join("corporate.pem");
+    let pem = format!("-----BEGIN CERTIFICATE-----\n{encoded}\n-----END CERTIFICATE-----\n");
+    disk::write(&file, pem.as_bytes()).unwrap();
+    bench.variables.extend([
+        ("ALL_PROXY".to_owned(), "http://user:hunter2@proxy.example:3128".to_owned()),
+        ("NO_PROXY".to_owned(), "r.example".to_owned()),
+        ("NODE_EXTRA_CA_CERTS".to_owned(), file.display().to_string()),
+    ]);
+    bench.build("cache: registry").await.unwrap();
+    let read = |name: &str| disk::read_text(&bench.folder.path().join(name)).unwrap();
+    let proxies = ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"];
+    for name in proxies {
+        assert!(read("seen").contains(&format!("{name}=http://user:hunter2@proxy.example:3128\n")), "{name}");
+        assert!(read("instance").contains(&format!("\"env.{name}\":\"http://user:hunter2@")), "{name}");
+    }
+    let calls = bench.calls().join("\n");
+    assert!(calls.contains("--driver-opt env.NO_PROXY=r.example") && !calls.contains("hunter2"), "{calls}");
+    assert!(calls.contains("--build-arg HTTPS_PROXY --build-arg NO_PROXY"), "{calls}");
+    assert!(read("bundle").replace('\n', "").contains(&encoded));
+    assert!(
+        read("config").contains("[registry.\"docker.io\"]")
+            && read("config").contains("[registry.\"r.example\"]")
+    );
+}
+
 const BUSY: &str = "count 3 && push \"$@\" && exit 0\n\
     printf '#9 ERROR: 503 Service Unavailable\\n > pushing x:1 with docker:\\nERROR: 503 Service Unavailable\\n' >&2; exit 1";
 
 #[tokio::test(start_paused = true)]
-async fn a_busy_registry_is_tried_again() {
-    let mut bench = Bench::new(BUSY, Shelf::default());
+async fn busy_registry_is_retried() {
+    let mut bench = BuildxFixture::new(BUSY, FakeRegistry::default());
     bench.build("").await.unwrap();
     assert_eq!(bench.calls().len(), 3);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_registry_that_stays_busy_is_given_up() {
-    let mut bench = Bench::new(&BUSY.replace("count 3", "count 99"), Shelf::default());
+async fn registry_that_stays_busy_fails_the_build() {
+    let mut bench = BuildxFixture::new(&BUSY.replace("count 3", "count 99"), FakeRegistry::default());
     let problem = bench.build("").await.unwrap_err();
     assert_eq!((problem.code, bench.calls().len()), (Code::PushFailed, 5));
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_same_source_pushed_by_somebody_else_meanwhile_is_as_good() {
+async fn same_source_pushed_concurrently_is_reused() {
     let failing = "echo \"$*\" | sed 's/.*:tree-/tree-/; s/ .*//' > tag; printf '#5 ERROR: x\\n > exporting to image:\\n\
                    ERROR: failed to push x: 400 Bad Request\\n' >&2; exit 1";
-    let mut bench = Bench::new(failing, Shelf::default());
+    let mut bench = BuildxFixture::new(failing, FakeRegistry::default());
     assert_eq!(bench.build("").await.unwrap_err().code, Code::PushFailed);
     let tag = disk::read_text(&bench.folder.path().join("tag")).unwrap().trim().to_owned();
-    // Found at the second look only: the first is before the build.
-    bench.shelf.late.replace(Some((tag, digest_of("cd"))));
+    // Found at the second read only: the first one precedes the build.
+    bench.registry.late.replace(Some((tag, digest_of("cd"))));
     let built = bench.build("").await.unwrap();
     assert_eq!((built.reused, built.image.digest), (true, Some(digest_of("cd"))));
     assert_eq!(bench.calls().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_login_is_renewed_once() {
+async fn rejected_login_is_renewed_once() {
     let refused = "printf '#9 ERROR: x\\n > pushing x:1 with docker:\\nERROR: denied: Your authorization token has \
                    expired.\\n' >&2; exit 1";
-    let mut bench = Bench::new(
+    let mut bench = BuildxFixture::new(
         &format!(
             "        grep -q QVdTOmh1bnRlcjI= \"$DOCKER_CONFIG/config.json\" && push \"$@\" && exit 0\n{refused}"
         ),
-        Shelf::default(),
+        FakeRegistry::default(),
     );
     bench.build("").await.unwrap();
-    assert_eq!((*bench.shelf.logins.borrow(), bench.calls().len()), (2, 2));
+    assert_eq!((*bench.registry.logins.borrow(), bench.calls().len()), (2, 2));
 
-    let mut bench = Bench::new(refused, Shelf::default());
+    let mut bench = BuildxFixture::new(refused, FakeRegistry::default());
     assert_eq!(bench.build("").await.unwrap_err().code, Code::RegistryLoginFailed);
-    assert_eq!((*bench.shelf.logins.borrow(), bench.calls().len()), (2, 2));
+    assert_eq!((*bench.registry.logins.borrow(), bench.calls().len()), (2, 2));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_push_that_the_registry_does_not_know_is_a_failure() {
-    let mut bench = Bench::new("push \"$@\"", Shelf::default());
-    bench.shelf.pushed.replace(Some(digest_of("cd")));
+async fn push_without_image_in_the_registry_fails() {
+    let mut bench = BuildxFixture::new("push \"$@\"", FakeRegistry::default());
+    bench.registry.pushed.replace(Some(digest_of("cd")));
     assert_eq!(bench.build("").await.unwrap_err().code, Code::PushFailed);
-    assert!(bench.shelf.tags.borrow().is_empty(), "an unproven image got a name");
+    assert!(bench.registry.tags.borrow().is_empty(), "an unproven image got a name");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_commit_tag_that_may_not_move_fails_and_a_branch_tag_is_a_notice() {
-    let taken = |tag: &str| Shelf {
+async fn immutable_commit_tag_fails_and_immutable_branch_tag_is_a_notice() {
+    let taken = |tag: &str| FakeRegistry {
         fixed: vec![tag.into()],
         tags: RefCell::new(vec![(tag.into(), digest_of("cd"))]),
-        ..Shelf::default()
+        ..FakeRegistry::default()
     };
-    let problem = Bench::new("push \"$@\"", taken("sha-0123456")).build("").await.unwrap_err();
+    let problem = BuildxFixture::new("push \"$@\"", taken("sha-0123456")).build("").await.unwrap_err();
     assert_eq!(problem.code, Code::TagImmutable);
-    let built = Bench::new("push \"$@\"", taken("main")).build("").await.unwrap();
+    let built = BuildxFixture::new("push \"$@\"", taken("main")).build("").await.unwrap();
     assert_eq!((built.tags.len(), built.notices[0].severity), (2, Severity::Notice));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_container_builder_is_made_used_and_removed_also_when_the_build_fails() {
+async fn container_builder_is_created_used_and_removed_even_when_the_build_fails() {
     for (end, good) in [("push \"$@\"", true), ("exit 1", false)] {
         let script = format!("case $1 in build) {end};; esac");
-        let mut bench = Bench::new(&script, Shelf::default());
+        let mut bench = BuildxFixture::new(&script, FakeRegistry::default());
         assert_eq!(bench.build("cache: registry").await.is_ok(), good);
         let calls = bench.calls();
         let name = calls[0].split_whitespace().find(|word| word.starts_with("roadstead-")).unwrap();
@@ -222,12 +273,12 @@ async fn a_container_builder_is_made_used_and_removed_also_when_the_build_fails(
 }
 
 #[tokio::test]
-async fn a_build_that_was_cut_short_leaves_no_builder() {
-    let bench = Bench::new("case $1 in build) exec sleep 60;; esac", Shelf::default());
+async fn interrupted_build_leaves_no_builder() {
+    let bench = BuildxFixture::new("case $1 in build) exec sleep 60;; esac", FakeRegistry::default());
     let path = format!("{}:/usr/bin:/bin", bench.folder.path().display());
     let buildx = Buildx::new(
         [("PATH".to_owned(), path)].into(),
-        Rc::clone(&bench.shelf) as Rc<dyn Registry>,
+        Rc::clone(&bench.registry) as Rc<dyn Registry>,
         Rc::new(|_: &str| ()),
     );
     let request = BuildRequest {
@@ -242,7 +293,7 @@ async fn a_build_that_was_cut_short_leaves_no_builder() {
     let mut quiet = |_: &str| ();
     let build = buildx.build(&request, &mut quiet);
     assert!(tokio::time::timeout(Duration::from_millis(300), build).await.is_err());
-    buildx.close().await;
+    buildx.clean_up().await;
     assert!(bench.calls().last().unwrap().starts_with("rm --force roadstead-"), "{:?}", bench.calls());
 }
 
@@ -250,7 +301,7 @@ async fn a_build_that_was_cut_short_leaves_no_builder() {
 fn buildx_is_found_on_the_path_or_as_a_plugin_and_never_in_the_current_folder() {
     let variables: Variables =
         [("PATH".to_owned(), ".::/a:/b".to_owned()), ("HOME".to_owned(), "/h".to_owned())].into();
-    let at = |there: &'static str| program(&variables, move |path| path.starts_with(there));
+    let at = |there: &'static str| find_buildx(&variables, move |path| path.starts_with(there));
     assert_eq!(at("/b").as_deref(), Some("/b/docker-buildx"));
     assert_eq!(at("/h").as_deref(), Some("/h/.docker/cli-plugins/docker-buildx"));
     assert_eq!(at("/usr/lib").as_deref(), Some("/usr/lib/docker/cli-plugins/docker-buildx"));

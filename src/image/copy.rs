@@ -1,142 +1,162 @@
-//! An image from one repository into another, by digest and byte for byte: what is there already is not sent, what can be
-//! mounted is mounted, and the rest is passed on layer by layer. Nothing is unpacked, and no tag is looked up.
+//! Copies an image from one repository to another, by digest and byte for byte: existing blobs are not sent, blobs that
+//! can be mounted are mounted, and the rest is streamed layer by layer. Nothing is unpacked, and no tag is read.
 
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use super::depot::{Depot, Mounted};
-use super::inventory::{Blob, Manifest, Parts, bill};
+use super::image_manifest::{Blob, ImageManifest, ReferencedDigests, upload_order};
+use super::repository_client::{BlobError, MountResult, RepositoryClient};
 use crate::problem::{Code, Problem};
 use crate::release::Digest;
 
-/// Blobs on their way at the same time.
-const AT_ONCE: usize = 3;
-/// Pauses before a blob is sent again, in seconds.
-const PAUSES: [u64; 3] = [1, 4, 9];
-/// More manifests than this are no image.
-const MOST: usize = 256;
+/// Maximum concurrent blobs.
+const MAX_PARALLEL_BLOBS: usize = 3;
+/// Backoff before a blob is sent again, in seconds.
+const RETRY_DELAYS: [u64; 3] = [1, 4, 9];
+/// More manifests than this are not an image.
+const MAX_MANIFESTS: usize = 256;
 
-/// What was done.
+/// The statistics of a copy.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Copied {
-    /// Blobs that were there already.
-    pub there: usize,
-    /// Blobs that the registry took over from another of its repositories.
+pub struct CopySummary {
+    /// Blobs that existed already.
+    pub existing: usize,
+    /// Blobs that the registry mounted from another of its repositories.
     pub mounted: usize,
     /// Blobs that were sent.
     pub sent: usize,
-    /// Their bytes.
-    pub bytes: u64,
+    /// Their size in bytes.
+    pub sent_bytes: u64,
 }
 
-/// Gets lines of progress.
-pub type Tell<'a> = &'a dyn Fn(&str);
+/// Receives lines of progress.
+pub type OnProgress<'a> = &'a dyn Fn(&str);
 
-/// How one blob arrived.
-enum Way {
-    There,
+/// How one blob was copied.
+enum BlobTransfer {
+    Existing,
     Mounted,
     Sent(u64),
 }
 
-/// Copies the image `digest` from `from` to `to`, and looks whether it is there. `image-missing` where `from` has none.
-pub async fn copy(from: &Depot, to: &Depot, digest: &Digest, tell: Tell<'_>) -> Result<Copied, Problem> {
-    let found = inventory(from, to, digest).await?;
-    let (blobs, manifests) = bill(found);
+/// Copies the image `digest` from `from` to `to`, and verifies that it is there. `image-missing` if `from` does not
+/// have it.
+pub async fn copy_image(
+    from: &RepositoryClient,
+    to: &RepositoryClient,
+    digest: &Digest,
+    on_progress: OnProgress<'_>,
+) -> Result<CopySummary, Problem> {
+    let found = missing_manifests(from, to, digest).await?;
+    let (blobs, manifests) = upload_order(found);
     let (all, sending) = (blobs.len(), stream::iter(blobs.iter().enumerate()));
     let ways = sending.map(|(at, blob)| async move {
-        let tell = |words: &str| tell(&format!("part {} of {all}: {words}", at + 1));
-        bring(from, to, blob, &tell).await
+        let on_progress = |words: &str| on_progress(&format!("part {} of {all}: {words}", at + 1));
+        copy_blob(from, to, blob, &on_progress).await
     });
-    let ways: Vec<Way> = ways.buffer_unordered(AT_ONCE).try_collect().await?;
+    let ways: Vec<BlobTransfer> = ways.buffer_unordered(MAX_PARALLEL_BLOBS).try_collect().await?;
     for manifest in &manifests {
-        to.put(manifest).await?;
+        to.put_manifest(manifest).await?;
     }
     match to.manifest(digest).await? {
-        Some(_) => Ok(counted(&ways)),
+        Some(_) => Ok(summarize(&ways)),
         None => {
-            let sentence = format!("`{}@{digest}` was sent, and the registry does not have it.", to.name());
+            let sentence = format!("`{}@{digest}` was sent, but the registry does not have it.", to.name());
             Err(Problem::error(Code::PushFailed, sentence).help("Run the job again."))
         }
     }
 }
 
-fn counted(ways: &[Way]) -> Copied {
-    let mut copied = Copied::default();
+fn summarize(ways: &[BlobTransfer]) -> CopySummary {
+    let mut copied = CopySummary::default();
     for way in ways {
         match way {
-            Way::There => copied.there += 1,
-            Way::Mounted => copied.mounted += 1,
-            Way::Sent(bytes) => {
+            BlobTransfer::Existing => copied.existing += 1,
+            BlobTransfer::Mounted => copied.mounted += 1,
+            BlobTransfer::Sent(bytes) => {
                 copied.sent += 1;
-                copied.bytes += bytes;
+                copied.sent_bytes += bytes;
             }
         }
     }
     copied
 }
 
-/// Everything below `digest` that the target has not, from the top downwards. A registry that has a manifest has what it
-/// names.
-async fn inventory(from: &Depot, to: &Depot, digest: &Digest) -> Result<Vec<(Manifest, Parts)>, Problem> {
+/// Everything below `digest` that the target does not have, top down. A registry that has a manifest has everything it
+/// refers to.
+async fn missing_manifests(
+    from: &RepositoryClient,
+    to: &RepositoryClient,
+    digest: &Digest,
+) -> Result<Vec<(ImageManifest, ReferencedDigests)>, Problem> {
     let (mut open, mut found) = (vec![digest.clone()], Vec::new());
     while let Some(next) = open.pop() {
         if to.manifest(&next).await?.is_some() {
             continue;
         }
-        let manifest = from.manifest(&next).await?.ok_or_else(|| missing(from, &next))?;
-        let parts = manifest.parts().map_err(|why| unreadable(from, &next, why))?;
+        let manifest = from.manifest(&next).await?.ok_or_else(|| image_missing(from, &next))?;
+        let parts = manifest.referenced_digests().map_err(|why| image_unreadable(from, &next, why))?;
         open.extend(parts.children.iter().cloned());
         found.push((manifest, parts));
-        if found.len() > MOST {
-            return Err(unreadable(from, digest, format!("it has more than {MOST} manifests")));
+        if found.len() > MAX_MANIFESTS {
+            return Err(image_unreadable(
+                from,
+                digest,
+                format!("it has more than {MAX_MANIFESTS} manifests"),
+            ));
         }
     }
     Ok(found)
 }
 
-/// The problem of an image that is not where it was proven.
-pub fn missing(from: &Depot, digest: &Digest) -> Problem {
-    let sentence = format!("The image `{}@{digest}` is not in the registry any more.", from.name());
+/// The problem of an image that is no longer where it was proven.
+pub fn image_missing(from: &RepositoryClient, digest: &Digest) -> Problem {
+    let sentence = format!("The image `{}@{digest}` is no longer in the registry.", from.name());
     Problem::error(Code::ImageMissing, sentence)
-        .help("Check the lifecycle policy of that repository; deploy there again, so that it is built and proven anew.")
+        .help("Check the lifecycle policy of that repository. Then deploy to its environment again, which builds and proves the image.")
 }
 
-fn unreadable(from: &Depot, digest: &Digest, why: String) -> Problem {
+fn image_unreadable(from: &RepositoryClient, digest: &Digest, why: String) -> Problem {
     let sentence = format!("The image `{}@{digest}` cannot be copied.", from.name());
     Problem::error(Code::Unsupported, sentence).cause(why)
 }
 
-async fn bring(from: &Depot, to: &Depot, blob: &Blob, tell: Tell<'_>) -> Result<Way, Problem> {
-    let mut pauses = PAUSES.into_iter();
+async fn copy_blob(
+    from: &RepositoryClient,
+    to: &RepositoryClient,
+    blob: &Blob,
+    on_progress: OnProgress<'_>,
+) -> Result<BlobTransfer, Problem> {
+    let mut pauses = RETRY_DELAYS.into_iter();
     loop {
-        // Also after a failure: an answer that was lost may have been a yes.
-        if to.has(blob).await? {
-            return Ok(Way::There);
+        // Also after a failure: the lost response may have been a success.
+        if to.has_blob(blob).await? {
+            return Ok(BlobTransfer::Existing);
         }
-        let address = match to.is_beside(from) {
+        let address = match to.same_registry(from) {
             true => match to.mount(blob, from).await? {
-                Mounted::There => return Ok(Way::Mounted),
-                Mounted::Send(address) => address,
+                MountResult::Mounted => return Ok(BlobTransfer::Mounted),
+                MountResult::UploadTo(address) => address,
             },
-            false => to.begin().await?,
+            false => to.start_upload().await?,
         };
-        let progress = |passed: u64| tell(&format!("{} of {} MB", passed >> 20, blob.size >> 20));
-        match (to.pass(blob, from, &address, progress).await?, pauses.next()) {
-            (Ok(()), _) => return Ok(Way::Sent(blob.size)),
-            (Err(why), Some(pause)) => {
-                tell(&format!("{}… did not arrive ({why}), sending it again", blob.digest.short()));
+        let progress = |passed: u64| on_progress(&format!("{} of {} MB", passed >> 20, blob.size >> 20));
+        match (to.stream_blob(blob, from, &address, progress).await, pauses.next()) {
+            (Ok(()), _) => return Ok(BlobTransfer::Sent(blob.size)),
+            (Err(BlobError::Final(problem)), _) => return Err(problem),
+            (Err(BlobError::Transient(why)), Some(pause)) => {
+                on_progress(&format!("{}… failed ({why}), sending it again", blob.digest.short()));
                 tokio::time::sleep(Duration::from_secs(pause)).await;
             }
-            (Err(why), None) => return Err(undelivered(to, blob, why)),
+            (Err(BlobError::Transient(why)), None) => return Err(upload_failed(to, blob, why)),
         }
     }
 }
 
-fn undelivered(to: &Depot, blob: &Blob, why: String) -> Problem {
+fn upload_failed(to: &RepositoryClient, blob: &Blob, why: String) -> Problem {
     let sentence = format!("The layer {} could not be sent to `{}`.", blob.digest, to.name());
     Problem::error(Code::PushFailed, sentence)
         .cause(why)
-        .help("Run the job again: what arrived already is not sent again.")
+        .help("Run the job again. Blobs that arrived are not sent again.")
 }

@@ -1,56 +1,58 @@
-//! Amazon ECR as a [`Registry`]: effects, one function a call. Facts of the API: GetAuthorizationToken gives
+//! Amazon ECR as a [`Registry`]: effects, one function a call. Facts of the API: GetAuthorizationToken returns
 //! base64 of `AWS:password` for twelve hours; PutImage keeps the bytes and so the digest.
 
 use std::rc::Rc;
 
 use async_trait::async_trait;
 use aws_sdk_ecr::Client;
-use aws_sdk_ecr::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ecr::types::{Image, ImageDetail, ImageFailureCode, ImageIdentifier};
 use base64::Engine as _;
 use jiff::Timestamp;
 
-use super::distribution::Distribution;
 use super::metadata;
-use super::registry::{Found, Login, Registry, host_of, is_loopback};
-use super::web::Web;
+use super::oci_registry::{OciRegistry, TIMEOUT};
+use super::registry::{ImageInfo, Registry, RegistryLogin, registry_host};
 use crate::problem::{Code, Problem};
-use crate::release::{Digest, ImageRef};
+use crate::release::{Digest, ImageRef, is_loopback};
+use crate::sys::http::HttpClient;
+use crate::sys::network;
+use crate::sys::sdk_error::sdk_error_text;
 
-/// Hides a secret from everything that is written after.
-pub type Mask = Rc<dyn Fn(&str)>;
+/// Masks a secret in everything that is written after.
+pub type SharedMask = Rc<dyn Fn(&str)>;
 
-/// The registry of an environment, and its host as it stands in image references. Where ECR's endpoint is a
-/// registry on this machine, that one is asked itself what it has; the login stays ECR's. Without `web` (in a
-/// rehearsal) everything is asked of ECR's API. `mask` gets every password before its first use.
-pub async fn registry(
+/// The registry of an environment, and its host as in image references. If ECR's endpoint is a
+/// registry on loopback, that registry is read directly; the login stays ECR's. Without `web` (in a
+/// rehearsal) every call uses ECR's API. `mask` receives every password before its first use.
+pub async fn connect_registry(
     config: &aws_config::SdkConfig,
-    web: Option<Web>,
-    mask: Mask,
+    web: Option<HttpClient>,
+    mask: SharedMask,
 ) -> Result<(Rc<dyn Registry>, String), Problem> {
-    let ecr = Rc::new(Ecr { mask: Some(mask), ..Ecr::new(config, web.clone()) });
+    let ecr = Rc::new(EcrRegistry { mask: Some(mask), ..EcrRegistry::new(config, web.clone()) });
     let host = ecr.login().await?.server;
     match web {
-        Some(web) if is_loopback(&host) => Ok((Rc::new(Distribution::new(ecr, web)), host)),
+        Some(web) if is_loopback(&host) => Ok((Rc::new(OciRegistry::new(ecr, web)), host)),
         _ => Ok((ecr, host)),
     }
 }
 
 /// The registry of one account and region.
-pub struct Ecr {
+pub struct EcrRegistry {
     client: Client,
-    web: Option<Web>,
-    mask: Option<Mask>,
+    http: Option<HttpClient>,
+    mask: Option<SharedMask>,
 }
 
-impl Ecr {
-    /// With `web`, the platform of an image without an index is looked up in its configuration, which ECR keeps
-    /// behind an address of its own; without, it stays unknown.
-    pub fn new(config: &aws_config::SdkConfig, web: Option<Web>) -> Self {
-        Self { client: Client::new(config), web, mask: None }
+impl EcrRegistry {
+    /// With `web`, the platform of an image without an index is read from its configuration, which ECR stores
+    /// at a separate URL; without, it stays unknown.
+    pub fn new(config: &aws_config::SdkConfig, http: Option<HttpClient>) -> Self {
+        Self { client: Client::new(config), http, mask: None }
     }
 
-    async fn image(&self, image: &ImageRef) -> Result<Option<Image>, Problem> {
+    async fn fetch_image(&self, image: &ImageRef) -> Result<Option<Image>, Problem> {
         let id = ImageIdentifier::builder();
         let id = match (&image.digest, &image.tag) {
             (Some(digest), _) => id.image_digest(digest.as_str()),
@@ -58,75 +60,77 @@ impl Ecr {
             (None, None) => id.image_tag("latest"),
         };
         let call = self.client.batch_get_image().repository_name(&image.repository).image_ids(id.build());
-        let call = metadata::TYPES.iter().fold(call, |call, kind| call.accepted_media_types(*kind));
-        let answer = call.set_registry_id(account(&image.registry)).send().await;
-        let answer = answer.map_err(|error| explain(&error, "ecr:BatchGetImage", image))?;
-        for failure in answer.failures() {
+        let call = metadata::MANIFEST_TYPES.iter().fold(call, |call, kind| call.accepted_media_types(*kind));
+        let response = call.set_registry_id(account_of_host(&image.registry)).send().await;
+        let response = response.map_err(|error| call_problem(&error, "ecr:BatchGetImage", image))?;
+        for failure in response.failures() {
             let known = matches!(failure.failure_code(), Some(ImageFailureCode::ImageNotFound));
             if !known {
-                let sentence = format!("ECR cannot give the image `{image}`.");
+                let sentence = format!("ECR cannot return the image `{image}`.");
                 let cause = failure.failure_reason().unwrap_or("no reason given");
                 return Err(Problem::error(Code::ProviderError, sentence).cause(cause));
             }
         }
-        Ok(answer.images().first().cloned())
+        Ok(response.images().first().cloned())
     }
 
-    /// The platform in the configuration of a single manifest; nothing where it cannot be had.
-    async fn platform(&self, image: &ImageRef, manifest: &str) -> Option<String> {
-        let (web, configuration) = (self.web.as_ref()?, metadata::configuration(manifest)?);
+    /// The platform in the configuration of a single manifest; empty if it cannot be read.
+    async fn fetch_platform(&self, image: &ImageRef, manifest: &str) -> Option<String> {
+        let (web, configuration) = (self.http.as_ref()?, metadata::config_digest(manifest)?);
         let call = self.client.get_download_url_for_layer().repository_name(&image.repository);
-        let call = call.layer_digest(configuration.as_str()).set_registry_id(account(&image.registry));
+        let call =
+            call.layer_digest(configuration.as_str()).set_registry_id(account_of_host(&image.registry));
         let url = call.send().await.ok()?.download_url?;
-        let text = web.get(&url, &[]).await.ok().filter(|answer| answer.status == 200)?.text();
-        metadata::platform_of_configuration(&text)
+        let response = web.get(&url, TIMEOUT).await.ok().filter(|response| response.status == 200)?;
+        metadata::config_platform(&response.text())
     }
 }
 
 #[async_trait(?Send)]
-impl Registry for Ecr {
-    async fn login(&self) -> Result<Login, Problem> {
-        let answer = self.client.get_authorization_token().send().await;
-        let answer = answer.map_err(|error| refused(&error))?;
-        let data = answer.authorization_data().first();
-        let login = data.and_then(read_token).ok_or_else(|| {
-            Problem::error(Code::RegistryLoginFailed, "ECR answered with a login that cannot be read.")
+impl Registry for EcrRegistry {
+    async fn login(&self) -> Result<RegistryLogin, Problem> {
+        let response = self.client.get_authorization_token().send().await;
+        let response = response.map_err(|error| login_problem(&error))?;
+        let data = response.authorization_data().first();
+        let login = data.and_then(parse_token).ok_or_else(|| {
+            Problem::error(Code::RegistryLoginFailed, "ECR returned a login that cannot be parsed.")
         })?;
         if let Some(mask) = &self.mask {
-            login.secrets().iter().for_each(|secret| mask(secret));
+            login.secret_values().iter().for_each(|secret| mask(secret));
         }
         Ok(login)
     }
 
-    async fn find(&self, image: &ImageRef) -> Result<Option<Found>, Problem> {
-        let Some(found) = self.image(image).await? else { return Ok(None) };
+    async fn find(&self, image: &ImageRef) -> Result<Option<ImageInfo>, Problem> {
+        let Some(found) = self.fetch_image(image).await? else { return Ok(None) };
         let digest = found.image_id().and_then(ImageIdentifier::image_digest).unwrap_or_default();
         let digest: Digest = digest.parse().map_err(|why: String| {
-            Problem::error(Code::ProviderError, format!("ECR names no digest for `{image}`.")).cause(why)
+            Problem::error(Code::ProviderError, format!("ECR returned no digest for `{image}`.")).cause(why)
         })?;
         let manifest = found.image_manifest().unwrap_or_default();
-        let mut platforms = metadata::platforms(manifest);
+        let mut platforms = metadata::index_platforms(manifest);
         if platforms.is_empty() {
-            platforms.extend(self.platform(image, manifest).await);
+            platforms.extend(self.fetch_platform(image, manifest).await);
         }
-        Ok(Some(Found { digest, platforms }))
+        Ok(Some(ImageInfo { digest, platforms }))
     }
 
     async fn tag(&self, image: &ImageRef, tag: &str) -> Result<(), Problem> {
-        let found = self.image(image).await?.ok_or_else(|| {
+        let found = self.fetch_image(image).await?.ok_or_else(|| {
             Problem::error(Code::ImageMissing, format!("The image `{image}` is not in the repository."))
         })?;
         let call = self.client.put_image().repository_name(&image.repository).image_tag(tag);
-        let call = call.set_image_manifest(found.image_manifest).set_registry_id(account(&image.registry));
+        let call =
+            call.set_image_manifest(found.image_manifest).set_registry_id(account_of_host(&image.registry));
         let call = call.set_image_manifest_media_type(found.image_manifest_media_type);
         let call = call.set_image_digest(image.digest.as_ref().map(ToString::to_string));
         match call.send().await {
             Ok(_) => Ok(()),
             Err(error) if error.code() == Some("ImageAlreadyExistsException") => Ok(()),
             Err(error) if error.code() == Some("ImageTagAlreadyExistsException") => {
-                self.immutable(image, tag, &error).await
+                self.check_immutable_tag(image, tag, &error).await
             }
-            Err(error) => Err(explain(&error, "ecr:PutImage", image)),
+            Err(error) => Err(call_problem(&error, "ecr:PutImage", image)),
         }
     }
 
@@ -134,31 +138,31 @@ impl Registry for Ecr {
         let Some(digest) = &image.digest else { return Ok(Vec::new()) };
         let id = ImageIdentifier::builder().image_digest(digest.as_str()).build();
         let call = self.client.describe_images().repository_name(&image.repository).image_ids(id);
-        match call.set_registry_id(account(&image.registry)).send().await {
-            Ok(answer) => {
-                Ok(answer.image_details().iter().flat_map(ImageDetail::image_tags).cloned().collect())
+        match call.set_registry_id(account_of_host(&image.registry)).send().await {
+            Ok(response) => {
+                Ok(response.image_details().iter().flat_map(ImageDetail::image_tags).cloned().collect())
             }
-            // An image that was deleted has no tags any more.
+            // A deleted image has no tags.
             Err(error) if error.code() == Some("ImageNotFoundException") => Ok(Vec::new()),
-            Err(error) => Err(explain(&error, "ecr:DescribeImages", image)),
+            Err(error) => Err(call_problem(&error, "ecr:DescribeImages", image)),
         }
     }
 }
 
-impl Ecr {
-    /// An immutable tag is taken: fine when it is by this image.
-    async fn immutable(
+impl EcrRegistry {
+    /// An immutable tag exists: no problem if it names this image.
+    async fn check_immutable_tag(
         &self,
         image: &ImageRef,
         tag: &str,
         error: &impl ProvideErrorMetadata,
     ) -> Result<(), Problem> {
-        let holder = self.find(&image.tagged(tag)).await?.map(|found| found.digest);
+        let holder = self.find(&image.with_tag(tag)).await?.map(|found| found.digest);
         if holder.is_some() && holder == image.digest {
             return Ok(());
         }
         let holder = holder.map_or("another image".to_owned(), |digest| digest.to_string());
-        let sentence = format!("The tag `{}` names {holder} and may not be moved.", image.tagged(tag));
+        let sentence = format!("The tag `{}` names {holder} and is immutable.", image.with_tag(tag));
         let problem = Problem::error(Code::TagImmutable, sentence);
         Err(match error.message() {
             Some(message) => problem.cause(message),
@@ -167,20 +171,26 @@ impl Ecr {
     }
 }
 
-fn read_token(data: &aws_sdk_ecr::types::AuthorizationData) -> Option<Login> {
+fn parse_token(data: &aws_sdk_ecr::types::AuthorizationData) -> Option<RegistryLogin> {
     let token = base64::engine::general_purpose::STANDARD.decode(data.authorization_token()?).ok()?;
     let token = String::from_utf8(token).ok()?;
     let (username, password) = token.split_once(':')?;
-    Some(Login {
-        server: host_of(data.proxy_endpoint()?).0.to_owned(),
+    Some(RegistryLogin {
+        server: registry_host(data.proxy_endpoint()?).0.to_owned(),
         username: username.to_owned(),
         password: password.to_owned(),
-        expires: data.expires_at().and_then(|at| Timestamp::from_second(at.secs()).ok()),
+        expires_at: data.expires_at().and_then(|at| Timestamp::from_second(at.secs()).ok()),
     })
 }
 
-/// The account in the host of a private ECR registry, since it may be another than ours.
-fn account(host: &str) -> Option<String> {
+/// The host of the private ECR registry of an account and region.
+pub fn registry_host_of(account: &str, region: &str) -> String {
+    let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
+    format!("{account}.dkr.ecr.{region}.amazonaws.com{suffix}")
+}
+
+/// The account in the host of a private ECR registry, which can differ from ours.
+fn account_of_host(host: &str) -> Option<String> {
     let (account, rest) = host.split_once('.')?;
     let ecr = rest.starts_with("dkr.ecr.") || rest.starts_with("dkr.ecr-fips.");
     (ecr && account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit())).then(|| account.to_owned())
@@ -188,8 +198,8 @@ fn account(host: &str) -> Option<String> {
 
 /// The region in the host of a private ECR registry; `None` for any other registry. Logins are sent to such a host, so
 /// it must be AWS's own and not only look like it.
-pub fn region(host: &str) -> Option<&str> {
-    account(host)?;
+pub fn region_of_host(host: &str) -> Option<&str> {
+    account_of_host(host)?;
     let parts: Vec<&str> = host.split('.').collect();
     match parts[3..] {
         [region, "amazonaws", "com"] | [region, "amazonaws", "com", "cn"] => Some(region),
@@ -197,20 +207,21 @@ pub fn region(host: &str) -> Option<&str> {
     }
 }
 
-fn refused<E>(error: &SdkError<E>) -> Problem
+fn login_problem<E>(error: &SdkError<E>) -> Problem
 where
-    SdkError<E>: ProvideErrorMetadata + std::error::Error,
+    E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    let problem = Problem::error(Code::RegistryLoginFailed, "ECR gave no login.").cause(cause(error));
-    problem.help("The role needs ecr:GetAuthorizationToken on every resource (`*`).")
+    let cause = sdk_error_text("ecr:GetAuthorizationToken", error);
+    let problem = Problem::error(Code::RegistryLoginFailed, "ECR returned no login.").cause(cause);
+    network::explain(error, problem.help("Allow the role ecr:GetAuthorizationToken on every resource (`*`)."))
 }
 
-fn explain<E>(error: &SdkError<E>, action: &str, image: &ImageRef) -> Problem
+fn call_problem<E>(error: &SdkError<E>, action: &str, image: &ImageRef) -> Problem
 where
-    SdkError<E>: ProvideErrorMetadata + std::error::Error,
+    E: ProvideErrorMetadata + std::error::Error + 'static,
 {
     let name = image.name();
-    let problem = |code, sentence| Problem::error(code, sentence).cause(cause(error));
+    let problem = |code, sentence| Problem::error(code, sentence).cause(sdk_error_text(action, error));
     match error.code().unwrap_or_default() {
         "RepositoryNotFoundException" => {
             problem(Code::ImageMissing, format!("The repository `{name}` does not exist."))
@@ -221,21 +232,12 @@ where
                 .help(format!("Allow {action} on the repository."))
         }
         "UnrecognizedClientException" | "InvalidSignatureException" | "ExpiredTokenException" => {
-            problem(Code::CredentialsMissing, "ECR does not accept the AWS credentials.".into())
+            problem(Code::CredentialsMissing, "ECR rejected the AWS credentials.".into())
         }
-        _ => problem(Code::ProviderError, format!("ECR did not answer {action} for `{name}`.")),
-    }
-}
-
-/// What ECR said, or else why it could not be asked.
-fn cause<E>(error: &SdkError<E>) -> String
-where
-    SdkError<E>: ProvideErrorMetadata + std::error::Error,
-{
-    match (error.code(), error.message()) {
-        (Some(code), Some(message)) => format!("{code}: {message}"),
-        (Some(code), None) => code.to_owned(),
-        _ => DisplayErrorContext(error).to_string(),
+        _ => {
+            let failed = problem(Code::ProviderError, format!("The call {action} failed for `{name}`."));
+            network::explain(error, failed)
+        }
     }
 }
 

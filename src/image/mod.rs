@@ -1,36 +1,35 @@
 //! Images: tags and buildx arguments (pure), running buildx, registry login, finding and tagging by digest.
-//! What is deployed is always a digest; tags are names for people and for the next run.
+//! Deployments always use a digest; tags are names for users and for the next run.
 
-pub mod arguments;
+pub mod build_error;
 pub mod builder;
+mod builder_network;
 pub mod buildx;
+pub mod buildx_arguments;
 pub mod copy;
 #[cfg(test)]
 mod copy_tests;
-pub mod depot;
-pub mod distribution;
+pub mod digest_stream;
+pub mod docker_config;
+pub mod dockerignore;
 pub mod ecr;
-pub mod failure;
-pub mod ignore;
-pub mod inventory;
-pub mod login;
+pub mod image_manifest;
 pub mod metadata;
+pub mod oci_registry;
 pub mod registry;
+pub mod repository_client;
 pub mod settings;
-pub mod stream;
+pub mod source_digest;
 pub mod tags;
-pub mod tree;
-pub mod web;
 
-pub use builder::{BuildRequest, Builder, Built, Log};
+pub use builder::{BuildLog, BuildOutput, BuildRequest, ImageBuilder};
 pub use buildx::Buildx;
-pub use copy::{Copied, copy};
-pub use depot::Depot;
-pub use distribution::Distribution;
-pub use ecr::Ecr;
-pub use registry::{Found, Login, Registry};
+pub use copy::{CopySummary, copy_image};
+pub use ecr::EcrRegistry;
+pub use oci_registry::OciRegistry;
+pub use registry::{ImageInfo, Registry, RegistryLogin};
+pub use repository_client::RepositoryClient;
 pub use settings::Build;
-pub use web::Web;
 
 #[cfg(all(test, feature = "real-engine"))]
 mod real_tests;

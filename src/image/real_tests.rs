@@ -10,20 +10,23 @@ use super::*;
 use crate::problem::{Code, Problem};
 use crate::release::ImageRef;
 use crate::sys::environment::{Variables, variables};
+use crate::sys::http::{HttpClient, Method, Request};
 
-struct Fixed {
+const BYTES: &str = "application/octet-stream";
+
+struct OptionalLogin {
     server: String,
     password: String,
 }
 
 #[async_trait(?Send)]
-impl Registry for Fixed {
-    async fn login(&self) -> Result<Login, Problem> {
+impl Registry for OptionalLogin {
+    async fn login(&self) -> Result<RegistryLogin, Problem> {
         let (server, password) = (self.server.clone(), self.password.clone());
-        Ok(Login { server, username: "AWS".into(), password, expires: None })
+        Ok(RegistryLogin { server, username: "AWS".into(), password, expires_at: None })
     }
 
-    async fn find(&self, _: &ImageRef) -> Result<Option<Found>, Problem> {
+    async fn find(&self, _: &ImageRef) -> Result<Option<ImageInfo>, Problem> {
         unreachable!("the registry itself is asked")
     }
 
@@ -33,13 +36,14 @@ impl Registry for Fixed {
 }
 
 /// The registry to use, a builder with `password` for it, and where its log goes.
-fn real(password: Option<&str>, more: &[(&str, &str)]) -> (ImageRef, Rc<Distribution>, Buildx) {
+fn real(password: Option<&str>, more: &[(&str, &str)]) -> (ImageRef, Rc<OciRegistry>, Buildx) {
     let mut variables: Variables = variables();
     variables.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     let server = variables["ROADSTEAD_REAL_REGISTRY"].clone();
     let password = password.map_or_else(|| variables["ROADSTEAD_REAL_PASSWORD"].clone(), str::to_owned);
     let image = format!("{server}/acme/hello-{:x}", fastrand::u32(..)).parse().unwrap();
-    let registry = Rc::new(Distribution::new(Rc::new(Fixed { server, password }), Web::new()));
+    let registry =
+        Rc::new(OciRegistry::new(Rc::new(OptionalLogin { server, password }), HttpClient::direct()));
     let buildx = Buildx::new(variables, Rc::clone(&registry) as Rc<dyn Registry>, Rc::new(|_: &str| ()));
     (image, registry, buildx)
 }
@@ -64,7 +68,7 @@ async fn real_hello_is_built_pushed_found_and_not_built_again() {
     let built = buildx.build(&request, &mut |line| log.borrow_mut().push(line.to_owned())).await.unwrap();
     assert!(!built.reused, "{:?}", log.borrow());
     for tag in ["sha-0123456", "feature-x"] {
-        let found = registry.find(&repository.tagged(tag)).await.unwrap().unwrap();
+        let found = registry.find(&repository.with_tag(tag)).await.unwrap().unwrap();
         assert_eq!(
             (Some(found.digest), found.platforms),
             (built.image.digest.clone(), vec!["linux/amd64".into()])
@@ -104,7 +108,7 @@ async fn real_failures_are_named() {
         let (repository, _, buildx) = real(password, more);
         let request = request(&repository, &format!("context: {context}"));
         let problem = buildx.build(&request, &mut |_| ()).await.unwrap_err();
-        (problem.code, problem.at.map(|at| at.line))
+        (problem.code, problem.location.map(|at| at.line))
     };
     let base = "FROM debian:trixie-slim\n";
     assert_eq!(
@@ -114,7 +118,7 @@ async fn real_failures_are_named() {
     assert_eq!(failing(&format!("{base}COPYX a b\n"), &[], None).await, (Code::BuildFailed, Some(2)));
     assert_eq!(failing(&format!("{base}COPY no /no\n"), &[], None).await, (Code::BuildFailed, Some(2)));
     let nowhere = ("DOCKER_HOST", "unix:///nowhere.sock");
-    assert_eq!(failing(base, &[nowhere], None).await, (Code::BuilderMissing, None));
+    assert_eq!(failing(base, &[nowhere], None).await, (Code::DockerUnavailable, None));
     assert_eq!(failing(base, &[], Some("wrong")).await, (Code::RegistryLoginFailed, None));
 }
 
@@ -137,7 +141,7 @@ async fn real_container_builder_exports_a_cache_and_two_platforms_and_is_gone_af
         let built = built.unwrap_or_else(|problem| unreachable!("{problem}\n{}", log.borrow().join("\n")));
         assert_eq!(registry.find(&built.image).await.unwrap().unwrap().platforms, platforms);
     }
-    assert!(registry.find(&repository.tagged(tags::CACHE)).await.unwrap().is_some());
+    assert!(registry.find(&repository.with_tag(tags::CACHE_TAG)).await.unwrap().is_some());
 }
 
 /// The registry under its other name is another registry: there layers are sent; in the same one they are mounted.
@@ -145,42 +149,44 @@ async fn real_container_builder_exports_a_cache_and_two_platforms_and_is_gone_af
 async fn real_images_are_copied_by_digest_mounted_or_sent() {
     let (repository, registry, _) = real(None, &[]);
     let logins = || Rc::clone(&registry) as Rc<dyn Registry>;
-    let https = aws_smithy_http_client::Builder::new().build_http();
-    let depot = |place: &ImageRef| Depot::new(crate::sys::web::Web::new(https.clone()), place, logins());
-    let digest = seed(&repository, &registry.login().await.unwrap().basic()).await;
+    let depot = |place: &ImageRef| RepositoryClient::new(HttpClient::direct(), place, logins());
+    let digest = seed(&repository, &registry.login().await.unwrap().basic_auth()).await;
     let from = depot(&repository);
     let other: ImageRef = repository.to_string().replace("127.0.0.1", "localhost").parse().unwrap();
     for (place, expected) in [(&repository, (2, 0)), (&other, (0, 2))] {
         let name = format!("{}-of-{}", place.repository, place.registry.replace([':', '.'], "-"));
         let to = depot(&ImageRef { repository: name, ..place.clone() });
-        let copied = copy(&from, &to, &digest, &|_| ()).await.unwrap();
+        let copied = copy_image(&from, &to, &digest, &|_| ()).await.unwrap();
         assert_eq!((copied.mounted, copied.sent), expected);
-        assert_eq!(copy(&from, &to, &digest, &|_| ()).await.unwrap(), Copied::default());
+        assert_eq!(copy_image(&from, &to, &digest, &|_| ()).await.unwrap(), CopySummary::default());
         assert_eq!(to.manifest(&digest).await.unwrap().unwrap().digest, digest);
     }
 }
 
 /// An image with a layer of 20 MB, and its digest.
 async fn seed(repository: &ImageRef, basic: &str) -> crate::release::Digest {
-    let (web, authorization) = (Web::new(), format!("Basic {basic}"));
+    let (web, authorization) = (HttpClient::direct(), format!("Basic {basic}"));
     let base = format!("http://{}/v2/{}", repository.registry, repository.repository);
-    let headers = [("authorization", authorization.as_str())];
+    let send = async |method, url: &str, kind: &str, body| {
+        let mut request = Request::new(method, url).header("authorization", &authorization);
+        request = request.header("content-type", kind);
+        request.body = body;
+        web.send(request, std::time::Duration::from_secs(30)).await.unwrap()
+    };
     let mut entries = Vec::new();
     for bytes in [br#"{"architecture":"amd64","os":"linux"}"#.to_vec(), vec![b'x'; 20 << 20]] {
-        let (digest, size) = (inventory::digest_of(&bytes).unwrap(), bytes.len());
-        let begun = web.send("POST", &format!("{base}/blobs/uploads/"), &headers, Vec::new()).await.unwrap();
+        let (digest, size) = (image_manifest::sha256_digest(&bytes).unwrap(), bytes.len());
+        let begun = send(Method::POST, &format!("{base}/blobs/uploads/"), BYTES, Vec::new()).await;
         let place = format!("{}&digest={digest}", begun.header("location").unwrap());
-        assert_eq!(web.send("PUT", &place, &headers, bytes).await.unwrap().status, 201);
+        assert_eq!(send(Method::PUT, &place, BYTES, bytes).await.status, 201);
         let kind = if entries.is_empty() { "config.v1+json" } else { "layer.v1.tar" };
         let kind = format!("application/vnd.oci.image.{kind}");
         entries.push(serde_json::json!({ "mediaType": kind, "digest": digest, "size": size }));
     }
-    let kind = metadata::TYPES[2];
+    let kind = metadata::MANIFEST_TYPES[2];
     let manifest = serde_json::json!({ "schemaVersion": 2, "mediaType": kind, "config": entries[0], "layers": [entries[1]] });
     let text = manifest.to_string().into_bytes();
-    let digest = inventory::digest_of(&text).unwrap();
-    let headers = [headers[0], ("content-type", kind)];
-    let put = web.send("PUT", &format!("{base}/manifests/{digest}"), &headers, text).await.unwrap();
-    assert_eq!(put.status, 201);
+    let digest = image_manifest::sha256_digest(&text).unwrap();
+    assert_eq!(send(Method::PUT, &format!("{base}/manifests/{digest}"), kind, text).await.status, 201);
     digest
 }

@@ -1,4 +1,4 @@
-//! What is asked of a registry beside pushing: a login, what a reference stands for, and one more tag for a digest.
+//! A registry, except for pushing: a login, the image of a reference, and one more tag for a digest.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -6,33 +6,36 @@ use jiff::Timestamp;
 use crate::problem::Problem;
 use crate::release::{Digest, ImageRef};
 
-/// Credentials for a registry. Whoever gets them masks [`Login::secrets`] before anything else.
+/// The most that is quoted of a registry's messages.
+const MAX_REJECTION_CHARS: usize = 500;
+
+/// Credentials for a registry. The caller masks [`Login::secrets`] before anything else.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Login {
-    /// Host with optional port, as it stands in image references.
+pub struct RegistryLogin {
+    /// Host with optional port, as in image references.
     pub server: String,
     /// User name; `AWS` for ECR.
     pub username: String,
     /// Password.
     pub password: String,
-    /// When the registry stops accepting it, where that is known.
-    pub expires: Option<Timestamp>,
+    /// When the registry stops accepting it, if known.
+    pub expires_at: Option<Timestamp>,
 }
 
-impl Login {
+impl RegistryLogin {
     /// User and password as the `Authorization: Basic` header and Docker's config.json carry them.
-    pub fn basic(&self) -> String {
+    pub fn basic_auth(&self) -> String {
         use base64::Engine as _;
         base64::engine::general_purpose::STANDARD.encode(format!("{}:{}", self.username, self.password))
     }
 
-    /// Every form of the secret that could turn up in a log.
-    pub fn secrets(&self) -> [String; 2] {
-        [self.password.clone(), self.basic()]
+    /// Every form of the secret that could occur in a log.
+    pub fn secret_values(&self) -> [String; 2] {
+        [self.password.clone(), self.basic_auth()]
     }
 }
 
-impl std::fmt::Debug for Login {
+impl std::fmt::Debug for RegistryLogin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Login({} at {})", self.username, self.server)
     }
@@ -40,10 +43,10 @@ impl std::fmt::Debug for Login {
 
 /// An image that is in a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    /// Digest of the manifest or index that the reference stands for.
+pub struct ImageInfo {
+    /// Digest of the manifest or index of the reference.
     pub digest: Digest,
-    /// Platforms such as `linux/arm64`; empty where the registry does not tell (a single manifest keeps its
+    /// Platforms such as `linux/arm64`; empty if the registry does not report them (a single manifest has its
     /// platform in the configuration blob).
     pub platforms: Vec<String>,
 }
@@ -52,34 +55,41 @@ pub struct Found {
 #[async_trait(?Send)]
 pub trait Registry {
     /// Credentials to push and pull with.
-    async fn login(&self) -> Result<Login, Problem>;
+    async fn login(&self) -> Result<RegistryLogin, Problem>;
 
-    /// What `image` stands for, by its digest or else its tag; `None` when it is not there (or not pullable).
-    async fn find(&self, image: &ImageRef) -> Result<Option<Found>, Problem>;
+    /// The image of a reference, by its digest or else its tag; `None` if it does not exist (or is not pullable).
+    async fn find(&self, image: &ImageRef) -> Result<Option<ImageInfo>, Problem>;
 
-    /// Lets `tag` name the image `image`, which is pinned by digest. Succeeds when it already does;
-    /// [`TagImmutable`](crate::problem::Code::TagImmutable) when the tag names another digest and may not move.
+    /// Adds `tag` to the image `image`, which is pinned by digest. Succeeds if the image has it already;
+    /// [`TagImmutable`](crate::problem::Code::TagImmutable) if the tag names another digest and is immutable.
     async fn tag(&self, image: &ImageRef, tag: &str) -> Result<(), Problem>;
 
-    /// The tags that name `image`, which is pinned by digest, in no order. None where the registry cannot tell: the
-    /// distribution specification lists the tags of a repository, and to learn which of them name one digest every
-    /// single one would have to be asked for.
+    /// The tags of `image`, which is pinned by digest, in no order. None if the registry cannot list them: the
+    /// distribution specification lists the tags of a repository, and to find those of one digest every
+    /// single tag would have to be read.
     async fn tags(&self, _image: &ImageRef) -> Result<Vec<String>, Problem> {
         Ok(Vec::new())
     }
 }
 
-/// The host part of a registry's address, and whether it is reached without TLS.
-pub fn host_of(endpoint: &str) -> (&str, bool) {
+/// What a registry says about a request that it rejected: codes and messages of the distribution specification. Other
+/// content of the response is not repeated: it may be anything.
+pub fn rejection_text(body: &[u8]) -> String {
+    let parsed: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    let word = |error: &serde_json::Value, key: &str| error[key].as_str().map(str::to_owned);
+    let text = |error: &serde_json::Value| {
+        [word(error, "code"), word(error, "message")].into_iter().flatten().collect::<Vec<_>>().join(": ")
+    };
+    let errors = parsed.get("errors").and_then(serde_json::Value::as_array);
+    let texts = errors.into_iter().flatten().map(text).filter(|text| !text.is_empty());
+    texts.collect::<Vec<_>>().join("; ").chars().take(MAX_REJECTION_CHARS).collect()
+}
+
+/// The host part of a registry's URL, and whether it is used without TLS.
+pub fn registry_host(endpoint: &str) -> (&str, bool) {
     let plain = endpoint.starts_with("http://");
     let host = endpoint.trim_start_matches("https://").trim_start_matches("http://");
     (host.split('/').next().unwrap_or(host), plain)
-}
-
-/// Whether a registry host is this machine.
-pub fn is_loopback(host: &str) -> bool {
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    name == "localhost" || name == "[::1]" || name.starts_with("127.")
 }
 
 #[cfg(test)]
@@ -87,34 +97,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_endpoint_of_a_token_gives_the_host_of_references() {
+    fn token_endpoint_gives_the_registry_host() {
         let ecr = "https://111111111111.dkr.ecr.eu-west-1.amazonaws.com";
-        assert_eq!(host_of(ecr), ("111111111111.dkr.ecr.eu-west-1.amazonaws.com", false));
-        assert_eq!(host_of("http://127.0.0.1:5077/"), ("127.0.0.1:5077", true));
+        assert_eq!(registry_host(ecr), ("111111111111.dkr.ecr.eu-west-1.amazonaws.com", false));
+        assert_eq!(registry_host("http://127.0.0.1:5077/"), ("127.0.0.1:5077", true));
     }
 
     #[test]
-    fn loopback_is_told_from_names_that_look_like_it() {
-        for (host, expected) in [
-            ("127.0.0.1:5077", true),
-            ("localhost", true),
-            ("[::1]:5000", true),
-            ("localhost.example.com", false),
-            ("111111111111.dkr.ecr.eu-west-1.amazonaws.com", false),
-        ] {
-            assert_eq!(is_loopback(host), expected, "{host}");
+    fn rejection_has_codes_and_messages_and_nothing_else() {
+        let body = br#"{"errors":[{"code":"DENIED","message":"no access","detail":"SENTINEL"},{"code":"X"}],"x":"SENTINEL"}"#;
+        assert_eq!(rejection_text(body), "DENIED: no access; X");
+        for body in ["SENTINEL", "", "{}", r#"{"errors":"SENTINEL"}"#, r#"{"errors":["SENTINEL"]}"#] {
+            assert_eq!(rejection_text(body.as_bytes()), "", "{body}");
         }
     }
 
     #[test]
-    fn a_login_does_not_show_its_password() {
-        let login = Login {
+    fn login_debug_hides_the_password() {
+        let login = RegistryLogin {
             server: "r.example".into(),
             username: "AWS".into(),
             password: "hunter2".into(),
-            expires: None,
+            expires_at: None,
         };
         assert_eq!(format!("{login:?}"), "Login(AWS at r.example)");
-        assert_eq!(login.basic(), "QVdTOmh1bnRlcjI=");
+        assert_eq!(login.basic_auth(), "QVdTOmh1bnRlcjI=");
     }
 }

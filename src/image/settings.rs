@@ -1,37 +1,38 @@
-//! The `build:` block of the deploy file, and what can be said about it without looking at the disk.
+//! The `build:` block of the deploy file, and the checks of it that need no disk.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::config::paths;
 use crate::problem::{Code, Problem};
 
 /// How the image of a service is built.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Build {
-    /// Folder that is sent to the builder, relative to the workspace. Its `.dockerignore` is honoured.
+    /// Folder that is sent to the builder, relative to the workspace. Its `.dockerignore` is applied.
     pub context: String,
     /// Dockerfile, relative to the context.
     pub dockerfile: String,
-    /// Build arguments. They stay readable in the image's history: pass secrets through `secrets`.
+    /// Build arguments. They are readable in the image's history: pass secrets through `secrets`.
     pub args: BTreeMap<String, String>,
     /// Secrets for `RUN --mount=type=secret`: `NAME` (an environment variable of the step),
     /// `id=NAME,env=VARIABLE`, or `id=NAME,src=path`. Only files in a private folder carry the values.
-    /// A certificate bundle for a proxy that inspects TLS is handed in the same way: `id=ca,src=ca.pem` here and
+    /// A certificate bundle for a proxy that inspects TLS is passed in the same way: `id=ca,src=ca.pem` here and
     /// `RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt …` in the Dockerfile.
     pub secrets: Vec<String>,
-    /// Stage of the Dockerfile to build; the last one when absent.
+    /// Stage of the Dockerfile to build; the last one by default.
     pub target: Option<String>,
-    /// Platforms such as `linux/amd64`. More than one needs a container builder, which is made and removed.
+    /// Platforms such as `linux/amd64`. More than one needs a container builder, which is created and removed.
     pub platforms: Vec<String>,
-    /// Where layers are kept between runs.
+    /// Cache of layers between runs.
     pub cache: Cache,
-    /// Labels of the image, over the ones that record commit and source.
+    /// Labels of the image; they override those for commit and source.
     pub labels: BTreeMap<String, String>,
-    /// Whether a record of how the image was built is attached. When absent, it is wherever the builder can;
-    /// `true` insists on the full record; `false` is for places that refuse images with one.
+    /// Whether a provenance attestation is attached. By default, if the builder supports it;
+    /// `true` requires the full attestation; `false` is for registries that reject images with one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provenance: Option<bool>,
 }
@@ -52,11 +53,11 @@ impl Default for Build {
     }
 }
 
-/// Where layers are kept between runs.
+/// Cache of layers between runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cache {
-    /// Only in the builder, which on a fresh runner is empty.
+    /// Only the builder's own cache, which is empty on a fresh runner.
     #[default]
     None,
     /// In the image itself: the layers of its last stage.
@@ -67,16 +68,16 @@ pub enum Cache {
     Gha,
 }
 
-/// One entry of `secrets`, read.
+/// One entry of `secrets`, parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Secret {
+pub struct BuildSecret {
     /// Name under which the Dockerfile mounts it.
     pub id: String,
-    /// Where its value comes from.
+    /// The source of its value.
     pub source: SecretSource,
 }
 
-/// Where the value of a build secret comes from.
+/// The source of the value of a build secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretSource {
     /// An environment variable of the step.
@@ -86,7 +87,7 @@ pub enum SecretSource {
 }
 
 impl Build {
-    /// Whether the daemon's own builder cannot do it, so that a container builder is needed: it exports neither
+    /// Whether the daemon's own builder does not support it, so that a container builder is needed: it exports neither
     /// caches other than inline ones, nor several platforms, nor full provenance.
     pub fn needs_container_builder(&self) -> bool {
         matches!(self.cache, Cache::Registry | Cache::Gha)
@@ -94,42 +95,67 @@ impl Build {
             || self.provenance == Some(true)
     }
 
-    /// The secrets, read; the first entry that cannot be read is the error.
-    pub fn read_secrets(&self) -> Result<Vec<Secret>, Problem> {
-        self.secrets.iter().map(|entry| secret(entry)).collect()
+    /// The secrets, parsed; the first entry that cannot be parsed is the error.
+    pub fn parse_secrets(&self) -> Result<Vec<BuildSecret>, Problem> {
+        self.secrets.iter().map(|entry| parse_secret(entry)).collect()
     }
 
-    /// Everything about the block that is wrong or dubious, all at once. Reads nothing.
+    /// All problems of the block. Reads nothing.
     pub fn problems(&self) -> Vec<Problem> {
-        let secrets = self.secrets.iter().filter_map(|entry| secret(entry).err());
+        let secrets = self.secrets.iter().filter_map(|entry| parse_secret(entry).err());
         let names = self.args.keys().filter(|name| !is_name(name)).map(|name| {
             Problem::error(Code::ConfigInvalid, format!("The build argument `{name}` is not a name."))
         });
-        let plain = self.args.keys().filter(|name| looks_secret(name)).map(|name| plain_secret(name));
+        let plain =
+            self.args.keys().filter(|name| looks_like_secret(name)).map(|name| plain_secret_warning(name));
         let platforms = self.platforms.iter().filter(|p| !is_platform(p)).map(|platform| {
             Problem::error(Code::ConfigInvalid, format!("`{platform}` is not a platform."))
-                .help("Write os/architecture, such as linux/amd64 or linux/arm64.")
+                .help("Use the form os/architecture, such as linux/amd64 or linux/arm64.")
         });
-        secrets.chain(names).chain(plain).chain(platforms).collect()
+        let outside = self.paths_outside();
+        let outside = outside.into_iter().map(|(key, path)| {
+            Problem::error(
+                Code::ConfigInvalid,
+                format!("The `{key}` of a build, `{path}`, is outside of the workspace."),
+            )
+            .help("A build reads only files of the workspace. Name a path below it.")
+        });
+        secrets.chain(names).chain(plain).chain(platforms).chain(outside).collect()
+    }
+
+    /// Keys whose path leads out of the workspace, and the path.
+    fn paths_outside(&self) -> Vec<(&'static str, String)> {
+        let dockerfile = format!("{}/{}", self.context, self.dockerfile);
+        let mut paths = vec![("context", self.context.clone())];
+        if !paths::leaves_workspace(&self.context) {
+            let is_absolute = self.dockerfile.starts_with('/');
+            paths.push(("dockerfile", if is_absolute { self.dockerfile.clone() } else { dockerfile }));
+        }
+        let sources = self.secrets.iter().filter_map(|entry| parse_secret(entry).ok()).map(|it| it.source);
+        paths.extend(sources.filter_map(|source| match source {
+            SecretSource::File(path) => Some(("secrets", path)),
+            SecretSource::Variable(_) => None,
+        }));
+        paths.into_iter().filter(|(_, path)| paths::leaves_workspace(path)).collect()
     }
 }
 
-fn plain_secret(name: &str) -> Problem {
+fn plain_secret_warning(name: &str) -> Problem {
     Problem::warning(
         Code::SecretInPlainText,
-        format!("The build argument `{name}` looks like a secret; it stays readable in the image's history."),
+        format!("The build argument `{name}` looks like a secret, and build arguments are readable in the image's history."),
     )
     .help(format!("Pass it under `secrets` and mount it with RUN --mount=type=secret,id={name}."))
 }
 
 /// One entry of `secrets`: `NAME`, or fields `id=`, `env=`, `src=` separated by commas.
-fn secret(entry: &str) -> Result<Secret, Problem> {
+fn parse_secret(entry: &str) -> Result<BuildSecret, Problem> {
     let wrong = |why: &str| {
         Problem::error(Code::ConfigInvalid, format!("The build secret `{entry}` {why}."))
-            .help("Write NAME, id=NAME,env=VARIABLE or id=NAME,src=path.")
+            .help("Use NAME, id=NAME,env=VARIABLE or id=NAME,src=path.")
     };
     if is_id(entry) {
-        return Ok(Secret { id: entry.into(), source: SecretSource::Variable(entry.into()) });
+        return Ok(BuildSecret { id: entry.into(), source: SecretSource::Variable(entry.into()) });
     }
     let (mut id, mut source) = (None, None);
     for field in entry.split(',') {
@@ -140,12 +166,12 @@ fn secret(entry: &str) -> Result<Secret, Problem> {
                 source = Some(SecretSource::File(value.into()));
             }
             Some(("type", "file" | "env")) => {}
-            _ => return Err(wrong(&format!("has a part that cannot be read, `{field}`"))),
+            _ => return Err(wrong(&format!("has an unknown part, `{field}`"))),
         }
     }
     let id = id.ok_or_else(|| wrong("has no id"))?;
     let source = source.unwrap_or_else(|| SecretSource::Variable(id.clone()));
-    Ok(Secret { id, source })
+    Ok(BuildSecret { id, source })
 }
 
 fn is_id(text: &str) -> bool {
@@ -162,8 +188,8 @@ fn is_platform(text: &str) -> bool {
     (2..=3).contains(&parts.len()) && parts.iter().all(|part| is_id(part))
 }
 
-/// Whether a name is one that people give to secrets.
-fn looks_secret(name: &str) -> bool {
+/// Whether a name is typical for a secret.
+pub(super) fn looks_like_secret(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     let words = ["PASSWORD", "PASSWD", "SECRET", "TOKEN", "CREDENTIAL", "PRIVATE_KEY", "API_KEY", "APIKEY"];
     words.iter().any(|word| name.contains(word)) && !name.starts_with("PUBLIC")
@@ -178,46 +204,46 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_block_builds_the_workspace() {
+    fn empty_build_block_builds_the_workspace() {
         assert_eq!(read("{}"), Build::default());
         assert_eq!((read("{}").context, read("{}").dockerfile), (".".into(), "Dockerfile".into()));
     }
 
     #[test]
-    fn an_unknown_key_is_an_error() {
+    fn unknown_build_key_is_an_error() {
         let error = serde_saphyr::from_str::<Build>("dockerfiles: x").unwrap_err().to_string();
         assert!(error.contains("dockerfiles"), "{error}");
     }
 
     #[test]
-    fn an_argument_may_be_a_number() {
+    fn build_argument_may_be_a_number() {
         assert_eq!(read("args: { NODE: 22, DEBUG: true }").args["NODE"], "22");
     }
 
     #[test]
-    fn secrets_are_read_in_all_three_forms() {
+    fn secrets_are_parsed_in_all_three_forms() {
         let variable =
-            |id: &str, name: &str| Secret { id: id.into(), source: SecretSource::Variable(name.into()) };
-        let file = Secret { id: "ca".into(), source: SecretSource::File("certs/ca.pem".into()) };
+            |id: &str, name: &str| BuildSecret { id: id.into(), source: SecretSource::Variable(name.into()) };
+        let file = BuildSecret { id: "ca".into(), source: SecretSource::File("certs/ca.pem".into()) };
         for (entry, expected) in [
             ("NPM_TOKEN", variable("NPM_TOKEN", "NPM_TOKEN")),
             ("id=npm,env=NPM_TOKEN", variable("npm", "NPM_TOKEN")),
             ("id=npm", variable("npm", "npm")),
             ("type=file,id=ca,src=certs/ca.pem", file),
         ] {
-            assert_eq!(secret(entry), Ok(expected), "{entry}");
+            assert_eq!(parse_secret(entry), Ok(expected), "{entry}");
         }
     }
 
     #[test]
-    fn secrets_that_cannot_be_read_are_refused() {
+    fn invalid_secrets_are_rejected() {
         for entry in ["", "id=", "id=a b", "id=a,src=", "id=a,env=1x", "env=A", "a=b", "id=a,type=ssh"] {
-            assert_eq!(secret(entry).map_err(|p| p.code), Err(Code::ConfigInvalid), "{entry}");
+            assert_eq!(parse_secret(entry).map_err(|p| p.code), Err(Code::ConfigInvalid), "{entry}");
         }
     }
 
     #[test]
-    fn everything_wrong_is_said_at_once() {
+    fn all_problems_are_reported_together() {
         let build =
             read("{ args: { NPM_TOKEN: x, 'a b': y, PORT: z }, secrets: ['a=b'], platforms: [arm64] }");
         let codes: Vec<_> = build.problems().into_iter().map(|p| (p.code, p.is_error())).collect();
@@ -226,7 +252,36 @@ mod tests {
     }
 
     #[test]
-    fn the_daemons_builder_is_enough_for_the_simple_cases() {
+    fn build_reads_nothing_outside_of_the_workspace() {
+        for inside in [
+            "context: app",
+            "{ context: app, dockerfile: ../docker/Dockerfile }",
+            "secrets: ['id=ca,src=certs/../ca.pem', PASSWD]",
+        ] {
+            assert_eq!(read(inside).problems(), [], "{inside}");
+        }
+        for (yaml, key, path) in [
+            ("context: ../../..", "context", "../../.."),
+            ("context: /", "context", "/"),
+            ("context: app/../..", "context", "app/../.."),
+            ("dockerfile: ../Dockerfile", "dockerfile", "./../Dockerfile"),
+            ("dockerfile: /etc/passwd", "dockerfile", "/etc/passwd"),
+            ("{ context: a, dockerfile: ../../b }", "dockerfile", "a/../../b"),
+            ("secrets: ['id=a,src=/etc/passwd']", "secrets", "/etc/passwd"),
+            ("secrets: ['id=a,src=../a']", "secrets", "../a"),
+        ] {
+            let problems = read(yaml).problems();
+            let sentence = format!("The `{key}` of a build, `{path}`, is outside of the workspace.");
+            assert_eq!(
+                problems.iter().map(|it| it.sentence.as_str()).collect::<Vec<_>>(),
+                [sentence],
+                "{yaml}"
+            );
+        }
+    }
+
+    #[test]
+    fn simple_builds_need_no_container_builder() {
         for (yaml, needed) in [
             ("{}", false),
             ("cache: inline", false),

@@ -4,35 +4,35 @@ use super::*;
 
 const DIGEST: &str = "sha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
-fn wish(image: &str) -> Wish {
-    Wish { image: image.replace("DIGEST", DIGEST).parse().unwrap(), pin: Pin::Digest }
+fn update_to(image: &str) -> ImageUpdate {
+    ImageUpdate { image: image.replace("DIGEST", DIGEST).parse().unwrap(), pin: HelmPin::Digest }
 }
 
-fn named(name: &str) -> Spot {
-    Spot::Kustomize { name: Some(name.into()) }
+fn entry_named(name: &str) -> ImageLocation {
+    ImageLocation::Kustomize { name: Some(name.into()) }
 }
 
-/// The file afterwards; the reason, where it is refused. A second edit must change nothing.
-fn after(text: &str, spot: &Spot, image: &str) -> String {
+/// The file after the edit, or the reason of the rejection. A second edit must change nothing.
+fn text_after_edit(text: &str, location: &ImageLocation, image: &str) -> String {
     let text = text.replace("DIGEST", DIGEST);
-    match edit(text.as_bytes(), spot, &wish(image)) {
+    match edit_image(text.as_bytes(), location, &update_to(image)) {
         Ok(edited) => {
-            let again = edit(&edited.bytes, spot, &wish(image)).unwrap();
-            assert_eq!((&again.bytes, again.replaced), (&edited.bytes, Vec::new()));
-            assert_eq!(edited.replaced.is_empty(), edited.bytes == text.as_bytes());
-            let found = look(&edited.bytes, spot, &wish(image).image).unwrap();
-            assert_eq!(found.image, Some(wish(image).image), "{found:?}");
+            let again = edit_image(&edited.bytes, location, &update_to(image)).unwrap();
+            assert_eq!((&again.bytes, again.replacements), (&edited.bytes, Vec::new()));
+            assert_eq!(edited.replacements.is_empty(), edited.bytes == text.as_bytes());
+            let found = find_image(&edited.bytes, location, &update_to(image).image).unwrap();
+            assert_eq!(found.image, Some(update_to(image).image), "{found:?}");
             String::from_utf8(edited.bytes).unwrap().replace(DIGEST, "DIGEST")
         }
         Err(refusal) => {
             let (line, column) = refusal.at.unwrap_or_default();
-            format!("{line}:{column}: {}", refusal.why)
+            format!("{line}:{column}: {}", refusal.reason)
         }
     }
 }
 
 #[test]
-fn the_value_changes_and_nothing_else() {
+fn only_the_value_changes() {
     for (before, image, wanted) in [
         (
             "images:\n- name: app\n  newTag: v1 # live\n",
@@ -85,12 +85,12 @@ fn the_value_changes_and_nothing_else() {
             "---\nimages:\n- name: app\n  newTag: v2\n...\n",
         ),
     ] {
-        assert_eq!(after(before, &Spot::Kustomize { name: None }, image), wanted);
+        assert_eq!(text_after_edit(before, &ImageLocation::Kustomize { name: None }, image), wanted);
     }
 }
 
 #[test]
-fn tag_and_digest_are_what_was_wished_and_nothing_stale_is_left() {
+fn tag_and_digest_match_the_update_and_stale_values_are_removed() {
     for (before, image, wanted) in [
         (
             "images:\n- name: app\n  newTag: v1\n",
@@ -166,21 +166,21 @@ fn tag_and_digest_are_what_was_wished_and_nothing_stale_is_left() {
             "images:\n- name: app\n  newTag: v2\n  digest: \"\"\n",
         ),
     ] {
-        assert_eq!(after(before, &Spot::Kustomize { name: None }, image), wanted);
+        assert_eq!(text_after_edit(before, &ImageLocation::Kustomize { name: None }, image), wanted);
     }
 }
 
 #[test]
-fn the_entry_is_found_by_what_the_image_is_called() {
+fn entry_is_found_by_image_name() {
     let full = "reg.io:5000/acme/app:v2";
-    let none = Spot::Kustomize { name: None };
-    let anywhere = Spot::KustomizeOf { repository: "acme/app".into() };
+    let none = ImageLocation::Kustomize { name: None };
+    let anywhere = ImageLocation::KustomizeByRepository { repository: "acme/app".into() };
     let ecr = "images:\n- name: r.example/acme/app\n  newTag: v1\n";
     assert_eq!(
-        after(ecr, &anywhere, "other.example/acme/app:v2"),
+        text_after_edit(ecr, &anywhere, "other.example/acme/app:v2"),
         "images:\n- name: r.example/acme/app\n  newName: other.example/acme/app\n  newTag: v2\n"
     );
-    for (before, spot, wanted) in [
+    for (before, location, wanted) in [
         (
             "- name: reg.io:5000/acme/app\n  newTag: v1\n",
             &none,
@@ -201,21 +201,32 @@ fn the_entry_is_found_by_what_the_image_is_called() {
             &none,
             "- name: app\n  newName: reg.io:5000/acme/app # hub\n  newTag: v2\n",
         ),
-        ("- name: app\n", &named("app"), "- name: app\n  newName: reg.io:5000/acme/app\n  newTag: v2\n"),
+        (
+            "- name: app\n",
+            &entry_named("app"),
+            "- name: app\n  newName: reg.io:5000/acme/app\n  newTag: v2\n",
+        ),
         (
             "- name: app # a\n  newTag: v1\n",
-            &named("app"),
+            &entry_named("app"),
             "- name: app # a\n  newName: reg.io:5000/acme/app\n  newTag: v2\n",
         ),
-        ("- {name: app}\n", &named("app"), "- {name: app, newName: \"reg.io:5000/acme/app\", newTag: v2}\n"),
+        (
+            "- {name: app}\n",
+            &entry_named("app"),
+            "- {name: app, newName: \"reg.io:5000/acme/app\", newTag: v2}\n",
+        ),
     ] {
-        assert_eq!(after(&format!("images:\n{before}"), spot, full), format!("images:\n{wanted}"));
+        assert_eq!(
+            text_after_edit(&format!("images:\n{before}"), location, full),
+            format!("images:\n{wanted}")
+        );
     }
 }
 
 #[test]
-fn what_is_missing_is_added_in_the_style_of_the_file() {
-    let none = Spot::Kustomize { name: None };
+fn missing_entry_is_added_in_the_style_of_the_file() {
+    let none = ImageLocation::Kustomize { name: None };
     for (before, wanted) in [
         ("resources:\n- a.yaml\n", "resources:\n- a.yaml\nimages:\n- name: app\n  newTag: v2\n"),
         ("resources:\n  - a.yaml\n", "resources:\n  - a.yaml\nimages:\n  - name: app\n    newTag: v2\n"),
@@ -259,49 +270,52 @@ fn what_is_missing_is_added_in_the_style_of_the_file() {
             "{\n  \"images\": [\n    {\n      \"name\": \"b\"\n    },\n    {\n      \"name\": \"app\",\n      \"newTag\": \"v2\"\n    }\n  ]\n}\n",
         ),
     ] {
-        assert_eq!(after(before, &none, "app:v2"), wanted);
+        assert_eq!(text_after_edit(before, &none, "app:v2"), wanted);
     }
     let before = "images:\n- name: b\n";
     assert_eq!(
-        after(before, &named("web"), "app:v2"),
+        text_after_edit(before, &entry_named("web"), "app:v2"),
         "images:\n- name: b\n- name: web\n  newName: app\n  newTag: v2\n"
     );
 }
 
 #[test]
-fn what_is_not_clear_is_refused() {
-    let none = Spot::Kustomize { name: None };
+fn ambiguous_kustomization_is_rejected() {
+    let none = ImageLocation::Kustomize { name: None };
     for (before, wanted) in [
-        ("", "0:0: it is empty, so it is no kustomization"),
-        ("- a\n", "1:1: it is no mapping, so it is no kustomization"),
-        ("images: []\n---\nimages: []\n", "3:1: it holds more than one document, and a kustomization is one"),
-        ("images:\n- name: app\n- name: app\n", "3:3: several entries of `images` are of `app`"),
-        ("images: []\nimages: []\n", "2:1: the key `images` stands twice in the same mapping"),
-        ("a: 1\na: 2\nimages: []\n", "2:1: the key `a` stands twice in the same mapping"),
+        ("", "0:0: it is empty, so it is not a kustomization"),
+        ("- a\n", "1:1: it is not a mapping, so it is not a kustomization"),
+        (
+            "images: []\n---\nimages: []\n",
+            "3:1: it contains more than one document, and a kustomization has exactly one",
+        ),
+        ("images:\n- name: app\n- name: app\n", "3:3: several entries of `images` are for `app`"),
+        ("images: []\nimages: []\n", "2:1: the key `images` occurs twice in the same mapping"),
+        ("a: 1\na: 2\nimages: []\n", "2:1: the key `a` occurs twice in the same mapping"),
         (
             "images:\n- name: app\n  newTag: a\n  newTag: b\n",
-            "4:3: the key `newTag` stands twice in the same mapping",
+            "4:3: the key `newTag` occurs twice in the same mapping",
         ),
         (
             "images:\n- name: app\n  newTag: *t\n",
-            "3:11: it is not YAML that can be read (while parsing node, found unknown anchor)",
+            "3:11: it is not valid YAML (while parsing node, found unknown anchor)",
         ),
         (
             "x: &t v1\nimages:\n- name: app\n  newTag: *t\n",
-            "4:11: `images[0].newTag` is an alias of a value that stands elsewhere",
+            "4:11: `images[0].newTag` is an alias of a value elsewhere in the file",
         ),
         (
             "images:\n- name: app\n  newTag: &t v1\nx: *t\n",
-            "3:14: `images[0].newTag` is used in other places too, by an alias",
+            "3:14: `images[0].newTag` is also used elsewhere, by an alias",
         ),
-        ("images: &i\n- name: app\nx: *i\n", "2:3: `images` is used in other places too, by an alias"),
+        ("images: &i\n- name: app\nx: *i\n", "2:3: `images` is also used elsewhere, by an alias"),
         (
             "images:\n- name: app\n  newTag: !vault v1\n",
             "3:18: `images[0].newTag` carries the YAML tag `!vault`",
         ),
         (
             "images:\n- name: app\n  newTag: |\n    v1\n",
-            "4:5: `images[0].newTag` is a block of text that does not end with its last word",
+            "4:5: `images[0].newTag` is a block scalar that keeps its line end",
         ),
         (
             "images:\n- name: app\n  newTag: '{{ .tag }}'\n",
@@ -311,19 +325,19 @@ fn what_is_not_clear_is_refused() {
             "images:\n- name: app\n  newTag: {{ .tag }}\n",
             "3:11: `images[0].newTag` is filled in by a template",
         ),
-        ("images:\n- name: app\n  newTag: [v1]\n", "3:11: `images[0].newTag` is no single value"),
+        ("images:\n- name: app\n  newTag: [v1]\n", "3:11: `images[0].newTag` is not a single value"),
         (
             "images:\n- name: app\n  tagSuffix: -x\n",
-            "3:14: the entry has a `tagSuffix`, which would be put behind the new tag",
+            "3:14: the entry has a `tagSuffix`, which kustomize would append to the new tag",
         ),
-        ("images: x\n", "1:9: `images` is no list"),
+        ("images: x\n", "1:9: `images` is not a list"),
     ] {
-        assert_eq!(after(before, &none, "app:v2"), wanted, "{before}");
+        assert_eq!(text_after_edit(before, &none, "app:v2"), wanted, "{before}");
     }
 }
 
 /// Every choice and order of keys, `name` among them.
-fn orders() -> Vec<Vec<&'static str>> {
+fn key_orders() -> Vec<Vec<&'static str>> {
     let (mut found, mut open) = (Vec::new(), vec![Vec::new()]);
     while let Some(keys) = open.pop() {
         for key in ["name", "newName", "newTag", "digest"] {
@@ -339,7 +353,7 @@ fn orders() -> Vec<Vec<&'static str>> {
 }
 
 #[test]
-fn every_order_of_keys_in_every_notation() {
+fn every_order_of_keys_is_edited_in_every_notation() {
     let notations = [
         ("images:\n- ", "", ": ", "\n  ", "\n"),
         ("images:\n  - ", "", ": ", " # c\n    ", ""),
@@ -350,7 +364,7 @@ fn every_order_of_keys_in_every_notation() {
         ("images: [ { # c\n ", "", ": ", ", # c\n ", " } ]\r\n"),
     ];
     let mut count = 0;
-    for keys in orders() {
+    for keys in key_orders() {
         for (head, quote, colon, between, tail) in notations {
             let value = |key: &str| match key {
                 "digest" => format!("sha256:{}", "0".repeat(64)),
@@ -359,11 +373,11 @@ fn every_order_of_keys_in_every_notation() {
             let pair = |key: &&str| format!("{quote}{key}{quote}{colon}\"{}\"", value(key));
             let text = format!("{head}{}{tail}", keys.iter().map(pair).collect::<Vec<_>>().join(between));
             for image in ["app4:v2", "reg.io:5000/app:1.10", "app4@DIGEST", "reg.io:5000/app:v2@DIGEST"] {
-                let spot = named("app4");
-                let edited = edit(text.as_bytes(), &spot, &wish(image));
+                let location = entry_named("app4");
+                let edited = edit_image(text.as_bytes(), &location, &update_to(image));
                 let edited = edited.unwrap_or_else(|refusal| panic!("{refusal:?}\n{text}"));
-                let now = after(&text, &spot, image);
-                let wished = wish(image).image;
+                let now = text_after_edit(&text, &location, image);
+                let wished = update_to(image).image;
                 for (key, said) in [
                     ("newName", wished.name() != "app4" || keys.contains(&"newName")),
                     ("newTag", wished.tag.is_some()),
@@ -372,8 +386,8 @@ fn every_order_of_keys_in_every_notation() {
                     assert_eq!(now.contains(key), said, "{text}\n{now}");
                     let was = keys.contains(&key);
                     let told =
-                        edited.replaced.iter().filter(|it| it.path == format!("images[0].{key}")).count();
-                    assert_eq!(told, usize::from(was || said), "{key}: {:?}\n{text}", edited.replaced);
+                        edited.replacements.iter().filter(|it| it.path == format!("images[0].{key}")).count();
+                    assert_eq!(told, usize::from(was || said), "{key}: {:?}\n{text}", edited.replacements);
                 }
                 // In lines, a comment behind a value goes with its line.
                 let kept = !head.contains('{') || text.matches("# c").count() == now.matches("# c").count();
@@ -386,10 +400,10 @@ fn every_order_of_keys_in_every_notation() {
 }
 
 #[test]
-fn what_changed_is_told_with_its_new_place() {
+fn changes_are_reported_with_their_new_position() {
     let before = "images:\n- digest: DIGEST\n  name: app\n".replace("DIGEST", DIGEST);
-    let edited = edit(before.as_bytes(), &named("app"), &wish("reg.io/app:v2")).unwrap();
-    let told = edited.replaced.into_iter().map(|it| (it.path, it.line, it.column, it.from, it.to));
+    let edited = edit_image(before.as_bytes(), &entry_named("app"), &update_to("reg.io/app:v2")).unwrap();
+    let told = edited.replacements.into_iter().map(|it| (it.path, it.line, it.column, it.from, it.to));
     let some = |text: &str| Some(text.to_owned());
     assert_eq!(
         told.collect::<Vec<_>>(),

@@ -1,47 +1,48 @@
-//! Image values in YAML files, found, read and replaced: only the bytes of a value change, and what is not clear is
-//! refused with its reason. Pure: text in, text out; who reads and writes files or repositories is not known here.
+//! Image values in YAML files: found, read and replaced. Only the bytes of a value change; an ambiguous value is
+//! rejected with the reason. Pure: text in, text out; files and repositories are read and written elsewhere.
 
 mod containers;
 #[cfg(test)]
 mod containers_tests;
-mod draft;
-mod insert;
-mod kind;
+mod edit_buffer;
+mod entries;
+mod error;
+mod file_kind;
 mod kustomize;
 #[cfg(test)]
 mod kustomize_tests;
 mod lines;
-mod names;
-mod refusal;
+mod repository_names;
 mod scalar;
-mod tree;
 mod values;
 #[cfg(test)]
 mod values_tests;
+mod yaml_tree;
 
 use crate::release::ImageRef;
 
-use draft::Draft;
-use kustomize::Meant;
-use tree::Tree;
+use edit_buffer::EditBuffer;
+use kustomize::EntryMatch;
+use yaml_tree::YamlTree;
 
 /// The largest file that is read, in bytes.
-pub const MAX_BYTES: usize = tree::MAX_BYTES;
+pub const MAX_BYTES: usize = yaml_tree::MAX_BYTES;
 
-pub use kind::{Kind, kind_of};
-pub use refusal::Refusal;
+pub use error::EditError;
+pub use file_kind::{FileKind, detect_kind};
 
-/// Where in a file the image is.
+/// The location of the image in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Spot {
-    /// An entry of a kustomization's `images`, added when missing.
+pub enum ImageLocation {
+    /// An entry of a kustomization's `images`, added if missing.
     Kustomize {
-        /// Its `name`; `None` finds it by what the image is called.
+        /// Its `name`; `None` finds it by the name of the image.
         name: Option<String>,
     },
-    /// An entry of a kustomization's `images` of this repository, whatever its registry; added under the image's own name
-    /// when missing.
-    KustomizeOf {
+    /// An entry of a kustomization's `images` of this repository, whatever its registry; added under the image's own
+    /// name
+    /// if missing.
+    KustomizeByRepository {
         /// Repository without a registry, such as `acme/app`.
         repository: String,
     },
@@ -51,19 +52,19 @@ pub enum Spot {
         path: Vec<String>,
     },
     /// Helm values: every pair and every string of the image's repository.
-    ValuesOf,
+    ValuesByRepository,
     /// The containers of this name, of workloads of any kind.
     Container {
         /// Name of the container.
         name: String,
     },
     /// Every container whose image is of the image's repository.
-    Repository,
+    ContainersByRepository,
 }
 
-impl Spot {
-    /// Helm values at a path as people write it: keys with dots between them; `\.` is a dot in a key.
-    pub fn values(path: &str) -> Self {
+impl ImageLocation {
+    /// Helm values at a path as users write it: keys with dots between them; `\.` is a dot in a key.
+    pub fn from_values_path(path: &str) -> Self {
         let mut steps = vec![String::new()];
         let mut letters = path.chars().peekable();
         while let Some(letter) = letters.next() {
@@ -77,41 +78,41 @@ impl Spot {
     }
 }
 
-/// What the tag of Helm values says where a digest is wished and has no key of its own.
+/// How a digest is written if Helm values have no key for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Pin {
-    /// The tag with the digest behind it: what `repository:tag` renders to is exact.
+pub enum HelmPin {
+    /// In the tag, with the digest behind it: `repository:tag` then renders to an exact reference.
     #[default]
     Digest,
     /// The tag alone.
     Tag,
 }
 
-/// What a file is to say.
+/// The requested image of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wish {
+pub struct ImageUpdate {
     /// Name, and tag or digest or both.
     pub image: ImageRef,
     /// Only for Helm values without a `digest`.
-    pub pin: Pin,
+    pub pin: HelmPin,
 }
 
-/// What stands in a file now.
+/// The current image of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    /// The image, where it can be read as one; where several places are meant, only when they agree. Its name is
-    /// spelled as the image that was asked for, where both mean the same repository.
+pub struct ImageValue {
+    /// The image, if it can be parsed as one; for several locations, only if they agree. Its name is
+    /// spelled like the requested image, if both are the same repository.
     pub image: Option<ImageRef>,
-    /// The same as it is written, joined from its pieces; `None` where nothing stands there yet.
+    /// The same as written, joined from its parts; `None` if there is no value yet.
     pub text: Option<String>,
-    /// Line of the first place, from 1.
+    /// Line of the first location, from 1.
     pub line: usize,
-    /// Column of the first place in characters, from 1.
+    /// Column of the first location in characters, from 1.
     pub column: usize,
 }
 
-impl Found {
-    fn nothing((line, column): (usize, usize)) -> Self {
+impl ImageValue {
+    fn empty_at((line, column): (usize, usize)) -> Self {
         Self { image: None, text: None, line, column }
     }
 
@@ -119,100 +120,116 @@ impl Found {
         Self { image: text.parse().ok(), text: Some(text), line, column }
     }
 
-    fn together(all: Vec<Found>) -> Self {
+    fn merge(all: Vec<ImageValue>) -> Self {
         let agree = all.windows(2).all(|pair| pair[0].text == pair[1].text);
-        let first = all.into_iter().next().unwrap_or_else(|| Self::nothing((1, 1)));
+        let first = all.into_iter().next().unwrap_or_else(|| Self::empty_at((1, 1)));
         if agree { first } else { Self { image: None, ..first } }
     }
 }
 
 /// A file after an edit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Edited {
+pub struct EditedFile {
     /// The whole file.
     pub bytes: Vec<u8>,
-    /// What changed, in the order of the file; empty when nothing did.
-    pub replaced: Vec<Replaced>,
+    /// The changes, in the order of the file; empty if there are none.
+    pub replacements: Vec<Replacement>,
 }
 
 /// One value that changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Replaced {
-    /// The way to it, such as `spec.template.spec.containers[0].image`.
+pub struct Replacement {
+    /// Its path, such as `spec.template.spec.containers[0].image`.
     pub path: String,
     /// Line in the file after the edit, from 1.
     pub line: usize,
     /// Column there, in characters, from 1.
     pub column: usize,
-    /// What it said; `None` when it is new.
+    /// The value before; `None` if it is new.
     pub from: Option<String>,
-    /// What it says; `None` when it is gone.
+    /// The value after; `None` if it was removed.
     pub to: Option<String>,
 }
 
-/// What stands at a spot. `image` says of which repository, where the spot does not.
+/// The current value at a location. `image` gives the repository if the location does not.
 ///
 /// # Errors
-/// Where the file cannot be read, or where it is not clear which value is meant.
-pub fn look(text: &[u8], spot: &Spot, image: &ImageRef) -> Result<Found, Refusal> {
-    let tree = tree::read(tree::text_of(text)?)?;
-    let mut found = match spot {
-        Spot::Kustomize { .. } | Spot::KustomizeOf { .. } => kustomize::look(&tree, Meant::of(spot), image)?,
-        _ => Found::together(targets(&tree, spot, image)?.iter().map(|it| it.look(&tree, image)).collect()),
+/// If the file cannot be read, or if it is not clear which value to read.
+pub fn find_image(text: &[u8], location: &ImageLocation, image: &ImageRef) -> Result<ImageValue, EditError> {
+    let tree = yaml_tree::parse_yaml(yaml_tree::decode_text(text)?)?;
+    let mut found = match location {
+        ImageLocation::Kustomize { .. } | ImageLocation::KustomizeByRepository { .. } => {
+            kustomize::find_image(&tree, EntryMatch::from_location(location), image)?
+        }
+        _ => ImageValue::merge(
+            image_targets(&tree, location, image)?.iter().map(|it| it.read_image(&tree, image)).collect(),
+        ),
     };
-    if let Some(now) = found.image.as_mut().filter(|now| names::same_repository(now, image)) {
+    if let Some(now) = found.image.as_mut().filter(|now| repository_names::is_same_repository(now, image)) {
         (now.registry, now.repository) = (image.registry.clone(), image.repository.clone());
     }
     Ok(found)
 }
 
-/// The file with the wish fulfilled at the spot, and every other byte as it was.
+/// The file with the requested image at the location, and every other byte unchanged.
 ///
 /// # Errors
-/// Where the file cannot be read, where it is not clear which value is meant, or where the change would change more.
-pub fn edit(text: &[u8], spot: &Spot, wish: &Wish) -> Result<Edited, Refusal> {
-    fulfil(Draft::new(tree::text_of(text)?)?, spot, wish)
+/// If the file cannot be read, if it is not clear which value to change, or if the change would change something else.
+pub fn edit_image(
+    text: &[u8],
+    location: &ImageLocation,
+    update: &ImageUpdate,
+) -> Result<EditedFile, EditError> {
+    apply_update(EditBuffer::new(yaml_tree::decode_text(text)?)?, location, update)
 }
 
-/// As [`edit`], with the spot that fits the kind of the file: by its `path`, and by its shape.
+/// As [`edit`], with the location for the kind of the file: by its `path`, and by its shape.
 ///
 /// # Errors
 /// As [`edit`].
-pub fn edit_file(path: &str, text: &[u8], wish: &Wish) -> Result<Edited, Refusal> {
-    let draft = Draft::new(tree::text_of(text)?)?;
-    let spot = match kind::of_tree(path, &draft.tree) {
-        Kind::Kustomize => Spot::Kustomize { name: None },
-        Kind::Values => Spot::ValuesOf,
-        Kind::Manifest => Spot::Repository,
+pub fn edit_file(path: &str, text: &[u8], update: &ImageUpdate) -> Result<EditedFile, EditError> {
+    let draft = EditBuffer::new(yaml_tree::decode_text(text)?)?;
+    let location = match file_kind::detect(path, &draft.tree) {
+        FileKind::Kustomize => ImageLocation::Kustomize { name: None },
+        FileKind::Values => ImageLocation::ValuesByRepository,
+        FileKind::Manifest => ImageLocation::ContainersByRepository,
     };
-    fulfil(draft, &spot, wish)
+    apply_update(draft, &location, update)
 }
 
-fn fulfil(mut draft: Draft<'_>, spot: &Spot, wish: &Wish) -> Result<Edited, Refusal> {
-    if wish.image.tag.is_none() && wish.image.digest.is_none() {
-        return Err(Refusal::unclear("neither a tag nor a digest is given"));
+fn apply_update(
+    mut draft: EditBuffer<'_>,
+    location: &ImageLocation,
+    update: &ImageUpdate,
+) -> Result<EditedFile, EditError> {
+    if update.image.tag.is_none() && update.image.digest.is_none() {
+        return Err(EditError::ambiguous("neither a tag nor a digest is given"));
     }
-    match spot {
-        Spot::Kustomize { .. } | Spot::KustomizeOf { .. } => {
-            kustomize::edit(&mut draft, Meant::of(spot), wish)?;
+    match location {
+        ImageLocation::Kustomize { .. } | ImageLocation::KustomizeByRepository { .. } => {
+            kustomize::edit_entry(&mut draft, EntryMatch::from_location(location), update)?;
         }
         _ => {
-            for target in targets(&draft.tree, spot, &wish.image)? {
-                target.edit(&mut draft, wish)?;
+            for target in image_targets(&draft.tree, location, &update.image)? {
+                target.edit(&mut draft, update)?;
             }
         }
     }
     draft.finish()
 }
 
-fn targets(tree: &Tree<'_>, spot: &Spot, image: &ImageRef) -> Result<Vec<values::Target>, Refusal> {
-    let texts = |ids: Vec<tree::Id>| ids.into_iter().map(values::Target::Text).collect();
-    match spot {
-        Spot::Values { path } => Ok(vec![values::at_path(tree, path, image)?]),
-        Spot::Container { name } => Ok(texts(containers::named(tree, name)?)),
-        Spot::Repository => Ok(texts(containers::of_repository(tree, image)?)),
-        Spot::ValuesOf | Spot::Kustomize { .. } | Spot::KustomizeOf { .. } => {
-            values::of_repository(tree, image)
-        }
+fn image_targets(
+    tree: &YamlTree<'_>,
+    location: &ImageLocation,
+    image: &ImageRef,
+) -> Result<Vec<values::ImageTarget>, EditError> {
+    let texts = |ids: Vec<yaml_tree::NodeId>| ids.into_iter().map(values::ImageTarget::Text).collect();
+    match location {
+        ImageLocation::Values { path } => Ok(vec![values::find_at_path(tree, path, image)?]),
+        ImageLocation::Container { name } => Ok(texts(containers::by_name(tree, name)?)),
+        ImageLocation::ContainersByRepository => Ok(texts(containers::by_repository(tree, image)?)),
+        ImageLocation::ValuesByRepository
+        | ImageLocation::Kustomize { .. }
+        | ImageLocation::KustomizeByRepository { .. } => values::by_repository(tree, image),
     }
 }

@@ -1,27 +1,29 @@
-//! A string as a YAML scalar: which quotes it needs, and whether what stands there reads as that string to every
-//! reader, of YAML 1.1 (go-yaml, PyYAML, Ruby) as of YAML 1.2. Where in doubt it is quoted.
+//! A string as a YAML scalar: its quotes, and whether existing text is parsed as that string by every
+//! parser, of YAML 1.1 (go-yaml, PyYAML, Ruby) and of YAML 1.2. If in doubt it is quoted.
 
 use granit_parser::ScalarStyle;
 
-/// Where a scalar stands, as far as it decides on quotes.
+/// The context of a scalar, as far as it decides on quotes.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Place {
+pub(super) struct ScalarContext {
     /// Inside `{}` or `[]`.
-    pub(super) flow: bool,
-    /// The key beside it stands in double quotes, as in JSON.
-    pub(super) json: bool,
+    pub(super) in_flow: bool,
+    /// The key next to it is in double quotes, as in JSON.
+    pub(super) in_json: bool,
 }
 
-/// `text` as a scalar. `style` is that of the scalar before, which is kept where it can be.
-pub(super) fn write(text: &str, style: Option<ScalarStyle>, place: Place) -> String {
+/// `text` as a scalar. `style` is that of the previous scalar, which is kept if possible.
+pub(super) fn format_scalar(text: &str, style: Option<ScalarStyle>, context: ScalarContext) -> String {
     match style {
         Some(ScalarStyle::SingleQuoted) if text.chars().all(is_printable) => single_quoted(text),
-        None | Some(ScalarStyle::Plain) if !place.json && is_plain(text, place.flow) => text.to_owned(),
+        None | Some(ScalarStyle::Plain) if !context.in_json && is_plain(text, context.in_flow) => {
+            text.to_owned()
+        }
         _ => double_quoted(text),
     }
 }
 
-/// Whether a plain `text` is a string to every reader, and can stand where it is meant to.
+/// Whether a plain `text` is a string to every parser, and allowed in its context.
 ///
 /// Narrower than YAML allows: ASCII words with the punctuation of image references, and nothing else.
 pub(super) fn is_plain(text: &str, flow: bool) -> bool {
@@ -29,14 +31,14 @@ pub(super) fn is_plain(text: &str, flow: bool) -> bool {
     let edges = [text.bytes().next(), text.bytes().last()];
     edges.iter().all(|edge| edge.is_some_and(|b| b.is_ascii_alphanumeric()))
         && text.bytes().all(word)
-        && !reads_as_other(text)
+        && !needs_quotes(text)
 }
 
-/// Whether a plain `text` is a number, a boolean, null, a date or a special key to some reader.
+/// Whether a plain `text` is a number, a boolean, null, a date or a special key to some parser.
 ///
 /// The union of YAML 1.2's core schema (chapter 10.3.2), YAML 1.1's types (yaml.org/type) and what go-yaml adds:
 /// underscores in every number, prefixes in upper case.
-pub(super) fn reads_as_other(text: &str) -> bool {
+pub(super) fn needs_quotes(text: &str) -> bool {
     const WORDS: [&str; 14] =
         ["", "~", "null", "true", "false", "yes", "no", "on", "off", "y", "n", "<<", "=", ".nan"];
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
@@ -66,7 +68,7 @@ fn is_number(text: &str) -> bool {
     sixties && fraction && tail.bytes().any(|b| b.is_ascii_digit()) && digits(&tail.replace('.', ""), 10)
 }
 
-/// Begins as a date does: `2024-01-02`, alone or with a time behind it.
+/// Begins like a date: `2024-01-02`, alone or with a time behind it.
 fn is_date(text: &str) -> bool {
     let mut parts = text.splitn(3, '-');
     let part = |part: Option<&str>, lengths: [usize; 2]| {
@@ -102,7 +104,7 @@ fn double_quoted(text: &str) -> String {
     out
 }
 
-/// Can stand in quotes as it is: printable, and no line break to any reader.
+/// Can be in quotes unchanged: printable, and no line break to any parser.
 fn is_printable(c: char) -> bool {
     !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
 }
@@ -112,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_some_reader_takes_for_something_else_is_quoted() {
+    fn text_that_some_parser_reads_as_another_type_is_quoted() {
         for text in [
             "",
             "~",
@@ -162,13 +164,13 @@ mod tests {
             "0x_0A_74_AE",
             "1e1_0",
         ] {
-            assert!(reads_as_other(text), "{text}");
+            assert!(needs_quotes(text), "{text}");
             assert!(!is_plain(text, false), "{text}");
         }
     }
 
     #[test]
-    fn what_every_reader_takes_for_a_string_stays_plain() {
+    fn text_that_every_parser_reads_as_a_string_stays_plain() {
         for text in [
             "1.2.3",
             "v1",
@@ -212,16 +214,19 @@ mod tests {
     }
 
     #[test]
-    fn the_style_before_is_kept() {
-        let block = Place::default();
-        let write_as = |text, style| write(text, Some(style), block);
+    fn previous_style_is_kept() {
+        let block = ScalarContext::default();
+        let write_as = |text, style| format_scalar(text, Some(style), block);
         assert_eq!(write_as("1.2", ScalarStyle::SingleQuoted), "'1.2'");
         assert_eq!(write_as("v1", ScalarStyle::DoubleQuoted), "\"v1\"");
         assert_eq!(write_as("v1", ScalarStyle::Plain), "v1");
         assert_eq!(write_as("1.10", ScalarStyle::Plain), "\"1.10\"");
         assert_eq!(write_as("it's", ScalarStyle::SingleQuoted), "'it''s'");
-        assert_eq!(write("v1", None, Place { flow: true, json: true }), "\"v1\"");
-        assert_eq!(write("a\u{1}\"\\\u{2028}\u{7f}\n", None, block), r#""a\u0001\"\\\u2028\u007f\n""#);
-        assert_eq!(write("a\nb", Some(ScalarStyle::SingleQuoted), block), r#""a\nb""#);
+        assert_eq!(format_scalar("v1", None, ScalarContext { in_flow: true, in_json: true }), "\"v1\"");
+        assert_eq!(
+            format_scalar("a\u{1}\"\\\u{2028}\u{7f}\n", None, block),
+            r#""a\u0001\"\\\u2028\u007f\n""#
+        );
+        assert_eq!(format_scalar("a\nb", Some(ScalarStyle::SingleQuoted), block), r#""a\nb""#);
     }
 }

@@ -1,41 +1,44 @@
-//! One POST of JSON, signed where there is a secret. Addresses and secrets appear in no error.
+//! One POST of JSON, signed if there is a secret. URLs and secrets appear in no error.
 
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-use super::Miss;
-use crate::sys::web::{Method, Request, Web};
+use super::DeliveryError;
+use crate::sys::http::{HttpClient, Method, Request};
 
-/// Posts `body`; anything but a 2xx is a miss. Redirects are not followed: the address would be told to somebody else.
+/// Posts `body`; anything but a 2xx is an error. Redirects are not followed: another host would get the URL.
 pub(super) async fn post(
-    web: &Web,
+    web: &HttpClient,
     url: &str,
     body: Vec<u8>,
     secret: Option<&String>,
-    patience: Duration,
-) -> Result<(), Miss> {
+    timeout: Duration,
+) -> Result<(), DeliveryError> {
     let signature = secret.map(|secret| signature(secret.as_bytes(), &body));
     let request = Request::new(Method::POST, url).json(body);
     let request = match signature {
         Some(signature) => request.header("x-roadstead-signature-256", &signature),
         None => request,
     };
-    match web.glance(request, patience, 1 << 16).await {
-        Ok(answer) if (200..300).contains(&answer.status) => Ok(()),
-        Ok(answer) => Err(Miss {
-            why: format!("it answered {}", answer.status),
-            again: answer.status >= 500 || answer.status == 429,
+    match web.send_head(request, timeout, 1 << 16).await {
+        Ok(response) if (200..300).contains(&response.status) => Ok(()),
+        Ok(response) => Err(DeliveryError {
+            reason: format!("it responded with {}", response.status),
+            is_retryable: response.status >= 500 || response.status == 429,
         }),
-        // What the client says may repeat the address.
-        Err(why) => Err(Miss { why: why.replace(url, "the address"), again: true }),
+        // The client's error may repeat the URL.
+        Err(error) => Err(DeliveryError {
+            reason: error.to_string().replace(url, "the URL"),
+            is_retryable: !error.is_final(),
+        }),
     }
 }
 
 /// `sha256=` and the HMAC of `body` in hexadecimal, as GitHub signs its own webhooks.
 pub(super) fn signature(secret: &[u8], body: &[u8]) -> String {
-    // A key of any length is one.
+    // HMAC accepts a key of any length.
     let code =
         Hmac::<Sha256>::new_from_slice(secret).map(|code| code.chain_update(body).finalize().into_bytes());
     format!("sha256={}", code.map(hex::encode).unwrap_or_default())
@@ -46,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_signature_is_the_one_of_the_published_vectors() {
+    fn signature_matches_the_published_vectors() {
         // RFC 4231, test case 2; GitHub's documentation of X-Hub-Signature-256.
         assert_eq!(
             signature(b"Jefe", b"what do ya want for nothing?"),

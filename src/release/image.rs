@@ -1,4 +1,4 @@
-//! Image references and digests: read and written by the rules of the distribution specification.
+//! Image references and digests, parsed and formatted by the rules of the distribution specification.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,12 +11,12 @@ use serde::Serialize;
 pub struct Digest(String);
 
 impl Digest {
-    /// The whole digest, with its algorithm.
+    /// The complete digest, with its algorithm.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The first twelve hex digits, for people.
+    /// The first twelve hex digits, for display.
     pub fn short(&self) -> &str {
         &self.0[7..19]
     }
@@ -39,7 +39,7 @@ impl fmt::Display for Digest {
     }
 }
 
-/// Where an image is: registry, repository, and a tag, a digest, or both.
+/// An image reference: registry, repository, and a tag, a digest, or both.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ImageRef {
     /// Host with optional port; empty for Docker Hub's short names.
@@ -62,13 +62,13 @@ impl ImageRef {
         }
     }
 
-    /// The same image, pinned to `digest` and to nothing else.
-    pub fn pinned(&self, digest: Digest) -> Self {
+    /// The same image, pinned to `digest` without a tag.
+    pub fn with_digest(&self, digest: Digest) -> Self {
         Self { tag: None, digest: Some(digest), ..self.clone() }
     }
 
     /// The same repository with `tag`.
-    pub fn tagged(&self, tag: &str) -> Self {
+    pub fn with_tag(&self, tag: &str) -> Self {
         Self { tag: Some(tag.to_owned()), digest: None, ..self.clone() }
     }
 }
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn references_are_read_and_written_back() {
+    fn references_round_trip() {
         let hex = "a".repeat(64);
         for text in [
             "nginx".to_owned(),
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused() {
+    fn invalid_references_are_rejected() {
         for text in ["", "a b", "App", "app:", "app@sha256:12", "app:-x", "-oProxy", "a//b", "app:a b"] {
             assert!(text.parse::<ImageRef>().is_err(), "{text}");
         }

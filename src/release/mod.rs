@@ -1,57 +1,76 @@
-//! The core nouns: what is released, what was seen, how it fares, how it ended. Values only; no I/O, no time.
+//! The core types: release, observed state, rollout status, outcome. Values only; no I/O, no time.
 
-mod course;
-mod health;
+mod history;
+mod host;
+mod human_duration;
 mod image;
 mod observed;
 mod one_off;
 mod outcome;
-mod past;
 mod record;
-mod span;
+mod rollout_status;
+mod traffic;
+mod workflow_run;
 
-pub use course::{Arm, Arms, Course, Flight, Hold, Split, Way};
-pub use health::{Failure, Handed, Health, LogLine, Progress, Proof};
+pub use history::{CompletedVersion, RollbackTarget};
+pub use host::{is_loopback, may_receive_credentials};
+pub use human_duration::HumanDuration;
 pub use image::{Digest, ImageRef};
-pub use observed::{Ability, Change, Changes, InFlight, Observed, Rollout, Traffic, Version};
-pub use one_off::{EnvChange, OneOff, OneOffState, TaskRun};
+pub use observed::{
+    Change, Changes, HiddenChange, InFlight, Observed, Rollout, TrafficControl, TrafficSupport, Version,
+};
+pub use one_off::{EnvChange, StartedTask, TaskCommand, TaskStatus};
 pub use outcome::Outcome;
-pub use past::{Former, Past};
-pub use record::{Record, Recorded};
-pub use span::Span;
+pub use record::{DeploymentRecord, RecordedService};
+pub use rollout_status::{Failure, Handoff, LogLine, Progress, Proof, RolloutStatus};
+pub use traffic::{Pause, Resume, ShiftKind, Staged, TrafficPlan, TrafficShift, Variant, Variants};
+pub use workflow_run::{RunNumber, WorkflowJob, WorkflowRun};
 
-/// What a target is asked to bring into service.
+/// What a run brings to a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Release {
     /// Name of the service in the deploy file.
     pub service: String,
     /// Name of the environment in the deploy file.
     pub environment: String,
-    /// The image, by digest; `None` where only settings change.
+    /// The image, by digest; `None` if only settings change.
     pub image: Option<ImageRef>,
-    /// A tag that names the same image, for places that write tags beside digests.
+    /// A tag of the same image, for targets that write tags next to digests.
     pub tag: Option<String>,
     /// The definition from the user's file, if the deploy file names one.
-    pub definition: Option<Definition>,
-    /// The earlier version that is to serve again as it was, instead of anything new; then neither `image` nor
-    /// `definition` is applied.
-    pub former: Option<Former>,
-    /// Variables that change in what runs now, and nothing else with them; then neither `image` nor `definition` is applied.
-    pub settings: Vec<EnvChange>,
-    /// The commit this comes from, for records and links.
+    pub definition: Option<DefinitionFile>,
+    /// The earlier version to restore as it was; then neither `image` nor `definition` is applied.
+    pub rollback_to: Option<RollbackTarget>,
+    /// Variables to change in the running version; then neither `image` nor `definition` is applied.
+    pub env_changes: Vec<EnvChange>,
+    /// The source commit, for records and links.
     pub commit: Option<String>,
 }
 
 impl Release {
-    /// Whether it brings a version that was made for it: not an earlier one again, and not what runs with other variables.
-    pub fn is_new(&self) -> bool {
-        self.former.is_none() && self.settings.is_empty()
+    /// A release of a service in which nothing is requested yet.
+    pub fn of(service: &str, environment: &str) -> Self {
+        Self {
+            service: service.to_owned(),
+            environment: environment.to_owned(),
+            image: None,
+            tag: None,
+            definition: None,
+            rollback_to: None,
+            env_changes: Vec::new(),
+            commit: None,
+        }
+    }
+
+    /// Whether a new version is created for it, rather than an earlier one restored or variables changed.
+    pub fn creates_version(&self) -> bool {
+        self.rollback_to.is_none() && self.env_changes.is_empty()
     }
 }
 
-/// A definition file of the user's, as read from disk.
+/// A definition file of the user, as read from disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Definition {
+pub struct DefinitionFile {
     /// Its path as the user wrote it.
     pub path: String,
     /// Its text, unchanged.

@@ -1,63 +1,64 @@
-//! A command that runs once beside a service: what is asked for, what was started, and how it ended. Values only.
+//! One-off commands of a service: the request, the started task and its result. Values only.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Failure, LogLine};
 
-/// A command that is to run once with a version, without traffic.
+/// A command to run once with a version, without traffic.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OneOff {
-    /// Its words; no shell reads them.
+pub struct TaskCommand {
+    /// Its arguments; no shell interprets them.
     pub command: Vec<String>,
-    /// The same for people.
-    pub words: String,
-    /// The container that it runs in; `None` means the one whose image is deployed.
+    /// The command line for display.
+    pub display: String,
+    /// The container that it runs in; `None` means the container whose image is deployed.
     pub container: Option<String>,
-    /// Who starts it: the run, whatever its attempt, and the service. What an earlier attempt started is found by it.
+    /// Identifies the run, independent of its attempt, and the service. Tasks of earlier attempts are found by it.
     pub owner: String,
-    /// The same for one attempt: asked for twice with the same key, it runs once.
-    pub key: String,
+    /// Identifies one attempt: two requests with the same key start one task.
+    pub idempotency_key: String,
 }
 
-/// What was started for a command.
+/// The task that was started for a command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TaskRun {
+pub struct StartedTask {
     /// The provider's own identifier, such as a task ARN.
     pub id: String,
-    /// The short form for people.
+    /// The short form for display.
     pub label: String,
     /// The container that it runs in.
     pub container: String,
-    /// Identifier of the version that it runs with.
+    /// Identifier of the version that it uses.
     pub version: String,
-    /// The command for people.
-    pub words: String,
+    /// The command line for display.
+    pub display: String,
 }
 
-/// One look at a command that was started.
+/// The observed state of a started command.
 #[derive(Debug, Clone, PartialEq)]
-pub enum OneOffState {
-    /// It has not ended; the provider's own words for how far it is.
-    Open(String),
-    /// It ended well. The last lines that it wrote, oldest first (untrusted text).
-    Done(Vec<LogLine>),
-    /// It did not start, or ended otherwise.
+pub enum TaskStatus {
+    /// It is running; the provider's status text.
+    InProgress(String),
+    /// It succeeded. Its last log lines, oldest first (untrusted text).
+    Succeeded(Vec<LogLine>),
+    /// It did not start, or failed.
     Failed(Box<Failure>),
 }
 
-/// A variable that is to be set, or taken away, in the environment of a version that runs.
+/// A variable to set or remove in the environment of a running version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnvChange {
     /// Its name.
     pub name: String,
-    /// Its value; `None` takes it away.
+    /// Its value; `None` removes it.
     pub value: Option<String>,
 }
 
 impl EnvChange {
-    /// Whether the value says where a secret is kept, by its form. A variable would show the container that text and not
-    /// the secret: only an entry of `secrets` is resolved.
-    pub fn is_reference(&self) -> bool {
+    /// Whether the value has the form of a reference to a secret. As a variable, the container would get that text
+    /// and not
+    /// the secret: only entries of `secrets` are resolved.
+    pub fn is_secret_reference(&self) -> bool {
         let Some(value) = &self.value else { return false };
         let parts: Vec<&str> = value.splitn(6, ':').collect();
         let by_arn = match parts[..] {
@@ -74,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reference_to_a_secret_is_known_by_its_form() {
+    fn secret_reference_is_recognized_by_its_form() {
         let table = [
             (Some("arn:aws:secretsmanager:eu-west-1:1:secret:db-AbCdEf"), true),
             (Some("arn:aws-cn:secretsmanager:cn-north-1:1:secret:db:key::"), true),
@@ -89,7 +90,7 @@ mod tests {
         ];
         for (value, expected) in table {
             let change = EnvChange { name: "A".into(), value: value.map(str::to_owned) };
-            assert_eq!(change.is_reference(), expected, "{value:?}");
+            assert_eq!(change.is_secret_reference(), expected, "{value:?}");
         }
     }
 }

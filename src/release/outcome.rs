@@ -1,38 +1,39 @@
-//! How a run ended: the contract of outcomes and exit codes.
+//! The outcome of a run: the contract of outcomes and exit codes.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What is true at the end.
+/// The outcome of a run or of one service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// The new version serves, proven.
+    /// The new version serves and is verified.
     Deployed,
-    /// The change stands in Git; its rollout could not be watched.
+    /// The change is committed to Git; its rollout was not watched.
     Committed,
-    /// The change stands in a pull request and waits for somebody to merge it.
+    /// The change is in a pull request that waits to be merged.
     Proposed,
-    /// What was asked for already serves.
+    /// The requested version already serves.
     Unchanged,
     /// The plan was made; nothing was changed.
     Planned,
-    /// What serves was looked at and is good.
+    /// The serving version was checked and is healthy.
     Verified,
-    /// A rollback was asked for and is done.
+    /// A requested rollback is complete.
     RolledBack,
-    /// Nothing was to be done, with a reason.
+    /// There was nothing to do, for the given reason.
     Skipped,
-    /// Inputs, file or permissions are wrong; nothing was changed.
+    /// Inputs, file or permissions are not valid; nothing was changed.
     Invalid,
     /// The new version did not become healthy; the previous one serves.
     Failed,
-    /// The rollback failed too: a person is needed now.
+    /// The rollback failed, there was nothing to roll back to, or it is not known what became of a requested change: manual
+    /// action is required.
     Stranded,
-    /// A newer deployment took over and was left alone.
+    /// A newer deployment took over and was not changed.
     Superseded,
-    /// Too little data to judge.
+    /// There was too little data to judge.
     Inconclusive,
     /// Stopped by a signal.
     Cancelled,
@@ -57,8 +58,8 @@ impl Outcome {
         Self::Cancelled,
     ];
 
-    /// The word that stands in the output `outcome`.
-    pub fn word(self) -> &'static str {
+    /// The value of the output `outcome`.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Deployed => "deployed",
             Self::Committed => "committed",
@@ -90,12 +91,25 @@ impl Outcome {
         }
     }
 
-    /// The outcome that speaks for a run of several services: the one that needs a person most.
-    pub fn worst(all: impl IntoIterator<Item = Outcome>) -> Option<Outcome> {
-        all.into_iter().max_by_key(|outcome| outcome.weight())
+    /// The outcome of a run of several services: the most urgent one. `invalid` means that nothing was changed, so a run that
+    /// refused one service and changed another one has failed.
+    pub fn most_severe(all: impl IntoIterator<Item = Outcome>) -> Option<Outcome> {
+        let all: Vec<Outcome> = all.into_iter().collect();
+        let worst = all.iter().copied().max_by_key(|outcome| outcome.severity_rank())?;
+        let is_partial = worst == Self::Invalid && all.iter().any(|outcome| outcome.may_have_changed());
+        Some(if is_partial { Self::Failed } else { worst })
     }
 
-    fn weight(self) -> u8 {
+    /// Whether something of the service was changed, or may have been.
+    fn may_have_changed(self) -> bool {
+        match self {
+            Self::Deployed | Self::Committed | Self::Proposed | Self::RolledBack => true,
+            Self::Failed | Self::Stranded | Self::Superseded | Self::Inconclusive | Self::Cancelled => true,
+            Self::Unchanged | Self::Planned | Self::Verified | Self::Skipped | Self::Invalid => false,
+        }
+    }
+
+    fn severity_rank(self) -> u8 {
         match self {
             Self::Skipped => 0,
             Self::Unchanged => 1,
@@ -117,7 +131,7 @@ impl Outcome {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
+        f.write_str(self.as_str())
     }
 }
 
@@ -126,19 +140,42 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stranded_service_speaks_for_the_whole_run() {
+    fn most_severe_outcome_is_the_outcome_of_the_run() {
         assert_eq!(
-            Outcome::worst([Outcome::Deployed, Outcome::Stranded, Outcome::Failed]),
+            Outcome::most_severe([Outcome::Deployed, Outcome::Stranded, Outcome::Failed]),
             Some(Outcome::Stranded)
         );
-        assert_eq!(Outcome::worst([Outcome::Unchanged, Outcome::Deployed]), Some(Outcome::Deployed));
-        assert_eq!(Outcome::worst([]), None);
+        assert_eq!(Outcome::most_severe([Outcome::Unchanged, Outcome::Deployed]), Some(Outcome::Deployed));
+        assert_eq!(Outcome::most_severe([]), None);
     }
 
     #[test]
-    fn the_word_is_what_serde_writes() {
+    fn refused_service_makes_a_run_invalid_only_if_nothing_was_changed() {
+        use Outcome::*;
+        for (other, expected) in [
+            (Deployed, Failed),
+            (Committed, Failed),
+            (Proposed, Failed),
+            (RolledBack, Failed),
+            (Inconclusive, Failed),
+            (Superseded, Failed),
+            (Failed, Failed),
+            (Stranded, Stranded),
+            (Cancelled, Cancelled),
+            (Unchanged, Invalid),
+            (Planned, Invalid),
+            (Verified, Invalid),
+            (Skipped, Invalid),
+            (Invalid, Invalid),
+        ] {
+            assert_eq!(Outcome::most_severe([other, Invalid]), Some(expected), "{other}");
+        }
+    }
+
+    #[test]
+    fn as_str_is_what_serde_writes() {
         for outcome in Outcome::ALL {
-            assert_eq!(serde_json::to_value(outcome).unwrap(), outcome.word());
+            assert_eq!(serde_json::to_value(outcome).unwrap(), outcome.as_str());
         }
     }
 }

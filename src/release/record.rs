@@ -1,5 +1,6 @@
-//! What a run released, as it is kept where later runs find it: beside the deployment in GitHub. It says what was asked
-//! for; whether that was proven is said by the state of the deployment, and by nothing else.
+//! The deployment record: what a run released, stored with the deployment in GitHub for later runs. It contains what
+//! was
+//! requested. Whether that was proven is the state of the deployment, and nothing else.
 
 use std::collections::BTreeMap;
 
@@ -7,33 +8,41 @@ use serde::{Deserialize, Serialize};
 
 use super::{Digest, ImageRef};
 
-/// What a run released into an environment.
+/// The release of a run into an environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
+pub struct DeploymentRecord {
     /// The environment of the deploy file.
     pub environment: String,
     /// The commit, in full.
     pub commit: String,
-    /// The services that the run was about, by name.
-    pub services: BTreeMap<String, Recorded>,
+    /// The services of the run, by name.
+    pub services: BTreeMap<String, RecordedService>,
 }
 
 /// One service in a [`Record`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Recorded {
+pub struct RecordedService {
     /// The image with its registry, pinned to the digest.
     #[serde(with = "as_text")]
     pub image: ImageRef,
+    /// Whether the run found it serving already, so that it brought nothing to the service.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unchanged: bool,
 }
 
-impl Recorded {
-    /// The digest of the image; `None` where the record names none, which proves nothing.
+impl RecordedService {
+    /// What a run brings to a service.
+    pub fn brought(image: ImageRef) -> Self {
+        Self { image, unchanged: false }
+    }
+
+    /// The digest of the image; `None` if the record has none, which proves nothing.
     pub fn digest(&self) -> Option<&Digest> {
         self.image.digest.as_ref()
     }
 }
 
-/// A value as the text that it is read from.
+/// Serializes a value as its text form.
 mod as_text {
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 
@@ -58,11 +67,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_is_read_as_it_was_written() {
+    fn record_round_trips() {
         let image = format!("r.example/acme/web@sha256:{}", "a".repeat(64));
-        let recorded = Recorded { image: image.parse().unwrap() };
+        let recorded = RecordedService::brought(image.parse().unwrap());
         let services = [("web".to_owned(), recorded)].into();
-        let record = Record { environment: "staging".into(), commit: "c0ffee".into(), services };
+        let record = DeploymentRecord { environment: "staging".into(), commit: "c0ffee".into(), services };
         let text = serde_json::to_string(&record).unwrap();
         assert_eq!(
             text,
@@ -70,7 +79,7 @@ mod tests {
                 "{{\"environment\":\"staging\",\"commit\":\"c0ffee\",\"services\":{{\"web\":{{\"image\":\"{image}\"}}}}}}"
             )
         );
-        assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), record);
-        assert!(serde_json::from_str::<Record>(&text.replace("sha256:a", "sha256:")).is_err());
+        assert_eq!(serde_json::from_str::<DeploymentRecord>(&text).unwrap(), record);
+        assert!(serde_json::from_str::<DeploymentRecord>(&text.replace("sha256:a", "sha256:")).is_err());
     }
 }

@@ -1,80 +1,86 @@
-//! Problems as annotations, within the runner's limits: errors first, ten of a kind, the rest in the summary.
+//! Problems as annotations, within the runner's limits: errors first, ten per severity, the rest in the summary.
 
-use super::values::{RunReport, ServiceReport};
-use super::verdict::verdict;
-use super::words::{Dress, clock};
+use super::headline::headline;
+use super::run_report::{RunReport, ServiceReport};
+use super::sections::unmentioned_exit_code;
+use super::text::{TextStyle, format_time};
 use crate::action::command::Annotation;
-use crate::action::neutral::{neutralise, strip};
+use crate::action::sanitize::{sanitize_line, strip_escapes};
 use crate::problem::{Problem, Severity};
 
-/// The runner stores so many of each kind per step.
-const MOST: usize = 10;
-/// Log lines that still fit beside a cause.
-const LOG_LINES: usize = 5;
+/// Annotations per severity and step that the runner stores.
+const MAX_PER_SEVERITY: usize = 10;
+/// Log lines in the annotation of a cause.
+const MAX_LOG_LINES: usize = 5;
 
-/// Errors, then warnings, then notices. A run that ends badly always has an error, since the runner says nothing by
-/// itself when a container action fails.
+/// Errors, then warnings, then notices. A run that ends badly always has an error, since the runner reports nothing
+/// when a container action fails.
 pub fn annotations(report: &RunReport) -> Vec<Annotation> {
-    let mut errors = of(report, Severity::Error);
+    let mut errors = annotations_of(report, Severity::Error);
     if errors.is_empty() && report.outcome.exit_code() != 0 {
         let title = format!("Roadstead: {}", report.outcome);
         errors.push(Annotation {
             severity: Severity::Error,
             title,
-            message: verdict(report, Dress::Plain),
-            place: None,
+            message: headline(report, TextStyle::Plain),
+            location: None,
         });
     }
-    errors.into_iter().chain(of(report, Severity::Warning)).chain(of(report, Severity::Notice)).collect()
+    errors
+        .into_iter()
+        .chain(annotations_of(report, Severity::Warning))
+        .chain(annotations_of(report, Severity::Notice))
+        .collect()
 }
 
-fn of(report: &RunReport, severity: Severity) -> Vec<Annotation> {
+fn annotations_of(report: &RunReport, severity: Severity) -> Vec<Annotation> {
     let all = report.problems_of(severity);
-    let shown = if all.len() > MOST { MOST - 1 } else { all.len() };
-    let mut list: Vec<Annotation> = all[..shown].iter().map(|problem| annotation(report, problem)).collect();
+    let shown = if all.len() > MAX_PER_SEVERITY { MAX_PER_SEVERITY - 1 } else { all.len() };
+    let mut list: Vec<Annotation> =
+        all[..shown].iter().map(|problem| problem_annotation(report, problem)).collect();
     if all.len() > shown {
         let message = format!("and {} more in the summary", all.len() - shown);
-        list.push(Annotation { severity, title: "Roadstead".into(), message, place: None });
+        list.push(Annotation { severity, title: "Roadstead".into(), message, location: None });
     }
     list
 }
 
-pub(super) fn annotation(report: &RunReport, problem: &Problem) -> Annotation {
+pub(super) fn problem_annotation(report: &RunReport, problem: &Problem) -> Annotation {
     let mut lines = vec![problem.sentence.clone()];
     lines.extend(problem.cause.iter().map(|cause| cause.trim().to_owned()));
     if !problem.help.is_empty() {
         lines.push(problem.help.clone());
     }
-    lines.extend(evidence(report, problem));
+    lines.extend(failure_excerpt(report, problem));
     Annotation {
         severity: problem.severity,
-        title: title(problem),
-        message: strip(&lines.join("\n")),
-        place: problem.at.as_ref().map(|at| (neutralise(&at.file), at.line, at.column)),
+        title: annotation_title(problem),
+        message: strip_escapes(&lines.join("\n")),
+        location: problem.location.as_ref().map(|at| (sanitize_line(&at.file), at.line, at.column)),
     }
 }
 
 /// `backend: image pull failed`.
-fn title(problem: &Problem) -> String {
-    let words = problem.code.name().replace('-', " ");
+fn annotation_title(problem: &Problem) -> String {
+    let title = problem.code.name().replace('-', " ");
     match &problem.service {
-        Some(service) => format!("{}: {words}", neutralise(service)),
-        None => words,
+        Some(service) => format!("{}: {title}", sanitize_line(service)),
+        None => title,
     }
 }
 
-/// Exit code and last lines, where the problem is the cause of a failure.
-fn evidence(report: &RunReport, problem: &Problem) -> Vec<String> {
+/// Exit code and last log lines, if the problem is the cause of a failure.
+fn failure_excerpt(report: &RunReport, problem: &Problem) -> Vec<String> {
     let failure =
         |service: &ServiceReport| service.failure.clone().filter(|failure| failure.problem == *problem);
     let Some(failure) = report.services.iter().find_map(failure) else { return Vec::new() };
-    let exit = failure.exit_code.map(|code| format!("Exit code {code}."));
-    let last = failure.logs[failure.logs.len().saturating_sub(LOG_LINES)..].iter();
-    let told = last.map(|line| match jiff::Timestamp::from_millisecond(line.at_ms) {
-        Ok(at) => format!("{} {}", clock(at), line.text),
+    let exit = unmentioned_exit_code(&failure).map(|code| format!("Exit code {code}."));
+    let last = failure.logs[failure.logs.len().saturating_sub(MAX_LOG_LINES)..].iter();
+    let lines = last.map(|line| match jiff::Timestamp::from_millisecond(line.at_ms) {
+        Ok(at) => format!("{} {}", format_time(at), line.text),
         Err(_) => line.text.clone(),
     });
-    exit.into_iter().chain(told).collect()
+    exit.into_iter().chain(lines).collect()
 }
 
 #[cfg(test)]
@@ -83,7 +89,7 @@ mod tests {
     use crate::action::command::oracle;
     use crate::problem::Code;
     use crate::release::Outcome;
-    use crate::report::samples;
+    use crate::report::fixtures;
 
     fn commands(report: &RunReport) -> Vec<String> {
         annotations(report).iter().map(Annotation::command).collect()
@@ -91,14 +97,14 @@ mod tests {
 
     #[test]
     fn a_cause_comes_with_its_last_lines() {
-        insta::assert_snapshot!(commands(&samples::ended(Outcome::Failed)).join("\n"), @r#"
+        insta::assert_snapshot!(commands(&fixtures::sample_report(Outcome::Failed)).join("\n"), @r#"
         ::error title=backend%3A container exited::The container `app` exits by itself, twice in 18 s.%0AEssentialContainerExited: Essential container in task exited%0AIts last lines say why. Fix it and run the job again; nothing else is needed.%0AExit code 3.%0A12:04:11 connecting to db.internal:5432%0A12:04:11 FATAL: password authentication failed for user "app"
         "#);
     }
 
     #[test]
     fn problems_stand_on_their_lines_errors_first() {
-        insta::assert_snapshot!(commands(&samples::ended(Outcome::Invalid)).join("\n"), @r#"
+        insta::assert_snapshot!(commands(&fixtures::sample_report(Outcome::Invalid)).join("\n"), @r#"
         ::error title=config invalid,file=.github/roadstead.yml,line=12,col=5::There is no key `strateggy` here.%0ADid you mean `strategy`?
         ::error title=backend%3A cluster missing::There is no cluster `acme-production`.%0AClusterNotFoundException: Cluster not found.
         ::warning title=backend%3A secret in plain text,file=deploy/backend.json,line=31,col=9::`API_TOKEN` looks like a secret in plain `environment`.%0AUse `secrets`.
@@ -107,7 +113,7 @@ mod tests {
 
     #[test]
     fn never_more_than_ten_of_a_kind_and_all_are_counted() {
-        let mut report = samples::ended(Outcome::Deployed);
+        let mut report = fixtures::sample_report(Outcome::Deployed);
         let warning = |n: usize| Problem::warning(Code::AlarmMissing, format!("Warning {n}."));
         report.problems = (0..11).map(warning).collect();
         let eleven = annotations(&report);
@@ -118,17 +124,19 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_end_without_a_problem_still_says_so() {
-        let list = annotations(&samples::ended(Outcome::Superseded));
+    fn failed_run_without_problem_has_an_error_annotation() {
+        let list = annotations(&fixtures::sample_report(Outcome::Superseded));
         assert_eq!((list.len(), list[0].severity), (1, Severity::Error));
-        assert_eq!(annotations(&samples::ended(Outcome::Deployed)), []);
+        assert_eq!(annotations(&fixtures::sample_report(Outcome::Deployed)), []);
     }
 
     #[test]
     fn text_from_outside_stays_inside_its_command() {
         let evil = "x\r\n::add-mask::y\n##[error]z,line=1::";
-        let mut report = samples::ended(Outcome::Invalid);
-        report.problems = vec![Problem::error(Code::ConfigInvalid, evil).cause(evil).at(evil, 1, 2).of(evil)];
+        let mut report = fixtures::sample_report(Outcome::Invalid);
+        report.problems = vec![
+            Problem::error(Code::ConfigInvalid, evil).cause(evil).at_location(evil, 1, 2).for_service(evil),
+        ];
         let commands = commands(&report);
         assert_eq!(commands.len(), 1);
         assert!(!commands[0].contains(['\n', '\r']));

@@ -1,5 +1,4 @@
-//! The live log: what happens, line by line, while it happens. Whatever comes from outside is made harmless here and
-//! loses its secrets here, for runner and laptop alike.
+//! The live log, line by line. Everything from outside is sanitized and redacted here, for the runner and for a laptop.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -7,37 +6,37 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::annotations::annotations;
+use super::run_report::RunReport;
 use super::terminal::terminal;
-use super::values::RunReport;
-use super::words::{clock, span};
-use crate::action::neutral::{self, neutralise};
+use super::text::{format_duration, format_time};
+use crate::action::sanitize::{self, sanitize_line};
 use crate::action::{Redactor, Secret, command};
 use crate::problem::{Problem, Severity};
 
-/// Something to say.
+/// An event of the log.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Event {
-    /// From here to [`Event::EndGroup`] the lines belong together and may be folded. Groups do not nest.
+pub enum LogEvent {
+    /// From here to [`LogEvent::EndGroup`] the lines belong together and can be folded. Groups do not nest.
     Group(String),
     /// The end of the group.
     EndGroup,
-    /// A line of ours.
+    /// A line of Roadstead itself.
     Line {
-        /// The service it is about.
+        /// The service, if the line is about one.
         service: Option<String>,
         /// One line; may quote text from outside.
         text: String,
     },
     /// Text of a child process, a container or a provider; may have several lines.
     Untrusted {
-        /// Who says so, such as `docker`.
+        /// Its source, such as `docker`.
         source: String,
-        /// The text as it came.
+        /// The text, unchanged.
         text: String,
     },
     /// A step of the rollout.
-    Moment {
-        /// The service it is about.
+    TimelineEntry {
+        /// The service, if the step is about one.
         service: Option<String>,
         /// When it happened.
         at: Timestamp,
@@ -46,42 +45,42 @@ pub enum Event {
     },
     /// A problem, when it is found. Its annotation follows at the end, within the runner's limits.
     Problem(Problem),
-    /// A secret: from here on nothing shows it. Comes before anything that could.
+    /// A secret: masked from here on. Precedes every line that could contain it.
     Mask(Secret),
-    /// A line for those who look for mistakes in Roadstead; shown only with debug logging.
+    /// A line for debugging Roadstead; shown only with debug logging.
     Debug(String),
 }
 
-/// Takes events; the shell has a [`Reporter`], tests have [`Recorded`].
-pub trait Sink {
-    /// Says it now.
-    fn tell(&self, event: Event);
+/// Receives events; the shell has a [`Reporter`], tests have an [`EventRecorder`].
+pub trait LogSink {
+    /// Writes the event at once.
+    fn emit(&self, event: LogEvent);
 }
 
-/// A line of ours, without a service.
-pub fn line(text: impl Into<String>) -> Event {
-    Event::Line { service: None, text: text.into() }
+/// A line of Roadstead itself, without a service.
+pub fn line_event(text: impl Into<String>) -> LogEvent {
+    LogEvent::Line { service: None, text: text.into() }
 }
 
-/// Takes whole lines, without their ends.
-type Write<'a> = Box<dyn FnMut(&str) + 'a>;
+/// Receives whole lines, without their line ends.
+type LineWriter<'a> = Box<dyn FnMut(&str) + 'a>;
 
 /// Writes events as lines: workflow commands in a runner, plain text on a laptop.
 pub struct Reporter<'a> {
-    write: RefCell<Write<'a>>,
-    state: RefCell<State>,
+    write: RefCell<LineWriter<'a>>,
+    state: RefCell<LogState>,
     in_runner: bool,
     started: Timestamp,
 }
 
 #[derive(Default)]
-struct State {
+struct LogState {
     redactor: Redactor,
     in_group: bool,
 }
 
 impl<'a> Reporter<'a> {
-    /// A reporter that hands whole lines, without their ends, to `write`. Times are told as distances from `started`.
+    /// A reporter that passes whole lines, without their ends, to `write`. Times are shown relative to `started`.
     pub fn new(in_runner: bool, started: Timestamp, write: impl FnMut(&str) + 'a) -> Self {
         Self { write: RefCell::new(Box::new(write)), state: RefCell::default(), in_runner, started }
     }
@@ -97,43 +96,43 @@ impl<'a> Reporter<'a> {
         let report = report.clone().redacted(&self.redactor());
         if self.in_runner {
             for annotation in annotations(&report) {
-                self.command(&annotation.command());
+                self.write_command(&annotation.command());
             }
         }
-        terminal(&report).lines().for_each(|line| self.line(line));
+        terminal(&report).lines().for_each(|line| self.write_line(line));
     }
 
-    fn command(&self, line: &str) {
+    fn write_command(&self, line: &str) {
         (self.write.borrow_mut())(line);
     }
 
-    /// The one way out for everything that is not a command.
-    fn line(&self, text: &str) {
+    /// The only exit for everything that is not a command.
+    fn write_line(&self, text: &str) {
         let clean = self.state.borrow().redactor.redact(text);
-        let clean = self.state.borrow().redactor.redact(&neutralise(&clean));
+        let clean = self.state.borrow().redactor.redact(&sanitize_line(&clean));
         (self.write.borrow_mut())(&clean);
     }
 
-    fn prefixed(&self, prefix: Option<&str>, text: &str) {
+    fn write_prefixed(&self, prefix: Option<&str>, text: &str) {
         match prefix {
-            Some(prefix) if !prefix.is_empty() => self.line(&format!("{prefix} │ {text}")),
-            _ => self.line(text),
+            Some(prefix) if !prefix.is_empty() => self.write_line(&format!("{prefix} │ {text}")),
+            _ => self.write_line(text),
         }
     }
 
-    fn untrusted(&self, source: &str, text: &str) {
+    fn write_untrusted(&self, source: &str, text: &str) {
         // A secret of several lines is recognised only before they are taken apart.
         let text = self.redactor().redact(text);
-        neutral::lines(&text).for_each(|line| self.prefixed(Some(source), &line));
+        sanitize::sanitize_lines(&text).for_each(|line| self.write_prefixed(Some(source), &line));
     }
 
-    fn group(&self, title: &str) {
+    fn start_group(&self, title: &str) {
         self.end_group();
         let title = self.redactor().redact(title);
         if self.in_runner {
-            self.command(&command::group(&title));
+            self.write_command(&command::group(&title));
         } else {
-            self.line(&format!("── {title}"));
+            self.write_line(&format!("── {title}"));
         }
         self.state.borrow_mut().in_group = true;
     }
@@ -141,69 +140,80 @@ impl<'a> Reporter<'a> {
     fn end_group(&self) {
         let was_open = std::mem::take(&mut self.state.borrow_mut().in_group);
         if was_open && self.in_runner {
-            self.command(&command::end_group());
+            self.write_command(&command::end_group());
         }
     }
 
-    fn mask(&self, secret: &Secret) {
-        let lines = self.state.borrow_mut().redactor.add(secret);
+    fn mask_secret(&self, secret: &Secret) {
+        let lines = self.state.borrow_mut().redactor.register(secret);
         if self.in_runner {
-            lines.iter().for_each(|line| self.command(&command::add_mask(line)));
+            lines.iter().for_each(|line| self.write_command(&command::add_mask(line)));
         }
     }
 
-    fn moment(&self, service: Option<&str>, at: Timestamp, text: &str) {
+    fn write_timeline_entry(&self, service: Option<&str>, at: Timestamp, text: &str) {
         let since = Duration::try_from(at.duration_since(self.started)).unwrap_or_default();
-        self.prefixed(service, &format!("{} (+{}) {text}", clock(at), span(since).replace('–', "0 s")));
+        self.write_prefixed(service, &format!("{} (+{}) {text}", format_time(at), format_distance(since)));
     }
 
-    fn problem(&self, problem: &Problem) {
-        let word = match problem.severity {
+    fn write_problem(&self, problem: &Problem) {
+        let severity = match problem.severity {
             Severity::Notice => "notice",
             Severity::Warning => "warning",
             Severity::Error => "error",
         };
-        let place = problem.at.as_ref().map(|at| format!("{}:{}:{} ", at.file, at.line, at.column));
-        let text = format!("{word} {}: {}{problem}", problem.code, place.unwrap_or_default());
-        self.prefixed(problem.service.as_deref(), &text);
+        let position = problem.location.as_ref().map(|at| format!("{}:{}:{} ", at.file, at.line, at.column));
+        let text = format!("{severity} {}: {}{problem}", problem.code, position.unwrap_or_default());
+        self.write_prefixed(problem.service.as_deref(), &text);
     }
 
-    fn debug(&self, text: &str) {
+    fn write_debug(&self, text: &str) {
         if self.in_runner {
             let text = self.redactor().redact(text);
-            self.command(&command::debug(&neutralise(&text)));
+            self.write_command(&command::debug(&sanitize_line(&text)));
         }
     }
 }
 
-impl Sink for Reporter<'_> {
-    fn tell(&self, event: Event) {
+/// `<1 s`, `1 min 12 s`.
+fn format_distance(since: Duration) -> String {
+    match since.as_secs() {
+        0 if since.is_zero() => "0 s".into(),
+        0 => "<1 s".into(),
+        _ => format_duration(since),
+    }
+}
+
+impl LogSink for Reporter<'_> {
+    fn emit(&self, event: LogEvent) {
         match event {
-            Event::Group(title) => self.group(&title),
-            Event::EndGroup => self.end_group(),
-            Event::Line { service, text } => self.prefixed(service.as_deref(), &text),
-            Event::Untrusted { source, text } => self.untrusted(&source, &text),
-            Event::Moment { service, at, text } => self.moment(service.as_deref(), at, &text),
-            Event::Problem(problem) => self.problem(&problem),
-            Event::Mask(secret) => self.mask(&secret),
-            Event::Debug(text) => self.debug(&text),
+            LogEvent::Group(title) => self.start_group(&title),
+            LogEvent::EndGroup => self.end_group(),
+            LogEvent::Line { service, text } => self.write_prefixed(service.as_deref(), &text),
+            LogEvent::Untrusted { source, text } => self.write_untrusted(&source, &text),
+            LogEvent::TimelineEntry { service, at, text } => {
+                self.write_timeline_entry(service.as_deref(), at, &text)
+            }
+            LogEvent::Problem(problem) => self.write_problem(&problem),
+            LogEvent::Mask(secret) => self.mask_secret(&secret),
+            LogEvent::Debug(text) => self.write_debug(&text),
         }
     }
 }
 
 /// Keeps events instead of writing them.
 #[derive(Debug, Default)]
-pub struct Recorded(RefCell<Vec<Event>>);
+pub struct EventRecorder(RefCell<Vec<LogEvent>>);
 
-impl Recorded {
-    /// What was told so far, oldest first.
-    pub fn events(&self) -> Vec<Event> {
+impl EventRecorder {
+    /// The events so far, oldest first.
+    pub fn events(&self) -> Vec<LogEvent> {
         self.0.borrow().clone()
     }
 }
 
-impl Sink for Recorded {
-    fn tell(&self, event: Event) {
+impl LogSink for EventRecorder {
+    fn emit(&self, event: LogEvent) {
         self.0.borrow_mut().push(event);
     }
 }

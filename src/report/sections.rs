@@ -1,89 +1,99 @@
 //! The parts of the job summary, each a function of the report; `summary` puts them in order and cuts.
 
-use super::markdown::{code, details, fence, link, prose, table, text};
-use super::values::{RunReport, ServiceReport};
-use super::words::{brief, clock, count, date, is_commit, short_commit, span};
-use crate::problem::{Problem, Severity};
+use super::guide::section_url;
+use super::markdown::{code_block, code_span, details, escape, escape_all, link, table};
+use super::pull_request::escape_but_link;
+use super::run_report::{RunReport, ServiceReport};
+use super::text::{format_date, format_duration, format_time, is_commit, pluralize, short_commit, truncate};
+use crate::problem::{Code, Problem, Severity};
 use crate::release::{Change, Digest, Failure, LogLine, Outcome, Version};
 
-/// Rows of a table that people still read.
-pub(super) const ROWS: usize = 200;
+/// Rows of a table that are still readable.
+pub(super) const MAX_ROWS: usize = 200;
 /// Changes that still fit into a cell.
-const CELL: usize = 4;
+const MAX_CELL_CHANGES: usize = 4;
 
-/// One line per service: from, to, what serves now and how that is known. A plan has its own columns.
+/// One row for each service. The serving version is the second column, so that a phone shows it. A plan has its own columns.
 pub fn services(report: &RunReport) -> Option<String> {
     if report.services.is_empty() {
         return None;
     }
-    let shown = report.services.iter().take(ROWS);
+    let shown = report.services.iter().take(MAX_ROWS);
     let mut out = if report.outcome == Outcome::Planned {
         let rows: Vec<_> = shown.map(planned_row).collect();
-        table(&["service", "what changes", "how", "expected"], &rows)
+        table(&["service", "changes", "strategy", "expected"], &rows)
     } else {
-        let rows: Vec<_> = shown.map(|service| row(report, service)).collect();
-        table(&["service", "from → to", "serves now", "how it is known", "took"], &rows)
+        let rows: Vec<_> = shown.map(|service| service_row(report, service)).collect();
+        table(&["service", "serving", "from → to", "evidence", "took"], &rows)
     };
-    if report.services.len() > ROWS {
-        out.push_str(&format!("\n\n… and {} more.", count(report.services.len() - ROWS, "service")));
+    if report.services.len() > MAX_ROWS {
+        out.push_str(&format!("\n\n… and {} more.", pluralize(report.services.len() - MAX_ROWS, "service")));
     }
     Some(out)
 }
 
-fn row(report: &RunReport, service: &ServiceReport) -> Vec<String> {
+fn service_row(report: &RunReport, service: &ServiceReport) -> Vec<String> {
     let commit = service.commit.as_deref().map(|sha| commit_link(report, sha));
-    let origin = service.origin.as_deref().map(text);
-    let asked = [service.digest.as_ref().map(short), commit, origin];
-    let asked = asked.into_iter().flatten().collect::<Vec<_>>().join(" · ");
-    let way = way(service);
-    let serves = [service.serves.as_ref().map(label), service.serves_digest.as_ref().map(short)];
+    let origin = service.origin.as_deref().map(escape_all);
+    let release = [service.digest.as_ref().map(short_digest), commit, origin];
+    let release = release.into_iter().flatten().collect::<Vec<_>>().join(" · ");
+    let change = version_change(service);
+    let serving = [
+        service.serving_version.as_ref().map(version_label),
+        service.serving_digest.as_ref().map(short_digest),
+    ];
     vec![
-        name(service),
-        if asked.is_empty() { way } else { format!("{way}<br>{asked}") },
-        or_dash(serves.into_iter().flatten().collect::<Vec<_>>().join(" · ")),
-        or_dash(prose(&service.evidence)),
-        span(service.took),
+        service_link(service),
+        or_dash(serving.into_iter().flatten().collect::<Vec<_>>().join("<br>")),
+        if release.is_empty() { change } else { format!("{change}<br>{release}") },
+        or_dash(escape_but_link(report, &service.evidence)),
+        format_duration(service.elapsed),
     ]
 }
 
-fn way(service: &ServiceReport) -> String {
-    match (&service.previous, &service.version) {
+fn version_change(service: &ServiceReport) -> String {
+    match (&service.previous_version, &service.version) {
         _ if service.outcome == Outcome::Unchanged => "unchanged".into(),
-        (Some(from), Some(to)) if from == to => label(from),
+        (Some(from), Some(to)) if from == to => version_label(from),
         (from, to) => {
-            let end = |version: &Option<Version>| version.as_ref().map_or("–".to_owned(), label);
+            let end = |version: &Option<Version>| version.as_ref().map_or("–".to_owned(), version_label);
             format!("{} → {}", end(from), end(to))
         }
     }
 }
 
 fn planned_row(service: &ServiceReport) -> Vec<String> {
-    planned_cells(service, few_changes(&service.changes.0))
+    planned_cells(service, change_preview(&service.changes.0))
 }
 
 /// The row of a plan: what would change, how, and how long that takes.
 pub(super) fn planned_cells(service: &ServiceReport, changes: String) -> Vec<String> {
-    let what = match (service.changes.is_empty(), &service.again) {
+    let what = match (service.changes.is_empty(), &service.redeploy_reason) {
         (false, _) => changes,
-        (true, Some(why)) => format!("nothing, and yet it would be rolled out: {}", prose(why)),
-        (true, None) => return vec![name(service), "nothing".into(), "–".into(), "–".into()],
+        (true, Some(why)) => format!("no changes; redeployed: {}", escape(why)),
+        (true, None) => return vec![service_link(service), "no changes".into(), "–".into(), "–".into()],
     };
-    let expected = service.expected.map_or("–".to_owned(), |expected| format!("≈ {}", span(expected)));
-    vec![name(service), what, or_dash(text(&service.strategy)), expected]
+    let expected = service
+        .expected_duration
+        .map_or("–".to_owned(), |expected| format!("≈ {}", format_duration(expected)));
+    vec![service_link(service), what, or_dash(escape_all(&service.strategy)), expected]
 }
 
-fn few_changes(changes: &[Change]) -> String {
-    let mut shown: Vec<String> = changes.iter().take(CELL).map(change).collect();
-    if changes.len() > CELL {
-        shown.push(format!("… and {} more", changes.len() - CELL));
+fn change_preview(changes: &[Change]) -> String {
+    let mut shown: Vec<String> = changes.iter().take(MAX_CELL_CHANGES).map(change_text).collect();
+    if changes.len() > MAX_CELL_CHANGES {
+        shown.push(format!("… and {} more", changes.len() - MAX_CELL_CHANGES));
     }
     shown.join("<br>")
 }
 
-/// `field` old → new; `+` and `−` where one side is missing, `~` where values must not be shown.
-fn change(change: &Change) -> String {
-    let value = |value: &String| code(&brief(value));
-    let field = text(&change.field);
+/// `field` old → new; `+` and `−` where one side is missing, and in words where values must not be shown.
+fn change_text(change: &Change) -> String {
+    let value = |value: &String| code_span(&truncate(value));
+    let field = escape_all(&change.field);
+    if let Some(hidden) = change.hidden {
+        return format!("{field}: {}", hidden.text());
+    }
     match (&change.from, &change.to) {
         (Some(from), Some(to)) => format!("{field} {} → {}", value(from), value(to)),
         (None, Some(to)) => format!("+ {field} {}", value(to)),
@@ -96,143 +106,149 @@ fn change(change: &Change) -> String {
 pub fn causes(report: &RunReport) -> Vec<String> {
     let several = report.services.len() > 1;
     let failed = report.services.iter().filter_map(|service| Some((service, service.failure.as_ref()?)));
-    failed.map(|(service, failure)| cause(several.then_some(service), failure)).collect()
+    failed.map(|(service, failure)| failure_cause(several.then_some(service), failure)).collect()
 }
 
-fn cause(service: Option<&ServiceReport>, failure: &Failure) -> String {
+fn failure_cause(service: Option<&ServiceReport>, failure: &Failure) -> String {
     let problem = &failure.problem;
-    let of = service.map(|service| format!(" of {}", code(&service.name))).unwrap_or_default();
-    let mut first = format!("**Cause**{of}: {}", prose(&problem.sentence));
-    if let Some(exit) = failure.exit_code {
-        first.push_str(&format!(" Exit code **{exit}**."));
-    }
+    let of = service.map(|service| format!(" of {}", code_span(&service.name))).unwrap_or_default();
+    let exit = unmentioned_exit_code(failure).map(|exit| format!(" Exit code **{exit}**."));
+    let first = format!(
+        "**Cause**{of}: {}{} ({})",
+        escape(&problem.sentence),
+        exit.unwrap_or_default(),
+        code_link(problem.code)
+    );
     let mut parts = vec![first];
-    parts.extend(problem.cause.as_deref().map(|cause| fence(&lines(cause))));
+    parts.extend(problem.cause.as_deref().map(cause_block));
     if !failure.logs.is_empty() {
-        parts.push(format!("Last {} of the container:", count(failure.logs.len(), "line")));
-        parts.push(fence(&failure.logs.iter().map(log_line).collect::<Vec<_>>()));
+        parts.push(format!("Last {} of the container:", pluralize(failure.logs.len(), "line")));
+        parts.push(code_block(&failure.logs.iter().map(log_line).collect::<Vec<_>>()));
     }
     if !problem.help.is_empty() {
-        parts.push(format!("**What to do**: {}", prose(&problem.help)));
+        parts.push(format!("**What to do**: {}", escape(&problem.help)));
     }
     parts.join("\n\n")
 }
 
 fn log_line(line: &LogLine) -> String {
     match jiff::Timestamp::from_millisecond(line.at_ms) {
-        Ok(at) => format!("{} {}", clock(at), line.text),
+        Ok(at) => format!("{} {}", format_time(at), line.text),
         Err(_) => line.text.clone(),
     }
 }
 
-fn lines(cause: &str) -> Vec<String> {
-    cause.trim().split(['\n', '\r']).take(20).map(str::to_owned).collect()
+/// The exit code, if the sentence does not name it.
+pub(super) fn unmentioned_exit_code(failure: &Failure) -> Option<i64> {
+    let sentence = &failure.problem.sentence;
+    failure.exit_code.filter(|code| !sentence.trim_end_matches('.').ends_with(&format!("code {code}")))
 }
 
-/// What the judge of each canary saw.
+/// The code of a problem, linked to its section of docs/problems.md.
+fn code_link(code: Code) -> String {
+    link(&code_span(code.name()), &section_url(code))
+}
+
+/// A single line is a quotation, because a code block would not wrap it. Several lines stay as they are.
+fn cause_block(cause: &str) -> String {
+    let lines: Vec<String> = cause.trim().split(['\n', '\r']).take(20).map(str::to_owned).collect();
+    match lines.as_slice() {
+        [line] => format!("> {}", escape_all(line.trim())),
+        lines => code_block(lines),
+    }
+}
+
+/// The analysis of each canary.
 pub fn analyses(report: &RunReport) -> Vec<String> {
     let several = report.services.len() > 1;
-    let judged = report.services.iter().filter_map(|service| Some((service, service.analysis.as_ref()?)));
-    let block = |(service, analysis): (&ServiceReport, &super::Analysis)| {
-        let of = if several { format!(" of {}", code(&service.name)) } else { String::new() };
-        format!("**Canary{of}**\n\n{}", super::analysis::lines(&analysis.opinion, analysis.share))
+    let analyzed = report.services.iter().filter_map(|service| Some((service, service.analysis.as_ref()?)));
+    let block = |(service, analysis): (&ServiceReport, &super::CanaryAnalysis)| {
+        let of = if several { format!(" of {}", code_span(&service.name)) } else { String::new() };
+        format!(
+            "**Canary{of}**\n\n{}",
+            super::analysis::render_analysis(&analysis.judgement, analysis.weight, stated_cause(service))
+        )
     };
-    judged.map(block).collect()
+    analyzed.map(block).collect()
 }
 
-/// Problems of one severity, but those that `causes` tells.
+fn stated_cause(service: &ServiceReport) -> Option<&str> {
+    service.failure.as_ref()?.problem.cause.as_deref()
+}
+
+/// Problems of one severity, without those that `causes` shows.
 pub fn problems(report: &RunReport, severity: Severity) -> Option<String> {
-    let told = |problem: &&Problem| {
-        let told = report.services.iter().filter_map(|service| service.failure.as_ref());
-        !told.map(|failure| &failure.problem).any(|cause| cause == *problem)
+    let is_no_cause = |problem: &&Problem| {
+        let failures = report.services.iter().filter_map(|service| service.failure.as_ref());
+        !failures.map(|failure| &failure.problem).any(|cause| cause == *problem)
     };
-    let all: Vec<&Problem> = report.problems_of(severity).into_iter().filter(told).collect();
+    let all: Vec<&Problem> = report.problems_of(severity).into_iter().filter(is_no_cause).collect();
     let what = match severity {
         Severity::Error => "problem",
         Severity::Warning => "warning",
         Severity::Notice => "notice",
     };
-    let mut items: Vec<String> = all.iter().take(ROWS).map(|problem| item(report, problem)).collect();
-    if all.len() > ROWS {
-        items.push(format!("- … and {} more", all.len() - ROWS));
+    let mut items: Vec<String> =
+        all.iter().take(MAX_ROWS).map(|problem| problem_item(report, problem)).collect();
+    if all.len() > MAX_ROWS {
+        items.push(format!("- … and {} more", all.len() - MAX_ROWS));
     }
-    (!all.is_empty()).then(|| format!("**{}**\n\n{}", count(all.len(), what), items.join("\n")))
+    (!all.is_empty()).then(|| format!("**{}**\n\n{}", pluralize(all.len(), what), items.join("\n")))
 }
 
-fn item(report: &RunReport, problem: &Problem) -> String {
-    let mut out = format!("- {}", code(problem.code.name()));
+fn problem_item(report: &RunReport, problem: &Problem) -> String {
+    let mut out = format!("- {}", code_link(problem.code));
     if let Some(service) = &problem.service {
-        out.push_str(&format!(" · {}", code(service)));
+        out.push_str(&format!(" · {}", code_span(service)));
     }
-    if let Some(at) = &problem.at {
-        let place = code(&format!("{}:{}", at.file, at.line));
+    if let Some(at) = &problem.location {
+        let position = code_span(&format!("{}:{}", at.file, at.line));
         out.push_str(&format!(
             " · {}",
-            link(&place, &line_address(report, &at.file, at.line).unwrap_or_default())
+            link(&position, &line_url(report, &at.file, at.line).unwrap_or_default())
         ));
     }
-    out.push_str(&format!(" — {}", prose(&problem.sentence)));
+    out.push_str(&format!(" — {}", escape(&problem.sentence)));
     if let Some(cause) = &problem.cause {
-        out.push_str(&format!(" ({})", text(cause)));
+        out.push_str(&format!(" ({})", escape_all(cause)));
     }
     if !problem.help.is_empty() {
-        out.push_str(&format!(" {}", prose(&problem.help)));
+        out.push_str(&format!(" {}", escape(&problem.help)));
     }
     out
 }
 
-/// Everything that changed, or would change, where a cell of the first table is too small for it.
+/// All changes of each service, if a cell of the first table is too small for them.
 pub fn changes(report: &RunReport) -> Vec<String> {
     let planned = report.outcome == Outcome::Planned;
-    let long = |service: &&ServiceReport| service.changes.0.len() > if planned { CELL } else { 0 };
+    let long =
+        |service: &&ServiceReport| service.changes.0.len() > if planned { MAX_CELL_CHANGES } else { 0 };
     report.services.iter().filter(long).map(|service| change_table(service, planned)).collect()
 }
 
 fn change_table(service: &ServiceReport, planned: bool) -> String {
-    let shown = |value: &Option<String>| value.as_ref().map_or("–".to_owned(), |value| code(&brief(value)));
-    let row = |change: &Change| vec![text(&change.field), shown(&change.from), shown(&change.to)];
-    let mut rows: Vec<_> = service.changes.0.iter().take(ROWS).map(row).collect();
-    if service.changes.0.len() > ROWS {
+    let shown =
+        |value: &Option<String>| value.as_ref().map_or("–".to_owned(), |value| code_span(&truncate(value)));
+    let row = |change: &Change| match change.hidden {
+        Some(hidden) => vec![escape_all(&change.field), String::new(), hidden.text().to_owned()],
+        None => vec![escape_all(&change.field), shown(&change.from), shown(&change.to)],
+    };
+    let mut rows: Vec<_> = service.changes.0.iter().take(MAX_ROWS).map(row).collect();
+    if service.changes.0.len() > MAX_ROWS {
         rows.push(vec![
-            format!("… and {} more", service.changes.0.len() - ROWS),
+            format!("… and {} more", service.changes.0.len() - MAX_ROWS),
             String::new(),
             String::new(),
         ]);
     }
-    let what = if planned { "what would change" } else { "what was to change" };
-    let what = if matches!(service.outcome, Outcome::Deployed | Outcome::RolledBack) {
-        "what changed"
-    } else {
-        what
+    let is_done = matches!(service.outcome, Outcome::Deployed | Outcome::RolledBack);
+    let what = match (planned, is_done) {
+        (true, _) => "planned changes",
+        (false, true) => "changes",
+        (false, false) => "attempted changes",
     };
-    let title = format!("{}: {what}, {}", service.name, count(service.changes.0.len(), "place"));
+    let title = format!("{}: {what} ({})", service.name, service.changes.0.len());
     details(&title, &table(&["field", "from", "to"], &rows))
-}
-
-/// What happened when, of all services together.
-pub fn timeline(report: &RunReport) -> Option<String> {
-    let several = report.services.len() > 1;
-    let of = |service: &'_ ServiceReport| {
-        let name = if several { code(&service.name) } else { String::new() };
-        service
-            .timeline
-            .iter()
-            .map(move |moment| (moment.at, name.clone(), prose(&moment.text)))
-            .collect::<Vec<_>>()
-    };
-    let mut moments: Vec<_> = report.services.iter().flat_map(of).collect();
-    moments.sort_by_key(|(at, _, _)| *at);
-    let left_out = moments.len().saturating_sub(ROWS);
-    let rows: Vec<Vec<String>> = moments[left_out..]
-        .iter()
-        .map(|(at, name, what)| {
-            let what = if name.is_empty() { what.clone() } else { format!("{name} {what}") };
-            vec![clock(*at), what]
-        })
-        .collect();
-    let title =
-        if left_out == 0 { "Timeline".to_owned() } else { format!("Timeline, the last {ROWS} moments") };
-    (!rows.is_empty()).then(|| details(&title, &table(&["UTC", ""], &rows)))
 }
 
 /// The commits between the two versions of each service.
@@ -247,18 +263,23 @@ pub fn commits(report: &RunReport) -> Vec<String> {
 
 fn commit_list(report: &RunReport, service: &ServiceReport) -> String {
     let line = |commit: &super::CommitLine| {
-        format!("- {} {} — {}", commit_link(report, &commit.sha), text(&commit.subject), text(&commit.author))
+        format!(
+            "- {} {} — {}",
+            commit_link(report, &commit.sha),
+            escape_all(&commit.subject),
+            escape_all(&commit.author)
+        )
     };
     let total = service.commits.len().max(service.commits_total);
     let mut items: Vec<String> = service.commits.iter().take(50).map(line).collect();
     if total > items.len() {
         items.push(format!("- … and {} more", total - items.len()));
     }
-    if let Some(address) = compare_address(report, service) {
+    if let Some(address) = compare_url(report, service) {
         items.push(format!("- {}", link("all changes", &address)));
     }
     let since = service.previous_commit.as_deref().map(|sha| format!(" since {}", short_commit(sha)));
-    let number = count(total, "commit");
+    let number = pluralize(total, "commit");
     let title = format!("{}: {number}{}", service.name, since.unwrap_or_default());
     details(&title, &items.join("\n"))
 }
@@ -266,25 +287,25 @@ fn commit_list(report: &RunReport, service: &ServiceReport) -> String {
 /// Where this comes from, in small letters.
 pub fn footer(report: &RunReport) -> String {
     let parts = [
-        Some(format!("Roadstead {}", text(&report.operation))),
+        Some(format!("Roadstead {}", escape_all(&report.operation))),
         report.commit.as_deref().map(|sha| commit_link(report, sha)),
         report.run_url.as_deref().map(|address| link("run", address)),
-        Some(date(report.finished)),
-        Some(span(report.took())).filter(|took| took != "–"),
+        Some(format_date(report.finished)),
+        Some(format_duration(report.elapsed())).filter(|took| took != "–"),
     ];
     format!("<sub>{}</sub>", parts.into_iter().flatten().collect::<Vec<_>>().join(" · "))
 }
 
-fn name(service: &ServiceReport) -> String {
-    link(&code(&service.name), service.url.as_deref().unwrap_or_default())
+fn service_link(service: &ServiceReport) -> String {
+    link(&code_span(&service.name), service.url.as_deref().unwrap_or_default())
 }
 
-fn label(version: &Version) -> String {
-    code(&version.label)
+fn version_label(version: &Version) -> String {
+    code_span(&version.label)
 }
 
-pub(super) fn short(digest: &Digest) -> String {
-    code(&format!("sha256:{}…", digest.short()))
+pub(super) fn short_digest(digest: &Digest) -> String {
+    code_span(&format!("sha256:{}…", digest.short()))
 }
 
 fn or_dash(cell: String) -> String {
@@ -292,23 +313,24 @@ fn or_dash(cell: String) -> String {
 }
 
 pub(super) fn commit_link(report: &RunReport, sha: &str) -> String {
-    let address = base(report).filter(|_| is_commit(sha)).map(|base| format!("{base}/commit/{sha}"));
-    link(&code(short_commit(sha)), &address.unwrap_or_default())
+    let address =
+        repository_url(report).filter(|_| is_commit(sha)).map(|base| format!("{base}/commit/{sha}"));
+    link(&code_span(short_commit(sha)), &address.unwrap_or_default())
 }
 
-fn compare_address(report: &RunReport, service: &ServiceReport) -> Option<String> {
+fn compare_url(report: &RunReport, service: &ServiceReport) -> Option<String> {
     let (from, to) = (service.previous_commit.as_deref()?, service.commit.as_deref()?);
-    let base = base(report).filter(|_| is_commit(from) && is_commit(to))?;
+    let base = repository_url(report).filter(|_| is_commit(from) && is_commit(to))?;
     Some(format!("{base}/compare/{from}...{to}"))
 }
 
-fn line_address(report: &RunReport, file: &str, line: usize) -> Option<String> {
+fn line_url(report: &RunReport, file: &str, line: usize) -> Option<String> {
     let commit = report.commit.as_deref().filter(|sha| is_commit(sha))?;
-    Some(format!("{}/blob/{commit}/{}#L{line}", base(report)?, file.trim_start_matches("./")))
+    Some(format!("{}/blob/{commit}/{}#L{line}", repository_url(report)?, file.trim_start_matches("./")))
 }
 
 /// The repository's address, where server and repository look like what they should be.
-fn base(report: &RunReport) -> Option<String> {
+fn repository_url(report: &RunReport) -> Option<String> {
     let (server, repository) = (report.server_url.as_deref()?, report.repository.as_deref()?);
     let plain = |c: char| c.is_ascii_alphanumeric() || "-._/".contains(c);
     (repository.matches('/').count() == 1 && repository.chars().all(plain))

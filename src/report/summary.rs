@@ -1,30 +1,31 @@
 //! The job summary: verdict first, then cause, table, warnings and folded details, cut on a border between sections.
 
+use super::headline::headline;
+use super::run_report::RunReport;
 use super::sections;
-use super::values::RunReport;
-use super::verdict::verdict;
-use super::words::Dress;
+use super::text::TextStyle;
+use super::timeline::timeline;
 use crate::problem::Severity;
 use crate::release::Outcome;
 
 /// GitHub drops a summary of more than 1 MiB whole; this leaves room for what other steps' tools append.
-pub const LONGEST: usize = 900 << 10;
+pub const MAX_BYTES: usize = 900 << 10;
 
-/// The whole summary as Markdown, at most [`LONGEST`] bytes, ending with a line end.
+/// The whole summary as Markdown, at most [`MAX_BYTES`] bytes, ending with a line end.
 pub fn summary(report: &RunReport) -> String {
-    let headline = format!("## {}", verdict(report, Dress::Markdown));
-    assemble(headline, sections(report), &sections::footer(report), LONGEST)
+    let headline = format!("## {}", headline(report, TextStyle::Markdown));
+    assemble(headline, ordered_sections(report), &sections::footer(report), MAX_BYTES)
 }
 
 /// The sections in the order in which people need them, by name.
-fn sections(report: &RunReport) -> Vec<(&'static str, String)> {
+fn ordered_sections(report: &RunReport) -> Vec<(&'static str, String)> {
     let mut all = Vec::new();
     if report.rehearsal {
-        all.push(("note", "_A rehearsal on the embedded cloud: nothing real was touched._".to_owned()));
+        all.push(("note", "_Rehearsal on the emulator: no real resource was changed._".to_owned()));
     }
     let mut add = |name, texts: Vec<String>| all.extend(texts.into_iter().map(|text| (name, text)));
     let problems = sections::problems(report, Severity::Error).into_iter().collect();
-    // Where the way back failed too, that comes before why the way forward did.
+    // A failed rollback comes before the cause of the failed release.
     if report.outcome == Outcome::Stranded {
         add("problems", problems);
         add("cause", sections::causes(report));
@@ -37,7 +38,7 @@ fn sections(report: &RunReport) -> Vec<(&'static str, String)> {
     add("warnings", sections::problems(report, Severity::Warning).into_iter().collect());
     add("notices", sections::problems(report, Severity::Notice).into_iter().collect());
     add("changes", sections::changes(report));
-    add("timeline", sections::timeline(report).into_iter().collect());
+    add("timeline", timeline(report).into_iter().collect());
     add("commits", sections::commits(report));
     all
 }
@@ -66,5 +67,7 @@ pub(super) fn assemble(
     parts.join("\n\n") + "\n"
 }
 
+#[cfg(test)]
+mod hostile_tests;
 #[cfg(test)]
 mod tests;

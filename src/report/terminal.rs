@@ -1,17 +1,19 @@
-//! The report as plain text, for a terminal and for the end of the log: verdict, cause, table, timeline.
+//! The report as plain text, for a terminal and for the end of the log: headline, cause, table, timeline.
 
-use super::values::{RunReport, ServiceReport};
-use super::verdict::verdict;
-use super::words::{Dress, brief, clock, span};
-use crate::action::neutral::neutralise;
-use crate::problem::{Problem, Severity};
+use super::guide::section_url;
+use super::headline::headline;
+use super::run_report::{EntrySource, RunReport, ServiceReport};
+use super::sections::unmentioned_exit_code;
+use super::text::{TextStyle, format_duration, format_time, truncate};
+use crate::action::sanitize::sanitize_line;
+use crate::problem::{Code, Problem, Severity};
 use crate::release::{Change, Failure, Outcome};
 
 /// The whole report, ending with a line end.
 pub fn terminal(report: &RunReport) -> String {
-    let mut parts = vec![verdict(report, Dress::Plain)];
+    let mut parts = vec![headline(report, TextStyle::Plain)];
     if report.rehearsal {
-        parts.push("A rehearsal on the embedded cloud: nothing real was touched.".into());
+        parts.push("Rehearsal on the emulator: no real resource was changed.".into());
     }
     let several = report.services.len() > 1;
     let failures = report.services.iter().filter_map(|service| Some((service, service.failure.as_ref()?)));
@@ -26,18 +28,20 @@ pub fn terminal(report: &RunReport) -> String {
 }
 
 fn cause(service: &ServiceReport, failure: &Failure, several: bool) -> String {
-    let of = if several { format!(" of {}", neutralise(&service.name)) } else { String::new() };
-    let exit = failure.exit_code.map(|code| format!(" Exit code {code}.")).unwrap_or_default();
-    let mut lines = vec![format!("Cause{of}: {}{exit}", neutralise(&failure.problem.sentence))];
-    let reported = failure.problem.cause.iter().flat_map(|cause| crate::action::neutral::lines(cause));
+    let of = if several { format!(" of {}", sanitize_line(&service.name)) } else { String::new() };
+    let exit = unmentioned_exit_code(failure).map(|code| format!(" Exit code {code}.")).unwrap_or_default();
+    let mut lines = vec![format!("Cause{of}: {}{exit}", sanitize_line(&failure.problem.sentence))];
+    let reported =
+        failure.problem.cause.iter().flat_map(|cause| crate::action::sanitize::sanitize_lines(cause));
     lines.extend(reported.map(|line| format!("  {line}")));
     for line in &failure.logs {
-        let at = jiff::Timestamp::from_millisecond(line.at_ms).map(clock).unwrap_or_default();
-        lines.push(format!("  {at} │ {}", neutralise(&line.text)));
+        let at = jiff::Timestamp::from_millisecond(line.at_ms).map(format_time).unwrap_or_default();
+        lines.push(format!("  {at} │ {}", sanitize_line(&line.text)));
     }
     if !failure.problem.help.is_empty() {
-        lines.push(format!("What to do: {}", neutralise(&failure.problem.help)));
+        lines.push(format!("What to do: {}", sanitize_line(&failure.problem.help)));
     }
+    lines.push(code_line(failure.problem.code));
     lines.join("\n")
 }
 
@@ -45,45 +49,54 @@ fn problems(report: &RunReport, severity: Severity) -> Option<String> {
     let is_cause = |problem: &Problem| {
         report.services.iter().any(|s| s.failure.as_ref().is_some_and(|failure| failure.problem == *problem))
     };
-    let word = match severity {
+    let severity_name = match severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
         Severity::Notice => "notice",
     };
-    let told = |problem: &Problem| {
-        let place = problem.at.as_ref().map(|at| format!(" {}:{}:{}", at.file, at.line, at.column));
+    let describe = |problem: &Problem| {
+        let position = problem.location.as_ref().map(|at| format!(" {}:{}:{}", at.file, at.line, at.column));
         let service = problem.service.as_ref().map(|service| format!(" {service}"));
-        let (place, service) = (place.unwrap_or_default(), service.unwrap_or_default());
-        neutralise(&format!("{word} {}{service}{place}: {problem}", problem.code))
+        let (position, service) = (position.unwrap_or_default(), service.unwrap_or_default());
+        sanitize_line(&format!("{severity_name} {}{service}{position}: {problem}", problem.code))
     };
-    let all = report.problems_of(severity);
-    let lines: Vec<String> = all.into_iter().filter(|problem| !is_cause(problem)).map(told).collect();
+    let all: Vec<&Problem> =
+        report.problems_of(severity).into_iter().filter(|problem| !is_cause(problem)).collect();
+    let mut codes: Vec<Code> = all.iter().map(|problem| problem.code).collect();
+    codes.sort_unstable();
+    codes.dedup();
+    let mut lines: Vec<String> = all.into_iter().map(describe).collect();
+    lines.extend(codes.into_iter().map(code_line));
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
+/// A code, and where it is explained.
+fn code_line(code: Code) -> String {
+    format!("  {code}: {}", section_url(code))
+}
+
 fn services(report: &RunReport) -> Option<String> {
-    let head =
-        ["service", "outcome", "from", "to", "serves now", "took", "how it is known"].map(str::to_owned);
+    let head = ["service", "outcome", "from", "to", "serving", "took", "evidence"].map(str::to_owned);
     let label = |version: &Option<crate::release::Version>| {
-        version.as_ref().map_or("–".to_owned(), |version| neutralise(&version.label))
+        version.as_ref().map_or("–".to_owned(), |version| sanitize_line(&version.label))
     };
     let row = |service: &ServiceReport| {
         [
-            neutralise(&service.name),
+            sanitize_line(&service.name),
             service.outcome.to_string(),
-            label(&service.previous),
+            label(&service.previous_version),
             label(&service.version),
-            label(&service.serves),
-            span(service.took),
-            neutralise(&service.evidence),
+            label(&service.serving_version),
+            format_duration(service.elapsed),
+            sanitize_line(&service.evidence),
         ]
     };
     let rows: Vec<[String; 7]> = std::iter::once(head).chain(report.services.iter().map(row)).collect();
     let hidden = report.services.is_empty() || report.outcome == Outcome::Planned;
-    (!hidden).then(|| align(&rows))
+    (!hidden).then(|| align_columns(&rows))
 }
 
-fn align<const N: usize>(rows: &[[String; N]]) -> String {
+fn align_columns<const N: usize>(rows: &[[String; N]]) -> String {
     let widths: Vec<usize> =
         (0..N).map(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0)).collect();
     let line = |row: &[String; N]| {
@@ -95,15 +108,18 @@ fn align<const N: usize>(rows: &[[String; N]]) -> String {
 }
 
 fn changes(service: &ServiceReport, several: bool) -> Option<String> {
-    let shown = |value: &Option<String>| value.as_deref().map_or("–".to_owned(), brief);
-    let told = |change: &Change| match (&change.from, &change.to) {
-        (None, None) => neutralise(&format!("  {}", change.field)),
-        (from, to) => neutralise(&format!("  {}: {} → {}", change.field, shown(from), shown(to))),
+    let shown = |value: &Option<String>| value.as_deref().map_or("–".to_owned(), truncate);
+    let describe = |change: &Change| match (&change.from, &change.to) {
+        (None, None) => {
+            let words = change.hidden.map(|hidden| format!(": {}", hidden.text())).unwrap_or_default();
+            sanitize_line(&format!("  {}{words}", change.field))
+        }
+        (from, to) => sanitize_line(&format!("  {}: {} → {}", change.field, shown(from), shown(to))),
     };
-    let of = if several { format!(" of {}", neutralise(&service.name)) } else { String::new() };
-    let expected = service.expected.map(|expected| format!(", about {}", span(expected)));
-    let how = format!("{}{}", neutralise(&service.strategy), expected.unwrap_or_default());
-    let lines: Vec<String> = service.changes.0.iter().map(told).collect();
+    let of = if several { format!(" of {}", sanitize_line(&service.name)) } else { String::new() };
+    let expected = service.expected_duration.map(|expected| format!(", about {}", format_duration(expected)));
+    let how = format!("{}{}", sanitize_line(&service.strategy), expected.unwrap_or_default());
+    let lines: Vec<String> = service.changes.0.iter().map(describe).collect();
     (!lines.is_empty()).then(|| format!("Changes{of} ({how}):\n{}", lines.join("\n")))
 }
 
@@ -111,10 +127,12 @@ fn timeline(report: &RunReport) -> Option<String> {
     let several = report.services.len() > 1;
     let of = |service: &ServiceReport| {
         let name = if several { format!("{} ", service.name) } else { String::new() };
-        let line = |moment: &super::Moment| {
-            (moment.at, neutralise(&format!("  {} {name}{}", clock(moment.at), moment.text)))
+        let line = |moment: &super::TimelineEntry| {
+            (moment.at, sanitize_line(&format!("  {} {name}{}", format_time(moment.at), moment.text)))
         };
-        service.timeline.iter().map(line).collect::<Vec<_>>()
+        // The events of the provider stand in the log already.
+        let own = service.timeline.iter().filter(|entry| entry.source == EntrySource::Run);
+        own.map(line).collect::<Vec<_>>()
     };
     let mut moments: Vec<_> = report.services.iter().flat_map(of).collect();
     moments.sort_by_key(|(at, _)| *at);
@@ -125,26 +143,27 @@ fn timeline(report: &RunReport) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::samples;
+    use crate::report::fixtures;
 
     #[test]
-    fn a_failure_reads_well_in_a_terminal() {
-        let mut report = samples::ended(Outcome::Failed);
+    fn failure_report_in_a_terminal() {
+        let mut report = fixtures::sample_report(Outcome::Failed);
         report.rehearsal = true;
-        report.services[0].moment(samples::at(2), "registered `backend:42`");
-        report.services[0].moment(samples::at(31), "task 5d2e stopped: exit code 3");
+        report.services[0].add_timeline_entry(fixtures::sample_time(2), "registered `backend:42`");
+        report.services[0].add_timeline_entry(fixtures::sample_time(31), "task 5d2e stopped: exit code 3");
         insta::assert_snapshot!(terminal(&report), @r#"
         ❌ production: backend failed and was rolled back — backend:41 serves, as before
 
-        A rehearsal on the embedded cloud: nothing real was touched.
+        Rehearsal on the emulator: no real resource was changed.
 
         Cause: The container `app` exits by itself, twice in 18 s. Exit code 3.
           EssentialContainerExited: Essential container in task exited
           12:04:11 │ connecting to db.internal:5432
           12:04:11 │ FATAL: password authentication failed for user "app"
         What to do: Its last lines say why. Fix it and run the job again; nothing else is needed.
+          container-exited: https://github.com/roadstead/roadstead/blob/main/docs/problems.md#container-exited
 
-        service  outcome  from        to          serves now  took        how it is known
+        service  outcome  from        to          serving     took        evidence
         backend  failed   backend:41  backend:42  backend:41  1 min 12 s  rolled back, 4 of 4 targets healthy on the old digest
 
         Changes (rolling):
@@ -157,9 +176,9 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_reads_well_in_a_terminal() {
-        insta::assert_snapshot!(terminal(&samples::ended(Outcome::Planned)), @r#"
-        📋 production: backend would change in 1 place — this is a plan, nothing was touched
+    fn plan_report_in_a_terminal() {
+        insta::assert_snapshot!(terminal(&fixtures::sample_report(Outcome::Planned)), @r#"
+        📋 production: backend would get 1 change — plan only, no changes were made
 
         Changes (rolling, about 19 min):
           image: acme/app:1 → acme/app:2

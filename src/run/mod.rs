@@ -1,118 +1,106 @@
-//! The shell: read, plan, walk, report; walks the undo; handles cancel. The order of things, and nothing else:
-//! what is decided is decided by the core, what is done is done by adapters.
+//! The order of a run, and nothing else: prepare, lock, plan, admit, roll out, record, report. The core decides, adapters
+//! act. A file here imports only files below it: there is no cycle.
 
-mod anew;
-mod announce;
-mod atomic;
-mod before;
-mod books;
-mod build;
-mod checks;
-mod declare;
-mod evidence;
-mod forecast;
-mod history;
-mod hold;
-mod job;
-mod lease;
-mod lineage;
-mod newest;
-mod occasion;
-mod onward;
-mod post;
+mod atomic_state;
+mod cancel;
+mod cleanup;
+mod context;
+mod coordination;
+mod event;
+mod guard;
+mod held;
+mod notify;
+mod notify_settings;
+mod overdue;
+mod planning;
+mod post_state;
+mod post_step;
 mod prepare;
-mod promote;
-mod publish;
-mod queue;
+mod progress;
+mod progress_log;
+mod proof;
 mod record;
-mod returning;
-mod selection;
-mod settings;
-mod state;
-mod teller;
-mod timing;
-mod transfer;
-mod undo;
-mod unit;
+mod refusal;
+mod registry;
+mod rollback_version;
+mod rollout;
+mod rollout_state;
+mod run_config;
+mod service_run;
+mod session;
+mod time_budget;
 mod verify;
-mod walk;
-mod watch;
 
 use crate::action::Operation;
-use crate::plan::May;
+use crate::plan::Allowed;
 use crate::release::Outcome;
 use crate::report::{ActionStep, RunReport};
 
-use books::Books;
-pub use job::{Job, blank_report};
-use occasion::operation;
-pub use post::{post, unfinished};
-pub use state::Held;
-pub use teller::{Teller, Tone};
-pub use unit::Unit;
+pub use context::{RunContext, RunEnvironment, blank_report};
+use coordination::Coordinator;
+use event::operation;
+pub use overdue::time_limit;
+pub use post_state::{SavedChanges, saved_changes};
+pub use post_step::{needs_post_step, run_post_step};
+use prepare::PreparedRun;
+pub use progress_log::{Mark, ProgressLog};
+use run_config::EarlyExit;
+use service_run::ServiceRun;
 
-/// Runs the operation that `job` asks for, to its end, whatever that is, and tells the pull request of a plan.
-pub async fn run(job: &Job) -> RunReport {
-    let mut report = Box::pin(run_alone(job)).await;
-    Box::pin(publish::publish(job, &mut report)).await;
+/// Runs the operation to its end, or to the end of its time.
+pub async fn run(ctx: &RunContext) -> RunReport {
+    let left = time_limit(ctx.inputs.timeout).saturating_sub(ctx.io.clock.elapsed());
+    match tokio::time::timeout(left, run_and_publish(ctx)).await {
+        Ok(report) => report,
+        Err(_) => overdue::report(ctx),
+    }
+}
+
+/// Runs the operation to its end and publishes the plan of a pull request.
+async fn run_and_publish(ctx: &RunContext) -> RunReport {
+    let mut report = Box::pin(run_operation(ctx)).await;
+    Box::pin(record::pull_request::publish_plan(ctx, &mut report)).await;
     report
 }
 
-async fn run_alone(job: &Job) -> RunReport {
-    let mut report = job.blank_report();
-    if let May::Nothing(reason) = occasion::ruling(job).may {
-        report.outcome = Outcome::Skipped;
-        report.reason = Some(reason);
-        return job.closed(report);
+async fn run_operation(ctx: &RunContext) -> RunReport {
+    let report = ctx.blank_report();
+    if let Allowed::Nothing(reason) = event::event_decision(ctx).allowed {
+        return ctx.finished_now(EarlyExit::Skipped(reason).into_report(report));
     }
-    if operation(job) == Operation::Verify {
-        return Box::pin(verify::run(job, report)).await;
+    if operation(ctx) == Operation::Verify {
+        return Box::pin(verify::run(ctx, report)).await;
     }
-    // A build that is under way gets the time to remove what it made.
-    let prepared = match undo::unless_cancelled(job, undo::LAST_WORDS, prepare::prepare(job)).await {
-        Some(Ok(prepared)) => prepared,
-        Some(Err(stop)) => return job.closed(stop.into_report(report)),
-        None => return job.closed(cancelled_early(report)),
-    };
-    report.environment = Some(prepared.environment.clone());
-    report.problems.extend(prepared.problems);
-    let mut books = match Books::open(job, &prepared.environment, prepared.session) {
-        Some(Err(notice)) => {
-            report.problems.push(notice);
-            None
-        }
-        books => books.and_then(Result::ok),
-    };
-    let mut units = match operation(job) {
-        Operation::Plan => walk::plan_only(job, books.as_mut(), prepared.units).await,
-        _ => walk::deploy(job, &prepared.environment, books.as_mut(), prepared.units).await,
-    };
-    history::learn(job, prepared.registry.as_deref(), &mut units).await;
-    report.services = units.into_iter().map(Unit::into_report).collect();
-    report.outcome = Outcome::worst(report.services.iter().map(|s| s.outcome)).unwrap_or(Outcome::Skipped);
-    if let Some(books) = books {
-        books.close(job, &mut report).await;
+    // A build in progress gets the time to remove what it created.
+    let preparing = cancel::with_grace(ctx, cancel::SHUTDOWN_GRACE, Box::pin(prepare::prepare(ctx)));
+    let prepared = cancel::until_abandoned(ctx, preparing).await.flatten();
+    match prepared.unwrap_or(Err(EarlyExit::Cancelled)) {
+        Ok(prepared) => Box::pin(release(ctx, prepared, report)).await,
+        Err(exit) => ctx.finished_now(exit.into_report(report)),
     }
-    Box::pin(announce::announce(job, &prepared.channels, job.closed(report), ActionStep::Main)).await
 }
 
-/// Whether an earlier version is to come back (in a plan: would). Nothing is built then, and no file of a definition read.
-fn returns(job: &Job) -> bool {
-    job.inputs.operation == Operation::Rollback
+/// Releases the services of a prepared run, or plans that.
+async fn release(ctx: &RunContext, prepared: PreparedRun, mut report: RunReport) -> RunReport {
+    let PreparedRun { environment, proof_rules, mut services, problems, registry, channels, session } =
+        prepared;
+    report.problems.extend(problems);
+    let mut coordinator = Coordinator::open(ctx, proof_rules, session, &mut report.problems);
+    guard::lock(ctx, coordinator.as_mut(), &mut services).await;
+    planning::plan_all(ctx, &mut services);
+    Box::pin(record::read_history(ctx, coordinator.as_mut(), &services)).await;
+    guard::admit(ctx, coordinator.as_ref(), &mut services).await;
+    rollout::execute(ctx, &environment, coordinator.as_mut(), &mut services).await;
+    record::commits::load_commits(ctx, registry.as_deref(), &mut services).await;
+    report.environment = Some(environment);
+    report.services = services.into_iter().map(ServiceRun::into_report).collect();
+    report.outcome = worst_outcome(&report);
+    record::close(ctx, coordinator, &mut report).await;
+    let report = ctx.finished_now(report);
+    notify::send_notifications(ctx, &channels, report, ActionStep::Main).await
 }
 
-/// Whether only variables change, of what runs now: nothing is built, and no definition of the deploy file is applied.
-fn sets_variables(job: &Job) -> bool {
-    job.inputs.operation == Operation::SetEnv
-}
-
-/// What a run ends as when what it moved to is proven.
-fn goal(job: &Job) -> Outcome {
-    if returns(job) { Outcome::RolledBack } else { Outcome::Deployed }
-}
-
-fn cancelled_early(mut report: RunReport) -> RunReport {
-    report.outcome = Outcome::Cancelled;
-    report.reason = Some("the job was cancelled before any change; what served before serves still".into());
-    report
+fn worst_outcome(report: &RunReport) -> Outcome {
+    let outcomes = report.services.iter().map(|service| service.outcome);
+    Outcome::most_severe(outcomes).unwrap_or(Outcome::Skipped)
 }

@@ -1,190 +1,223 @@
-//! `operation: verify`: what serves now, whether it is healthy, and whether its addresses answer well. Reads only, builds
-//! nothing, leaves nothing. It claims no more than was looked at.
+//! `operation: verify`: which version serves, whether it is healthy, and whether the checks of its addresses pass. It
+//! only reads, and reports no more than it checked.
 
 use std::rc::Rc;
 use std::time::Duration;
 
 use futures::future::join_all;
 
-use crate::config::Service;
-use crate::gates::Sources;
-use crate::gates::http::{self, Tried};
-use crate::problem::{Code, Problem, capital};
-use crate::release::{Failure, Health, Outcome, Proof, Release};
+use crate::gates::http_checker::CheckResult;
+use crate::gates::{MetricSources, http_checker};
+use crate::problem::{Code, Problem, capitalize};
+use crate::release::{Failure, Outcome, Proof, Release, RolloutStatus};
 use crate::report::{ActionStep, RunReport, ServiceReport};
-use crate::targets::{self, Target};
+use crate::run::context::RunContext;
+use crate::run::notify::Channels;
+use crate::run::prepare::deploy_file::load_config;
+use crate::run::prepare::merged;
+use crate::run::progress_log::Mark;
+use crate::run::rollout::checks;
+use crate::run::run_config::EarlyExit;
+use crate::run::service_run::ServiceRun;
+use crate::run::{cancel, notify, prepare, session};
+use crate::targets::{ServiceSpec, Target};
 
-use super::announce::{self, Channels};
-use super::declare::{Stop, declared};
-use super::{Job, Tone, Unit, checks, prepare, undo};
-
-/// Time between two tries of checks.
-const PAUSE: Duration = Duration::from_secs(2);
+/// Time between two attempts of the checks.
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Runs the operation to its end.
-pub(super) async fn run(job: &Job, mut report: RunReport) -> RunReport {
-    let (channels, seen) = match undo::or_cancel(job, verify(job)).await {
-        Some(Ok(verified)) => verified,
-        Some(Err(stop)) => return job.closed(stop.into_report(report)),
-        None => return job.closed(super::cancelled_early(report)),
+pub(in crate::run) async fn run(ctx: &RunContext, mut report: RunReport) -> RunReport {
+    let verified = cancel::until_cancelled(ctx, verify_services(ctx)).await;
+    let (channels, verified) = match verified.unwrap_or(Err(EarlyExit::Cancelled)) {
+        Ok(verified) => verified,
+        Err(exit) => return ctx.finished_now(exit.into_report(report)),
     };
-    report.environment = Some(seen.environment);
-    report.problems.extend(seen.problems);
-    report.outcome = Outcome::worst(seen.services.iter().map(|s| s.outcome)).unwrap_or(Outcome::Skipped);
-    report.services = seen.services;
-    announce::announce(job, &channels, job.closed(report), ActionStep::Main).await
+    report.environment = Some(verified.environment);
+    report.problems.extend(verified.problems);
+    let outcomes = verified.services.iter().map(|service| service.outcome);
+    report.outcome = Outcome::most_severe(outcomes).unwrap_or(Outcome::Skipped);
+    report.services = verified.services;
+    notify::send_notifications(ctx, &channels, ctx.finished_now(report), ActionStep::Main).await
 }
 
-/// What was seen.
-struct Seen {
+/// The result of the verification.
+struct VerifiedServices {
     environment: String,
     services: Vec<ServiceReport>,
     problems: Vec<Problem>,
 }
 
-async fn verify(job: &Job) -> Result<(Channels, Seen), Stop> {
-    let declared = declared(job)?;
-    let wrong = |problems: Vec<Problem>| Stop::Wrong(Some(declared.name.clone()), problems);
-    if declared.is_wrong() {
-        return Err(wrong(declared.problems.clone()));
+async fn verify_services(ctx: &RunContext) -> Result<(Channels, VerifiedServices), EarlyExit> {
+    let config = load_config(ctx)?;
+    merged::check(ctx, &config).await?;
+    if config.has_errors() {
+        return Err(config.invalid(config.problems.clone()));
     }
-    let session = prepare::session(job, &declared).await.map_err(|problem| wrong(vec![problem]))?;
-    let problems = declared.problems.iter().chain(&session.problems).cloned().collect();
-    let place = prepare::place(job, &session.config, &declared);
-    let targets = targets::all(&place, &declared.document.file, &declared.services).map_err(wrong)?;
-    let sources = prepare::sources(job, &session.config);
-    let releases = prepare::releases(job, &declared);
-    let each = declared.services.iter().zip(targets).zip(releases);
-    let looks = each.map(|((service, target), release)| look(job, service, target, release, &sources));
-    let seen = Seen { services: join_all(looks).await, problems, environment: declared.name.clone() };
-    Ok((Channels::of(&declared, &session), seen))
+    let session = session::open_session(ctx, &config).await;
+    let session = session.map_err(|problem| config.invalid(vec![problem]))?;
+    let problems = config.problems.iter().chain(&session.problems).cloned().collect();
+    let targets = prepare::connect_targets(ctx, &config, &session);
+    let targets = targets.map_err(|problems| config.invalid(problems))?;
+    let sources = prepare::create_sources(ctx, &session.config);
+    let verifying = config.services.iter().zip(targets).map(|(declared, target)| {
+        // The commit of the run is not what serves.
+        let release = Release { commit: None, ..prepare::release_for(ctx, &config, declared) };
+        verify_service(ctx, &declared.service, target, release, &sources)
+    });
+    let services = join_all(verifying).await;
+    let environment = config.environment_name.clone();
+    let channels = Channels::from_config(&config, &session);
+    Ok((channels, VerifiedServices { environment, services, problems }))
 }
 
-/// Looks at one service. One that cannot be read has failed: nothing is known to be good.
-async fn look(
-    job: &Job,
-    service: &Service,
+/// Verifies one service. A service that cannot be read has failed: nothing is known to be healthy.
+async fn verify_service(
+    ctx: &RunContext,
+    declared: &ServiceSpec,
     target: Rc<dyn Target>,
     release: Release,
-    sources: &Sources,
+    sources: &MetricSources,
 ) -> ServiceReport {
-    let seen = match target.observe().await {
-        Ok(seen) => seen,
-        Err(problem) => {
-            let mut report = ServiceReport::new(&service.name, Outcome::Failed);
-            (report.target, report.took) = (targets::words(service), job.doors.clock.elapsed());
-            let problem = problem.of(&service.name);
-            job.teller.tell(Some(&service.name), Tone::Bad, &problem.to_string());
-            report.failure = Some(Failure::permanent(problem));
-            return report;
-        }
+    let observed = match target.observe().await {
+        Ok(observed) => observed,
+        Err(problem) => return unreadable_report(ctx, declared, problem),
     };
-    // The commit of the run is not what serves.
-    let release = Release { commit: None, ..release };
-    let mut unit = Unit::new(service.clone(), target, release, seen);
-    unit.report.version = unit.seen.version.clone();
-    match standing(&unit) {
-        Ok(standing) => tried(job, &mut unit, sources, standing).await,
+    let mut service = ServiceRun::new(declared.clone(), target, release, observed);
+    service.report.version = service.observed.version.clone();
+    match verifiable_health(&service) {
+        Ok(verified) => run_checks(ctx, &mut service, sources, verified).await,
         Err(failure) => {
             // What is asked for is known, and not whether anything of it serves.
-            unit.lost_sight();
-            fail(job, &mut unit, *failure);
+            service.clear_serving();
+            finish_failed(ctx, &mut service, *failure);
         }
     }
-    unit.report.took = job.doors.clock.elapsed();
-    unit.into_report()
+    service.report.elapsed = ctx.io.clock.elapsed();
+    service.into_report()
 }
 
-/// How what was seen stands: with its proof, or with what is known where nobody here sees more. An error is why it is not
-/// good.
-fn standing(unit: &Unit) -> Result<Standing, Box<Failure>> {
-    let moves = |words: &str| Box::new(Failure::permanent(moving(words).of(unit.name())));
-    match &unit.seen.health {
-        Health::Healthy(proof) if unit.seen.in_flight.is_none() => Ok(Standing::Proven(proof.clone())),
-        Health::Healthy(_) => Err(moves("a rollout has not ended")),
-        Health::Handed(handed) => Ok(Standing::Unseen(handed.evidence.clone())),
-        Health::Failing(failure)
-        | Health::RollingBack(failure)
-        | Health::RolledBack(failure, _)
-        | Health::RollbackFailed(failure)
-        | Health::Stopped(failure) => Err(Box::new(failure.clone())),
-        Health::Progressing(progress) => Err(moves(&progress.words())),
-        Health::Holding(hold) => Err(moves(&hold.evidence)),
-        Health::Superseded(by) => Err(moves(by)),
-        Health::Unknown(why) => Err(Box::new(Failure::permanent(unclear(why).of(unit.name())))),
+fn unreadable_report(ctx: &RunContext, declared: &ServiceSpec, problem: Problem) -> ServiceReport {
+    let problem = problem.for_service(&declared.name);
+    ctx.log.event(Some(&declared.name), Mark::Failure, &problem.to_string());
+    let mut report = ServiceReport::new(&declared.name, Outcome::Failed);
+    report.target = declared.location();
+    report.elapsed = ctx.io.clock.elapsed();
+    report.failure = Some(Failure::permanent(problem));
+    report
+}
+
+/// What the observed status proves, or what is known if the target cannot observe what runs. An error says why the
+/// service is not healthy.
+fn verifiable_health(service: &ServiceRun) -> Result<VerifiableHealth, Box<Failure>> {
+    let moves = |words: &str| Box::new(undetermined(in_progress_problem(words).for_service(service.name())));
+    match &service.observed.status {
+        RolloutStatus::Healthy(proof) if service.observed.in_flight.is_none() => {
+            Ok(VerifiableHealth::Proven(proof.clone()))
+        }
+        RolloutStatus::Healthy(_) => Err(moves("a rollout has not ended")),
+        RolloutStatus::HandedOff(handed) => Ok(VerifiableHealth::NotObservable(handed.evidence.clone())),
+        RolloutStatus::NotServing(failure) => {
+            let problem = failure.problem.clone().for_service(service.name());
+            Err(Box::new(Failure { problem, ..failure.clone() }))
+        }
+        RolloutStatus::Failed(failure)
+        | RolloutStatus::RollingBack(failure, _)
+        | RolloutStatus::RolledBack(failure, _)
+        | RolloutStatus::RollbackFailed(failure)
+        | RolloutStatus::Aborted(failure)
+        | RolloutStatus::Missed(failure) => Err(Box::new(failure.clone())),
+        RolloutStatus::Progressing(progress) => Err(moves(&progress.describe())),
+        RolloutStatus::Paused(pause) => Err(moves(&pause.evidence)),
+        RolloutStatus::Superseded(by) => Err(moves(by)),
+        RolloutStatus::Unknown(why) => {
+            Err(Box::new(undetermined(unknown_health_problem(why).for_service(service.name()))))
+        }
     }
 }
 
-enum Standing {
+enum VerifiableHealth {
     Proven(Proof),
-    /// Nobody here can see what runs; what is known, in words.
-    Unseen(String),
+    /// The target cannot observe what runs; what is known, as people read it.
+    NotObservable(String),
 }
 
-fn moving(words: &str) -> Problem {
+/// Nothing is known to be wrong: another look can show that the service is healthy.
+fn undetermined(problem: Problem) -> Failure {
+    Failure { permanent: false, ..Failure::permanent(problem) }
+}
+
+fn in_progress_problem(words: &str) -> Problem {
     Problem::error(Code::NotHealthy, "A rollout is under way, so that nothing can be said to be healthy yet.")
         .cause(words)
         .help("Look again when it has ended.")
 }
 
-fn unclear(why: &str) -> Problem {
+fn unknown_health_problem(why: &str) -> Problem {
     Problem::error(Code::NotHealthy, "Whether what serves is healthy is not known.")
         .cause(why)
         .help("Look at the service: what its place says cannot be told from here.")
 }
 
 /// Tries the checks until they hold, or one of them did not within its time.
-async fn tried(job: &Job, unit: &mut Unit, sources: &Sources, standing: Standing) {
-    let wanted = unit.service.common.verify.clone();
-    if matches!(standing, Standing::Unseen(_)) {
-        unit.lost_sight();
+async fn run_checks(
+    ctx: &RunContext,
+    service: &mut ServiceRun,
+    sources: &MetricSources,
+    verified: VerifiableHealth,
+) {
+    let wanted = service.declared.config.verify.clone();
+    if matches!(verified, VerifiableHealth::NotObservable(_)) {
+        service.clear_serving();
     }
-    let began = job.doors.clock.elapsed();
+    let began = ctx.io.clock.elapsed();
     loop {
-        let since = job.doors.clock.elapsed().saturating_sub(began);
-        match http::check(sources.visitor(), &wanted, since).await {
-            Tried::Holds(unseen) => return conclude(job, unit, standing, &unseen),
-            Tried::Failed(problem) => {
+        let since = ctx.io.clock.elapsed().saturating_sub(began);
+        match http_checker::check_all(sources.checker(), &wanted, since).await {
+            CheckResult::Pass(unseen) => return finish_passed(ctx, service, verified, &unseen),
+            CheckResult::Fail(problem) => {
                 let problem = problem.help("Look at what answers there, and at the logs of the service.");
-                return fail(job, unit, Failure::permanent(problem.of(unit.name())));
+                return finish_failed(ctx, service, Failure::permanent(problem.for_service(service.name())));
             }
-            Tried::NotYet(why) => {
-                job.teller.tell(Some(unit.name()), Tone::Plain, &format!("does not hold yet: {why}"))
+            CheckResult::Pending(why) => {
+                ctx.log.event(Some(service.name()), Mark::None, &format!("does not hold yet: {why}"))
             }
         }
-        if job.doors.clock.elapsed() + PAUSE >= job.inputs.timeout {
+        if ctx.io.clock.elapsed() + POLL_INTERVAL >= ctx.inputs.timeout {
             let problem = Problem::error(Code::TimedOut, "The time given was over before the checks held.");
             let problem = problem.help("Raise the input `timeout`, or give the checks a shorter `within`.");
-            return fail(job, unit, Failure::permanent(problem.of(unit.name())));
+            return finish_failed(ctx, service, Failure::permanent(problem.for_service(service.name())));
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
-fn conclude(job: &Job, unit: &mut Unit, standing: Standing, unseen: &[String]) {
-    let now = job.doors.clock.now();
-    let many = unit.service.common.verify.len();
-    unseen.iter().for_each(|what| checks::not_seen(unit, what));
-    unit.checked = (many > 0).then(|| checks::holds(many, unseen));
-    match standing {
-        Standing::Proven(proof) => {
-            unit.succeeded(now, Outcome::Verified, &proof);
-            unit.report.digest.clone_from(&proof.digest);
+fn finish_passed(ctx: &RunContext, service: &mut ServiceRun, verified: VerifiableHealth, unseen: &[String]) {
+    let now = ctx.io.clock.now();
+    let many = service.declared.config.verify.len();
+    unseen.iter().for_each(|what| checks::warn_partial(service, what));
+    service.rollout.check_summary = (many > 0).then(|| checks::summary(many, unseen));
+    match verified {
+        VerifiableHealth::Proven(proof) => {
+            let proven = many > 0 || !proof.nothing_runs();
+            let outcome = if proven { Outcome::Verified } else { Outcome::Skipped };
+            service.finish_succeeded(now, outcome, &proof);
+            service.report.digest.clone_from(&proof.digest);
         }
-        Standing::Unseen(words) => {
+        VerifiableHealth::NotObservable(words) => {
             let outcome = if many > 0 { Outcome::Verified } else { Outcome::Skipped };
-            let checked = unit.checked.clone().unwrap_or_else(|| "nothing was looked at".into());
-            unit.report.evidence = format!("{checked}; what runs cannot be seen from here: {words}");
-            unit.end(now, outcome, &unit.report.evidence.clone());
+            let checked =
+                service.rollout.check_summary.clone().unwrap_or_else(|| "nothing was looked at".into());
+            service.report.evidence = format!("{checked}; what runs cannot be seen from here: {words}");
+            service.finish(now, outcome, &service.report.evidence.clone());
         }
     }
-    job.teller.tell(Some(unit.name()), Tone::Good, &unit.report.evidence.clone());
+    ctx.log.event(Some(service.name()), Mark::Success, &service.report.evidence.clone());
 }
 
-fn fail(job: &Job, unit: &mut Unit, failure: Failure) {
+fn finish_failed(ctx: &RunContext, service: &mut ServiceRun, failure: Failure) {
     let words = failure.problem.sentence.trim_end_matches('.').to_owned();
-    job.teller.tell(Some(unit.name()), Tone::Bad, &failure.problem.to_string());
-    unit.report.evidence = capital(&words);
-    unit.report.failure = Some(failure);
-    unit.end(job.doors.clock.now(), Outcome::Failed, &words);
+    ctx.log.event(Some(service.name()), Mark::Failure, &failure.problem.to_string());
+    service.report.evidence = capitalize(&words);
+    service.report.failure = Some(failure);
+    service.finish(ctx.io.clock.now(), Outcome::Failed, &words);
 }

@@ -1,129 +1,137 @@
-//! How far along its steps a version is, and whether it may go on: by its share, its time, and the evidence. Pure.
+//! Progress along the steps: whether a version may continue, by its weight, time, and analysis. Pure.
 
 use std::time::Duration;
 
-use super::steps::{Step, share};
-use super::watch::{Verdict, late};
+use super::steps::{Step, weight_at};
+use super::watch::{NextAction, timed_out};
 use crate::config::OnInconclusive;
 use crate::problem::{Code, Problem};
-use crate::release::{Failure, Health, Proof};
+use crate::release::{Failure, Proof, RolloutStatus};
 
-/// Where a service stands on its way forward.
+/// The progress of a service.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Stand<'s> {
+pub struct StepState<'s> {
     /// All steps.
     pub steps: &'s [Step],
-    /// The step under way.
-    pub at: usize,
-    /// How long it has been under way.
-    pub here: Duration,
-    /// What is known beyond the provider's own word.
-    pub evidence: Evidence,
-    /// The longest that a bake may be extended to.
-    pub longest: Duration,
-    /// What to do when the data never suffices.
+    /// The current step.
+    pub index: usize,
+    /// How long the step has lasted.
+    pub elapsed: Duration,
+    /// What the analysis says, beyond the provider's status.
+    pub analysis: Analysis,
+    /// The maximum that a bake may be extended to.
+    pub max_bake: Duration,
+    /// What to do if the data never suffices.
     pub on_inconclusive: OnInconclusive,
 }
 
-/// What is known about a version beyond the provider's own word.
+/// The result of the analysis.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Evidence {
-    /// Nothing was asked for.
-    NotNeeded,
-    /// Nothing speaks for it and nothing against it yet; in words.
-    Awaited(String),
-    /// It holds.
-    Good,
-    /// It does not hold: this is why.
-    Bad(Problem),
+pub enum Analysis {
+    /// No analysis is configured.
+    NotRequired,
+    /// No result yet; the reason.
+    Pending(String),
+    /// It passed.
+    Pass,
+    /// It failed, for this reason.
+    Fail(Problem),
 }
 
-/// What a look at a healthy version means.
-pub fn advance(stand: &Stand<'_>, health: &Health, time_left: bool) -> Verdict {
+/// What a healthy status means for the next step.
+pub fn advance(stand: &StepState<'_>, health: &RolloutStatus, time_left: bool) -> NextAction {
     let (percent, proof) = match health {
-        Health::Holding(hold) => (hold.percent, None),
-        Health::Healthy(proof) => (100, Some(proof)),
-        _ => return Verdict::Wait,
+        RolloutStatus::Paused(pause) => (pause.percent, None),
+        RolloutStatus::Healthy(proof) => (100, Some(proof)),
+        _ => return NextAction::Wait,
     };
-    let reached = after_route(stand.steps, percent);
-    if reached > stand.at {
-        return Verdict::Onward(reached);
+    let reached = step_after_weight(stand.steps, percent);
+    if reached > stand.index {
+        return NextAction::Advance(reached);
     }
     if !time_left && proof.is_none() {
-        return Verdict::Undo(late(&format!("It had {percent} % of the traffic and was not done")));
+        return NextAction::RollBack(timed_out(&format!(
+            "It had {percent} % of the traffic and was not complete"
+        )));
     }
-    match stand.steps.get(stand.at) {
-        Some(Step::Verify) if share(stand.steps, stand.at) == Some(percent) => next(stand, proof),
-        Some(Step::Test) => test(stand, proof),
-        Some(Step::Bake(span)) => bake(stand, span.0, proof),
-        Some(Step::Check) => check(stand, proof, time_left),
-        Some(Step::Look) => look(stand, proof, time_left),
-        Some(Step::Verify | Step::Stage | Step::Before | Step::Route(_)) => Verdict::Wait,
-        Some(Step::Retire) | None => proof.map_or(Verdict::Wait, |proof| Verdict::Succeeded(proof.clone())),
+    match stand.steps.get(stand.index) {
+        Some(Step::WaitHealthy) if weight_at(stand.steps, stand.index) == Some(percent) => {
+            next_step(stand, proof)
+        }
+        Some(Step::TestListener) => decide_test_listener(stand, proof),
+        Some(Step::Bake(span)) => decide_bake(stand, span.0, proof),
+        Some(Step::Verify) => decide_verify(stand, proof, time_left),
+        Some(Step::VerifyReportOnly) => decide_verify_report_only(stand, proof, time_left),
+        Some(Step::WaitHealthy | Step::Stage | Step::RunCommand | Step::SetWeight(_)) => NextAction::Wait,
+        Some(Step::CleanUp) | None => {
+            proof.map_or(NextAction::Wait, |proof| NextAction::Succeeded(proof.clone()))
+        }
     }
 }
 
-/// The step after the last one that gives `percent` or less, so that a lost answer loses no step.
-fn after_route(steps: &[Step], percent: u8) -> usize {
-    let routed = |step: &Step| matches!(step, Step::Route(share) if *share <= percent);
+/// The step after the last one that gives `percent` or less, so that a lost response skips no step.
+fn step_after_weight(steps: &[Step], percent: u8) -> usize {
+    let routed = |step: &Step| matches!(step, Step::SetWeight(share) if *share <= percent);
     steps.iter().rposition(routed).map_or(0, |at| at + 1)
 }
 
-fn next(stand: &Stand<'_>, proof: Option<&Proof>) -> Verdict {
-    match (stand.steps.get(stand.at + 1), proof) {
-        (None | Some(Step::Retire), Some(proof)) => Verdict::Succeeded(proof.clone()),
-        (None, None) => Verdict::Wait,
-        _ => Verdict::Onward(stand.at + 1),
+fn next_step(stand: &StepState<'_>, proof: Option<&Proof>) -> NextAction {
+    match (stand.steps.get(stand.index + 1), proof) {
+        (None | Some(Step::CleanUp), Some(proof)) => NextAction::Succeeded(proof.clone()),
+        (None, None) => NextAction::Wait,
+        _ => NextAction::Advance(stand.index + 1),
     }
 }
 
-fn test(stand: &Stand<'_>, proof: Option<&Proof>) -> Verdict {
-    match &stand.evidence {
-        Evidence::Good | Evidence::NotNeeded => next(stand, proof),
-        Evidence::Awaited(_) => Verdict::Wait,
-        Evidence::Bad(problem) => Verdict::Undo(Failure::permanent(problem.clone())),
+fn decide_test_listener(stand: &StepState<'_>, proof: Option<&Proof>) -> NextAction {
+    match &stand.analysis {
+        Analysis::Pass | Analysis::NotRequired => next_step(stand, proof),
+        Analysis::Pending(_) => NextAction::Wait,
+        Analysis::Fail(problem) => NextAction::RollBack(Failure::permanent(problem.clone())),
     }
 }
 
-/// Only a check that holds is good. What is waited for never takes the time of the way back.
-fn check(stand: &Stand<'_>, proof: Option<&Proof>, time_left: bool) -> Verdict {
-    match &stand.evidence {
-        Evidence::Good => next(stand, proof),
-        Evidence::Bad(problem) => Verdict::Undo(Failure::permanent(problem.clone())),
-        Evidence::Awaited(_) | Evidence::NotNeeded if time_left => Verdict::Wait,
-        Evidence::Awaited(why) => Verdict::Undo(late(why)),
-        Evidence::NotNeeded => Verdict::Undo(late("Its checks were not tried")),
+/// Only a check that passes is success. Waiting never uses the time that a rollback needs.
+fn decide_verify(stand: &StepState<'_>, proof: Option<&Proof>, time_left: bool) -> NextAction {
+    match &stand.analysis {
+        Analysis::Pass => next_step(stand, proof),
+        Analysis::Fail(problem) => NextAction::RollBack(Failure::permanent(problem.clone())),
+        Analysis::Pending(_) | Analysis::NotRequired if time_left => NextAction::Wait,
+        Analysis::Pending(why) => NextAction::RollBack(timed_out(why)),
+        Analysis::NotRequired => NextAction::RollBack(timed_out("Its checks did not run")),
     }
 }
 
-/// What a check says here changes nothing: it is told by whoever tried it.
-fn look(stand: &Stand<'_>, proof: Option<&Proof>, time_left: bool) -> Verdict {
-    match &stand.evidence {
-        Evidence::Good | Evidence::Bad(_) => next(stand, proof),
-        Evidence::Awaited(_) | Evidence::NotNeeded if time_left => Verdict::Wait,
-        Evidence::Awaited(_) | Evidence::NotNeeded => next(stand, proof),
+/// The result of a check changes nothing here: the caller reports it.
+fn decide_verify_report_only(stand: &StepState<'_>, proof: Option<&Proof>, time_left: bool) -> NextAction {
+    match &stand.analysis {
+        Analysis::Pass | Analysis::Fail(_) => next_step(stand, proof),
+        Analysis::Pending(_) | Analysis::NotRequired if time_left => NextAction::Wait,
+        Analysis::Pending(_) | Analysis::NotRequired => next_step(stand, proof),
     }
 }
 
-fn bake(stand: &Stand<'_>, span: Duration, proof: Option<&Proof>) -> Verdict {
-    let over = stand.here >= span;
-    match &stand.evidence {
-        Evidence::Bad(problem) => Verdict::Undo(Failure::permanent(problem.clone())),
-        Evidence::Good | Evidence::NotNeeded if over => next(stand, proof),
-        Evidence::Awaited(_) if over && stand.here >= stand.longest => match stand.on_inconclusive {
-            OnInconclusive::Promote => next(stand, proof),
-            OnInconclusive::Rollback => Verdict::Undo(Failure::permanent(inconclusive(&stand.evidence))),
+fn decide_bake(stand: &StepState<'_>, span: Duration, proof: Option<&Proof>) -> NextAction {
+    let over = stand.elapsed >= span;
+    match &stand.analysis {
+        Analysis::Fail(problem) => NextAction::RollBack(Failure::permanent(problem.clone())),
+        Analysis::Pass | Analysis::NotRequired if over => next_step(stand, proof),
+        Analysis::Pending(_) if over && stand.elapsed >= stand.max_bake => match stand.on_inconclusive {
+            OnInconclusive::Promote => next_step(stand, proof),
+            OnInconclusive::Rollback => {
+                NextAction::RollBack(Failure::permanent(inconclusive_problem(&stand.analysis)))
+            }
         },
-        _ => Verdict::Wait,
+        _ => NextAction::Wait,
     }
 }
 
-fn inconclusive(evidence: &Evidence) -> Problem {
+fn inconclusive_problem(analysis: &Analysis) -> Problem {
     let problem = Problem::error(Code::Inconclusive, "There was too little data to judge the new version.").help(
-        "Give it more traffic (`percent`), more time (`bake`, `analysis.max-window`), a wider `analysis.margin`, or requests of its own (metric `probe`).",
+        "Give it more traffic (`percent`), more time (`bake`, `analysis.max-window`), a wider `analysis.margin`, or its own requests (metric `probe`).",
     );
-    match evidence {
-        Evidence::Awaited(why) => problem.cause(why.clone()),
+    match analysis {
+        Analysis::Pending(why) => problem.cause(why.clone()),
         _ => problem,
     }
 }
@@ -132,121 +140,138 @@ fn inconclusive(evidence: &Evidence) -> Problem {
 mod tests {
     use super::*;
     use crate::config::{Canary, Strategy};
-    use crate::release::{Hold, Version};
+    use crate::release::{Pause, Version};
     use crate::strategy::steps;
 
     const STEPS: [Step; 7] = [
         Step::Stage,
-        Step::Route(0),
-        Step::Verify,
-        Step::Route(10),
-        Step::Verify,
-        Step::Bake(crate::release::Span::minutes(15)),
-        Step::Route(100),
+        Step::SetWeight(0),
+        Step::WaitHealthy,
+        Step::SetWeight(10),
+        Step::WaitHealthy,
+        Step::Bake(crate::release::HumanDuration::from_minutes(15)),
+        Step::SetWeight(100),
     ];
 
-    fn stand(at: usize, minutes: u64, evidence: Evidence) -> Stand<'static> {
-        Stand {
+    fn step_state(at: usize, minutes: u64, analysis: Analysis) -> StepState<'static> {
+        StepState {
             steps: &STEPS,
-            at,
-            here: Duration::from_secs(minutes * 60),
-            evidence,
-            longest: Duration::from_secs(30 * 60),
+            index: at,
+            elapsed: Duration::from_secs(minutes * 60),
+            analysis,
+            max_bake: Duration::from_secs(30 * 60),
             on_inconclusive: OnInconclusive::Rollback,
         }
     }
 
-    fn holding(percent: u8) -> Health {
-        Health::Holding(Hold { percent, evidence: String::new(), arms: None })
+    fn paused(percent: u8) -> RolloutStatus {
+        RolloutStatus::Paused(Pause { percent, evidence: String::new(), variants: None })
     }
 
-    fn word(verdict: &Verdict) -> String {
+    fn describe(verdict: &NextAction) -> String {
         match verdict {
-            Verdict::Undo(failure) => format!("undo {}", failure.problem.code.name()),
+            NextAction::RollBack(failure) => format!("roll back {}", failure.problem.code.name()),
             other => format!("{other:?}"),
         }
     }
 
     #[test]
-    fn a_canary_goes_on_only_with_time_and_evidence() {
-        let awaited = || Evidence::Awaited("few requests".into());
-        let bad = || Evidence::Bad(Problem::error(Code::CanaryFailed, "It fails more."));
+    fn canary_advances_only_with_time_and_analysis() {
+        let awaited = || Analysis::Pending("few requests".into());
+        let failing = || Analysis::Fail(Problem::error(Code::CanaryFailed, "It fails more."));
         let table = [
-            (stand(2, 0, Evidence::NotNeeded), 0, "Onward(3)"),
-            (stand(4, 0, Evidence::NotNeeded), 0, "Wait"),
-            (stand(4, 0, Evidence::NotNeeded), 10, "Onward(5)"),
-            (stand(2, 0, Evidence::NotNeeded), 10, "Onward(4)"),
-            (stand(5, 14, Evidence::Good), 10, "Wait"),
-            (stand(5, 15, Evidence::Good), 10, "Onward(6)"),
-            (stand(5, 15, Evidence::NotNeeded), 10, "Onward(6)"),
-            (stand(5, 15, awaited()), 10, "Wait"),
-            (stand(5, 30, awaited()), 10, "undo inconclusive"),
-            (stand(5, 1, bad()), 10, "undo canary-failed"),
+            (step_state(2, 0, Analysis::NotRequired), 0, "Advance(3)"),
+            (step_state(4, 0, Analysis::NotRequired), 0, "Wait"),
+            (step_state(4, 0, Analysis::NotRequired), 10, "Advance(5)"),
+            (step_state(2, 0, Analysis::NotRequired), 10, "Advance(4)"),
+            (step_state(5, 14, Analysis::Pass), 10, "Wait"),
+            (step_state(5, 15, Analysis::Pass), 10, "Advance(6)"),
+            (step_state(5, 15, Analysis::NotRequired), 10, "Advance(6)"),
+            (step_state(5, 15, awaited()), 10, "Wait"),
+            (step_state(5, 30, awaited()), 10, "roll back inconclusive"),
+            (step_state(5, 1, failing()), 10, "roll back canary-failed"),
         ];
-        for (stand, percent, expected) in table {
-            assert_eq!(word(&advance(&stand, &holding(percent), true)), expected, "{stand:?} {percent}");
+        for (state, percent, expected) in table {
+            assert_eq!(describe(&advance(&state, &paused(percent), true)), expected, "{state:?} {percent}");
         }
-        let promote = Stand { on_inconclusive: OnInconclusive::Promote, ..stand(5, 30, awaited()) };
-        assert_eq!(word(&advance(&promote, &holding(10), true)), "Onward(6)");
-        assert_eq!(word(&advance(&stand(5, 1, Evidence::Good), &holding(10), false)), "undo timed-out");
+        let promote = StepState { on_inconclusive: OnInconclusive::Promote, ..step_state(5, 30, awaited()) };
+        assert_eq!(describe(&advance(&promote, &paused(10), true)), "Advance(6)");
+        assert_eq!(
+            describe(&advance(&step_state(5, 1, Analysis::Pass), &paused(10), false)),
+            "roll back timed-out"
+        );
     }
 
     #[test]
-    fn checks_are_the_last_word_forward_and_only_told_on_the_way_back() {
+    fn failed_check_rolls_back_a_deploy_and_is_only_reported_after_a_rollback() {
         let proof = Proof {
             version: Version { id: "a".into(), label: "a".into() },
             digest: None,
             evidence: String::new(),
+            remarks: Vec::new(),
         };
-        let healthy = Health::Healthy(proof);
-        let awaited = || Evidence::Awaited("it answered 500".into());
-        let bad = || Evidence::Bad(Problem::error(Code::CheckFailed, "It does not hold."));
-        let said = |step, evidence, time_left| {
-            let plain = vec![Step::Stage, Step::Route(100), Step::Verify];
-            let ended = [plain.clone(), vec![Step::Retire]].concat();
+        let healthy = RolloutStatus::Healthy(proof);
+        let awaited = || Analysis::Pending("it responded with 500".into());
+        let failing = || Analysis::Fail(Problem::error(Code::CheckFailed, "It does not hold."));
+        let action_for = |step, analysis, time_left| {
+            let plain = vec![Step::Stage, Step::SetWeight(100), Step::WaitHealthy];
+            let ended = [plain.clone(), vec![Step::CleanUp]].concat();
             let [plain, ended] = [plain, ended].map(|steps| {
-                let steps = steps::checked(steps, step);
-                let stand = Stand { steps: &steps, ..stand(3, 0, Evidence::clone(&evidence)) };
-                let word = word(&advance(&stand, &healthy, time_left));
-                word.split('(').next().unwrap().to_owned()
+                let steps = steps::with_checks(steps, step);
+                let state = StepState { steps: &steps, ..step_state(3, 0, Analysis::clone(&analysis)) };
+                let action = describe(&advance(&state, &healthy, time_left));
+                action.split('(').next().unwrap().to_owned()
             });
-            assert_eq!(plain, ended, "what is put back afterwards changes nothing");
+            assert_eq!(plain, ended, "cleanup afterwards changes nothing");
             plain
         };
         let table = [
-            (Evidence::Good, true, "Succeeded", "Succeeded"),
+            (Analysis::Pass, true, "Succeeded", "Succeeded"),
             (awaited(), true, "Wait", "Wait"),
-            (Evidence::NotNeeded, true, "Wait", "Wait"),
-            (bad(), true, "undo check-failed", "Succeeded"),
-            (awaited(), false, "undo timed-out", "Succeeded"),
-            (Evidence::NotNeeded, false, "undo timed-out", "Succeeded"),
+            (Analysis::NotRequired, true, "Wait", "Wait"),
+            (failing(), true, "roll back check-failed", "Succeeded"),
+            (awaited(), false, "roll back timed-out", "Succeeded"),
+            (Analysis::NotRequired, false, "roll back timed-out", "Succeeded"),
         ];
-        for (evidence, time_left, check, look) in table {
-            assert_eq!(said(Step::Check, evidence.clone(), time_left), check, "{evidence:?}");
-            assert_eq!(said(Step::Look, evidence.clone(), time_left), look, "{evidence:?}");
+        for (analysis, time_left, check, report_only) in table {
+            assert_eq!(action_for(Step::Verify, analysis.clone(), time_left), check, "{analysis:?}");
+            assert_eq!(
+                action_for(Step::VerifyReportOnly, analysis.clone(), time_left),
+                report_only,
+                "{analysis:?}"
+            );
         }
-        let steps = steps::checked(vec![Step::Route(100), Step::Verify], Step::Check);
-        let verified = Stand { steps: &steps, ..stand(1, 0, Evidence::NotNeeded) };
-        assert_eq!(advance(&verified, &healthy, true), Verdict::Onward(2), "health comes first");
-        assert_eq!(steps::checked(Vec::new(), Step::Check), [], "where nothing is done, nothing is checked");
+        let steps = steps::with_checks(vec![Step::SetWeight(100), Step::WaitHealthy], Step::Verify);
+        let verified = StepState { steps: &steps, ..step_state(1, 0, Analysis::NotRequired) };
+        assert_eq!(advance(&verified, &healthy, true), NextAction::Advance(2), "health comes first");
+        assert_eq!(
+            steps::with_checks(Vec::new(), Step::Verify),
+            [],
+            "where nothing is done, nothing is checked"
+        );
     }
 
     #[test]
-    fn a_bake_with_all_traffic_comes_before_success() {
+    fn bake_with_all_traffic_precedes_success() {
         let proof = Proof {
             version: Version { id: "a".into(), label: "a".into() },
             digest: None,
             evidence: String::new(),
+            remarks: Vec::new(),
         };
-        let steps =
-            [Step::Stage, Step::Route(100), Step::Verify, Step::Bake(crate::release::Span::minutes(3))];
-        let at = |at, minutes| Stand { steps: &steps, ..stand(at, minutes, Evidence::NotNeeded) };
-        let healthy = Health::Healthy(proof.clone());
-        assert_eq!(advance(&at(2, 0), &healthy, true), Verdict::Onward(3));
-        assert_eq!(advance(&at(3, 2), &healthy, true), Verdict::Wait);
-        assert_eq!(advance(&at(3, 3), &healthy, true), Verdict::Succeeded(proof.clone()));
+        let steps = [
+            Step::Stage,
+            Step::SetWeight(100),
+            Step::WaitHealthy,
+            Step::Bake(crate::release::HumanDuration::from_minutes(3)),
+        ];
+        let at = |at, minutes| StepState { steps: &steps, ..step_state(at, minutes, Analysis::NotRequired) };
+        let healthy = RolloutStatus::Healthy(proof.clone());
+        assert_eq!(advance(&at(2, 0), &healthy, true), NextAction::Advance(3));
+        assert_eq!(advance(&at(3, 2), &healthy, true), NextAction::Wait);
+        assert_eq!(advance(&at(3, 3), &healthy, true), NextAction::Succeeded(proof.clone()));
         let canary = steps::steps(&Strategy::Canary(Canary::default()));
-        let last = Stand { steps: &canary, ..stand(canary.len() - 2, 0, Evidence::NotNeeded) };
-        assert_eq!(advance(&last, &healthy, true), Verdict::Succeeded(proof));
+        let last = StepState { steps: &canary, ..step_state(canary.len() - 2, 0, Analysis::NotRequired) };
+        assert_eq!(advance(&last, &healthy, true), NextAction::Succeeded(proof));
     }
 }

@@ -1,14 +1,16 @@
-//! How a release reaches traffic: strategies as steps, what each look at a rollout means for the walk, and the judge
+//! How a release gets traffic: strategies as steps, the next action for each rollout status, and the judge
 //! of canaries. Pure.
 
 mod advance;
 pub mod judge;
 mod steps;
+mod unanswered;
 mod watch;
 
-pub use advance::{Evidence, Stand, advance};
+pub use advance::{Analysis, StepState, advance};
 pub use steps::{
-    Step, ability_missing, analysed, checked, checks, course, expected, longest, name, needs, share, steps,
-    words,
+    Step, analysis_config, describe, expected_duration, judge_settings, max_bake, name, required_control,
+    steps, test_listener_checks, traffic_plan, unsupported_problem, weight_at, with_checks,
 };
-pub use watch::{Verdict, Watching, decide};
+pub use unanswered::{NextSearch, SearchState, Sighting, next_search};
+pub use watch::{Direction, NextAction, next_action};

@@ -1,90 +1,145 @@
-//! What one look at a rollout means: wait, done, or take it back. Only proof ends in success, and time never does.
+//! The next action for one rollout status: wait, done, or roll back. Only proof ends in success, and time never does.
 
-use super::advance::{Stand, advance};
+use super::advance::{StepState, advance};
 use crate::problem::{Code, Problem};
-use crate::release::{Failure, Handed, Health, Proof, Version};
+use crate::release::{Failure, Handoff, Progress, Proof, RolloutStatus, Version};
 
-/// Which way a service is moving.
+/// The direction of a rollout.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Watching {
+pub enum Direction {
     /// Towards the new version.
     Forward,
-    /// Back to the previous one, because of this.
+    /// Back to the previous version, for this reason.
     Back(Failure),
 }
 
 /// What to do next.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Verdict {
-    /// Look again.
+pub enum NextAction {
+    /// Read the status again.
     Wait,
-    /// Go on with this step.
-    Onward(usize),
-    /// The new version serves, proven.
+    /// Continue with this step.
+    Advance(usize),
+    /// The new version serves and is verified.
     Succeeded(Proof),
-    /// It was handed over, and there is nothing here to watch it by.
-    Handed(Handed),
-    /// The new version failed and nobody is taking it back: we must.
-    Undo(Failure),
-    /// The provider is taking it back by itself: watch that.
-    FollowBack(Failure),
-    /// The previous version serves again, which is confirmed.
-    Returned(Failure, Option<Version>),
-    /// The way back failed too.
+    /// It was handed over and cannot be watched here.
+    HandedOff(Handoff),
+    /// The new version failed and the provider is not rolling it back: roll it back.
+    RollBack(Failure),
+    /// Request the rollout again for the state as it is now: nothing moved towards its version.
+    RequestAgain(Failure),
+    /// The provider is rolling it back: watch that.
+    WatchProviderRollback(Failure),
+    /// The previous version serves again, confirmed.
+    RolledBack(Failure, Option<Version>),
+    /// The rollback failed too.
     Stranded(Failure),
-    /// A newer rollout took over; it is left alone.
+    /// The time for the rollback is over, and the provider is still rolling back.
+    StillRollingBack(Failure, Progress),
+    /// The time for the rollback is over, and its end was not seen; the last state, for display.
+    Unconfirmed(Failure, String),
+    /// A newer rollout took over; it is not changed.
     Superseded(String),
 }
 
-/// Says what one look means. `time_left` is false once the deadline of the direction we move in has passed.
-pub fn decide(watching: &Watching, stand: &Stand<'_>, health: &Health, time_left: bool) -> Verdict {
+/// Returns the action for one status. `time_left` is false after the deadline of the current direction.
+pub fn next_action(
+    watching: &Direction,
+    stand: &StepState<'_>,
+    health: &RolloutStatus,
+    time_left: bool,
+) -> NextAction {
     match watching {
-        Watching::Forward => forward(stand, health, time_left),
-        Watching::Back(cause) => back(cause, health, time_left),
+        Direction::Forward => decide_forward(stand, health, time_left),
+        Direction::Back(cause) => decide_back(cause, health, time_left),
     }
 }
 
-fn forward(stand: &Stand<'_>, health: &Health, time_left: bool) -> Verdict {
+fn decide_forward(stand: &StepState<'_>, health: &RolloutStatus, time_left: bool) -> NextAction {
     match health {
-        Health::Healthy(_) | Health::Holding(_) => advance(stand, health, time_left),
-        Health::Failing(failure) | Health::Stopped(failure) => Verdict::Undo(failure.clone()),
-        Health::RollingBack(failure) => Verdict::FollowBack(failure.clone()),
-        Health::RolledBack(failure, to) => Verdict::Returned(failure.clone(), to.clone()),
-        Health::RollbackFailed(failure) => Verdict::Stranded(failure.clone()),
-        Health::Superseded(by) => Verdict::Superseded(by.clone()),
-        Health::Handed(handed) => Verdict::Handed(handed.clone()),
-        Health::Progressing(_) | Health::Unknown(_) if time_left => Verdict::Wait,
-        Health::Progressing(progress) => Verdict::Undo(late(&progress.words())),
-        Health::Unknown(why) => Verdict::Undo(late(why)),
-    }
-}
-
-fn back(cause: &Failure, health: &Health, time_left: bool) -> Verdict {
-    match health {
-        Health::Healthy(proof) => Verdict::Returned(cause.clone(), Some(proof.version.clone())),
-        Health::RolledBack(_, to) => Verdict::Returned(cause.clone(), to.clone()),
-        // The request came too late for the movement that it was to take back: ask again, as things are now.
-        Health::Stopped(_) if time_left => Verdict::Undo(cause.clone()),
-        // A way back that nobody can see is not confirmed.
-        Health::Failing(_) | Health::Stopped(_) | Health::RollbackFailed(_) | Health::Handed(_) => {
-            Verdict::Stranded(cause.clone())
+        RolloutStatus::Healthy(_) | RolloutStatus::Paused(_) => advance(stand, health, time_left),
+        RolloutStatus::Failed(failure) | RolloutStatus::Aborted(failure) => {
+            NextAction::RollBack(failure.clone())
         }
-        Health::Superseded(by) => Verdict::Superseded(by.clone()),
-        Health::RollingBack(_) | Health::Progressing(_) | Health::Holding(_) | Health::Unknown(_)
+        // A rollback to the requested version was in progress, and it was taken for this rollout.
+        RolloutStatus::Missed(failure) if time_left => NextAction::RequestAgain(failure.clone()),
+        RolloutStatus::Missed(failure) => NextAction::RollBack(failure.clone()),
+        RolloutStatus::RollingBack(failure, _) => NextAction::WatchProviderRollback(failure.clone()),
+        RolloutStatus::RolledBack(failure, to) => NextAction::RolledBack(failure.clone(), to.clone()),
+        RolloutStatus::RollbackFailed(failure) => NextAction::Stranded(failure.clone()),
+        RolloutStatus::Superseded(by) => NextAction::Superseded(by.clone()),
+        RolloutStatus::HandedOff(handed) => NextAction::HandedOff(handed.clone()),
+        RolloutStatus::Progressing(_) | RolloutStatus::NotServing(_) | RolloutStatus::Unknown(_)
             if time_left =>
         {
-            Verdict::Wait
+            NextAction::Wait
         }
-        Health::RollingBack(_) | Health::Progressing(_) | Health::Holding(_) | Health::Unknown(_) => {
-            Verdict::Stranded(cause.clone())
+        RolloutStatus::NotServing(failure) => NextAction::RollBack(timed_out(&failure.problem.sentence)),
+        RolloutStatus::Progressing(progress) => NextAction::RollBack(timed_out_progress(progress)),
+        RolloutStatus::Unknown(why) => NextAction::RollBack(timed_out(why)),
+    }
+}
+
+/// A status as text, for the cause of a problem.
+fn describe(status: &RolloutStatus) -> String {
+    match status {
+        RolloutStatus::Paused(pause) => pause.evidence.clone(),
+        RolloutStatus::NotServing(failure) => failure.problem.sentence.clone(),
+        RolloutStatus::Unknown(why) => why.clone(),
+        _ => String::new(),
+    }
+}
+
+fn decide_back(cause: &Failure, health: &RolloutStatus, time_left: bool) -> NextAction {
+    match health {
+        RolloutStatus::Healthy(proof) => NextAction::RolledBack(cause.clone(), Some(proof.version.clone())),
+        RolloutStatus::RolledBack(_, to) => NextAction::RolledBack(cause.clone(), to.clone()),
+        RolloutStatus::Aborted(_) | RolloutStatus::Missed(_) if time_left => {
+            NextAction::RollBack(cause.clone())
+        }
+        // A rollback that cannot be observed is not confirmed.
+        RolloutStatus::Failed(_)
+        | RolloutStatus::Aborted(_)
+        | RolloutStatus::Missed(_)
+        | RolloutStatus::RollbackFailed(_)
+        | RolloutStatus::HandedOff(_) => NextAction::Stranded(cause.clone()),
+        RolloutStatus::Superseded(by) => NextAction::Superseded(by.clone()),
+        RolloutStatus::RollingBack(..)
+        | RolloutStatus::Progressing(_)
+        | RolloutStatus::NotServing(_)
+        | RolloutStatus::Paused(_)
+        | RolloutStatus::Unknown(_)
+            if time_left =>
+        {
+            NextAction::Wait
+        }
+        RolloutStatus::RollingBack(_, progress) | RolloutStatus::Progressing(progress) => {
+            NextAction::StillRollingBack(cause.clone(), progress.clone())
+        }
+        RolloutStatus::NotServing(_) | RolloutStatus::Paused(_) | RolloutStatus::Unknown(_) => {
+            NextAction::Unconfirmed(cause.clone(), describe(health))
         }
     }
 }
 
-pub(super) fn late(state: &str) -> Failure {
-    let problem = Problem::error(Code::TimedOut, "The new version was not healthy within the time given.")
-        .cause(state)
-        .help("If it only needs longer, raise the input `timeout`; else look at its logs and health checks.");
+/// The time is over. The failure reports the suspected cause too: its message, its exit code and what to do about it.
+fn timed_out_progress(progress: &Progress) -> Failure {
+    let failure = timed_out(&progress.describe());
+    let Some(suspected) = &progress.suspected else { return failure };
+    let words = failure.problem.cause.into_iter().chain(suspected.problem.cause.clone());
+    let problem = Problem {
+        cause: Some(words.collect::<Vec<_>>().join(" | ")),
+        help: suspected.problem.help.clone(),
+        ..failure.problem
+    };
+    Failure { problem, exit_code: suspected.exit_code, ..failure }
+}
+
+pub(super) fn timed_out(state: &str) -> Failure {
+    let problem =
+        Problem::error(Code::TimedOut, "The new version did not become healthy before the timeout.")
+            .cause(state)
+            .help("Check its logs and health checks. If it only needs more time, raise the input `timeout`.");
     Failure { problem, exit_code: None, logs: Vec::new(), permanent: false }
 }
 
@@ -94,8 +149,8 @@ mod tests {
     use std::time::Duration;
 
     use crate::config::OnInconclusive;
-    use crate::release::{Hold, Progress};
-    use crate::strategy::{Evidence, Step};
+    use crate::release::Pause;
+    use crate::strategy::{Analysis, Step};
 
     fn failure() -> Failure {
         let problem = Problem::error(Code::ContainerExited, "It exits.");
@@ -104,74 +159,116 @@ mod tests {
 
     fn proof() -> Proof {
         let version = Version { id: "arn".into(), label: "app:2".into() };
-        Proof { version, digest: None, evidence: "seen".into() }
+        Proof { version, digest: None, evidence: "seen".into(), remarks: Vec::new() }
     }
 
     /// At the last step of a rolling deployment.
-    fn last() -> Stand<'static> {
-        Stand {
-            steps: &[Step::Stage, Step::Route(100), Step::Verify],
-            at: 2,
-            here: Duration::ZERO,
-            evidence: Evidence::NotNeeded,
-            longest: Duration::ZERO,
+    fn last_step() -> StepState<'static> {
+        StepState {
+            steps: &[Step::Stage, Step::SetWeight(100), Step::WaitHealthy],
+            index: 2,
+            elapsed: Duration::ZERO,
+            analysis: Analysis::NotRequired,
+            max_bake: Duration::ZERO,
             on_inconclusive: OnInconclusive::Rollback,
         }
     }
 
-    fn all() -> Vec<Health> {
+    fn all_statuses() -> Vec<RolloutStatus> {
         vec![
-            Health::Healthy(proof()),
-            Health::Holding(Hold { percent: 10, evidence: String::new(), arms: None }),
-            Health::Progressing(Progress::default()),
-            Health::Failing(failure()),
-            Health::RollingBack(failure()),
-            Health::RolledBack(failure(), None),
-            Health::RollbackFailed(failure()),
-            Health::Stopped(failure()),
-            Health::Superseded("x".into()),
-            Health::Unknown("?".into()),
-            Health::Handed(Handed {
+            RolloutStatus::Healthy(proof()),
+            RolloutStatus::Paused(Pause { percent: 10, evidence: String::new(), variants: None }),
+            RolloutStatus::Progressing(Progress::default()),
+            RolloutStatus::Failed(failure()),
+            RolloutStatus::RollingBack(failure(), Progress::default()),
+            RolloutStatus::NotServing(failure()),
+            RolloutStatus::RolledBack(failure(), None),
+            RolloutStatus::RollbackFailed(failure()),
+            RolloutStatus::Aborted(failure()),
+            RolloutStatus::Missed(failure()),
+            RolloutStatus::Superseded("x".into()),
+            RolloutStatus::Unknown("?".into()),
+            RolloutStatus::HandedOff(Handoff {
                 version: proof().version,
                 digest: None,
                 evidence: String::new(),
-                proposed: false,
+                needs_merge: false,
             }),
         ]
     }
 
     #[test]
     fn only_proof_succeeds_and_time_never_does() {
-        for health in all() {
+        for health in all_statuses() {
             for time_left in [true, false] {
-                let verdict = decide(&Watching::Forward, &last(), &health, time_left);
+                let verdict = next_action(&Direction::Forward, &last_step(), &health, time_left);
                 assert_eq!(
-                    matches!(verdict, Verdict::Succeeded(_)),
-                    matches!(health, Health::Healthy(_)),
+                    matches!(verdict, NextAction::Succeeded(_)),
+                    matches!(health, RolloutStatus::Healthy(_)),
                     "{health:?}"
                 );
-                assert!(time_left || verdict != Verdict::Wait, "{health:?} waits for ever");
+                assert!(time_left || verdict != NextAction::Wait, "{health:?} waits for ever");
             }
         }
     }
 
     #[test]
-    fn the_way_back_ends_confirmed_stranded_or_superseded() {
-        for health in all() {
-            let verdict = decide(&Watching::Back(failure()), &last(), &health, false);
-            let fine =
-                matches!(verdict, Verdict::Returned(..) | Verdict::Stranded(_) | Verdict::Superseded(_));
+    fn rollback_ends_rolled_back_stranded_or_superseded() {
+        for health in all_statuses() {
+            let verdict = next_action(&Direction::Back(failure()), &last_step(), &health, false);
+            let fine = matches!(
+                verdict,
+                NextAction::RolledBack(..)
+                    | NextAction::Stranded(_)
+                    | NextAction::StillRollingBack(..)
+                    | NextAction::Unconfirmed(..)
+                    | NextAction::Superseded(_)
+            );
             assert!(fine, "{health:?} gives {verdict:?}");
+            // What can still end well has not failed.
+            let is_open = matches!(verdict, NextAction::Unconfirmed(..) | NextAction::StillRollingBack(..));
+            assert_eq!(is_open, health.is_pending(), "{health:?}");
         }
-        let still = decide(&Watching::Back(failure()), &last(), &Health::RollingBack(failure()), true);
-        assert_eq!(still, Verdict::Wait);
+        let still = next_action(
+            &Direction::Back(failure()),
+            &last_step(),
+            &RolloutStatus::RollingBack(failure(), Progress::default()),
+            true,
+        );
+        assert_eq!(still, NextAction::Wait);
     }
 
     #[test]
-    fn a_newer_rollout_is_left_alone_in_both_directions() {
-        let newer = Health::Superseded("ecs-svc/9".into());
-        for watching in [Watching::Forward, Watching::Back(failure())] {
-            assert_eq!(decide(&watching, &last(), &newer, true), Verdict::Superseded("ecs-svc/9".into()));
+    fn rollback_that_still_moves_at_the_end_says_how_far_it_is() {
+        let progress = Progress { running: 30, desired: 40, ..Progress::default() };
+        for health in [
+            RolloutStatus::RollingBack(failure(), progress.clone()),
+            RolloutStatus::Progressing(progress.clone()),
+        ] {
+            let verdict = next_action(&Direction::Back(failure()), &last_step(), &health, false);
+            assert_eq!(verdict, NextAction::StillRollingBack(failure(), progress.clone()), "{health:?}");
+        }
+        assert_eq!(progress.describe_counts(), "30 of 40 run");
+    }
+
+    #[test]
+    fn missed_rollback_is_requested_again_in_the_direction_of_the_run() {
+        let missed = RolloutStatus::Missed(failure());
+        let after = |watching: Direction, time_left| next_action(&watching, &last_step(), &missed, time_left);
+        assert_eq!(after(Direction::Forward, true), NextAction::RequestAgain(failure()));
+        assert_eq!(after(Direction::Forward, false), NextAction::RollBack(failure()));
+        assert_eq!(after(Direction::Back(failure()), true), NextAction::RollBack(failure()));
+        assert_eq!(after(Direction::Back(failure()), false), NextAction::Stranded(failure()));
+    }
+
+    #[test]
+    fn newer_rollout_supersedes_in_both_directions() {
+        let newer = RolloutStatus::Superseded("ecs-svc/9".into());
+        for watching in [Direction::Forward, Direction::Back(failure())] {
+            assert_eq!(
+                next_action(&watching, &last_step(), &newer, true),
+                NextAction::Superseded("ecs-svc/9".into())
+            );
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-/// Where a run's time comes from. Wall-clock jumps during a run do not move it.
+/// The time of a run. Wall-clock jumps during a run do not move it.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     epoch: Timestamp,
@@ -30,7 +30,7 @@ impl Clock {
         self.epoch.checked_add(elapsed).unwrap_or(Timestamp::MAX)
     }
 
-    /// Time since the clock was made.
+    /// Time since the clock was created.
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }

@@ -1,4 +1,4 @@
-//! The process environment, read once. Variables that are not UTF-8 are left out rather than guessed at.
+//! The process environment, read once. Variables that are not UTF-8 are left out.
 
 use std::collections::BTreeMap;
 

@@ -1,16 +1,21 @@
-//! Child processes: no shell, a cleared environment, input on stdin, output line by line, killed when dropped.
+//! Child processes: no shell, a cleared environment, input on stdin, output in lines of limited length, killed when
+//! dropped.
 
+use std::convert::Infallible;
 use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader};
-use tokio::process::Command;
+use tokio::io::{AsyncRead, AsyncWriteExt as _};
+use tokio::process::{ChildStdin, Command};
 
+use super::blocking;
 use super::environment::Variables;
+use super::limited_lines::LimitedLines;
 
-/// What to run. `arguments` are handed over as they are; no shell reads them.
+/// The command. `arguments` are passed unchanged; no shell interprets them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Child {
+pub struct ProcessSpec {
     /// Program, looked up on the PATH of `environment`.
     pub program: String,
     /// Arguments; never a secret, since every process of the machine can read them.
@@ -21,62 +26,83 @@ pub struct Child {
     pub input: Vec<u8>,
 }
 
-/// How many processes can really run at once on this machine; 1 where that is not known.
-pub fn cores() -> usize {
+/// The number of processes that can run at the same time on this machine; 1 if unknown.
+pub fn cpu_count() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 /// How a child ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ended {
-    /// Exit code; `None` when a signal ended it.
+pub struct ExitResult {
+    /// Exit code; `None` if a signal ended it.
     pub code: Option<i32>,
     /// The signal that ended it.
     pub signal: Option<i32>,
 }
 
-impl Ended {
+impl ExitResult {
     /// Exit code 0.
-    pub fn success(self) -> bool {
+    pub fn is_success(self) -> bool {
         self.code == Some(0)
     }
 }
 
 /// Which stream a line came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stream {
+pub enum OutputStream {
     /// Standard output.
-    Out,
+    Stdout,
     /// Standard error.
-    Err,
+    Stderr,
 }
 
-/// Runs `child` to its end and hands every line (without its end, bytes that are not UTF-8 replaced) to `line`.
-/// Dropping the future kills the child.
-pub async fn run(child: &Child, mut line: impl FnMut(Stream, String)) -> Result<Ended> {
-    let mut running = command(child).spawn().with_context(|| format!("starting {}", child.program))?;
+/// How long the output of a child is read after its end. A process that it started can keep the pipe open for ever.
+const OUTPUT_GRACE: Duration = Duration::from_secs(2);
+
+/// Runs `child` to its end and passes every line (without its end, bytes that are not UTF-8 replaced, cut if it is too
+/// long) to `line`. Dropping the future kills the child.
+pub async fn run(child: &ProcessSpec, mut line: impl FnMut(OutputStream, String)) -> Result<ExitResult> {
+    let mut running = build_command(child).spawn().with_context(|| format!("starting {}", child.program))?;
     let (send, mut receive) = tokio::sync::mpsc::channel(64);
-    let out = forward(running.stdout.take(), Stream::Out, send.clone());
-    let err = forward(running.stderr.take(), Stream::Err, send);
-    let mut stdin = running.stdin.take();
-    let feed = async {
-        if let Some(pipe) = stdin.as_mut() {
-            // A child may stop reading early; how it ends says more than the broken pipe.
-            let _ = pipe.write_all(&child.input).await;
-        }
-        drop(stdin.take());
-    };
+    let out = forward_lines(running.stdout.take(), OutputStream::Stdout, send.clone());
+    let err = forward_lines(running.stderr.take(), OutputStream::Stderr, send);
     let drain = async {
         while let Some((stream, text)) = receive.recv().await {
             line(stream, text);
         }
     };
-    tokio::join!(out, err, feed, drain);
-    let status = running.wait().await.with_context(|| format!("waiting for {}", child.program))?;
-    Ok(ended(status))
+    let stdin = running.stdin.take();
+    let exit = async {
+        tokio::select! {
+            status = running.wait() => status,
+            never = feed(stdin, &child.input) => match never {},
+        }
+    };
+    let output = async { tokio::join!(out, err, drain) };
+    tokio::pin!(exit, output);
+    let status = tokio::select! {
+        status = &mut exit => {
+            tokio::select! {
+                _ = output => {}
+                () = blocking::real_sleep(OUTPUT_GRACE) => {}
+            }
+            status
+        }
+        _ = &mut output => exit.await,
+    };
+    Ok(exit_result(status.with_context(|| format!("waiting for {}", child.program))?))
 }
 
-fn command(child: &Child) -> Command {
+/// Writes the input and closes it. The child decides when it ends, not its input: it may never be read.
+async fn feed(stdin: Option<ChildStdin>, input: &[u8]) -> Infallible {
+    if let Some(mut pipe) = stdin {
+        // A child may stop reading early; its exit status is more useful than the broken pipe.
+        let _ = pipe.write_all(input).await;
+    }
+    std::future::pending().await
+}
+
+fn build_command(child: &ProcessSpec) -> Command {
     let mut command = Command::new(&child.program);
     command
         .args(&child.arguments)
@@ -89,34 +115,31 @@ fn command(child: &Child) -> Command {
     command
 }
 
-async fn forward(
+async fn forward_lines(
     pipe: Option<impl AsyncRead + Unpin>,
-    stream: Stream,
-    send: tokio::sync::mpsc::Sender<(Stream, String)>,
+    stream: OutputStream,
+    send: tokio::sync::mpsc::Sender<(OutputStream, String)>,
 ) {
     let Some(pipe) = pipe else { return };
-    let mut reader = BufReader::new(pipe);
-    let mut buffer = Vec::new();
-    while matches!(reader.read_until(b'\n', &mut buffer).await, Ok(n) if n > 0) {
-        let text = String::from_utf8_lossy(&buffer).trim_end_matches(['\n', '\r']).to_owned();
-        buffer.clear();
+    let mut lines = LimitedLines::new(pipe);
+    while let Some(text) = lines.next_line().await {
         if send.send((stream, text)).await.is_err() {
             return;
         }
     }
 }
 
-fn ended(status: ExitStatus) -> Ended {
+fn exit_result(status: ExitStatus) -> ExitResult {
     use std::os::unix::process::ExitStatusExt as _;
-    Ended { code: status.code(), signal: status.signal() }
+    ExitResult { code: status.code(), signal: status.signal() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn child(program: &str, arguments: &[&str]) -> Child {
-        Child {
+    fn child(program: &str, arguments: &[&str]) -> ProcessSpec {
+        ProcessSpec {
             program: program.into(),
             arguments: arguments.iter().map(|a| (*a).to_owned()).collect(),
             environment: [("PATH".to_owned(), "/usr/bin:/bin".to_owned())].into(),
@@ -125,16 +148,47 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_child_sees_its_input_and_only_the_environment_it_was_given() {
+    async fn child_gets_its_input_and_only_the_given_environment() {
         let mut lines = Vec::new();
         let ended = run(&child("sh", &["-c", "cat; echo; env"]), |_, line| lines.push(line)).await.unwrap();
-        assert!(ended.success());
+        assert!(ended.is_success());
         assert_eq!(lines[0], "from stdin");
         assert!(!lines.iter().any(|line| line.starts_with("HOME=")), "{lines:?}");
     }
 
+    /// `yes` without line ends: half a gigabyte would be in memory if lines had no limit.
     #[tokio::test]
-    async fn a_missing_program_is_an_error_that_names_it() {
+    async fn output_without_line_ends_is_cut() {
+        let mut lines = Vec::new();
+        let script = "head -c 500000000 /dev/zero | tr '\\0' x; echo; echo end";
+        let ended = run(&child("sh", &["-c", script]), |_, line| lines.push(line)).await.unwrap();
+        assert!(ended.is_success());
+        assert!(lines[0].len() < 20_000 && lines[0].ends_with("bytes more)"), "{} bytes", lines[0].len());
+        assert_eq!(lines[1], "end");
+    }
+
+    #[tokio::test]
+    async fn process_that_keeps_the_pipe_is_not_waited_for() {
+        let mut lines = Vec::new();
+        let started = std::time::Instant::now();
+        let script = "(sleep 60; echo late) & echo early";
+        let ended = run(&child("sh", &["-c", script]), |_, line| lines.push(line)).await.unwrap();
+        assert!(ended.is_success());
+        assert_eq!(lines, ["early"]);
+        assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
+    }
+
+    /// A child that closes its output runs on, and one that never reads its input still ends.
+    #[tokio::test]
+    async fn exit_of_the_child_decides() {
+        let closes = child("sh", &["-c", "exec >&- 2>&-; sleep 0.3; exit 3"]);
+        assert_eq!(run(&closes, |_, _| ()).await.unwrap().code, Some(3));
+        let ignores = ProcessSpec { input: vec![b'x'; 1 << 20], ..child("sh", &["-c", "exit 4"]) };
+        assert_eq!(run(&ignores, |_, _| ()).await.unwrap().code, Some(4));
+    }
+
+    #[tokio::test]
+    async fn missing_program_is_named_in_the_error() {
         let error = run(&child("no-such-program", &[]), |_, _| ()).await.unwrap_err();
         assert_eq!(error.to_string(), "starting no-such-program");
     }

@@ -1,70 +1,78 @@
 //! SIGINT and SIGTERM. As PID 1 of a container neither has a default action, so both are always handled.
 
-use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
-/// How urgently a run should end.
+/// The urgency of a shutdown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Urgency {
-    /// Go on.
+pub enum CancelLevel {
+    /// Continue.
     None,
-    /// SIGINT: request the rollback, write results, leave within 7 s.
+    /// SIGINT: request the rollback, write results, exit within 7 s.
     Cancel,
-    /// SIGTERM: leave now.
+    /// SIGTERM after it, or SIGINT again: exit now.
     Abandon,
 }
 
-/// The wish to end; clones share it. Raised by signals, or by a test.
+/// A repeated SIGINT within this time is the same request: a runner and a container engine may both pass it on.
+const REPEAT_WINDOW: Duration = Duration::from_secs(1);
+
+/// The requested shutdown; clones share it, also those of other threads. Raised by signals, or by a test.
 #[derive(Debug, Clone)]
-pub struct Cancel {
-    send: Rc<watch::Sender<Urgency>>,
-    receive: watch::Receiver<Urgency>,
+pub struct CancelToken {
+    send: Arc<watch::Sender<CancelLevel>>,
+    receive: watch::Receiver<CancelLevel>,
 }
 
-impl Default for Cancel {
+impl Default for CancelToken {
     fn default() -> Self {
-        let (send, receive) = watch::channel(Urgency::None);
-        Self { send: Rc::new(send), receive }
+        let (send, receive) = watch::channel(CancelLevel::None);
+        Self { send: Arc::new(send), receive }
     }
 }
 
-impl Cancel {
-    /// A wish that the signals of this process raise. Must be called inside a runtime.
+impl CancelToken {
+    /// A shutdown that the signals of this process raise. Must be called inside a runtime.
     pub fn from_signals() -> std::io::Result<Self> {
         let cancel = Self::default();
         let (mut interrupt, mut terminate) =
             (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         let send = cancel.send.clone();
-        // SIGTERM alone is a polite request too (docker stop); it abandons only after a first signal.
+        // A lone SIGTERM is a graceful request too (docker stop); it aborts only after a first signal. So does a second
+        // SIGINT, of somebody who does not want to wait.
         let listen = async move {
+            let mut first = None;
             loop {
-                tokio::select! {
-                    _ = interrupt.recv() => raise(&send, Urgency::Cancel),
-                    _ = terminate.recv() => {
-                        let again = *send.borrow() == Urgency::Cancel;
-                        raise(&send, if again { Urgency::Abandon } else { Urgency::Cancel });
+                let is_repeated = tokio::select! {
+                    _ = interrupt.recv() => {
+                        first.is_some_and(|first: Instant| first.elapsed() >= REPEAT_WINDOW)
                     }
-                }
+                    _ = terminate.recv() => *send.borrow() == CancelLevel::Cancel,
+                };
+                first.get_or_insert_with(Instant::now);
+                raise_level(&send, if is_repeated { CancelLevel::Abandon } else { CancelLevel::Cancel });
             }
         };
-        tokio::task::spawn_local(listen);
+        tokio::spawn(listen);
         Ok(cancel)
     }
 
-    /// Raises the wish; it never goes down again.
-    pub fn raise(&self, urgency: Urgency) {
-        raise(&self.send, urgency);
+    /// Raises the urgency; it never goes down again.
+    pub fn set(&self, urgency: CancelLevel) {
+        raise_level(&self.send, urgency);
     }
 
-    /// How urgent it is now.
-    pub fn urgency(&self) -> Urgency {
+    /// The current urgency.
+    pub fn level(&self) -> CancelLevel {
         *self.receive.borrow()
     }
 
-    /// Returns once the wish is at least `urgency`.
-    pub async fn reached(&self, urgency: Urgency) {
+    /// Returns once the urgency is at least `urgency`.
+    pub async fn wait_for(&self, urgency: CancelLevel) {
         let mut receive = self.receive.clone();
         if receive.wait_for(|now| *now >= urgency).await.is_err() {
             std::future::pending::<()>().await;
@@ -72,6 +80,6 @@ impl Cancel {
     }
 }
 
-fn raise(send: &watch::Sender<Urgency>, urgency: Urgency) {
+fn raise_level(send: &watch::Sender<CancelLevel>, urgency: CancelLevel) {
     send.send_modify(|now| *now = (*now).max(urgency));
 }

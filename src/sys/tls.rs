@@ -1,5 +1,5 @@
-//! The certificate that a server shows, by a handshake of our own: the HTTP client of the run keeps it to itself. Whether
-//! it is to be trusted is that client's business; here an expired one must be readable, too.
+//! The certificate of a server, read by a separate handshake: the HTTP client of the run does not expose it. That client
+//! decides whether it is trusted; here an expired certificate must be readable too.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,48 +8,51 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::web::said;
+use super::http::error_text;
+use super::network::{Destination, Proxies, open_connection};
 
-/// The certificate, in DER, that `host` shows at `port`, within `patience`. An error says, in words, why there is none.
-/// Nothing is sent but the handshake.
-pub async fn certificate(host: &str, port: u16, patience: Duration) -> Result<Vec<u8>, String> {
-    let shown = tokio::time::timeout(patience, shake_hands(host, port));
-    let late = || format!("no handshake in {} s", patience.as_secs_f64());
+/// The certificate, in DER, that `server` presents, within `timeout`; through its proxy, if it has one. An error is the
+/// reason why there is none. Nothing is sent but the handshake.
+pub async fn fetch_certificate(
+    proxies: &Proxies,
+    server: &Destination,
+    timeout: Duration,
+) -> Result<Vec<u8>, String> {
+    let shown = tokio::time::timeout(timeout, perform_handshake(proxies, server));
+    let late = || format!("no handshake in {} s", timeout.as_secs_f64());
     shown.await.unwrap_or_else(|_| Err(late()))
 }
 
-async fn shake_hands(host: &str, port: u16) -> Result<Vec<u8>, String> {
-    let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    let name = ServerName::try_from(bare.clone()).map_err(|error| said(&error))?;
+async fn perform_handshake(proxies: &Proxies, server: &Destination) -> Result<Vec<u8>, String> {
+    let name = ServerName::try_from(server.bare_host().to_owned()).map_err(|error| error_text(&error))?;
     let provider = Arc::new(aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
-        .map_err(|error| said(&error))?
+        .map_err(|error| error_text(&error))?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Shown(provider)))
+        .with_custom_certificate_verifier(Arc::new(AcceptAnyCertificate(provider)))
         .with_no_client_auth();
-    let socket = TcpStream::connect((bare.as_str(), port)).await.map_err(|error| said(&error))?;
+    let socket = open_connection(proxies, server).await?;
     let connector = TlsConnector::from(Arc::new(config));
-    let stream = connector.connect(name, socket).await.map_err(|error| said(&error))?;
+    let stream = connector.connect(name, socket).await.map_err(|error| error_text(&error))?;
     let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-    shown.map(|one| one.to_vec()).ok_or_else(|| "the server shows no certificate".into())
+    shown.map(|one| one.to_vec()).ok_or_else(|| "the server presents no certificate".into())
 }
 
-/// Takes every certificate, as long as whoever shows it holds its key. Nothing but the handshake goes over the
-/// connection, so that nothing can be told to the wrong server.
+/// Accepts every certificate whose key the server holds. Only the handshake goes over the
+/// connection, so no data reaches a wrong server.
 #[derive(Debug)]
-struct Shown(Arc<CryptoProvider>);
+struct AcceptAnyCertificate(Arc<CryptoProvider>);
 
-impl Shown {
+impl AcceptAnyCertificate {
     fn algorithms(&self) -> &WebPkiSupportedAlgorithms {
         &self.0.signature_verification_algorithms
     }
 }
 
-impl ServerCertVerifier for Shown {
+impl ServerCertVerifier for AcceptAnyCertificate {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,
@@ -103,7 +106,12 @@ mod tests {
     );
     const PATIENCE: Duration = Duration::from_secs(5);
 
-    /// Shows a certificate to whoever comes, or says nothing to anybody.
+    async fn fetch(port: u16, timeout: Duration) -> Result<Vec<u8>, String> {
+        let server = Destination { is_tls: true, host: "127.0.0.1".into(), port };
+        fetch_certificate(&Proxies::default(), &server, timeout).await
+    }
+
+    /// Presents a certificate to every client, or never responds.
     async fn server(shown: Option<(&'static [u8], &'static [u8])>) -> u16 {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -128,22 +136,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_certificate_is_the_one_that_the_server_shows() {
+    async fn certificate_is_that_of_the_server() {
         for shown in [LONG, SHORT] {
             let port = server(Some(shown)).await;
-            assert_eq!(certificate("127.0.0.1", port, PATIENCE).await.as_deref(), Ok(shown.0));
+            assert_eq!(fetch(port, PATIENCE).await.as_deref(), Ok(shown.0));
         }
     }
 
     #[tokio::test]
-    async fn silence_and_a_closed_port_are_said() {
+    async fn fetch_certificate_silent_or_closed_port_is_error() {
         let port = server(None).await;
-        let late = certificate("127.0.0.1", port, Duration::from_millis(200)).await.unwrap_err();
+        let late = fetch(port, Duration::from_millis(200)).await.unwrap_err();
         assert_eq!(late, "no handshake in 0.2 s");
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let closed = listener.local_addr().unwrap().port();
         drop(listener);
-        let refused = certificate("127.0.0.1", closed, PATIENCE).await.unwrap_err();
+        let refused = fetch(closed, PATIENCE).await.unwrap_err();
         assert!(refused.contains("refused"), "{refused}");
     }
 }

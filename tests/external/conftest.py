@@ -15,7 +15,7 @@ ROOT = machine.ROOT
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
-    """A test that leaves itself out has failed: whoever cannot set a machine up must hear of it."""
+    """A skipped test is a failure: an incomplete machine must be reported."""
     report = yield
     if report.skipped and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
@@ -31,11 +31,11 @@ def binary():
 
 @pytest.fixture
 def cloud(binary, tmp_path):
-    """Starts embedded clouds: `cloud(scenario, speed=…, seed=…)` gives one that listens; all end with the test."""
+    """Starts embedded clouds: `cloud(scenario, speed=…, seed=…, hosts=…)` gives one that listens; all end with the test."""
     with machine.Processes() as processes:
 
-        def start(scenario, speed=60, seed=1):
-            return machine.Cloud(processes, binary, tmp_path, scenario, speed, seed)
+        def start(scenario, speed=60, seed=1, hosts=()):
+            return machine.Cloud(processes, binary, tmp_path, scenario, speed, seed, hosts)
 
         yield start
 

@@ -63,7 +63,7 @@ class Processes:
 class Cloud:
     """The embedded cloud, serving HTTP on loopback."""
 
-    def __init__(self, processes, binary, folder, scenario, speed, seed):
+    def __init__(self, processes, binary, folder, scenario, speed, seed, hosts=()):
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.scenario = scenario
@@ -72,6 +72,7 @@ class Cloud:
         file.write_text(json.dumps(scenario))
         self.log = folder / f"cloud-{self.port}.log"
         command = [binary, "cloud", "--listen", f"127.0.0.1:{self.port}", "--speed", speed, "--seed", seed, file]
+        command += [part for host in hosts for part in ("--host", host)]
         self.process = processes.start("roadstead cloud", command, self.log, self.port)
 
 

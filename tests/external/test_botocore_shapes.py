@@ -104,7 +104,7 @@ def test_task_definitions(aws):
         "portMappings": [{"containerPort": 8080, "protocol": "tcp", "name": "http", "appProtocol": "http"}],
         "environment": [{"name": "EMPTY", "value": ""}], "secrets": [{"name": "S", "valueFrom": "arn:aws:ssm:::p"}],
         "healthCheck": {"command": ["CMD-SHELL", "true"], "interval": 10, "retries": 2, "timeout": 5, "startPeriod": 1},
-        "logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "/acme"}},
+        "logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "/acme", "awslogs-region": "eu-west-1", "awslogs-stream-prefix": "app"}},
     }
     given = {
         "family": "acme", "containerDefinitions": [container], "networkMode": "awsvpc", "cpu": "256", "memory": "512",
@@ -465,7 +465,7 @@ def test_a_job_becomes_a_role(aws, cloud):
 
 
 def test_every_modelled_operation_was_looked_at():
-    """Runs last: what the tests above asked for, against what the cloud says it knows."""
+    """Runs last: the calls of the tests above against the list of operations that the emulator has."""
     wanted = {
         "ecs": "ContinueServiceDeployment CreateService DeleteService DeregisterTaskDefinition DescribeClusters DescribeServiceDeployments"
                " DescribeServiceRevisions DescribeServices DescribeTaskDefinition DescribeTasks ListClusters"

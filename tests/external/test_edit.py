@@ -249,8 +249,8 @@ WISHES = [(tag, digest) for tag in ("v2", "1.10", "0123", "12e03456", "on", None
         ("base", f"images:\n- {{ newName: acme/app, name: base, digest: 'sha256:{'0' * 64}' }}\n"),
     ],
 )
-def test_kustomize_renders_what_was_wished(binary, kustomize, tmp_path, name, images):
-    """The one that reads it in the end: the image of the rendered object is the wish, whatever stood there."""
+def test_kustomize_renders_the_requested_image(binary, kustomize, tmp_path, name, images):
+    """The one that reads it in the end: the rendered object has the requested image, whatever the file had before."""
     path = tmp_path / "kustomization.yaml"
     (tmp_path / "pod.yaml").write_text(POD.replace("NAME", f"{name}:old"))
     for tag, digest in WISHES:

@@ -2,109 +2,127 @@
 
 use std::fmt;
 
-use roadstead::cli::rehearse::{self, Story};
-use roadstead::rehearsal::scenario::Scenario;
+use roadstead::cli::rehearse::{self, ScenarioSource};
+use roadstead_cloud::scenario::Scenario;
 
 /// What is done, how, and whether it can end well.
 #[derive(Debug)]
-pub(super) struct Setting {
+pub(super) struct Fixture {
     /// Its name in replay lines.
     pub(super) name: &'static str,
     /// The scenario of the embedded cloud, or the faults of one.
-    scenario: &'static str,
+    scenario_name: &'static str,
     /// The service's `strategy` in the deploy file.
     strategy: &'static str,
     /// Whether what is asked for may end up serving.
-    pub(super) good: bool,
+    pub(super) can_succeed: bool,
     /// The share of traffic that the new version may never exceed: nothing speaks for it (I5).
-    pub(super) cap: Option<u8>,
+    pub(super) max_weight: Option<u8>,
     /// Whether a second service takes turns with it behind one rule.
-    pub(super) pair: bool,
+    pub(super) is_pair: bool,
     /// Whether the run that is struck is a rollback, after an earlier run that deployed.
-    pub(super) rollback: bool,
+    pub(super) is_rollback: bool,
     /// Whether a command runs once before any traffic moves.
-    pub(super) before: bool,
+    pub(super) has_before_command: bool,
     /// Whether the run that is struck sets a variable and nothing else.
-    pub(super) sets: bool,
+    pub(super) is_set_env: bool,
 }
 
-const fn setting(
+const fn fixture(
     name: &'static str,
     scenario: &'static str,
     strategy: &'static str,
     good: bool,
     cap: Option<u8>,
-) -> Setting {
-    Setting { name, scenario, strategy, good, cap, pair: false, rollback: false, before: false, sets: false }
+) -> Fixture {
+    Fixture {
+        name,
+        scenario_name: scenario,
+        strategy,
+        can_succeed: good,
+        max_weight: cap,
+        is_pair: false,
+        is_rollback: false,
+        has_before_command: false,
+        is_set_env: false,
+    }
 }
 
-impl Setting {
-    const fn in_pair(self) -> Self {
-        Self { pair: true, ..self }
+impl Fixture {
+    const fn with_pair(self) -> Self {
+        Self { is_pair: true, ..self }
     }
 
-    const fn back(self) -> Self {
-        Self { rollback: true, ..self }
+    const fn with_rollback(self) -> Self {
+        Self { is_rollback: true, ..self }
     }
 
-    const fn after_a_command(self) -> Self {
-        Self { before: true, ..self }
+    const fn with_before_command(self) -> Self {
+        Self { has_before_command: true, ..self }
     }
 
-    const fn by_variables(self) -> Self {
-        Self { sets: true, ..self }
+    const fn with_set_env(self) -> Self {
+        Self { is_set_env: true, ..self }
     }
 
     /// What the embedded cloud plays.
-    pub(super) fn story(&self) -> Story {
-        let told = || Story::Told(Box::new(Scenario::parse(&format!("faults: {}", self.scenario)).unwrap()));
-        if self.scenario.starts_with('[') { told() } else { rehearse::story(self.scenario).unwrap() }
+    pub(super) fn scenario_source(&self) -> ScenarioSource {
+        let told = || {
+            ScenarioSource::Custom(Box::new(
+                Scenario::parse(&format!("faults: {}", self.scenario_name)).unwrap(),
+            ))
+        };
+        if self.scenario_name.starts_with('[') {
+            told()
+        } else {
+            rehearse::find_source(self.scenario_name).unwrap()
+        }
     }
 }
 
 const ROLLING: &str = "rolling";
 const CANARY: &str = "{ canary: { percent: 10, bake: 2m, final-bake: 1m } }";
 /// Wide enough for a ruling from a few minutes of steady traffic.
-const PASSES: &str =
+const CANARY_PASSES: &str =
     "{ canary: { percent: 20, bake: 6m, final-bake: 1m, metrics: [5xx], analysis: { margin: 3 } } }";
 /// Short: nothing is known at its end either.
-const BLIND: &str = "{ canary: { percent: 10, bake: 4m, final-bake: 1m, metrics: [5xx] } }";
-const JUDGED: &str = "{ canary: { percent: 10, bake: 6m, final-bake: 1m, metrics: [5xx] } }";
+const CANARY_WITHOUT_METRICS: &str = "{ canary: { percent: 10, bake: 4m, final-bake: 1m, metrics: [5xx] } }";
+const CANARY_ANALYZED: &str = "{ canary: { percent: 10, bake: 6m, final-bake: 1m, metrics: [5xx] } }";
 
 /// Everything that is played.
-pub(super) const SETTINGS: &[Setting] = &[
-    setting("rolling", "happy", ROLLING, true, None),
-    setting("rolling-bad", "crash-on-start", ROLLING, false, None),
-    setting("rolling-bake", "happy", "{ rolling: { bake: 2m } }", true, None),
-    setting("stale-reads", "stale-reads", ROLLING, true, None),
-    setting("response-lost", "response-lost", ROLLING, true, None),
-    setting("throttled", "throttled", ROLLING, true, None),
-    setting("slow-start", "slow-start", ROLLING, true, None),
-    setting("blue-green", "blue-green", "{ blue-green: { bake: 2m } }", true, None),
-    setting("linear", "linear", "{ linear: { step: 50, bake: 1m, final-bake: 1m } }", true, None),
-    setting("canary", "canary-healthy", CANARY, true, None),
-    setting("canary-judged", "canary-healthy", PASSES, true, None),
-    setting("canary-unhealthy", "canary-unhealthy", CANARY, false, Some(0)),
-    setting("canary-5xx", "canary-total-failure", JUDGED, false, Some(10)),
-    setting("canary-no-metrics", "canary-no-metrics", BLIND, false, Some(10)),
-    setting("pair", "[]", CANARY, true, None).in_pair(),
-    setting("pair-judged", "canary-healthy", PASSES, true, None).in_pair(),
-    setting("pair-bad", "[crash-on-start: {}]", CANARY, false, Some(0)).in_pair(),
-    setting("pair-falls-ill", "[flapping-health: { healthy: 60 }]", CANARY, false, Some(10)).in_pair(),
-    setting("pair-rolling", "[]", ROLLING, true, None).in_pair(),
-    setting("before", "[]", ROLLING, true, None).after_a_command(),
-    setting("before-canary", "canary-healthy", CANARY, true, None).after_a_command(),
-    setting("set-env", "[]", ROLLING, true, None).by_variables(),
-    setting("set-env-bad", "crash-on-start", ROLLING, false, None).by_variables(),
-    setting("rollback", "[]", ROLLING, true, None).back(),
-    setting("rollback-broken", "[rollback-fails: {}]", ROLLING, false, None).back(),
-    setting("rollback-canary", "canary-healthy", CANARY, true, None).back(),
-    setting("rollback-pair", "[]", CANARY, true, None).in_pair().back(),
+pub(super) const FIXTURES: &[Fixture] = &[
+    fixture("rolling", "happy", ROLLING, true, None),
+    fixture("rolling-bad", "crash-on-start", ROLLING, false, None),
+    fixture("rolling-bake", "happy", "{ rolling: { bake: 2m } }", true, None),
+    fixture("stale-reads", "stale-reads", ROLLING, true, None),
+    fixture("response-lost", "response-lost", ROLLING, true, None),
+    fixture("throttled", "throttled", ROLLING, true, None),
+    fixture("slow-start", "slow-start", ROLLING, true, None),
+    fixture("blue-green", "blue-green", "{ blue-green: { bake: 2m } }", true, None),
+    fixture("linear", "linear", "{ linear: { step: 50, bake: 1m, final-bake: 1m } }", true, None),
+    fixture("canary", "canary-healthy", CANARY, true, None),
+    fixture("canary-judged", "canary-healthy", CANARY_PASSES, true, None),
+    fixture("canary-unhealthy", "canary-unhealthy", CANARY, false, Some(0)),
+    fixture("canary-5xx", "canary-total-failure", CANARY_ANALYZED, false, Some(10)),
+    fixture("canary-no-metrics", "canary-no-metrics", CANARY_WITHOUT_METRICS, false, Some(10)),
+    fixture("pair", "[]", CANARY, true, None).with_pair(),
+    fixture("pair-judged", "canary-healthy", CANARY_PASSES, true, None).with_pair(),
+    fixture("pair-bad", "[crash-on-start: {}]", CANARY, false, Some(0)).with_pair(),
+    fixture("pair-falls-ill", "[flapping-health: { healthy: 60 }]", CANARY, false, Some(10)).with_pair(),
+    fixture("pair-rolling", "[]", ROLLING, true, None).with_pair(),
+    fixture("before", "[]", ROLLING, true, None).with_before_command(),
+    fixture("before-canary", "canary-healthy", CANARY, true, None).with_before_command(),
+    fixture("set-env", "[]", ROLLING, true, None).with_set_env(),
+    fixture("set-env-bad", "crash-on-start", ROLLING, false, None).with_set_env(),
+    fixture("rollback", "[]", ROLLING, true, None).with_rollback(),
+    fixture("rollback-broken", "[rollback-fails: {}]", ROLLING, false, None).with_rollback(),
+    fixture("rollback-canary", "canary-healthy", CANARY, true, None).with_rollback(),
+    fixture("rollback-pair", "[]", CANARY, true, None).with_pair().with_rollback(),
 ];
 
 /// What strikes a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Blow {
+pub(super) enum Fault {
     /// The runner dies before the call is sent.
     KillBefore,
     /// The runner dies after the call took effect.
@@ -125,35 +143,38 @@ pub(super) enum Blow {
     PersonDeploys,
     /// The run of an older commit, which had deployed before, is started again.
     OldRun,
+    /// The call takes effect, its answer is lost, and its service answers with a web page for a minute.
+    Outage,
 }
 
-pub(super) const BLOWS: [Blow; 10] = [
-    Blow::KillBefore,
-    Blow::KillAfter,
-    Blow::ErrorAfter,
-    Blow::Throttled,
-    Blow::Cancel,
-    Blow::Expired,
-    Blow::SecondRun,
-    Blow::PersonScales,
-    Blow::PersonDeploys,
-    Blow::OldRun,
+pub(super) const FAULTS: [Fault; 11] = [
+    Fault::KillBefore,
+    Fault::KillAfter,
+    Fault::ErrorAfter,
+    Fault::Throttled,
+    Fault::Cancel,
+    Fault::Expired,
+    Fault::SecondRun,
+    Fault::PersonScales,
+    Fault::PersonDeploys,
+    Fault::OldRun,
+    Fault::Outage,
 ];
 
-impl Blow {
+impl Fault {
     /// Whether it can strike in a setting: an older version can only have been deployed where new ones become healthy,
     /// and a person's version that falls ill after it was deployed is nobody's fault here.
-    pub(super) fn fits(self, setting: &Setting) -> bool {
+    pub(super) fn applies_to(self, setting: &Fixture) -> bool {
         match self {
-            Self::OldRun => setting.good || setting.rollback,
-            Self::PersonDeploys => setting.good || !setting.pair,
+            Self::OldRun => setting.can_succeed || setting.is_rollback,
+            Self::PersonDeploys => setting.can_succeed || !setting.is_pair,
             _ => true,
         }
     }
 }
 
 /// Random cases strike one of so many first calls; a run makes up to twice as many.
-const REACH: usize = 110;
+const MAX_CALL: usize = 110;
 
 /// The rule in front of the two services of a pair.
 pub(super) const RULE: &str = "arn:aws:elasticloadbalancing:eu-west-1:111111111111:listener-rule/app/web/0123456789abcdef/fedcba9876543210/1";
@@ -161,57 +182,58 @@ pub(super) const RULE: &str = "arn:aws:elasticloadbalancing:eu-west-1:1111111111
 /// One case.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Case {
-    pub(super) setting: &'static Setting,
+    pub(super) fixture: &'static Fixture,
     pub(super) seed: u64,
     /// Number of the call that is struck, from 0.
     pub(super) call: usize,
-    pub(super) blow: Blow,
+    pub(super) fault: Fault,
 }
 
 impl Case {
-    /// The case of a seed: the seed says which setting, which call and which blow.
-    pub(super) fn of(seed: u64) -> Self {
+    /// The case of a seed: the seed says which fixture, which call and which fault.
+    pub(super) fn from_seed(seed: u64) -> Self {
         let mut chance = fastrand::Rng::with_seed(seed);
-        let setting = &SETTINGS[chance.usize(..SETTINGS.len())];
-        let fitting: Vec<Blow> = BLOWS.into_iter().filter(|blow| blow.fits(setting)).collect();
-        let blow = fitting[chance.usize(..fitting.len())];
-        Self { setting, seed, call: chance.usize(..REACH), blow }
+        let fixture = &FIXTURES[chance.usize(..FIXTURES.len())];
+        let fitting: Vec<Fault> = FAULTS.into_iter().filter(|blow| blow.applies_to(fixture)).collect();
+        let fault = fitting[chance.usize(..fitting.len())];
+        Self { fixture, seed, call: chance.usize(..MAX_CALL), fault }
     }
 
     /// Whether an earlier run deployed before the one that is struck.
-    pub(super) fn has_past(&self) -> bool {
-        self.setting.rollback || self.blow == Blow::OldRun
+    pub(super) fn has_earlier_run(&self) -> bool {
+        self.fixture.is_rollback || self.fault == Fault::OldRun
     }
 
     /// The deploy file of the case.
     pub(super) fn config(&self) -> String {
         let pair = format!("container: app, pair: {{ service: backend-green, rule: \"{RULE}\" }} }}");
-        let base = match self.setting.pair {
+        let base = match self.fixture.is_pair {
             true => crate::support::CONFIG.replace("container: app }", &pair),
             false => crate::support::CONFIG.to_owned(),
         };
-        let before = if self.setting.before { "    before: { run: [./migrate, up] }\n" } else { "" };
-        format!("{base}    strategy: {}\n{before}", self.setting.strategy)
+        let before =
+            if self.fixture.has_before_command { "    before: { run: [./migrate, up] }\n" } else { "" };
+        format!("{base}    strategy: {}\n{before}", self.fixture.strategy)
     }
 }
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { setting, seed, call, blow } = self;
-        let blow = called(*blow);
+        let Self { fixture: setting, seed, call, fault: blow } = self;
+        let blow = fault_name(*blow);
         write!(f, "CASE='{} {seed} {call} {blow}' cargo test --test main invariants::one_case", setting.name)
     }
 }
 
-fn called(blow: Blow) -> String {
+fn fault_name(blow: Fault) -> String {
     format!("{blow:?}")
 }
 
 /// Reads the part of a replay line that stands in `CASE`.
-pub(super) fn read(text: &str) -> Case {
+pub(super) fn parse_case(text: &str) -> Case {
     let words: Vec<&str> = text.split_whitespace().collect();
-    let [name, seed, call, blow] = words[..] else { panic!("CASE is `setting seed call blow`") };
-    let setting = SETTINGS.iter().find(|setting| setting.name == name).expect("no such setting");
-    let blow = BLOWS.into_iter().find(|known| called(*known) == blow).expect("no such blow");
-    Case { setting, seed: seed.parse().unwrap(), call: call.parse().unwrap(), blow }
+    let [name, seed, call, fault] = words[..] else { panic!("CASE is `fixture seed call fault`") };
+    let setting = FIXTURES.iter().find(|setting| setting.name == name).expect("no such setting");
+    let blow = FAULTS.into_iter().find(|known| fault_name(*known) == fault).expect("no such blow");
+    Case { fixture: setting, seed: seed.parse().unwrap(), call: call.parse().unwrap(), fault: blow }
 }

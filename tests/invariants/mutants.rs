@@ -4,126 +4,161 @@
 use std::time::Duration;
 
 use futures::future::LocalBoxFuture;
-use roadstead::rehearsal::call::Call;
-use roadstead::rehearsal::cloud::Cloud;
-use roadstead::rehearsal::record::{Interrupt, Moment, Phase};
+use roadstead_cloud::call_log::{CallHook, HookPhase, Override};
+use roadstead_cloud::cloud::Cloud;
+use roadstead_cloud::request::{ServiceCall, ServiceError};
 use serde_json::{Value, json};
 
-use super::case::{self, Blow, Case};
-use super::laws;
-use super::play::{EARLIER, FIRST, SENTINEL, play};
+use super::assertions;
+use super::case::{self, Case, Fault};
+use super::run::{EARLIER_KEY, FIRST_KEY, SENTINEL, run_case};
 
-type Wire = fn(&Moment<'_>) -> Option<Interrupt>;
-type After = fn(&Cloud, Option<f64>) -> LocalBoxFuture<'static, ()>;
+type CallMutation = fn(&CallHook<'_>) -> Option<Override>;
+type AfterRun = fn(&Cloud, Option<f64>) -> LocalBoxFuture<'static, ()>;
 
 /// A way to misbehave.
 pub(super) struct Mutant {
     /// The invariant that it breaks.
-    breaks: &'static str,
+    invariant: &'static str,
     /// What the broken engine does.
-    about: &'static str,
+    behavior: &'static str,
     /// The case in which it shows.
     case: &'static str,
     /// What it does to a call.
-    pub(super) wire: Option<Wire>,
+    pub(super) on_call: Option<CallMutation>,
     /// What it does after the run.
-    pub(super) after: Option<After>,
+    pub(super) after_run: Option<AfterRun>,
     /// What it says.
-    pub(super) says: &'static str,
+    pub(super) extra_output: &'static str,
 }
 
-const CALM: &str = "rolling 1 9999 Throttled";
-const NONE: Mutant = Mutant { breaks: "", about: "", case: CALM, wire: None, after: None, says: "" };
+const CASE_WITHOUT_FAULT: &str = "rolling 1 9999 Throttled";
+const UNCHANGED: Mutant = Mutant {
+    invariant: "",
+    behavior: "",
+    case: CASE_WITHOUT_FAULT,
+    on_call: None,
+    after_run: None,
+    extra_output: "",
+};
 
 const MUTANTS: &[Mutant] = &[
     Mutant {
-        breaks: "I1",
-        about: "lowers the healthy minimum to be quicker",
-        wire: Some(|moment| {
-            instead(
+        invariant: "I1",
+        behavior: "lowers the healthy minimum to be quicker",
+        on_call: Some(|moment| {
+            replace_input(
                 moment,
                 "UpdateService",
                 json!({ "deploymentConfiguration": { "minimumHealthyPercent": 0, "maximumPercent": 100 } }),
             )
         }),
-        ..NONE
+        ..UNCHANGED
     },
     Mutant {
-        breaks: "I2",
-        about: "does not deploy and takes the old version for the new one",
-        wire: Some(|moment| {
-            (moment.phase == Phase::Before)
+        invariant: "I2",
+        behavior: "does not deploy and takes the old version for the new one",
+        on_call: Some(|moment| {
+            (moment.phase == HookPhase::Before)
                 .then_some(())
                 .filter(|()| moment.call.operation == "RegisterTaskDefinition")
-                .map(|()| Interrupt::Answer(json!({ "taskDefinition": old(moment.call) })))
+                .map(|()| Override::Reply(json!({ "taskDefinition": first_revision_answer(moment.call) })))
         }),
-        ..NONE
+        ..UNCHANGED
     },
     Mutant {
-        breaks: "I4",
-        about: "goes on after a cancel",
+        invariant: "I13",
+        behavior: "takes a lost answer for a rejection",
+        on_call: Some(|moment| {
+            let moves =
+                moment.call.operation == "UpdateService" && moment.call.input.get("taskDefinition").is_some();
+            (moment.phase == HookPhase::After && moves)
+                .then(|| Override::Fail(ServiceError::new("AccessDeniedException", "not authorized")))
+        }),
+        ..UNCHANGED
+    },
+    Mutant {
+        invariant: "I4",
+        behavior: "goes on after a cancel",
         case: "rolling 1 40 Cancel",
-        after: Some(deploys_late),
-        ..NONE
+        after_run: Some(deploy_late),
+        ..UNCHANGED
     },
     Mutant {
-        breaks: "I5",
-        about: "takes what is not there for good",
+        invariant: "I5",
+        behavior: "takes what is not there for good",
         case: "canary-no-metrics 1 9999 Throttled",
-        wire: Some(|moment| {
-            moment_before(moment, "GetMetricData").then(|| Interrupt::Answer(imagined(&moment.call.input)))
+        on_call: Some(|moment| {
+            is_before_call(moment, "GetMetricData")
+                .then(|| Override::Reply(perfect_metrics(&moment.call.input)))
         }),
-        ..NONE
+        ..UNCHANGED
     },
     Mutant {
-        breaks: "I3",
-        about: "releases what the tag is, not the digest that was asked for",
-        wire: Some(|moment| {
-            moment_before(moment, "RegisterTaskDefinition").then(|| Interrupt::Instead(tagged(moment.call)))
+        invariant: "I3",
+        behavior: "releases what the tag is, not the digest that was asked for",
+        on_call: Some(|moment| {
+            is_before_call(moment, "RegisterTaskDefinition")
+                .then(|| Override::ReplaceInput(definition_by_tag(moment.call)))
         }),
-        ..NONE
+        ..UNCHANGED
     },
-    Mutant { breaks: "I6", about: "logs what it was given", says: SENTINEL, ..NONE },
-    Mutant { breaks: "I7", about: "prints a line as it came", says: "\n##[error]from the container", ..NONE },
-    Mutant { breaks: "I8", about: "deploys again what serves already", after: Some(deploys_again), ..NONE },
+    Mutant { invariant: "I6", behavior: "logs what it was given", extra_output: SENTINEL, ..UNCHANGED },
     Mutant {
-        breaks: "I9",
-        about: "brings its own version back after a newer run",
+        invariant: "I7",
+        behavior: "prints a line as it came",
+        extra_output: "\n##[error]from the container",
+        ..UNCHANGED
+    },
+    Mutant {
+        invariant: "I8",
+        behavior: "deploys again what serves already",
+        after_run: Some(deploy_again),
+        ..UNCHANGED
+    },
+    Mutant {
+        invariant: "I9",
+        behavior: "brings its own version back after a newer run",
         case: "rolling 1 30 SecondRun",
-        after: Some(deploys_its_own),
-        ..NONE
+        after_run: Some(deploy_own_version),
+        ..UNCHANGED
     },
     Mutant {
-        breaks: "I9",
-        about: "brings an older version back when its run is started again",
+        invariant: "I9",
+        behavior: "brings an older version back when its run is started again",
         case: "rolling 1 9999 OldRun",
-        after: Some(deploys_the_old),
-        ..NONE
+        after_run: Some(deploy_older_version),
+        ..UNCHANGED
     },
     Mutant {
-        breaks: "I10",
-        about: "moves without knowing what to go back to",
-        wire: Some(|moment| {
-            moment_before(moment, "ListServiceDeployments")
-                .then(|| Interrupt::Answer(json!({ "serviceDeployments": [] })))
+        invariant: "I10",
+        behavior: "moves without knowing what to go back to",
+        on_call: Some(|moment| {
+            is_before_call(moment, "ListServiceDeployments")
+                .then(|| Override::Reply(json!({ "serviceDeployments": [] })))
         }),
-        ..NONE
+        ..UNCHANGED
     },
-    Mutant { breaks: "I12", about: "looks without a pause", after: Some(hammers), ..NONE },
     Mutant {
-        breaks: "I11",
-        about: "writes the number of copies",
-        wire: Some(|moment| instead(moment, "UpdateService", json!({ "desiredCount": 2 }))),
-        ..NONE
+        invariant: "I12",
+        behavior: "looks without a pause",
+        after_run: Some(poll_without_pause),
+        ..UNCHANGED
+    },
+    Mutant {
+        invariant: "I11",
+        behavior: "writes the number of copies",
+        on_call: Some(|moment| replace_input(moment, "UpdateService", json!({ "desiredCount": 2 }))),
+        ..UNCHANGED
     },
 ];
 
-fn moment_before(moment: &Moment<'_>, operation: &str) -> bool {
-    moment.phase == Phase::Before && moment.call.operation == operation
+fn is_before_call(moment: &CallHook<'_>, operation: &str) -> bool {
+    moment.phase == HookPhase::Before && moment.call.operation == operation
 }
 
 /// The definition with the image that the service began with, by its tag.
-fn tagged(call: &Call) -> Value {
+fn definition_by_tag(call: &ServiceCall) -> Value {
     let mut containers = call.input["containerDefinitions"].clone();
     let image = containers[0]["image"].as_str().unwrap_or_default();
     let host = image.split('/').next().unwrap_or_default();
@@ -132,7 +167,7 @@ fn tagged(call: &Call) -> Value {
 }
 
 /// Counts without a flaw for every metric that is asked for.
-fn imagined(input: &Value) -> Value {
+fn perfect_metrics(input: &Value) -> Value {
     let time = |name: &str| input[name].as_f64().unwrap_or_default();
     let minutes = ((time("EndTime") - time("StartTime")) / 60.0) as u32;
     let stamps: Vec<f64> = (0..minutes).map(|minute| time("StartTime") + 60.0 * f64::from(minute)).collect();
@@ -150,97 +185,106 @@ fn imagined(input: &Value) -> Value {
     json!({ "MetricDataResults": queries.map(result).collect::<Vec<_>>(), "Messages": [] })
 }
 
-fn instead(moment: &Moment<'_>, operation: &str, members: Value) -> Option<Interrupt> {
-    let hit = moment.phase == Phase::Before && moment.call.operation == operation;
-    hit.then_some(Interrupt::Instead(members))
+fn replace_input(moment: &CallHook<'_>, operation: &str, members: Value) -> Option<Override> {
+    let hit = moment.phase == HookPhase::Before && moment.call.operation == operation;
+    hit.then_some(Override::ReplaceInput(members))
 }
 
 /// The answer of a registration that names the first revision.
-fn old(call: &Call) -> Value {
+fn first_revision_answer(call: &ServiceCall) -> Value {
     let family = call.input["family"].as_str().unwrap_or_default();
     let arn = format!("arn:aws:ecs:eu-west-1:111111111111:task-definition/{family}:1");
     json!({ "taskDefinitionArn": arn, "family": family, "revision": 1, "status": "ACTIVE" })
 }
 
-fn update(members: Value) -> Call {
+fn update_service_call(members: Value) -> ServiceCall {
     let mut input = json!({ "cluster": "acme", "service": "backend" });
     input.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
-    Call {
+    ServiceCall {
         service: "ecs".into(),
         operation: "UpdateService".into(),
         input,
         region: "eu-west-1".into(),
-        access_key: Some(FIRST.into()),
+        access_key: Some(FIRST_KEY.into()),
     }
 }
 
-fn deploys_late(cloud: &Cloud, _: Option<f64>) -> LocalBoxFuture<'static, ()> {
+fn deploy_late(cloud: &Cloud, _: Option<f64>) -> LocalBoxFuture<'static, ()> {
     let cloud = cloud.clone();
     Box::pin(async move {
         tokio::time::sleep(Duration::from_secs(3)).await;
-        let _ = cloud.answer(update(json!({ "forceNewDeployment": true }))).await;
+        let _ = cloud.handle(update_service_call(json!({ "forceNewDeployment": true }))).await;
     })
 }
 
-fn deploys_its_own(cloud: &Cloud, _: Option<f64>) -> LocalBoxFuture<'static, ()> {
+fn deploy_own_version(cloud: &Cloud, _: Option<f64>) -> LocalBoxFuture<'static, ()> {
     let cloud = cloud.clone();
     Box::pin(async move {
         tokio::time::sleep(Duration::from_secs(5)).await;
-        let _ = cloud.answer(update(json!({ "taskDefinition": "backend:1" }))).await;
+        let _ = cloud.handle(update_service_call(json!({ "taskDefinition": "backend:1" }))).await;
     })
 }
 
-fn deploys_the_old(cloud: &Cloud, _: Option<f64>) -> LocalBoxFuture<'static, ()> {
+fn deploy_older_version(cloud: &Cloud, _: Option<f64>) -> LocalBoxFuture<'static, ()> {
     let cloud = cloud.clone();
     Box::pin(async move {
-        let call = update(json!({ "taskDefinition": "backend:2" }));
-        let _ = cloud.answer(Call { access_key: Some(EARLIER.into()), ..call }).await;
+        let call = update_service_call(json!({ "taskDefinition": "backend:2" }));
+        let _ = cloud.handle(ServiceCall { access_key: Some(EARLIER_KEY.into()), ..call }).await;
     })
 }
 
-fn hammers(cloud: &Cloud, _: Option<f64>) -> LocalBoxFuture<'static, ()> {
+fn poll_without_pause(cloud: &Cloud, _: Option<f64>) -> LocalBoxFuture<'static, ()> {
     let cloud = cloud.clone();
     Box::pin(async move {
         for _ in 0..400 {
             let input = json!({ "cluster": "acme", "services": ["backend"] });
-            let look = Call { operation: "DescribeServices".into(), input, ..update(json!({})) };
-            let _ = cloud.answer(look).await;
+            let look =
+                ServiceCall { operation: "DescribeServices".into(), input, ..update_service_call(json!({})) };
+            let _ = cloud.handle(look).await;
         }
     })
 }
 
-fn deploys_again(cloud: &Cloud, _: Option<f64>) -> LocalBoxFuture<'static, ()> {
+fn deploy_again(cloud: &Cloud, _: Option<f64>) -> LocalBoxFuture<'static, ()> {
     let cloud = cloud.clone();
     Box::pin(async move {
-        let _ = cloud.answer(update(json!({ "forceNewDeployment": true }))).await;
+        let _ = cloud.handle(update_service_call(json!({ "forceNewDeployment": true }))).await;
     })
 }
 
 #[test]
 fn every_invariant_has_a_mutant() {
-    for number in 1..=12 {
+    for number in 1..=13 {
         let law = format!("I{number}");
-        assert!(MUTANTS.iter().any(|mutant| mutant.breaks == law), "{law} has no mutant");
+        assert!(MUTANTS.iter().any(|mutant| mutant.invariant == law), "{law} has no mutant");
     }
 }
 
 #[test]
-fn every_mutant_is_caught_by_its_law() {
+fn every_mutant_is_caught_by_its_invariant() {
     for mutant in MUTANTS {
-        let case = case::read(mutant.case);
-        assert_eq!(laws::check(&case, &play(case, None)), Ok(()), "without the mutant that {}", mutant.about);
-        let caught = laws::check(&case, &play(case, Some(mutant)));
-        let named = caught.as_ref().is_err_and(|why| why.starts_with(&format!("{}:", mutant.breaks)));
-        assert!(named, "a mutant that {} ({}) ended {caught:?}", mutant.about, mutant.breaks);
+        let case = case::parse_case(mutant.case);
+        assert_eq!(
+            assertions::check_invariants(&case, &run_case(case, None)),
+            Ok(()),
+            "without the mutant that {}",
+            mutant.behavior
+        );
+        let caught = assertions::check_invariants(&case, &run_case(case, Some(mutant)));
+        let named = caught.as_ref().is_err_and(|why| why.starts_with(&format!("{}:", mutant.invariant)));
+        assert!(named, "a mutant that {} ({}) ended {caught:?}", mutant.behavior, mutant.invariant);
     }
 }
 
 #[test]
-fn a_replay_line_reads_back() {
-    let case = Case::of(7);
+fn replay_line_parses_back() {
+    let case = Case::from_seed(7);
     let line = case.to_string();
     let text = line.split('\'').nth(1).unwrap();
-    let again = case::read(text);
-    assert_eq!((again.to_string(), again.blow), (line, case.blow));
-    assert_ne!(Case::of(8).to_string(), Case { blow: Blow::Cancel, ..Case::of(7) }.to_string());
+    let again = case::parse_case(text);
+    assert_eq!((again.to_string(), again.fault), (line, case.fault));
+    assert_ne!(
+        Case::from_seed(8).to_string(),
+        Case { fault: Fault::Cancel, ..Case::from_seed(7) }.to_string()
+    );
 }

@@ -3,9 +3,11 @@
 
 mod generator;
 mod property;
+mod yaml_writer;
 
-use generator::{Case, case};
-use roadstead::manifest::{self, Kind};
+use generator::generate_case;
+use roadstead::manifest::{self, FileKind};
+use yaml_writer::EditCase;
 
 #[allow(unreachable_pub, reason = "a crate of its own uses it too")]
 #[path = "../../fuzz/body.rs"]
@@ -16,26 +18,30 @@ mod body;
 fn fifteen_hundred_files_keep_every_other_byte() {
     let mut kinds = std::collections::BTreeMap::new();
     for seed in 0..1500 {
-        let Case { shape, spot, wish, before, after, values } = case(seed);
+        let EditCase { shape_name: shape, location: spot, update, before, after, changed_values: values } =
+            generate_case(seed);
         let name = format!("seed {seed}, {shape}");
-        let edited = match manifest::edit(before.as_bytes(), &spot, &wish) {
+        let edited = match manifest::edit_image(before.as_bytes(), &spot, &update) {
             Ok(edited) => edited,
             Err(refusal) => panic!("{name}: {refusal:?}\n{before}"),
         };
         let now = String::from_utf8(edited.bytes).unwrap();
         assert_eq!(now, after, "{name}");
-        assert_eq!(edited.replaced.len(), values, "{name}: {:?}\n{before}", edited.replaced);
-        for it in &edited.replaced {
+        assert_eq!(edited.replacements.len(), values, "{name}: {:?}\n{before}", edited.replacements);
+        for it in &edited.replacements {
             let line = now.lines().nth(it.line - 1).unwrap();
             let at = line.chars().skip(it.column - 1).collect::<String>();
             let added = it.from.is_none() && it.path == "images[0]";
             let to = if added { "name: " } else { it.to.as_deref().unwrap_or_default() };
             assert!(at.trim_start_matches(['"', '\'']).starts_with(to), "{name}: {line} {it:?}");
         }
-        let found = manifest::look(now.as_bytes(), &spot, &wish.image).unwrap();
-        assert_eq!(found.image.map(|it| it.to_string()), Some(wish.image.to_string()), "{name}\n{now}");
-        assert!(manifest::edit(now.as_bytes(), &spot, &wish).unwrap().replaced.is_empty(), "{name}");
-        body::check(before.as_bytes(), &spot, &wish);
+        let found = manifest::find_image(now.as_bytes(), &spot, &update.image).unwrap();
+        assert_eq!(found.image.map(|it| it.to_string()), Some(update.image.to_string()), "{name}\n{now}");
+        assert!(
+            manifest::edit_image(now.as_bytes(), &spot, &update).unwrap().replacements.is_empty(),
+            "{name}"
+        );
+        body::check_edit(before.as_bytes(), &spot, &update);
         *kinds.entry(shape).or_insert(0) += 1;
     }
     assert!(kinds.len() >= 12 && kinds.values().all(|n| *n >= 40), "{kinds:?}");
@@ -43,19 +49,19 @@ fn fifteen_hundred_files_keep_every_other_byte() {
 
 /// The command line finds the same places by itself.
 #[test]
-fn the_command_line_recognises_the_files() {
+fn file_kind_is_detected() {
     for seed in 0..300 {
-        let case = case(seed);
-        let wanted = match case.shape {
-            shape if shape.starts_with("kustom") => Kind::Kustomize,
-            shape if shape.starts_with("values") => Kind::Values,
-            _ => Kind::Manifest,
+        let case = generate_case(seed);
+        let wanted = match case.shape_name {
+            shape if shape.starts_with("kustom") => FileKind::Kustomize,
+            shape if shape.starts_with("values") => FileKind::Values,
+            _ => FileKind::Manifest,
         };
         assert_eq!(
-            manifest::kind_of("file.yaml", case.before.as_bytes()),
+            manifest::detect_kind("file.yaml", case.before.as_bytes()),
             wanted,
             "{}\n{}",
-            case.shape,
+            case.shape_name,
             case.before
         );
     }
@@ -63,21 +69,21 @@ fn the_command_line_recognises_the_files() {
 
 /// Files with a few bytes wrong: the body of the fuzzer, a bounded number of times, always the same.
 #[test]
-fn damaged_files_are_refused_or_edited_right() {
+fn damaged_files_are_rejected_or_edited_correctly() {
     let rounds = std::env::var("FUZZ_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(3_000);
     for seed in 0..rounds {
         let mut random = fastrand::Rng::with_seed(seed ^ 0x9e37_79b9);
-        let mut bytes = case(seed % 1500).before.into_bytes();
+        let mut bytes = generate_case(seed % 1500).before.into_bytes();
         for _ in 0..random.usize(0..6) {
-            damage(&mut bytes, &mut random);
+            damage_bytes(&mut bytes, &mut random);
         }
         let mut data = vec![random.u8(..), random.u8(..)];
         data.append(&mut bytes);
-        body::run(&data);
+        body::check_input(&data);
     }
 }
 
-fn damage(bytes: &mut Vec<u8>, random: &mut fastrand::Rng) {
+fn damage_bytes(bytes: &mut Vec<u8>, random: &mut fastrand::Rng) {
     const BITS: [&str; 28] = [
         "&a ",
         "*a",

@@ -1,4 +1,4 @@
-//! What people write into inputs, and what they are told.
+//! Inputs as users write them, and the reported problems.
 
 use std::time::Duration;
 
@@ -8,18 +8,18 @@ fn variables(pairs: &[(&str, &str)]) -> Variables {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-fn given(pairs: &[(&str, &str)]) -> Inputs {
+fn parse_inputs(pairs: &[(&str, &str)]) -> Inputs {
     read(&variables(pairs)).unwrap().inputs
 }
 
-fn wrong(pairs: &[(&str, &str)]) -> Vec<String> {
+fn error_texts(pairs: &[(&str, &str)]) -> Vec<String> {
     let problems = read(&variables(pairs)).unwrap_err();
     assert!(problems.iter().all(|problem| problem.code == Code::InputInvalid));
     problems.into_iter().map(|problem| problem.sentence).collect()
 }
 
 #[test]
-fn every_input_of_the_table_is_read_from_its_variable() {
+fn every_input_is_read_from_its_variable() {
     let values = [
         ("operation", "set-env"),
         ("config", "deploy.yml"),
@@ -53,8 +53,8 @@ fn every_input_of_the_table_is_read_from_its_variable() {
         argocd_token,
         on_cancel,
         timeout,
-    } = raw(&pairs.into()).unwrap();
-    let text = |token: Option<Secret>| token.map(|token| token.expose().to_owned());
+    } = raw_inputs(&pairs.into()).unwrap();
+    let text = |token: Option<Secret>| token.map(|token| token.reveal().to_owned());
     let [token, manifests, argocd] = [github_token, manifests_token, argocd_token].map(text);
     let found = [
         operation,
@@ -76,7 +76,7 @@ fn every_input_of_the_table_is_read_from_its_variable() {
 }
 
 #[test]
-fn without_anything_the_defaults_of_the_table_hold() {
+fn missing_inputs_have_their_defaults() {
     let empty: Variables =
         INPUTS.iter().map(|i| (format!("INPUT_{}", i.name.to_uppercase()), " ".into())).collect();
     let written: Variables = INPUTS
@@ -92,15 +92,15 @@ fn without_anything_the_defaults_of_the_table_hold() {
 }
 
 #[test]
-fn a_token_with_a_line_end_is_trimmed_and_never_printed() {
-    let inputs = given(&[("INPUT_GITHUB-TOKEN", " s3cret\n")]);
-    assert_eq!(inputs.github_token.as_ref().unwrap().expose(), "s3cret");
+fn token_is_trimmed_and_never_printed() {
+    let inputs = parse_inputs(&[("INPUT_GITHUB-TOKEN", " s3cret\n")]);
+    assert_eq!(inputs.github_token.as_ref().unwrap().reveal(), "s3cret");
     assert!(!format!("{inputs:?}").contains("s3cret"));
 }
 
 #[test]
-fn everything_that_is_wrong_is_said_at_once() {
-    let said = wrong(&[
+fn all_invalid_inputs_are_reported_at_once() {
+    let said = error_texts(&[
         ("INPUT_OPERATION", "deplyo"),
         ("INPUT_ON-CANCEL", "explode"),
         ("INPUT_TIMEOUT", "2h30"),
@@ -125,7 +125,7 @@ fn everything_that_is_wrong_is_said_at_once() {
 }
 
 #[test]
-fn an_input_that_does_not_exist_is_a_warning_that_suggests() {
+fn unknown_input_is_a_warning_with_a_suggestion() {
     let warnings = read(&variables(&[("INPUT_AWS_REGION", "eu-west-1"), ("OTHER", "x")])).unwrap().warnings;
     assert_eq!(warnings.len(), 1);
     assert_eq!(warnings[0].help, "Did you mean `aws-region`?");
@@ -134,73 +134,80 @@ fn an_input_that_does_not_exist_is_a_warning_that_suggests() {
 }
 
 #[test]
-fn inputs_that_do_not_go_together_are_refused() {
+fn contradicting_inputs_are_rejected() {
     assert_eq!(
-        wrong(&[("INPUT_TO", "42"), ("INPUT_SET", "a.B=c")]),
+        error_texts(&[("INPUT_TO", "42"), ("INPUT_SET", "a.B=c")]),
         [
-            "Input `to`: it is for a rollback or a promotion, and the operation is `deploy`.",
-            "Input `set`: it is for set-env, and the operation is `deploy`."
+            "Input `to`: it is for `rollback` and `promote`; the operation is `deploy`.",
+            "Input `set`: it is for `set-env`; the operation is `deploy`."
         ]
     );
     assert_eq!(
-        wrong(&[("INPUT_OPERATION", "set-env")]),
+        error_texts(&[("INPUT_OPERATION", "set-env")]),
         ["Input `set`: set-env needs lines of `service.NAME=value`."]
     );
     assert_eq!(
-        wrong(&[("INPUT_OPERATION", "rollback"), ("INPUT_IMAGE", "nginx")]),
-        ["Input `image`: `rollback` takes no image."]
+        error_texts(&[("INPUT_OPERATION", "rollback"), ("INPUT_IMAGE", "nginx")]),
+        ["Input `image`: the operation `rollback` takes no image."]
     );
 }
 
 #[test]
-fn services_are_all_changed_or_named() {
-    assert_eq!(given(&[]).services, Services::All);
-    assert_eq!(given(&[("INPUT_SERVICES", "changed")]).services, Services::Changed);
+fn services_input_is_all_changed_or_a_list() {
+    assert_eq!(parse_inputs(&[]).services, ServiceSelection::All);
+    assert_eq!(parse_inputs(&[("INPUT_SERVICES", "changed")]).services, ServiceSelection::Changed);
     assert_eq!(
-        given(&[("INPUT_SERVICES", "b, a\nb")]).services,
-        Services::Named(vec!["b".into(), "a".into()])
+        parse_inputs(&[("INPUT_SERVICES", "b, a\nb")]).services,
+        ServiceSelection::Named(vec!["b".into(), "a".into()])
     );
     assert_eq!(
-        wrong(&[("INPUT_SERVICES", "a,changed")]),
-        ["Input `services`: `changed` stands alone, without names."]
+        error_texts(&[("INPUT_SERVICES", "a,changed")]),
+        ["Input `services`: `changed` cannot be combined with names."]
     );
 }
 
 #[test]
-fn images_are_one_or_one_per_service() {
-    assert_eq!(given(&[("INPUT_IMAGE", "nginx:1")]).images[0].service, None);
-    let two = given(&[("INPUT_IMAGE", "a = nginx:1\nb=localhost:5000/x:2")]).images;
+fn image_input_is_one_reference_or_one_per_service() {
+    assert_eq!(parse_inputs(&[("INPUT_IMAGE", "nginx:1")]).images[0].service, None);
+    let two = parse_inputs(&[("INPUT_IMAGE", "a = nginx:1\nb=localhost:5000/x:2")]).images;
     assert_eq!(two[0].service.as_deref(), Some("a"));
     assert_eq!(two[1].image.to_string(), "localhost:5000/x:2");
-    assert_eq!(wrong(&[("INPUT_IMAGE", "nginx\na=nginx")]).len(), 1);
-    assert_eq!(wrong(&[("INPUT_IMAGE", "a=nginx\na=nginx:2")]), ["Input `image`: `a` has two references."]);
+    assert_eq!(error_texts(&[("INPUT_IMAGE", "nginx\na=nginx")]).len(), 1);
     assert_eq!(
-        wrong(&[("INPUT_IMAGE", "=nginx")]),
+        error_texts(&[("INPUT_IMAGE", "a=nginx\na=nginx:2")]),
+        ["Input `image`: `a` has two references."]
+    );
+    assert_eq!(
+        error_texts(&[("INPUT_IMAGE", "=nginx")]),
         ["Input `image`: `=nginx` names no service before the `=`."]
     );
 }
 
 #[test]
-fn settings_set_and_remove_and_keep_what_is_in_the_value() {
-    let set = given(&[("INPUT_OPERATION", "set-env"), ("INPUT_SET", "a.X=1=2, 3\na.spring.url=\nb.Y")]).set;
+fn set_input_sets_and_removes_variables() {
+    let set =
+        parse_inputs(&[("INPUT_OPERATION", "set-env"), ("INPUT_SET", "a.X=1=2, 3\na.spring.url=\nb.Y")]).set;
     let seen: Vec<_> =
         set.iter().map(|s| (s.service.as_str(), s.name.as_str(), s.value.as_deref())).collect();
     assert_eq!(seen, [("a", "X", Some("1=2, 3")), ("a", "spring.url", Some("")), ("b", "Y", None)]);
     assert_eq!(
-        wrong(&[("INPUT_OPERATION", "set-env"), ("INPUT_SET", "a.X\na.X=1")]),
-        ["Input `set`: `a.X` is there twice."]
+        error_texts(&[("INPUT_OPERATION", "set-env"), ("INPUT_SET", "a.X\na.X=1")]),
+        ["Input `set`: `a.X` occurs twice."]
     );
 }
 
 #[test]
-fn more_than_one_line_is_the_deploy_file_itself() {
-    assert_eq!(given(&[("INPUT_CONFIG", "x.yml\n")]).config, ConfigSource::Path("x.yml".into()));
-    assert_eq!(given(&[("INPUT_CONFIG", "a: 1\nb: 2\n")]).config, ConfigSource::Text("a: 1\nb: 2".into()));
+fn config_input_with_several_lines_is_the_deploy_file() {
+    assert_eq!(parse_inputs(&[("INPUT_CONFIG", "x.yml\n")]).config, ConfigSource::Path("x.yml".into()));
+    assert_eq!(
+        parse_inputs(&[("INPUT_CONFIG", "a: 1\nb: 2\n")]).config,
+        ConfigSource::Text("a: 1\nb: 2".into())
+    );
 }
 
 #[test]
-fn a_line_break_in_a_name_is_refused() {
-    assert_eq!(wrong(&[("INPUT_ENVIRONMENT", "a\n::add-mask::b")]).len(), 1);
+fn line_break_in_a_name_is_rejected() {
+    assert_eq!(error_texts(&[("INPUT_ENVIRONMENT", "a\n::add-mask::b")]).len(), 1);
 }
 
 proptest::proptest! {

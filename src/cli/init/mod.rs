@@ -1,109 +1,112 @@
-//! `roadstead init`: a first deploy file and workflow, from what runs on Amazon ECS. Reads AWS; writes two files, both or
-//! none, and never over what is there unless that was asked for.
+//! `roadstead init`: a first deploy file and workflow for services on Amazon ECS. Reads AWS; writes two files, both or
+//! none, and overwrites only with `--force`.
 
 mod deploy_file;
+mod messages;
 mod names;
-mod words;
 mod workflow;
 pub mod yaml;
 
 use std::path::Path;
 
-use crate::action::neutral::neutralise;
-use crate::aws::{self, Doors, Wanted};
-use crate::github::names::branch;
+use crate::action::sanitize::sanitize_line;
+use crate::aws::{self, Io, SessionRequest};
+use crate::github::validate::branch;
 use crate::problem::{Code, Problem};
 use crate::sys::disk;
-use crate::targets::ecs::survey::{self, Found, Only};
+use crate::targets::ecs::discover::{self, DiscoveredService, Filter};
 
 use super::arguments::InitOptions;
 
-/// Where the two files belong in a repository.
+/// Paths of the two files in a repository.
 const DEPLOY_FILE: &str = ".github/roadstead.yml";
 const WORKFLOW: &str = ".github/workflows/deploy.yml";
 
-/// What the two files are made of.
+/// The contents of the two files.
 #[derive(Debug, Clone)]
-struct Plan {
+struct InitPlan {
     /// Name of the environment.
     environment: String,
     /// Branch that is deployed there.
     branch: String,
-    /// The services to be written, each with its name in the deploy file.
-    services: Vec<(String, Found)>,
-    /// The services that cannot be released to as they are.
-    left_out: Vec<Found>,
+    /// The services to write, each with its name in the deploy file.
+    services: Vec<(String, DiscoveredService)>,
+    /// The services that Roadstead cannot deploy to as they are.
+    unsupported: Vec<DiscoveredService>,
 }
 
-impl Plan {
-    /// A service that speaks for all: they are of one account and region.
-    fn first(&self) -> Option<&Found> {
+impl InitPlan {
+    /// Any of the services: all are in one account and region.
+    fn any_service(&self) -> Option<&DiscoveredService> {
         self.services.first().map(|(_, found)| found)
     }
 }
 
-/// Looks, writes, and says what was found, what was written and what comes next; the result is the exit code. `write`
-/// takes the lines.
-pub async fn main(options: &InitOptions, doors: &Doors, mut write: impl FnMut(&str)) -> u8 {
-    match init(options, doors).await {
+/// Discovers the services, writes the files and reports what comes next; returns the exit code. `write` receives the
+/// lines.
+pub async fn main(options: &InitOptions, io: &Io, mut write: impl FnMut(&str)) -> u8 {
+    match write_files(options, io).await {
         Ok(lines) => {
-            lines.iter().for_each(|line| write(&neutralise(line)));
+            lines.iter().for_each(|line| write(&sanitize_line(line)));
             0
         }
         Err(problem) => {
-            write(&neutralise(&format!("error {}: {problem}", problem.code)));
-            write("Nothing was written.");
+            write(&sanitize_line(&format!("error {}: {problem}", problem.code)));
+            write("No file was written.");
             2
         }
     }
 }
 
-async fn init(options: &InitOptions, doors: &Doors) -> Result<Vec<String>, Problem> {
-    sound(options)?;
+async fn write_files(options: &InitOptions, io: &Io) -> Result<Vec<String>, Problem> {
+    check_options(options)?;
     let folder = Path::new(&options.output);
     let files = [DEPLOY_FILE, WORKFLOW].map(|name| folder.join(name));
-    files.iter().try_for_each(|path| free(path, options.force))?;
-    let wanted = Wanted { region: options.region.clone(), role: None, session_name: "roadstead-init".into() };
-    let (session, notices) = aws::open(doors, &wanted).await.map_err(without_workflow)?;
-    let only = Only { cluster: options.cluster.clone(), service: options.service.clone() };
-    let plan = plan(options, survey::survey(&session, &only).await?)?;
-    let texts = [deploy_file::text(&plan), workflow::text(&plan)];
+    files.iter().try_for_each(|path| check_overwrite(path, options.force))?;
+    let request =
+        SessionRequest { region: options.region.clone(), role: None, session_name: "roadstead-init".into() };
+    let (session, notices) = aws::open_session(io, &request).await.map_err(with_local_help)?;
+    let only = Filter { cluster: options.cluster.clone(), service: options.service.clone() };
+    let plan = build_plan(options, discover::discover_services(&session, &only).await?)?;
+    let texts = [deploy_file::deploy_file_text(&plan), workflow::workflow_text(&plan)];
     for (path, text) in files.iter().zip(&texts) {
-        disk::write(path, text.as_bytes()).map_err(|error| unwritable(path, &error))?;
+        disk::write(path, text.as_bytes()).map_err(|error| write_problem(path, &error))?;
     }
-    Ok(words::told(&plan, &files, &notices))
+    Ok(messages::closing_text(&plan, &files, &notices))
 }
 
-fn plan(options: &InitOptions, found: Vec<Found>) -> Result<Plan, Problem> {
-    let (services, left_out): (Vec<Found>, Vec<Found>) =
-        found.into_iter().partition(|found| found.against.is_none());
+fn build_plan(options: &InitOptions, found: Vec<DiscoveredService>) -> Result<InitPlan, Problem> {
+    let (services, left_out): (Vec<DiscoveredService>, Vec<DiscoveredService>) =
+        found.into_iter().partition(|found| found.unsupported_reason.is_none());
     if services.is_empty() {
-        return Err(nothing(&left_out));
+        return Err(nothing_found_problem(&left_out));
     }
-    let names = names::names(&services);
+    let names = names::service_names(&services);
     let services = names.into_iter().zip(services).collect();
     let (environment, branch) = (options.environment.clone(), options.branch.clone());
-    Ok(Plan { environment, branch, services, left_out })
+    Ok(InitPlan { environment, branch, services, unsupported: left_out })
 }
 
-fn nothing(left_out: &[Found]) -> Problem {
-    let reasons = left_out.iter().map(|it| format!("{}/{}: {}", it.cluster, it.service, words::against(it)));
+fn nothing_found_problem(left_out: &[DiscoveredService]) -> Problem {
+    let reasons = left_out
+        .iter()
+        .map(|it| format!("{}/{}: {}", it.cluster, it.service, messages::unsupported_reason(it)));
     let reasons = reasons.collect::<Vec<_>>().join(" ");
-    let sentence = "No ECS service was found that can be released to.";
+    let sentence = "No ECS service was found that Roadstead can deploy to.";
     let problem = Problem::error(Code::ServiceMissing, sentence)
         .help("Check --region, --cluster, --service and the account of the credentials (AWS_PROFILE).");
     if reasons.is_empty() { problem } else { problem.cause(reasons) }
 }
 
-/// Names that stand in two YAML files, an expression of GitHub and a subject of OIDC must mean themselves in all of them.
-fn sound(options: &InitOptions) -> Result<(), Problem> {
+/// Rejects names that would change their meaning in one of the YAML files, an expression of GitHub or an OIDC subject.
+fn check_options(options: &InitOptions) -> Result<(), Problem> {
     let plain = |text: &str| {
         let known = |b: u8| b.is_ascii_alphanumeric() || b"-._/".contains(&b);
         text.bytes().all(known) && text.starts_with(|c: char| c.is_ascii_alphanumeric())
     };
     let refused = |option: &str, text: &str| {
         Problem::error(Code::InputInvalid, format!("The option --{option} cannot be `{text}`."))
-            .help("Letters, digits and - . _ / are taken; write any other name into the files yourself.")
+            .help("Use letters, digits and - . _ / only; write any other name into the files yourself.")
     };
     if !plain(&options.environment) || options.environment.contains('/') {
         return Err(refused("environment", &options.environment));
@@ -114,32 +117,31 @@ fn sound(options: &InitOptions) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Refuses to overwrite, and to write through a link.
-fn free(path: &Path, force: bool) -> Result<(), Problem> {
-    let taken = |what: &str| {
+/// Rejects an existing file and a symbolic link.
+fn check_overwrite(path: &Path, force: bool) -> Result<(), Problem> {
+    let conflict = |what: &str| {
         let sentence = format!("`{}` {what}.", path.display());
         Problem::error(Code::FileUnreadable, sentence)
     };
     if disk::link_target(path).is_some() {
-        return Err(taken("is a symbolic link").help("Remove it, or choose another --output."));
+        return Err(conflict("is a symbolic link").help("Remove it, or choose another --output."));
     }
     if disk::exists(path) && !force {
-        return Err(taken("exists already").help("--force overwrites it."));
+        return Err(conflict("already exists").help("Pass --force to overwrite it."));
     }
     Ok(())
 }
 
-/// The words for a workflow do not help on a laptop.
-fn without_workflow(problem: Problem) -> Problem {
+/// Replaces the help for workflows, which does not apply on a laptop.
+fn with_local_help(problem: Problem) -> Problem {
     match problem.code {
-        Code::CredentialsMissing => {
-            problem.help("Give --region or AWS_REGION, and credentials as for the AWS CLI (AWS_PROFILE).")
-        }
+        Code::CredentialsMissing => problem
+            .help("Set --region or AWS_REGION, and provide credentials as for the AWS CLI (AWS_PROFILE)."),
         _ => problem,
     }
 }
 
-fn unwritable(path: &Path, error: &anyhow::Error) -> Problem {
-    Problem::error(Code::FileUnreadable, format!("`{}` cannot be written.", path.display()))
+fn write_problem(path: &Path, error: &anyhow::Error) -> Problem {
+    Problem::error(Code::FileUnreadable, format!("`{}` was not written.", path.display()))
         .cause(format!("{error:#}"))
 }

@@ -1,10 +1,10 @@
-//! The text of a first workflow: one job, one step, and no right that it does not need. Pure.
+//! The text of a first workflow: one job, one step, and only the permissions it needs. Pure.
 
-use super::Plan;
+use super::InitPlan;
 
-/// The workflow for what was found. Environment and branch have been looked at: they mean themselves in expressions and
-/// in patterns, too.
-pub(super) fn text(plan: &Plan) -> String {
+/// The workflow for the discovered services. Environment and branch are validated before: both are literal in
+/// expressions and patterns.
+pub(super) fn workflow_text(plan: &InitPlan) -> String {
     TEMPLATE
         .replace("<environment>", &plan.environment)
         .replace("<branch>", &plan.branch)
@@ -34,7 +34,7 @@ jobs:
     permissions:
       contents: write # the sources, and the lease that keeps two runs from one service
       deployments: write # the record of what was proven here
-      actions: read # whether the run that holds a lease is alive
+      actions: read # the runs that records and leases name
       id-token: write # the role in AWS
     steps:
       - name: Check out the sources

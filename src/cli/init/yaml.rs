@@ -1,25 +1,25 @@
-//! Text as YAML: a scalar that reads back as the very text, and a comment that stays one. Pure.
+//! Text as YAML: a scalar that reads back unchanged, and a comment that stays a comment. Pure.
 
-use crate::action::neutral;
+use crate::action::sanitize;
 
-/// Words that YAML takes for something else than text.
-const WORDS: [&str; 9] = ["true", "false", "yes", "no", "on", "off", "null", "y", "n"];
+/// Words that YAML reads as something else than text.
+const RESERVED_WORDS: [&str; 9] = ["true", "false", "yes", "no", "on", "off", "null", "y", "n"];
 
 /// `text` as a scalar, on one line, in a block or between brackets.
 pub fn scalar(text: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._/".contains(&b);
-    let word = WORDS.contains(&text.to_ascii_lowercase().as_str());
-    let simple = text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.bytes().all(plain) && !word;
-    if simple { text.to_owned() } else { quoted(text) }
+    let reserved = RESERVED_WORDS.contains(&text.to_ascii_lowercase().as_str());
+    let simple = text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.bytes().all(plain) && !reserved;
+    if simple { text.to_owned() } else { quote(text) }
 }
 
-/// A scalar of a value in which placeholders are replaced: what looks like one is none.
-pub fn value(text: &str) -> String {
+/// A scalar in which text that looks like a placeholder is escaped.
+pub fn value_scalar(text: &str) -> String {
     scalar(&text.replace("${", "$${"))
 }
 
-/// Between double quotes, with everything that is not printable ASCII escaped.
-fn quoted(text: &str) -> String {
+/// Double-quoted, with everything but printable ASCII escaped.
+fn quote(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
         match c {
@@ -32,9 +32,9 @@ fn quoted(text: &str) -> String {
     out + "\""
 }
 
-/// Text from outside inside of a comment: on one line, and without anything invisible.
+/// Untrusted text inside a comment: one line, without invisible characters.
 pub fn comment(text: &str) -> String {
-    neutral::neutralise(text)
+    sanitize::sanitize_line(text)
 }
 
 #[cfg(test)]
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_plain_stays_plain() {
+    fn scalar_plain_text_is_not_quoted() {
         for text in ["backend", "acme/backend", "acme-5xx", "v1.2"] {
             assert_eq!(scalar(text), text);
         }

@@ -1,33 +1,37 @@
 //! `roadstead rehearse`: a deploy file through the real engine and the real AWS SDK, against the embedded cloud, in
 //! virtual time.
 
-mod addresses;
+mod appconfig;
+mod argocd;
 mod builder;
-mod flags;
-mod job;
-mod manifests;
-mod story;
-mod world;
+mod ecs;
+mod example;
+mod files;
+mod needs;
+mod run_context;
+mod scenario;
+mod sites;
+mod source;
+mod worlds;
 
 use std::path::{Path, PathBuf};
 
 use crate::action::inputs::RawInputs;
-use crate::rehearsal::scenarios::{Named, SCENARIOS};
 use crate::report::{RunReport, summary};
-use crate::run::Teller;
+use crate::run::ProgressLog;
 use crate::sys::clock::Clock;
 use crate::sys::environment::Variables;
-use crate::sys::signal::Cancel;
+use crate::sys::signal::CancelToken;
 use crate::sys::{disk, terminal};
+use roadstead_cloud::builtin::{Builtin, builtin_scenarios};
 
 use super::arguments::RehearseOptions;
+use files::{ChosenFiles, choose_files};
 
-pub use job::{begin, builder, job, rehearse, run_on};
-pub(super) use story::scenario;
-pub use story::{Story, story};
-pub use world::{start, world};
-
-const EXAMPLE: &str = include_str!("../../../examples/rehearsal/roadstead.yml");
+pub use run_context::{emulated_builder, register_run, rehearse, run_against, run_context};
+pub use scenario::{build_scenario, start_time};
+pub(super) use source::load_scenario;
+pub use source::{ScenarioSource, find_source};
 
 /// A run to rehearse.
 #[derive(Clone)]
@@ -39,7 +43,7 @@ pub struct Rehearsal {
     /// Environment; the first of the file where none is named.
     pub environment: Option<String>,
     /// What happens.
-    pub story: Story,
+    pub source: ScenarioSource,
     /// The same seed gives the same run.
     pub seed: u64,
     /// Other inputs of the action.
@@ -47,49 +51,33 @@ pub struct Rehearsal {
     /// Environment of the process, besides credentials for the embedded cloud.
     pub variables: Variables,
     /// Raised to cancel the run.
-    pub cancel: Cancel,
+    pub cancel: CancelToken,
     /// Who hears of what happens.
-    pub teller: Teller,
+    pub log: ProgressLog,
 }
 
 /// Rehearses on a runtime of its own, whose time is virtual, and prints what a real run would say.
 pub(super) fn main(options: &RehearseOptions) -> u8 {
     if options.list {
-        let line = |named: &Named| terminal::line(&format!("{:<22} {}", named.name, named.about));
-        SCENARIOS.iter().for_each(line);
+        let line =
+            |named: &Builtin| terminal::stdout_line(&format!("{:<22} {}", named.name, named.description));
+        builtin_scenarios().for_each(line);
         return 0;
     }
-    match try_main(options) {
+    match run_rehearsal(options) {
         Ok(report) => report.outcome.exit_code(),
         Err(words) => {
-            terminal::line(&format!("error: {words}"));
+            terminal::stdout_line(&format!("error: {words}"));
             2
         }
     }
 }
 
-fn try_main(options: &RehearseOptions) -> Result<RunReport, String> {
-    let config = deploy_file(options.config.as_deref())?;
-    let story = story(&options.scenario)?;
-    let began = start(&story.begin())?;
-    let rehearsal = |teller| Rehearsal {
-        config,
-        workspace: PathBuf::from("."),
-        environment: options.environment.clone(),
-        story,
-        seed: options.seed,
-        inputs: RawInputs::default(),
-        variables: Variables::new(),
-        cancel: Cancel::default(),
-        teller,
-    };
-    let runtime = virtual_runtime().map_err(|error| error.to_string())?;
-    let report = tokio::task::LocalSet::new().block_on(&runtime, async {
-        let teller = Teller::new(false, Clock::starting_at(began), terminal::line);
-        let (report, _) = rehearse(rehearsal(teller.clone())).await?;
-        teller.finish(&report);
-        Ok::<_, String>(report)
-    })?;
+fn run_rehearsal(options: &RehearseOptions) -> Result<RunReport, String> {
+    let source = find_source(&options.scenario)?;
+    let chosen = choose_files(options, &source, Path::new("."))?;
+    chosen.announcement.lines().for_each(terminal::stdout_line);
+    let report = rehearse_files(&chosen, source, options.seed, terminal::stdout_line)?;
     if let Some(path) = &options.summary {
         disk::write(Path::new(path), summary::summary(&report).as_bytes())
             .map_err(|error| format!("{error:#}"))?;
@@ -97,21 +85,37 @@ fn try_main(options: &RehearseOptions) -> Result<RunReport, String> {
     Ok(report)
 }
 
+fn rehearse_files(
+    chosen: &ChosenFiles,
+    source: ScenarioSource,
+    seed: u64,
+    write_line: impl FnMut(&str) + 'static,
+) -> Result<RunReport, String> {
+    let began = start_time(&source.base_scenario())?;
+    let runtime = virtual_runtime().map_err(|error| error.to_string())?;
+    tokio::task::LocalSet::new().block_on(&runtime, async {
+        let log = ProgressLog::new(false, Clock::starting_at(began), write_line);
+        let (report, _) = rehearse(Rehearsal {
+            config: chosen.config.clone(),
+            workspace: chosen.workspace.clone(),
+            environment: Some(chosen.environment.clone()),
+            source,
+            seed,
+            inputs: RawInputs::default(),
+            variables: Variables::new(),
+            cancel: CancelToken::default(),
+            log: log.clone(),
+        })
+        .await?;
+        log.finish(&report);
+        Ok(report)
+    })
+}
+
 /// A runtime of one thread whose clock jumps to the next thing that waits.
 pub fn virtual_runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()
 }
 
-fn deploy_file(path: Option<&str>) -> Result<(String, String), String> {
-    let usual = ".github/roadstead.yml";
-    match path {
-        None if !disk::exists(Path::new(usual)) => {
-            Ok(("examples/rehearsal/roadstead.yml".into(), EXAMPLE.into()))
-        }
-        path => {
-            let path = path.unwrap_or(usual);
-            let text = disk::read_text(Path::new(path)).map_err(|error| format!("{error:#}"))?;
-            Ok((path.to_owned(), text))
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

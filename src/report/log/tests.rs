@@ -1,40 +1,47 @@
-//! What the runner and a person see of the same events.
+//! The same events as the runner and as a terminal show them.
 
 use super::*;
 use crate::action::command::oracle;
 use crate::problem::Code;
 use crate::release::Outcome;
-use crate::report::samples;
+use crate::report::fixtures;
 
-fn told(in_runner: bool, events: Vec<Event>) -> Vec<String> {
+fn log_lines(in_runner: bool, events: Vec<LogEvent>) -> Vec<String> {
     let lines = RefCell::new(Vec::new());
-    let reporter = Reporter::new(in_runner, samples::at(0), |line| lines.borrow_mut().push(line.to_owned()));
-    events.into_iter().for_each(|event| reporter.tell(event));
+    let reporter =
+        Reporter::new(in_runner, fixtures::sample_time(0), |line| lines.borrow_mut().push(line.to_owned()));
+    events.into_iter().for_each(|event| reporter.emit(event));
     drop(reporter);
     lines.into_inner()
 }
 
-fn events() -> Vec<Event> {
+fn sample_events() -> Vec<LogEvent> {
     let untrusted = "pulling\r::set-output name=x::y\n\u{1b}[31m##[error]z\u{1b}[0m hunter2-secret";
     vec![
-        Event::Mask(Secret::new("hunter2-secret")),
-        Event::Group("build hunter2-secret\n::error::x".into()),
-        Event::Untrusted { source: "docker".into(), text: untrusted.into() },
-        Event::Group("next".into()),
-        Event::EndGroup,
-        Event::EndGroup,
-        Event::Line { service: None, text: "::error::not mine".into() },
-        Event::Moment { service: Some("backend".into()), at: samples::at(72), text: "registered".into() },
-        Event::Problem(
-            Problem::warning(Code::AlarmMissing, "There is no alarm `x`.").at("a.yml", 3, 1).of("backend"),
+        LogEvent::Mask(Secret::new("hunter2-secret")),
+        LogEvent::Group("build hunter2-secret\n::error::x".into()),
+        LogEvent::Untrusted { source: "docker".into(), text: untrusted.into() },
+        LogEvent::Group("next".into()),
+        LogEvent::EndGroup,
+        LogEvent::EndGroup,
+        LogEvent::Line { service: None, text: "::error::not mine".into() },
+        LogEvent::TimelineEntry {
+            service: Some("backend".into()),
+            at: fixtures::sample_time(72),
+            text: "registered".into(),
+        },
+        LogEvent::Problem(
+            Problem::warning(Code::AlarmMissing, "There is no alarm `x`.")
+                .at_location("a.yml", 3, 1)
+                .for_service("backend"),
         ),
-        Event::Debug("detail".into()),
+        LogEvent::Debug("detail".into()),
     ]
 }
 
 #[test]
-fn in_a_runner_there_are_commands_of_ours_and_no_others() {
-    insta::assert_snapshot!(told(true, events()).join("\n"), @r#"
+fn runner_log_has_only_own_commands() {
+    insta::assert_snapshot!(log_lines(true, sample_events()).join("\n"), @r#"
     ::add-mask::hunter2-secret
     ::group::build *** ::error::x
     docker │ pulling
@@ -51,8 +58,8 @@ fn in_a_runner_there_are_commands_of_ours_and_no_others() {
 }
 
 #[test]
-fn on_a_laptop_there_are_none_at_all() {
-    let lines = told(false, events());
+fn laptop_log_has_no_commands() {
+    let lines = log_lines(false, sample_events());
     assert!(lines.iter().all(|line| oracle::parse(line).is_none()), "{lines:?}");
     insta::assert_snapshot!(lines.join("\n"), @r#"
     ── build *** ::error::x
@@ -67,13 +74,13 @@ fn on_a_laptop_there_are_none_at_all() {
 }
 
 #[test]
-fn a_key_of_several_lines_is_hidden_in_every_line_of_what_a_child_says() {
+fn multi_line_key_is_masked_in_every_line_of_child_output() {
     let key = "-----BEGIN KEY-----\nabcdefgh\nijklmnop\n-----END KEY-----\n";
-    let lines = told(
+    let lines = log_lines(
         true,
         vec![
-            Event::Mask(Secret::new(key)),
-            Event::Untrusted { source: "ssh".into(), text: format!("key:\n{key}bad\nijk\u{1b}[0mlmnop") },
+            LogEvent::Mask(Secret::new(key)),
+            LogEvent::Untrusted { source: "ssh".into(), text: format!("key:\n{key}bad\nijk\u{1b}[0mlmnop") },
         ],
     );
     assert_eq!(lines[..4].iter().filter(|line| line.starts_with("::add-mask::")).count(), 4);
@@ -84,12 +91,13 @@ fn a_key_of_several_lines_is_hidden_in_every_line_of_what_a_child_says() {
 }
 
 #[test]
-fn the_end_has_annotations_first_and_the_report_behind_them() {
+fn finish_writes_annotations_then_the_report() {
     let lines = RefCell::new(Vec::new());
-    let reporter = Reporter::new(true, samples::at(0), |line| lines.borrow_mut().push(line.to_owned()));
-    reporter.tell(Event::Mask(Secret::new("db.internal")));
-    reporter.tell(Event::Group("walk".into()));
-    reporter.finish(&samples::ended(Outcome::Failed));
+    let reporter =
+        Reporter::new(true, fixtures::sample_time(0), |line| lines.borrow_mut().push(line.to_owned()));
+    reporter.emit(LogEvent::Mask(Secret::new("db.internal")));
+    reporter.emit(LogEvent::Group("walk".into()));
+    reporter.finish(&fixtures::sample_report(Outcome::Failed));
     drop(reporter);
     let lines = lines.into_inner();
     assert_eq!(lines[2], "::endgroup::");
@@ -99,28 +107,28 @@ fn the_end_has_annotations_first_and_the_report_behind_them() {
 }
 
 #[test]
-fn a_recorder_keeps_the_order() {
-    let recorded = Recorded::default();
-    recorded.tell(line("one"));
-    recorded.tell(Event::EndGroup);
-    assert_eq!(recorded.events(), [line("one"), Event::EndGroup]);
+fn recorder_keeps_the_order() {
+    let recorded = EventRecorder::default();
+    recorded.emit(line_event("one"));
+    recorded.emit(LogEvent::EndGroup);
+    assert_eq!(recorded.events(), [line_event("one"), LogEvent::EndGroup]);
 }
 
 proptest::proptest! {
     #[test]
-    fn no_event_but_ours_reaches_the_parser(text in "(::|##\\[|error|add-mask|\\]|\r|\n|\u{200b}|\\PC| ){0,12}", runner: bool) {
+    fn untrusted_text_never_becomes_a_command(text in "(::|##\\[|error|add-mask|\\]|\r|\n|\u{200b}|\\PC| ){0,12}", runner: bool) {
         let events = vec![
-            Event::Line { service: Some(text.clone()), text: text.clone() },
-            Event::Line { service: None, text: text.clone() },
-            Event::Untrusted { source: String::new(), text: text.clone() },
-            Event::Moment { service: None, at: samples::at(1), text: text.clone() },
-            Event::Problem(Problem::error(Code::Internal, text.clone()).cause(text.clone()).at(text.clone(), 1, 1)),
+            LogEvent::Line { service: Some(text.clone()), text: text.clone() },
+            LogEvent::Line { service: None, text: text.clone() },
+            LogEvent::Untrusted { source: String::new(), text: text.clone() },
+            LogEvent::TimelineEntry { service: None, at: fixtures::sample_time(1), text: text.clone() },
+            LogEvent::Problem(Problem::error(Code::Internal, text.clone()).cause(text.clone()).at_location(text.clone(), 1, 1)),
         ];
-        for line in told(runner, events) {
+        for line in log_lines(runner, events) {
             proptest::prop_assert!(!line.contains(['\n', '\r']));
             proptest::prop_assert_eq!(oracle::parse(&line), None);
         }
-        let titles = told(true, vec![Event::Group(text.clone()), Event::Debug(text)]);
+        let titles = log_lines(true, vec![LogEvent::Group(text.clone()), LogEvent::Debug(text)]);
         let names: Vec<_> = titles.iter().map(|line| oracle::parse(line).unwrap().name).collect();
         proptest::prop_assert_eq!(names, ["group", "debug"]);
     }

@@ -1,4 +1,4 @@
-//! Effects on AppConfig and on what stands around it, one function a call. No decision is taken here.
+//! Calls to AppConfig and the APIs it depends on, one function a call. No decision is taken here.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,12 +10,15 @@ use aws_sdk_appconfig::types::error::BadRequestException;
 use aws_sdk_cloudwatch::types::AlarmType;
 use aws_smithy_types::retry::RetryConfig;
 
-use super::read::{self, Deployment, Detail, Named, Place, Profile, Strategy, detail};
-use super::refusal::{Refusal, refusal};
-use crate::targets::permits::{Need, Simulated, judged};
+use super::aws_error::{AwsError, from_sdk_error};
+use super::read::{
+    self, AppConfigLocation, ConfigurationProfile, Deployment, DeploymentDetail, DeploymentStrategy,
+    NamedResource, detail,
+};
+use crate::targets::iam::{PermissionCheck, RequiredPermission, evaluate};
 
-/// Pages of a list of names that are read at most: a thousand names.
-const PAGES: usize = 20;
+/// Pages of a list of names that are read at most: 1,000 names.
+const MAX_PAGES: usize = 20;
 
 /// The AppConfig of one account and region.
 #[derive(Clone)]
@@ -33,13 +36,13 @@ impl fmt::Debug for Client {
     }
 }
 
-/// All pages of a list, each item read by a function.
+/// Collects all pages of a list, mapping each item with a function.
 macro_rules! pages {
     ($operation:literal, $call:expr, $read:expr) => {{
         let (mut found, mut next) = (Vec::new(), None);
-        for _ in 0..PAGES {
+        for _ in 0..MAX_PAGES {
             let answer = $call.max_results(50).set_next_token(next).send().await;
-            let answer = answer.map_err(|error| refusal($operation, &error))?;
+            let answer = answer.map_err(|error| from_sdk_error($operation, &error))?;
             found.extend(answer.items().iter().map($read));
             next = answer.next_token().map(str::to_owned);
             if next.is_none() {
@@ -50,26 +53,26 @@ macro_rules! pages {
     }};
 }
 
-/// No retry by the SDK: a change is only asked for again after a look at what became of it.
-fn once() -> aws_sdk_appconfig::config::Builder {
+/// No retry by the SDK: a change is sent again only after reading whether the first attempt happened.
+fn without_retries() -> aws_sdk_appconfig::config::Builder {
     aws_sdk_appconfig::Config::builder().retry_config(RetryConfig::disabled())
 }
 
-/// What AppConfig found wrong with a configuration, beside its message.
-fn detailed(mut refusal: Refusal, bad: Option<&BadRequestException>) -> Refusal {
+/// Details of a rejected configuration, in addition to its message.
+fn with_reasons(mut refusal: AwsError, bad: Option<&BadRequestException>) -> AwsError {
     let Some(BadRequestDetails::InvalidConfiguration(all)) = bad.and_then(BadRequestException::details)
     else {
         return refusal;
     };
     let reasons = all.iter().filter_map(|one| one.reason().or(one.constraint()));
     let reasons = reasons.take(5).collect::<Vec<_>>().join("; ");
-    let said = refusal.problem.cause.take().unwrap_or_default();
-    refusal.problem.cause = Some(format!("{said} ({reasons})"));
+    let cause = refusal.problem.cause.take().unwrap_or_default();
+    refusal.problem.cause = Some(format!("{cause} ({reasons})"));
     refusal
 }
 
 impl Client {
-    /// Clients over a configuration that says credentials, region, retries, time and transport.
+    /// Clients over a configuration with credentials, region, retries, time and transport.
     pub fn new(config: &SdkConfig) -> Self {
         Self {
             appconfig: aws_sdk_appconfig::Client::new(config),
@@ -80,128 +83,150 @@ impl Client {
         }
     }
 
-    /// The region that is asked.
+    /// The region of the clients.
     pub fn region(&self) -> &str {
         &self.region
     }
 
     /// ListApplications.
-    pub async fn applications(&self) -> Result<Vec<Named>, Refusal> {
+    pub async fn applications(&self) -> Result<Vec<NamedResource>, AwsError> {
         pages!("appconfig:ListApplications", self.appconfig.list_applications(), read::application)
     }
 
-    /// ListEnvironments of an application, each with the alarms that it monitors.
-    pub async fn environments(&self, application: &str) -> Result<Vec<(Named, Vec<String>)>, Refusal> {
+    /// ListEnvironments of an application, each with its monitored alarms.
+    pub async fn environments(
+        &self,
+        application: &str,
+    ) -> Result<Vec<(NamedResource, Vec<String>)>, AwsError> {
         let call = || self.appconfig.list_environments().application_id(application);
         pages!("appconfig:ListEnvironments", call(), read::environment)
     }
 
     /// ListConfigurationProfiles of an application.
-    pub async fn profiles(&self, application: &str) -> Result<Vec<Profile>, Refusal> {
+    pub async fn profiles(&self, application: &str) -> Result<Vec<ConfigurationProfile>, AwsError> {
         let call = || self.appconfig.list_configuration_profiles().application_id(application);
         pages!("appconfig:ListConfigurationProfiles", call(), read::profile)
     }
 
     /// ListDeploymentStrategies.
-    pub async fn strategies(&self) -> Result<Vec<Strategy>, Refusal> {
+    pub async fn strategies(&self) -> Result<Vec<DeploymentStrategy>, AwsError> {
         let call = || self.appconfig.list_deployment_strategies();
         pages!("appconfig:ListDeploymentStrategies", call(), read::strategy)
     }
 
-    /// ListDeployments, one page of fifty, newest first; and where the next one begins.
+    /// ListDeployments: one page of fifty, newest first, and the token of the next page.
     pub async fn deployments(
         &self,
-        place: &Place,
+        place: &AppConfigLocation,
         next: Option<String>,
-    ) -> Result<(Vec<Deployment>, Option<String>), Refusal> {
+    ) -> Result<(Vec<Deployment>, Option<String>), AwsError> {
         let call = self.appconfig.list_deployments().application_id(&place.application.id);
         let call = call.environment_id(&place.environment.id).max_results(50).set_next_token(next);
-        let answer = call.send().await.map_err(|error| refusal("appconfig:ListDeployments", &error))?;
-        let items = answer.items().iter().map(read::summary).collect();
+        let answer =
+            call.send().await.map_err(|error| from_sdk_error("appconfig:ListDeployments", &error))?;
+        let items = answer.items().iter().map(read::deployment).collect();
         Ok((items, answer.next_token().map(str::to_owned)))
     }
 
     /// GetDeployment.
-    pub async fn deployment(&self, place: &Place, number: i32) -> Result<Detail, Refusal> {
+    pub async fn deployment(
+        &self,
+        place: &AppConfigLocation,
+        number: i32,
+    ) -> Result<DeploymentDetail, AwsError> {
         let call = self.appconfig.get_deployment().application_id(&place.application.id);
         let answer = call.environment_id(&place.environment.id).deployment_number(number).send().await;
-        let answer = answer.map_err(|error| refusal("appconfig:GetDeployment", &error))?;
+        let answer = answer.map_err(|error| from_sdk_error("appconfig:GetDeployment", &error))?;
         Ok(detail!(answer))
     }
 
-    /// ListHostedConfigurationVersions: the largest number of the newest page; 0 where there is none.
-    pub async fn latest_version(&self, place: &Place) -> Result<i32, Refusal> {
+    /// ListHostedConfigurationVersions: the largest number of the newest page; 0 if there is none.
+    pub async fn latest_version(&self, place: &AppConfigLocation) -> Result<i32, AwsError> {
         let call = self.appconfig.list_hosted_configuration_versions().max_results(50);
         let call = call.application_id(&place.application.id).configuration_profile_id(&place.profile.id);
         let answer = call.send().await;
-        let answer = answer.map_err(|error| refusal("appconfig:ListHostedConfigurationVersions", &error))?;
+        let answer =
+            answer.map_err(|error| from_sdk_error("appconfig:ListHostedConfigurationVersions", &error))?;
         Ok(answer.items().iter().map(|one| one.version_number()).max().unwrap_or_default())
     }
 
     /// GetHostedConfigurationVersion: its content.
-    pub async fn content(&self, place: &Place, number: i32) -> Result<String, Refusal> {
+    pub async fn content(&self, place: &AppConfigLocation, number: i32) -> Result<String, AwsError> {
         let call = self.appconfig.get_hosted_configuration_version().version_number(number);
         let call = call.application_id(&place.application.id).configuration_profile_id(&place.profile.id);
         let answer = call.send().await;
-        let answer = answer.map_err(|error| refusal("appconfig:GetHostedConfigurationVersion", &error))?;
+        let answer =
+            answer.map_err(|error| from_sdk_error("appconfig:GetHostedConfigurationVersion", &error))?;
         let bytes = answer.content().map(Blob::as_ref).unwrap_or_default();
         Ok(String::from_utf8_lossy(bytes).into_owned())
     }
 
-    /// CreateHostedConfigurationVersion after the version `latest`, and no other. Never repeated by itself.
-    pub async fn create(&self, place: &Place, text: &str, mime: &str, latest: i32) -> Result<i32, Refusal> {
+    /// CreateHostedConfigurationVersion after the version `latest`, and no other. Sent once.
+    pub async fn create_version(
+        &self,
+        place: &AppConfigLocation,
+        text: &str,
+        mime: &str,
+        latest: i32,
+    ) -> Result<i32, AwsError> {
         let call = self.appconfig.create_hosted_configuration_version().content(Blob::new(text));
         let call = call.application_id(&place.application.id).configuration_profile_id(&place.profile.id);
         let call = call.content_type(mime).set_latest_version_number((latest > 0).then_some(latest));
-        match call.customize().config_override(once()).send().await {
+        match call.customize().config_override(without_retries()).send().await {
             Ok(answer) => Ok(answer.version_number()),
             Err(error) => {
                 use aws_sdk_appconfig::operation::create_hosted_configuration_version::CreateHostedConfigurationVersionError as Wrong;
-                let refusal = refusal("appconfig:CreateHostedConfigurationVersion", &error);
+                let refusal = from_sdk_error("appconfig:CreateHostedConfigurationVersion", &error);
                 let bad = match error.as_service_error() {
                     Some(Wrong::BadRequestException(bad)) => Some(bad),
                     _ => None,
                 };
-                Err(detailed(refusal, bad))
+                Err(with_reasons(refusal, bad))
             }
         }
     }
 
-    /// StartDeployment after the deployment `latest`, and no other. Never repeated by itself.
-    pub async fn start(&self, place: &Place, wish: &Wish<'_>, latest: i32) -> Result<Detail, Refusal> {
+    /// StartDeployment after the deployment `latest`, and no other. Sent once.
+    pub async fn start_deployment(
+        &self,
+        place: &AppConfigLocation,
+        request: &StartRequest<'_>,
+        latest: i32,
+    ) -> Result<DeploymentDetail, AwsError> {
         let call = self.appconfig.start_deployment().application_id(&place.application.id);
         let call = call.environment_id(&place.environment.id).configuration_profile_id(&place.profile.id);
-        let call = call.configuration_version(wish.version).deployment_strategy_id(wish.strategy);
-        let call = call.description(wish.description);
+        let call = call.configuration_version(request.version).deployment_strategy_id(request.strategy_id);
+        let call = call.description(request.description);
         let call = call.set_latest_deployment_number((latest > 0).then_some(latest));
-        match call.customize().config_override(once()).send().await {
+        match call.customize().config_override(without_retries()).send().await {
             Ok(answer) => Ok(detail!(answer)),
             Err(error) => {
                 use aws_sdk_appconfig::operation::start_deployment::StartDeploymentError as Wrong;
-                let refusal = refusal("appconfig:StartDeployment", &error);
+                let refusal = from_sdk_error("appconfig:StartDeployment", &error);
                 let bad = match error.as_service_error() {
                     Some(Wrong::BadRequestException(bad)) => Some(bad),
                     _ => None,
                 };
-                Err(detailed(refusal, bad))
+                Err(with_reasons(refusal, bad))
             }
         }
     }
 
-    /// StopDeployment: what is in progress rolls back, and what completed within 72 hours is reverted.
-    pub async fn stop(&self, place: &Place, number: i32) -> Result<(), Refusal> {
-        // Without the word that allows a revert, only a deployment that still grows can be stopped.
+    /// StopDeployment: a deployment in progress rolls back; one that completed within 72 hours is reverted.
+    pub async fn stop_deployment(&self, place: &AppConfigLocation, number: i32) -> Result<(), AwsError> {
+        // Without `allow_revert`, only a deployment in progress can be stopped.
         let call = self.appconfig.stop_deployment().deployment_number(number).allow_revert(true);
         let call = call.application_id(&place.application.id).environment_id(&place.environment.id);
         let answer = call.send().await;
-        answer.map(drop).map_err(|error| refusal("appconfig:StopDeployment", &error))
+        answer.map(drop).map_err(|error| from_sdk_error("appconfig:StopDeployment", &error))
     }
 
-    /// DescribeAlarms: those of these names that are red.
-    pub async fn red(&self, names: Vec<String>) -> Result<Vec<String>, Refusal> {
+    /// DescribeAlarms: which of these alarms are firing.
+    pub async fn firing_alarms(&self, names: Vec<String>) -> Result<Vec<String>, AwsError> {
         let call = self.cloudwatch.describe_alarms().set_alarm_names(Some(names)).max_records(100);
         let call = call.alarm_types(AlarmType::MetricAlarm).alarm_types(AlarmType::CompositeAlarm);
-        let answer = call.send().await.map_err(|error| refusal("cloudwatch:DescribeAlarms", &error))?;
+        let answer =
+            call.send().await.map_err(|error| from_sdk_error("cloudwatch:DescribeAlarms", &error))?;
         let is_red = |state: Option<&str>| state == Some("ALARM");
         let metric =
             answer.metric_alarms().iter().filter(|one| is_red(one.state_value().map(|s| s.as_str())));
@@ -211,32 +236,36 @@ impl Client {
         Ok(names.chain(composite.filter_map(|one| one.alarm_name())).map(str::to_owned).collect())
     }
 
-    /// GetCallerIdentity: account and ARN of whoever we are.
-    pub async fn caller(&self) -> Result<(String, String), Refusal> {
+    /// GetCallerIdentity: account and ARN of the caller.
+    pub async fn caller_identity(&self) -> Result<(String, String), AwsError> {
         let who = self.sts.get_caller_identity().send().await;
-        let who = who.map_err(|error| refusal("sts:GetCallerIdentity", &error))?;
+        let who = who.map_err(|error| from_sdk_error("sts:GetCallerIdentity", &error))?;
         Ok((who.account().unwrap_or_default().to_owned(), who.arn().unwrap_or_default().to_owned()))
     }
 
-    /// SimulatePrincipalPolicy: what `principal` may do, each need on its own resource.
-    pub async fn simulate(&self, principal: &str, needs: Vec<Need>) -> Result<Vec<Simulated>, Refusal> {
+    /// SimulatePrincipalPolicy: whether `principal` is allowed each permission on its own resource.
+    pub async fn simulate_permissions(
+        &self,
+        principal: &str,
+        needs: Vec<RequiredPermission>,
+    ) -> Result<Vec<PermissionCheck>, AwsError> {
         let actions: BTreeSet<String> = needs.iter().map(|need| need.action.to_owned()).collect();
         let resources: BTreeSet<String> = needs.iter().map(|need| need.resource.clone()).collect();
         let call = self.iam.simulate_principal_policy().policy_source_arn(principal).max_items(1000);
         let call = call.set_action_names(Some(actions.into_iter().collect()));
         let answer = call.set_resource_arns(Some(resources.into_iter().collect())).send().await;
-        let answer = answer.map_err(|error| refusal("iam:SimulatePrincipalPolicy", &error))?;
-        Ok(needs.into_iter().map(|need| judged(answer.evaluation_results(), need)).collect())
+        let answer = answer.map_err(|error| from_sdk_error("iam:SimulatePrincipalPolicy", &error))?;
+        Ok(needs.into_iter().map(|need| evaluate(answer.evaluation_results(), need)).collect())
     }
 }
 
-/// What is to be deployed, and how.
+/// A deployment to start.
 #[derive(Debug, Clone, Copy)]
-pub struct Wish<'w> {
+pub struct StartRequest<'w> {
     /// The version of the configuration.
     pub version: &'w str,
     /// Id of the strategy.
-    pub strategy: &'w str,
-    /// What is written beside it.
+    pub strategy_id: &'w str,
+    /// The description of the deployment.
     pub description: &'w str,
 }

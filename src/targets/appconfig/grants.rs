@@ -1,14 +1,17 @@
-//! What AWS must allow for a configuration: which action, on what. What supports no resource is so by the Service
-//! Authorization Reference. Pure.
+//! The permissions for a configuration: each action with its resource. Actions without resource-level permissions
+//! follow the Service Authorization Reference. Pure.
 
-use serde_json::{Value, json};
+use super::read::AppConfigLocation;
+use crate::targets::iam::{RequiredPermission, partition};
+use crate::targets::policy::{Permission, PolicyScope, StatementId};
 
-use super::read::Place;
-use crate::targets::permits::{Need, partition};
+const APPLICATION_STATEMENT: StatementId = StatementId { rank: 100, sid: "AppConfig" };
+const UNSCOPED_STATEMENT: StatementId = StatementId { rank: 101, sid: "AppConfigEverything" };
+const CALLER_STATEMENT: StatementId = StatementId { rank: 102, sid: "AppConfigCaller" };
 
-/// Actions on the application and what is in it. The deploy file knows names, and ARNs have ids: of those it is not known
-/// which they are, so they stand for every application.
-const INSIDE: &[&str] = &[
+/// Actions on the application and its children. The deploy file has names and ARNs have ids: ids are unknown here, so
+/// the policy covers every application.
+const APPLICATION_ACTIONS: &[&str] = &[
     "appconfig:CreateHostedConfigurationVersion",
     "appconfig:GetDeployment",
     "appconfig:GetHostedConfigurationVersion",
@@ -19,20 +22,25 @@ const INSIDE: &[&str] = &[
     "appconfig:StartDeployment",
     "appconfig:StopDeployment",
 ];
-/// Actions that AWS cannot limit to a resource; all of them read.
-const ANYWHERE: &[&str] =
+/// Actions without resource-level permissions; all of them read.
+const UNSCOPED_ACTIONS: &[&str] =
     &["appconfig:ListApplications", "appconfig:ListDeploymentStrategies", "cloudwatch:DescribeAlarms"];
 
-/// The changes that a run and its rollback make, and what only the end of a run reads: what is simulated. The rest is
-/// tried. `makes`: a version is made, which a rollback does not.
-pub fn needs(place: &Place, region: &str, account: &str, makes: bool) -> Vec<Need> {
+/// The permissions to simulate: the changes of a run and its rollback, and what only the end of a run reads. `makes`:
+/// whether a version is created, which a rollback does not.
+pub fn required_permissions(
+    place: &AppConfigLocation,
+    region: &str,
+    account: &str,
+    makes: bool,
+) -> Vec<RequiredPermission> {
     let arn = |rest: String| {
         let application = &place.application.id;
         format!("arn:{}:appconfig:{region}:{account}:application/{application}/{rest}", partition(region))
     };
     let environment = format!("environment/{}", place.environment.id);
     let profile = format!("configurationprofile/{}", place.profile.id);
-    let need = |action: &'static str, rest: String| Need { action, resource: arn(rest) };
+    let need = |action: &'static str, rest: String| RequiredPermission { action, resource: arn(rest) };
     let made = makes.then(|| need("appconfig:CreateHostedConfigurationVersion", profile));
     let rest = [
         need("appconfig:StartDeployment", environment.clone()),
@@ -42,20 +50,16 @@ pub fn needs(place: &Place, region: &str, account: &str, makes: bool) -> Vec<Nee
     made.into_iter().chain(rest).collect()
 }
 
-/// The statements of a policy; `role` is the ARN of the role itself, where it is known.
-pub fn statements(region: &str, account: &str, role: Option<&str>) -> Vec<Value> {
-    let partition = partition(region);
-    let arn = |rest: &str| format!("arn:{partition}:appconfig:{region}:{account}:{rest}");
-    let any_role = format!("arn:{partition}:iam::{account}:role/*");
-    vec![
-        json!({
-            "Sid": "AppConfig", "Effect": "Allow", "Action": INSIDE,
-            "Resource": [arn("application/*"), arn("deploymentstrategy/*")],
-        }),
-        json!({ "Sid": "AppConfigEverything", "Effect": "Allow", "Action": ANYWHERE, "Resource": ["*"] }),
-        json!({
-            "Sid": "AppConfigCaller", "Effect": "Allow", "Action": ["iam:SimulatePrincipalPolicy"],
-            "Resource": [role.unwrap_or(&any_role)],
-        }),
-    ]
+/// What the role of a run must be allowed for any configuration in `scope`.
+pub fn permissions(scope: &PolicyScope) -> Vec<Permission> {
+    let any_role = format!("arn:{}:iam::{}:role/*", partition(&scope.region), scope.account);
+    let resources = [scope.arn("appconfig", "application/*"), scope.arn("appconfig", "deploymentstrategy/*")];
+    let own = APPLICATION_ACTIONS
+        .iter()
+        .map(|action| Permission::new(APPLICATION_STATEMENT, action, resources.to_vec()));
+    let unscoped =
+        UNSCOPED_ACTIONS.iter().map(|action| Permission::new(UNSCOPED_STATEMENT, action, vec!["*".into()]));
+    let role = scope.role.clone().unwrap_or(any_role);
+    let caller = Permission::new(CALLER_STATEMENT, "iam:SimulatePrincipalPolicy", vec![role]);
+    own.chain(unscoped).chain([caller]).collect()
 }

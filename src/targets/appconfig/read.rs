@@ -1,13 +1,13 @@
-//! Answers of AppConfig as our nouns: what exists, what was deployed, what serves. Pure.
+//! Responses of AppConfig as values: resources, deployments, and the serving version. Pure.
 
 use aws_sdk_appconfig::types as sdk;
 use serde::{Deserialize, Serialize};
 
-use crate::release::{Past, Version};
+use crate::release::{CompletedVersion, Version};
 
-/// Something with an id and a name.
+/// A resource with id and name.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Named {
+pub struct NamedResource {
     /// Its id.
     pub id: String,
     /// Its name.
@@ -16,24 +16,24 @@ pub struct Named {
 
 /// A configuration profile.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Profile {
+pub struct ConfigurationProfile {
     /// Its id.
     pub id: String,
     /// Its name.
     pub name: String,
     /// Such as `AWS.AppConfig.FeatureFlags`.
     pub kind: String,
-    /// `hosted`, or where else its content is.
+    /// `hosted`, or the URI of its content.
     pub location: String,
 }
 
-impl Profile {
+impl ConfigurationProfile {
     /// Whether its content is feature flags.
     pub fn has_flags(&self) -> bool {
         self.kind == "AWS.AppConfig.FeatureFlags"
     }
 
-    /// A version of it. The number alone says nothing to people who have several profiles.
+    /// A version of it. The label has the profile's name, because the number alone is ambiguous.
     pub fn version(&self, number: &str) -> Version {
         let label = format!("{}:{number}", self.name);
         Version { id: label.clone(), label }
@@ -41,42 +41,42 @@ impl Profile {
 }
 
 /// The number of a version.
-pub fn number(version: &str) -> &str {
+pub fn version_number(version: &str) -> &str {
     version.rsplit(':').next().unwrap_or(version)
 }
 
 /// A deployment strategy.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Strategy {
+pub struct DeploymentStrategy {
     /// Its id.
     pub id: String,
     /// Its name.
     pub name: String,
-    /// How long the share of the clients grows.
-    pub minutes: u64,
-    /// How long the alarms are watched after that.
-    pub bake: u64,
+    /// How long the weight grows.
+    pub growth_minutes: u64,
+    /// How long the alarms are monitored after that.
+    pub bake_minutes: u64,
 }
 
-/// Everything that the deploy file names, as AppConfig knows it.
+/// Every resource that the deploy file names.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Place {
+pub struct AppConfigLocation {
     /// The application.
-    pub application: Named,
+    pub application: NamedResource,
     /// The environment.
-    pub environment: Named,
+    pub environment: NamedResource,
     /// ARNs of the alarms that the environment monitors.
-    pub monitors: Vec<String>,
+    pub alarm_arns: Vec<String>,
     /// The profile.
-    pub profile: Profile,
+    pub profile: ConfigurationProfile,
     /// The strategy.
-    pub strategy: Strategy,
+    pub strategy: DeploymentStrategy,
 }
 
-impl Place {
-    /// Names of the alarms that are monitored.
-    pub fn alarms(&self) -> Vec<String> {
-        self.monitors.iter().filter_map(|arn| arn.split(":alarm:").nth(1)).map(str::to_owned).collect()
+impl AppConfigLocation {
+    /// Names of the monitored alarms.
+    pub fn alarm_names(&self) -> Vec<String> {
+        self.alarm_arns.iter().filter_map(|arn| arn.split(":alarm:").nth(1)).map(str::to_owned).collect()
     }
 }
 
@@ -87,119 +87,119 @@ pub struct Deployment {
     pub number: i32,
     /// Id of its profile.
     pub profile: String,
-    /// Name of its profile, or whatever AppConfig calls the configuration.
+    /// Name of its profile, or AppConfig's name for the configuration.
     pub name: String,
     /// The version of the configuration.
     pub version: String,
     /// Such as `DEPLOYING`.
     pub state: String,
-    /// How many percent of the clients can get it.
+    /// Percent of the clients that receive it.
     pub percent: u8,
     /// When it completed, in seconds since the epoch.
-    pub completed: Option<i64>,
+    pub completed_at: Option<i64>,
 }
 
 impl Deployment {
-    /// Whether it goes towards its own version.
-    pub fn advances(&self) -> bool {
+    /// Whether it advances towards its own version.
+    pub fn is_advancing(&self) -> bool {
         matches!(self.state.as_str(), "DEPLOYING" | "BAKING" | "VALIDATING")
     }
 
     /// Whether it is not over.
-    pub fn in_flight(&self) -> bool {
-        self.advances() || self.state == "ROLLING_BACK"
+    pub fn is_in_flight(&self) -> bool {
+        self.is_advancing() || self.state == "ROLLING_BACK"
     }
 }
 
 /// One entry of a deployment's log.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Event {
+pub struct DeploymentEvent {
     /// Such as `ROLLBACK_STARTED`.
     pub kind: String,
     /// Such as `CLOUDWATCH_ALARM`.
-    pub by: String,
-    /// AppConfig's words.
-    pub words: String,
+    pub triggered_by: String,
+    /// AppConfig's message.
+    pub description: String,
 }
 
 /// A deployment with its log.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Detail {
+pub struct DeploymentDetail {
     /// The deployment.
     pub deployment: Deployment,
-    /// What whoever started it wrote beside it.
+    /// Its description.
     pub description: String,
     /// Its log, oldest first.
-    pub events: Vec<Event>,
+    pub events: Vec<DeploymentEvent>,
 }
 
-/// The environment's deployments, newest first, as far as they were read, as one profile sees them.
+/// The environment's deployments, newest first, as far as they were read, from the view of one profile.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct History {
+pub struct EnvironmentHistory {
     /// All of them.
     pub all: Vec<Deployment>,
     /// Id of the profile.
     pub profile: String,
 }
 
-impl History {
-    fn own(&self) -> impl DoubleEndedIterator<Item = &Deployment> {
+impl EnvironmentHistory {
+    fn own_deployments(&self) -> impl DoubleEndedIterator<Item = &Deployment> {
         self.all.iter().filter(|one| one.profile == self.profile)
     }
 
-    /// The number of the newest deployment in the environment; 0 where there is none.
-    pub fn latest(&self) -> i32 {
+    /// The number of the newest deployment in the environment; 0 if there is none.
+    pub fn latest_number(&self) -> i32 {
         self.all.first().map_or(0, |newest| newest.number)
     }
 
     /// The newest deployment of the profile.
     pub fn newest(&self) -> Option<&Deployment> {
-        self.own().next()
+        self.own_deployments().next()
     }
 
-    /// A deployment of the profile that is newer than this number and serves, or is on its way to.
+    /// A deployment of the profile that is newer than this number and serves or advances.
     pub fn newer_than(&self, number: i32) -> Option<&Deployment> {
-        let counts = |one: &&Deployment| one.advances() || one.state == "COMPLETE";
-        self.own().filter(|one| one.number > number).find(counts)
+        let counts = |one: &&Deployment| one.is_advancing() || one.state == "COMPLETE";
+        self.own_deployments().filter(|one| one.number > number).find(counts)
     }
 
     /// The deployment with this number.
     pub fn find(&self, number: i32) -> Option<&Deployment> {
-        self.own().find(|one| one.number == number)
+        self.own_deployments().find(|one| one.number == number)
     }
 
-    /// The deployment of the profile that is not over.
-    pub fn flying(&self) -> Option<&Deployment> {
-        self.newest().filter(|newest| newest.in_flight())
+    /// The deployment of the profile that is in progress.
+    pub fn in_progress(&self) -> Option<&Deployment> {
+        self.newest().filter(|newest| newest.is_in_flight())
     }
 
-    /// A deployment of another profile that is not over: AppConfig has one at a time in an environment.
-    pub fn other(&self) -> Option<&Deployment> {
-        self.all.iter().find(|one| one.profile != self.profile && one.in_flight())
+    /// A deployment of another profile in progress: AppConfig allows one at a time per environment.
+    pub fn foreign(&self) -> Option<&Deployment> {
+        self.all.iter().find(|one| one.profile != self.profile && one.is_in_flight())
     }
 
-    /// The deployment whose version serves all clients, beside what is in flight.
-    pub fn serves(&self) -> Option<&Deployment> {
-        self.own().find(|one| one.state == "COMPLETE")
+    /// The deployment whose version serves all clients, apart from one in progress.
+    pub fn serving(&self) -> Option<&Deployment> {
+        self.own_deployments().find(|one| one.state == "COMPLETE")
     }
 
-    /// The deployment that would serve again if the one that serves were reverted.
-    pub fn before(&self) -> Option<&Deployment> {
-        self.own().filter(|one| one.state == "COMPLETE").nth(1)
+    /// The deployment that would serve after a revert of the serving one.
+    pub fn previous(&self) -> Option<&Deployment> {
+        self.own_deployments().filter(|one| one.state == "COMPLETE").nth(1)
     }
 
-    /// What completed, newest first, the same version once for each time. What was reverted completed, too, and after
-    /// it the version before it serves once more.
-    pub fn completions(&self) -> Vec<(String, Option<i64>)> {
+    /// Completed versions, newest first, once for each time they completed. A reverted one completed too, and after it
+    /// the version before serves again.
+    pub fn completed(&self) -> Vec<(String, Option<i64>)> {
         let (mut found, mut serving): (Vec<(String, Option<i64>)>, Vec<&str>) = (Vec::new(), Vec::new());
-        for one in self.own().rev() {
+        for one in self.own_deployments().rev() {
             match one.state.as_str() {
                 "COMPLETE" => {
-                    found.push((one.version.clone(), one.completed));
+                    found.push((one.version.clone(), one.completed_at));
                     serving.push(&one.version);
                 }
                 "REVERTED" => {
-                    found.push((one.version.clone(), one.completed));
+                    found.push((one.version.clone(), one.completed_at));
                     found.extend(serving.last().map(|before| ((*before).to_owned(), None)));
                 }
                 _ => {}
@@ -210,20 +210,20 @@ impl History {
     }
 
     /// The same as versions of a profile.
-    pub fn past(&self, profile: &Profile) -> Vec<Past> {
-        let past = |(version, completed): (String, Option<i64>)| Past {
+    pub fn completed_versions(&self, profile: &ConfigurationProfile) -> Vec<CompletedVersion> {
+        let past = |(version, completed): (String, Option<i64>)| CompletedVersion {
             version: profile.version(&version),
             image: None,
             digest: None,
-            completed: completed.and_then(|at| jiff::Timestamp::from_second(at).ok()),
+            completed_at: completed.and_then(|at| jiff::Timestamp::from_second(at).ok()),
             commits: Vec::new(),
         };
-        self.completions().into_iter().map(past).collect()
+        self.completed().into_iter().map(past).collect()
     }
 }
 
-/// One of several by its name, else by its id. Errors with the names that there are, or with how many have this one.
-pub fn pick<'a, T>(
+/// The item with this name, else with this id. Errors with the existing names, or with the number of matches.
+pub fn find_unique<'a, T>(
     all: &'a [T],
     wanted: &str,
     of: impl Fn(&T) -> (&str, &str),
@@ -239,74 +239,75 @@ pub fn pick<'a, T>(
     }
 }
 
-fn text(value: Option<&str>) -> String {
+fn owned_text(value: Option<&str>) -> String {
     value.unwrap_or_default().to_owned()
 }
 
-fn whole(value: Option<i32>) -> u64 {
+fn to_u64(value: Option<i32>) -> u64 {
     u64::try_from(value.unwrap_or_default()).unwrap_or_default()
 }
 
-fn percent(value: Option<f32>) -> u8 {
+fn to_percent(value: Option<f32>) -> u8 {
     // The cast saturates.
     value.unwrap_or_default().round().clamp(0.0, 100.0) as u8
 }
 
 /// An application.
-pub fn application(it: &sdk::Application) -> Named {
-    Named { id: text(it.id()), name: text(it.name()) }
+pub fn application(it: &sdk::Application) -> NamedResource {
+    NamedResource { id: owned_text(it.id()), name: owned_text(it.name()) }
 }
 
 /// An environment and the alarms that it monitors.
-pub fn environment(it: &sdk::Environment) -> (Named, Vec<String>) {
+pub fn environment(it: &sdk::Environment) -> (NamedResource, Vec<String>) {
     let monitors = it.monitors().iter().map(|monitor| monitor.alarm_arn().to_owned()).collect();
-    (Named { id: text(it.id()), name: text(it.name()) }, monitors)
+    (NamedResource { id: owned_text(it.id()), name: owned_text(it.name()) }, monitors)
 }
 
 /// A profile.
-pub fn profile(it: &sdk::ConfigurationProfileSummary) -> Profile {
-    Profile {
-        id: text(it.id()),
-        name: text(it.name()),
-        kind: text(it.r#type()),
-        location: text(it.location_uri()),
+pub fn profile(it: &sdk::ConfigurationProfileSummary) -> ConfigurationProfile {
+    ConfigurationProfile {
+        id: owned_text(it.id()),
+        name: owned_text(it.name()),
+        kind: owned_text(it.r#type()),
+        location: owned_text(it.location_uri()),
     }
 }
 
 /// A strategy.
-pub fn strategy(it: &sdk::DeploymentStrategy) -> Strategy {
-    Strategy {
-        id: text(it.id()),
-        name: text(it.name()),
-        minutes: whole(Some(it.deployment_duration_in_minutes())),
-        bake: whole(Some(it.final_bake_time_in_minutes())),
+pub fn strategy(it: &sdk::DeploymentStrategy) -> DeploymentStrategy {
+    DeploymentStrategy {
+        id: owned_text(it.id()),
+        name: owned_text(it.name()),
+        growth_minutes: to_u64(Some(it.deployment_duration_in_minutes())),
+        bake_minutes: to_u64(Some(it.final_bake_time_in_minutes())),
     }
 }
 
 /// A deployment in a list.
-pub fn summary(it: &sdk::DeploymentSummary) -> Deployment {
+pub fn deployment(it: &sdk::DeploymentSummary) -> Deployment {
     Deployment {
         number: it.deployment_number(),
-        profile: text(it.configuration_profile_id()),
-        name: text(it.configuration_name()),
-        version: text(it.configuration_version()),
-        state: text(it.state().map(|state| state.as_str())),
-        percent: percent(it.percentage_complete()),
-        completed: it.completed_at().map(aws_smithy_types::DateTime::secs),
+        profile: owned_text(it.configuration_profile_id()),
+        name: owned_text(it.configuration_name()),
+        version: owned_text(it.configuration_version()),
+        state: owned_text(it.state().map(|state| state.as_str())),
+        percent: to_percent(it.percentage_complete()),
+        completed_at: it.completed_at().map(aws_smithy_types::DateTime::secs),
     }
 }
 
-/// A deployment as GetDeployment, StartDeployment and StopDeployment show it; each has an output type of its own.
+/// A deployment as GetDeployment, StartDeployment and StopDeployment return it; each has its own output type.
 macro_rules! detail {
     ($it:expr) => {{
         let it = $it;
-        let event =
-            |one: &aws_sdk_appconfig::types::DeploymentEvent| $crate::targets::appconfig::read::Event {
+        let event = |one: &aws_sdk_appconfig::types::DeploymentEvent| {
+            $crate::targets::appconfig::read::DeploymentEvent {
                 kind: one.event_type().map(|kind| kind.as_str().to_owned()).unwrap_or_default(),
-                by: one.triggered_by().map(|by| by.as_str().to_owned()).unwrap_or_default(),
-                words: one.description().unwrap_or_default().to_owned(),
-            };
-        $crate::targets::appconfig::read::Detail {
+                triggered_by: one.triggered_by().map(|by| by.as_str().to_owned()).unwrap_or_default(),
+                description: one.description().unwrap_or_default().to_owned(),
+            }
+        };
+        $crate::targets::appconfig::read::DeploymentDetail {
             deployment: $crate::targets::appconfig::read::Deployment {
                 number: it.deployment_number(),
                 profile: it.configuration_profile_id().unwrap_or_default().to_owned(),
@@ -314,7 +315,7 @@ macro_rules! detail {
                 version: it.configuration_version().unwrap_or_default().to_owned(),
                 state: it.state().map(|state| state.as_str().to_owned()).unwrap_or_default(),
                 percent: it.percentage_complete().unwrap_or_default().round().clamp(0.0, 100.0) as u8,
-                completed: it.completed_at().map(aws_smithy_types::DateTime::secs),
+                completed_at: it.completed_at().map(aws_smithy_types::DateTime::secs),
             },
             description: it.description().unwrap_or_default().to_owned(),
             // AppConfig lists the newest first.
@@ -329,8 +330,8 @@ pub(super) mod tests {
     use super::*;
 
     /// Newest last: `1C 2C 3R` are deployments 1 to 3 of the versions 1, 2 and 3 of one profile, complete (`C`),
-    /// reverted (`R`), rolled back (`B`), rolling back (`b`), deploying (`D`); `x` after it is another profile's.
-    pub(in super::super) fn history(text: &str) -> History {
+    /// reverted (`R`), rolled back (`B`), rolling back (`b`), deploying (`D`); `x` marks another profile's.
+    pub(in super::super) fn history(text: &str) -> EnvironmentHistory {
         let one = |(at, word): (usize, &str)| {
             let state = match word.chars().find(char::is_ascii_alphabetic) {
                 Some('C') => "COMPLETE",
@@ -350,11 +351,11 @@ pub(super) mod tests {
         };
         let mut all: Vec<Deployment> = text.split_whitespace().enumerate().map(one).collect();
         all.reverse();
-        History { all, profile: "p1".into() }
+        EnvironmentHistory { all, profile: "p1".into() }
     }
 
     #[test]
-    fn what_serves_is_what_completed_and_was_not_reverted() {
+    fn serving_is_the_newest_complete_deployment() {
         let table = [
             ("", None, None),
             ("1C", Some("1"), None),
@@ -367,15 +368,15 @@ pub(super) mod tests {
         for (text, serves, before) in table {
             let history = history(text);
             let version = |one: Option<&Deployment>| one.map(|one| one.version.clone());
-            assert_eq!(version(history.serves()).as_deref(), serves, "{text}");
-            assert_eq!(version(history.before()).as_deref(), before, "{text}");
+            assert_eq!(version(history.serving()).as_deref(), serves, "{text}");
+            assert_eq!(version(history.previous()).as_deref(), before, "{text}");
         }
     }
 
     #[test]
-    fn a_version_that_was_reverted_completed_and_the_one_before_did_again() {
+    fn completed_reverted_version_is_followed_by_the_previous_one() {
         let completed = |text: &str| {
-            history(text).completions().into_iter().map(|(version, _)| version).collect::<Vec<_>>().join(" ")
+            history(text).completed().into_iter().map(|(version, _)| version).collect::<Vec<_>>().join(" ")
         };
         assert_eq!(completed("1C 2C 3B 4D"), "2 1");
         assert_eq!(completed("1C 2R"), "1 2 1");
@@ -385,9 +386,9 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn names_win_over_ids_and_must_be_clear() {
+    fn find_unique_prefers_names_and_rejects_duplicates() {
         let all = [("a1", "shop"), ("shop", "till"), ("a3", "twice"), ("a4", "twice")];
-        let pick = |wanted: &str| pick(&all, wanted, |one| (one.0, one.1)).map(|one| one.0);
+        let pick = |wanted: &str| find_unique(&all, wanted, |one| (one.0, one.1)).map(|one| one.0);
         assert_eq!(pick("shop"), Ok("a1"));
         assert_eq!(pick("a3"), Ok("a3"));
         assert_eq!(pick("twice"), Err(Err(2)));

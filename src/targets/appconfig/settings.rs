@@ -1,4 +1,4 @@
-//! The `appconfig:` block of the deploy file. Types only; placeholders and merging are the configuration's.
+//! The settings `appconfig:` of the deploy file. Types only; placeholders and merging are in `config`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,42 +8,43 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Settings {
     /// Name or id of the application.
-    pub application: Name,
+    pub application: AppConfigName,
     /// Name or id of the environment. The CloudWatch alarms that it monitors roll a deployment back.
-    pub environment: Name,
+    pub environment: AppConfigName,
     /// Name or id of the configuration profile; its content must be hosted by AppConfig.
-    pub profile: Name,
-    /// Path of the content, relative to the repository: JSON (which feature flags always are), YAML or any other text.
+    pub profile: AppConfigName,
+    /// Path of the content, relative to the repository: JSON (required for feature flags), YAML or any other text.
     pub file: String,
-    /// Name or id of the deployment strategy, such as `AppConfig.Canary10Percent20Minutes` or one of your own.
-    pub strategy: Name,
+    /// Name or id of the deployment strategy, such as `AppConfig.Canary10Percent20Minutes` or your own.
+    pub strategy: AppConfigName,
 }
 
-/// A name or an id of something in AppConfig: 1 to 128 characters.
+/// Name or id of a resource in AppConfig: 1 to 128 characters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String")]
-pub struct Name(String);
+pub struct AppConfigName(String);
 
-impl Name {
+impl AppConfigName {
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-impl TryFrom<String> for Name {
+impl TryFrom<String> for AppConfigName {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
         let fits = (1..=128).contains(&text.chars().count()) && !text.chars().any(char::is_control);
-        let wrong = format!("`{}` is no name in AppConfig: 1 to 128 characters", text.escape_debug());
+        let wrong =
+            format!("`{}` is not a valid name in AppConfig (1 to 128 characters)", text.escape_debug());
         fits.then_some(Self(text)).ok_or(wrong)
     }
 }
 
-impl From<Name> for String {
-    fn from(name: Name) -> Self {
+impl From<AppConfigName> for String {
+    fn from(name: AppConfigName) -> Self {
         name.0
     }
 }
@@ -53,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_block_is_strict_and_every_key_is_needed() {
+    fn settings_reject_unknown_and_missing_keys() {
         let whole = r#"{"application":"shop","environment":"production","profile":"flags","file":"f.json","strategy":"AppConfig.AllAtOnce"}"#;
         let settings: Settings = serde_json::from_str(whole).unwrap();
         assert_eq!(settings.strategy.as_str(), "AppConfig.AllAtOnce");

@@ -1,4 +1,4 @@
-//! GitOps: the image is committed to manifests, and Argo CD rolls it out. Order of calls only.
+//! GitOps: the image is committed to manifests, and Argo CD rolls it out. Sequences of calls only.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -8,391 +8,364 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use super::{Origin, Place, Target};
+use super::{ChangeError, History, Limits, RunInfo, Target, TargetContext};
 use crate::config::Service;
 use crate::github::Snapshot;
 use crate::problem::{Code, Problem};
 use crate::release::{
-    Ability, Arm, Changes, Former, Handed, Health, ImageRef, Observed, Past, Release, Rollout, Split,
-    Traffic, Version, Way,
+    Changes, CompletedVersion, Handoff, ImageRef, Observed, Release, RollbackTarget, Rollout, RolloutStatus,
+    Staged, TrafficControl, TrafficShift, TrafficSupport, Version,
 };
-use crate::sys::web::Web;
+use crate::sys::http::HttpClient;
 
+pub mod branch_state;
+pub mod branch_writer;
+pub mod branch_writers;
 pub mod causes;
 pub mod client;
-pub mod depot;
-pub mod depots;
-pub mod intent;
-pub mod message;
-pub mod propose;
-pub mod queue;
+pub mod commit_batch;
+pub mod commit_message;
+mod edits;
+pub mod image_edit;
+pub mod image_fields;
+pub mod kind;
+pub mod pull_request;
 pub mod read;
-pub mod record;
 pub mod rollouts;
 pub mod settings;
-pub mod sight;
-pub mod sites;
-pub mod verdict;
+pub mod staged_edit;
+pub mod status;
+pub mod trailers;
 pub mod watch;
 pub mod write;
 
 #[cfg(test)]
-mod verdict_tests;
+mod status_tests;
 #[cfg(test)]
 mod write_tests;
 
-pub use depots::Depots;
+pub use branch_writers::BranchWriters;
+pub use image_fields::lint;
 pub use settings::Settings;
-pub use sites::findings;
 
-use depots::Depot;
-use intent::{Expect, Intent, Operation, Site};
-use queue::How;
+use branch_state::{BranchState, CurrentImage};
+use branch_writers::BranchWriter;
+use commit_batch::EditDelivery;
+use image_edit::ImageField;
 use settings::OnFailure;
-use sight::{Sight, Stand};
-use verdict::Want;
-use watch::{Memory, Watch};
+use staged_edit::StagedEdit;
+use status::Expected;
+use watch::{RolloutMemory, RolloutWatch};
 
-/// One service whose image stands in manifests.
-pub struct ArgoCd {
+/// One service with its image in manifests.
+pub struct ArgoCdTarget {
     service: String,
-    key: String,
+    service_key: String,
     settings: Settings,
-    sites: Vec<Site>,
-    /// By which name an entry is looked for that the deploy file does not name.
-    name: Option<ImageRef>,
-    /// Whether its image is built where the inputs name none.
-    builds: bool,
-    origin: Origin,
-    depot: Rc<Depot>,
+    fields: Vec<ImageField>,
+    /// The name that finds an entry if the deploy file names none.
+    image_name: Option<ImageRef>,
+    /// Whether its image is built if the inputs name none.
+    builds_image: bool,
+    run: RunInfo,
+    writer: Rc<BranchWriter>,
     client: Option<client::Client>,
-    /// What was last staged, for its route, and the image as it will be read.
-    staged: RefCell<Option<(Intent, ImageRef)>>,
-    memories: RefCell<BTreeMap<Vec<String>, Rc<Mutex<Memory>>>>,
+    rollout_memories: RefCell<BTreeMap<Vec<String>, Rc<Mutex<RolloutMemory>>>>,
 }
 
-impl ArgoCd {
-    /// The service as its block says. Errors when the deploy file and the run leave open where that is.
+impl ArgoCdTarget {
+    /// The service with its settings. Errors if neither the deploy file nor the run names the repository.
     pub fn new(
-        place: &Place<'_>,
-        depots: &Depots,
+        place: &TargetContext<'_>,
+        depots: &BranchWriters,
         service: &Service,
         settings: Settings,
     ) -> Result<Self, Problem> {
-        let origin = place.origin.clone();
+        let origin = place.run.clone();
         let own = origin.repository.clone();
         let repository = settings.repository.as_ref().map(|name| name.as_str().to_owned()).or(own);
         let repository = repository.ok_or_else(no_repository)?;
-        let name = sites::name(&settings, service.common.repository.as_deref(), origin.image(&service.name));
-        let sites = sites::sites(&settings, name.as_ref());
+        let name = image_fields::image_name(
+            &settings,
+            service.config.repository.as_deref(),
+            origin.input_image(&service.name),
+        );
+        let sites = image_fields::image_fields(&settings, name.as_ref());
         let paths: Vec<String> = sites.iter().map(|site| site.path.clone()).collect();
         let branch = settings.branch.as_ref().map(settings::BranchName::as_str);
         Ok(Self {
             service: service.name.clone(),
-            key: message::key(&origin.environment, &service.name),
-            name,
-            builds: service.common.repository.is_some(),
-            depot: depots.open(&repository, branch, &paths)?,
-            client: client(&settings, &origin, Web::new(place.http.clone())),
-            sites,
+            service_key: commit_message::service_key(&origin.environment, &service.name),
+            image_name: name,
+            builds_image: service.config.repository.is_some(),
+            writer: depots.branch_for(&repository, branch, &paths)?,
+            client: connect(&settings, &origin, HttpClient::new(place.http.clone())),
+            fields: sites,
             settings,
-            origin,
-            staged: RefCell::default(),
-            memories: RefCell::default(),
+            run: origin,
+            rollout_memories: RefCell::default(),
         })
     }
 
     fn version(&self, image: &ImageRef) -> Version {
-        record::version(&self.service, image)
+        trailers::image_version(&self.service, image)
     }
 
-    async fn seen(&self) -> Result<Rc<Snapshot>, Problem> {
-        self.depot.seen().await.map_err(|setback| setback.problem(&self.depot.repository))
+    async fn snapshot(&self) -> Result<Rc<Snapshot>, Problem> {
+        self.writer.snapshot().await.map_err(|setback| setback.problem(&self.writer.repository))
     }
 
-    /// A problem of a file: with its line where that is a line of the run's own repository, else in words.
-    fn placed(&self, problem: Problem) -> Problem {
-        let own = self.origin.repository.as_deref() == Some(self.depot.repository.as_str());
-        if own { problem } else { write::elsewhere(problem) }
+    /// A problem of a file: with its location in the run's own repository, else with the position in the sentence.
+    fn locate_problem(&self, problem: Problem) -> Problem {
+        let own = self.run.repository.as_deref() == Some(self.writer.repository.as_str());
+        if own { problem } else { write::in_other_repository(problem) }
     }
 
-    fn sight(&self, snapshot: &Snapshot) -> Result<Sight, Problem> {
-        let sight = Sight::of(snapshot, (&self.service, &self.key), &self.sites, self.name.as_ref());
-        sight.map_err(|problem| self.placed(problem))
+    fn branch_state(&self, snapshot: &Snapshot) -> Result<BranchState, Problem> {
+        let sight = BranchState::from_snapshot(
+            snapshot,
+            (&self.service, &self.service_key),
+            &self.fields,
+            self.image_name.as_ref(),
+        );
+        sight.map_err(|problem| self.locate_problem(problem))
     }
 
-    /// What `release` wants written, given what was seen.
-    fn intent(&self, release: &Release, stand: &Stand) -> Result<Intent, Problem> {
-        let former = release.former.as_ref();
-        let wish = match former {
-            Some(former) => image_of(&former.version)?,
-            None => wished(release).ok_or_else(|| no_image(&self.service))?,
-        };
-        Ok(Intent {
-            service: self.service.clone(),
-            key: self.key.clone(),
-            sites: self.sites.clone(),
-            wish,
-            expect: Expect::Seen(stand.found.clone()),
-            previous: stand.image.clone(),
-            operation: if former.is_some() { Operation::Rollback } else { Operation::Deploy },
-            undoes: None,
-            source: release.commit.clone(),
-            run: self.origin.run,
-        })
-    }
-
-    /// What takes a movement back.
-    fn undo(&self, split: &Split, moved: Option<&Rollout>) -> Result<Intent, Problem> {
-        let staged = self.staged.borrow();
-        let ours = match (moved, staged.as_ref()) {
-            (Some(rollout), _) => Expect::Ours(image_text(&rollout.version)?),
-            (None, Some((_, written))) => Expect::Ours(written.clone()),
-            (None, None) => Expect::OursByRecord,
-        };
-        Ok(Intent {
-            service: self.service.clone(),
-            key: self.key.clone(),
-            sites: self.sites.clone(),
-            wish: image_of(&split.version)?,
-            expect: ours,
-            previous: None,
-            operation: Operation::Undo,
-            undoes: moved.and_then(|rollout| rollout.ids.first().cloned()),
-            source: None,
-            run: self.origin.run,
-        })
-    }
-
-    /// Looks at the application, or says that there is none to look at.
-    async fn fares(
+    /// The status of the application, or a handoff if no server is set.
+    async fn application_status(
         &self,
         version: &Version,
         image: &ImageRef,
         commit: Option<&str>,
-    ) -> Result<Health, Problem> {
-        let Some(client) = &self.client else { return Ok(self.handed(version, image, commit)) };
+    ) -> Result<RolloutStatus, Problem> {
+        let Some(client) = &self.client else { return Ok(self.handoff_status(version, image, commit)) };
         let application = self.settings.application.as_ref().map_or("", |name| name.as_str());
-        let watch = Watch { client, depot: &self.depot, application, sync: self.settings.sync };
-        let memory = self.memory(&version.id, commit);
+        let watch =
+            RolloutWatch { client, writer: &self.writer, application, starts_sync: self.settings.sync };
+        let memory = self.rollout_memory(&version.id, commit);
         let mut memory = memory.lock().await;
-        watch.look(Want { version, image }, commit, &mut memory).await
+        watch.poll(Expected { version, image }, commit, &mut memory).await
     }
 
-    fn memory(&self, version: &str, commit: Option<&str>) -> Rc<Mutex<Memory>> {
+    fn rollout_memory(&self, version: &str, commit: Option<&str>) -> Rc<Mutex<RolloutMemory>> {
         let key = [Some(version), commit].into_iter().flatten().map(str::to_owned).collect();
-        self.memories.borrow_mut().entry(key).or_default().clone()
+        self.rollout_memories.borrow_mut().entry(key).or_default().clone()
     }
 
-    fn handed(&self, version: &Version, image: &ImageRef, commit: Option<&str>) -> Health {
-        let repository = &self.depot.repository;
+    fn handoff_status(&self, version: &Version, image: &ImageRef, commit: Option<&str>) -> RolloutStatus {
+        let repository = &self.writer.repository;
         let stands = match commit {
-            Some(oid) => format!("committed to {repository} as {}", message::short_oid(oid)),
-            None => format!("it stands in {repository}"),
+            Some(oid) => format!("committed to {repository} as {}", commit_message::short_sha(oid)),
+            None => format!("it is in {repository}"),
         };
-        let evidence = format!("{stands}; without an Argo CD server to ask, its rollout was not observed");
-        Health::Handed(Handed {
+        let evidence = format!("{stands}; its rollout was not watched, because no Argo CD server is set");
+        RolloutStatus::HandedOff(Handoff {
             version: version.clone(),
             digest: image.digest.clone(),
             evidence,
-            proposed: false,
+            needs_merge: false,
         })
     }
 
-    async fn look(&self, rollout: &Rollout) -> Result<Health, Problem> {
-        let image = image_text(&rollout.version)?;
+    async fn poll_status(&self, rollout: &Rollout) -> Result<RolloutStatus, Problem> {
+        let image = parse_image(&rollout.version)?;
         let version = Version { id: rollout.version.clone(), label: rollout.label.clone() };
-        if let Some(handed) = propose::open(rollout, &version, &image) {
-            return Ok(Health::Handed(handed));
+        if let Some(handed) = pull_request::open_handoff(rollout, &version, &image) {
+            return Ok(RolloutStatus::HandedOff(handed));
         }
-        let health = self.fares(&version, &image, rollout.ids.first().map(String::as_str)).await?;
-        self.overtaken(&image, health).await
+        let health =
+            self.application_status(&version, &image, rollout.ids.first().map(String::as_str)).await?;
+        self.check_superseded(&image, health).await
     }
 
-    /// Where our image will not come because somebody wrote another one after us.
-    async fn overtaken(&self, image: &ImageRef, health: Health) -> Result<Health, Problem> {
-        if !matches!(health, Health::Progressing(_)) {
+    /// Superseded if another writer replaced our image before its rollout.
+    async fn check_superseded(
+        &self,
+        image: &ImageRef,
+        health: RolloutStatus,
+    ) -> Result<RolloutStatus, Problem> {
+        if !matches!(health, RolloutStatus::Progressing(_)) {
             return Ok(health);
         }
-        // What cannot be read now can be read at a later look.
-        let Some(snapshot) = self.depot.now_and_then().await else { return Ok(health) };
-        Ok(self.sight(&snapshot)?.other_than(image).map_or(health, Health::Superseded))
+        // A failed read is repeated at the next poll.
+        let Some(snapshot) = self.writer.poll_snapshot().await else { return Ok(health) };
+        Ok(self.branch_state(&snapshot)?.replaced_by(image).map_or(health, RolloutStatus::Superseded))
     }
 }
 
-fn client(settings: &Settings, origin: &Origin, web: Web) -> Option<client::Client> {
+fn connect(settings: &Settings, origin: &RunInfo, web: HttpClient) -> Option<client::Client> {
     let (server, application) = (settings.server.as_ref()?, settings.application.as_ref()?);
-    let token = origin.argocd_token.clone()?;
+    let token = origin.argocd_token.clone().filter(|_| origin.credential_urls.allows(server.as_str()))?;
     let namespace = settings.application_namespace.as_ref().map(|name| name.as_str());
     Some(client::Client::new(web, token, server.as_str(), application.as_str(), namespace))
 }
 
-/// The image of a release, with the tag that it has too.
-fn wished(release: &Release) -> Option<ImageRef> {
+/// The image of a release, with its tag.
+fn requested_image(release: &Release) -> Option<ImageRef> {
     let image = release.image.clone()?;
     Some(ImageRef { tag: image.tag.clone().or_else(|| release.tag.clone()), ..image })
 }
 
-fn image_of(version: &Version) -> Result<ImageRef, Problem> {
-    image_text(&version.id)
+fn version_image(version: &Version) -> Result<ImageRef, Problem> {
+    parse_image(&version.id)
 }
 
 /// The identifier of a version is its image.
-fn image_text(text: &str) -> Result<ImageRef, Problem> {
+fn parse_image(text: &str) -> Result<ImageRef, Problem> {
     text.parse().map_err(|why: String| {
-        Problem::error(Code::VersionUnknown, format!("`{text}` is not an image that could stand in a file."))
-            .cause(why)
+        Problem::error(Code::VersionUnknown, format!("`{text}` is not an image reference.")).cause(why)
     })
 }
 
 fn no_repository() -> Problem {
-    Problem::error(Code::ConfigInvalid, "It is not said in which repository the manifests are.")
-        .help("Give `repository: owner/name`; in a workflow it may be left out for the workflow's own.")
+    Problem::error(Code::ConfigInvalid, "The repository of the manifests is not set.")
+        .help("Set `repository: owner/name`; in a workflow, the default is the workflow's own repository.")
 }
 
 fn no_image(service: &str) -> Problem {
-    Problem::error(Code::ConfigInvalid, format!("There is no image for `{service}` to commit."))
-        .help("Give the service a `repository`, so that it is built, or name an image in the input `image`.")
+    Problem::error(Code::ConfigInvalid, format!("No image is set for `{service}`."))
+        .help("Set `repository` of the service to build one, or pass the input `image`.")
 }
 
 #[async_trait(?Send)]
-impl Target for ArgoCd {
-    fn ability(&self, _: &Observed) -> Ability {
-        let lacks = "Traffic is shifted by the application itself here: an Argo Rollouts `Rollout` in the manifests. Leave `strategy` out.";
-        Ability { traffic: Traffic::Whole, lacks: Some(lacks.into()) }
+impl Target for ArgoCdTarget {
+    fn limits(&self, _: &Observed) -> Limits {
+        let lacks = "The application shifts traffic itself, with an Argo Rollouts `Rollout` in its manifests. Remove `strategy`.";
+        let traffic = TrafficSupport { control: TrafficControl::InPlace, missing: Some(lacks.into()) };
+        let keeps_failed_version = self.settings.on_failure == OnFailure::Leave;
+        Limits { keeps_failed_version, ..traffic.into() }
+    }
+
+    fn history(&self) -> &dyn History {
+        self
     }
 
     async fn observe(&self) -> Result<Observed, Problem> {
-        let snapshot = self.seen().await?;
-        let sight = self.sight(&snapshot)?;
-        let health = match &sight.stand.image {
-            Some(image) => self.fares(&self.version(image), image, sight.written_by()).await?,
-            None => Health::Unknown("the files carry no image of this service yet".into()),
+        let snapshot = self.snapshot().await?;
+        let sight = self.branch_state(&snapshot)?;
+        let health = match &sight.current.image {
+            Some(image) => self.application_status(&self.version(image), image, sight.last_writer()).await?,
+            None => RolloutStatus::Unknown("the files have no image of this service yet".into()),
         };
-        Ok(sight.observed(&snapshot, health, self.client.as_ref().map(client::Client::page)))
+        Ok(sight.to_observed(&snapshot, health, self.client.as_ref().map(client::Client::page_url)))
     }
 
-    fn changes(&self, release: &Release, seen: &Observed) -> Result<Changes, Vec<Problem>> {
-        if release.image.is_none() && release.former.is_none() {
+    fn diff(&self, release: &Release, seen: &Observed) -> Result<Changes, Vec<Problem>> {
+        if release.image.is_none() && release.rollback_to.is_none() {
             return Ok(Changes::default());
         }
-        let tree = sight::tree_of(seen);
-        let stand = Stand::read(&tree, &self.sites, self.name.as_ref().or(seen.image.as_ref()));
-        let intent = stand.and_then(|stand| self.intent(release, &stand)).map_err(|problem| vec![problem])?;
-        sight::changes(&tree, &intent).map_err(|problem| vec![self.placed(problem)])
+        let tree = branch_state::observed_files(seen);
+        let stand = CurrentImage::read(&tree, &self.fields, self.image_name.as_ref().or(seen.image.as_ref()));
+        let intent =
+            stand.and_then(|stand| self.build_edit(release, &stand)).map_err(|problem| vec![problem])?;
+        branch_state::diff(&tree, &intent).map_err(|problem| vec![self.locate_problem(problem)])
     }
 
-    async fn check(&self, release: &Release, _: &Observed) -> Vec<Problem> {
+    async fn preflight(&self, release: &Release, _: &Observed) -> Vec<Problem> {
         let mut problems = Vec::new();
-        // In a plan nothing is built, and the image is not known yet.
-        if release.image.is_none() && release.former.is_none() && !self.builds {
+        // In a plan nothing is built, so the image is not known yet.
+        if release.image.is_none() && release.rollback_to.is_none() && !self.builds_image {
             problems.push(no_image(&self.service));
         }
-        match self.seen().await {
-            Ok(snapshot) => {
-                problems.extend(sight::writable(&snapshot, &self.settings, &self.depot.repository))
-            }
+        match self.snapshot().await {
+            Ok(snapshot) => problems.extend(branch_state::write_problem(
+                &snapshot,
+                &self.settings,
+                &self.writer.repository,
+            )),
             Err(problem) => problems.push(problem),
         }
         if let Some(client) = &self.client {
-            problems.extend(self.syncs(client).await);
+            problems.extend(self.sync_problem(client).await);
         } else if self.settings.server.is_some() {
-            problems.push(unwatched());
+            problems.push(no_token_warning());
         }
-        problems.into_iter().map(|problem| problem.of(&release.service)).collect()
+        problems.into_iter().map(|problem| problem.for_service(&release.service)).collect()
     }
 
-    async fn versions(&self) -> Result<Vec<Past>, Problem> {
-        let snapshot = self.seen().await?;
-        Ok(self.sight(&snapshot)?.past(None))
+    /// Creates nothing: the image exists. The edit is tried on the files as they were observed.
+    async fn stage(&self, release: &Release, _: &Observed) -> Result<Staged, Problem> {
+        let snapshot = self.snapshot().await?;
+        let edit = self.build_edit(release, &self.branch_state(&snapshot)?.current)?;
+        let (_, written) = write::preview_edit(&commit_batch::snapshot_files(&snapshot), &edit)
+            .map_err(|problem| self.locate_problem(problem))?;
+        Ok(Staged::new(self.version(&written), &StagedEdit::new(&edit, &written)))
     }
 
-    async fn recall(&self, version: &Version) -> Result<Former, Problem> {
-        let image = image_of(version)?;
-        Ok(Former {
+    async fn shift(&self, staged: &Staged, split: &TrafficShift) -> Result<Rollout, ChangeError> {
+        let Some(edit) = self.shift_edit(staged, split).await.map_err(ChangeError::NotMade)? else {
+            return Ok(self.rollout_of(split, Vec::new()));
+        };
+        let settings::PullRequestOptions { is_enabled: wanted, auto_merge } = self.settings.pull_request;
+        let how = if wanted { EditDelivery::PullRequest { auto_merge } } else { EditDelivery::Commit };
+        Ok(self.rollout_of(split, self.writer.write_edit(edit, how).await?))
+    }
+
+    async fn find_shift(&self, staged: &Staged, split: &TrafficShift) -> Result<Option<Rollout>, Problem> {
+        let found = match self.shift_edit(staged, split).await? {
+            Some(edit) => self.writer.find_edit(&edit).await?,
+            None => Some(Vec::new()),
+        };
+        Ok(found.map(|ids| self.rollout_of(split, ids)))
+    }
+
+    async fn status(&self, rollout: &Rollout) -> Result<RolloutStatus, Problem> {
+        self.poll_status(rollout).await
+    }
+}
+
+#[async_trait(?Send)]
+impl History for ArgoCdTarget {
+    async fn list(&self) -> Result<Vec<CompletedVersion>, Problem> {
+        let snapshot = self.snapshot().await?;
+        Ok(self.branch_state(&snapshot)?.completed_versions(None))
+    }
+
+    async fn load(&self, version: &Version) -> Result<RollbackTarget, Problem> {
+        let image = version_image(version)?;
+        Ok(RollbackTarget {
             version: version.clone(),
             definition: Value::String(image.to_string()),
             digest: image.digest,
         })
     }
 
-    fn equals(&self, release: &Release, _: &Observed, former: &Former) -> bool {
-        let (Some(wished), Ok(former)) = (wished(release), image_of(&former.version)) else { return false };
-        match (&wished.digest, &former.digest) {
+    fn matches(&self, release: &Release, _: &Observed, former: &RollbackTarget) -> bool {
+        let (Some(wanted), Ok(former)) = (requested_image(release), version_image(&former.version)) else {
+            return false;
+        };
+        match (&wanted.digest, &former.digest) {
             (Some(ours), Some(theirs)) => ours == theirs,
-            _ => wished.tag.is_some() && wished.tag == former.tag && wished.repository == former.repository,
+            _ => wanted.tag.is_some() && wanted.tag == former.tag && wanted.repository == former.repository,
         }
     }
-
-    /// Nothing has to be made: the image is there. What is to be written is tried out on the files as they were seen.
-    async fn stage(&self, release: &Release, _: &Observed) -> Result<Version, Problem> {
-        let snapshot = self.seen().await?;
-        let intent = self.intent(release, &self.sight(&snapshot)?.stand)?;
-        let (_, written) =
-            write::preview(&queue::tree(&snapshot), &intent).map_err(|problem| self.placed(problem))?;
-        let version = self.version(&written);
-        self.staged.replace(Some((intent, written)));
-        Ok(version)
-    }
-
-    async fn route(&self, split: &Split) -> Result<Rollout, Problem> {
-        let intent = match &split.way {
-            Way::Start { .. } => self.staged.borrow().clone().ok_or_else(nothing_staged)?.0,
-            Way::Back(moved) => self.undo(split, moved.as_ref())?,
-            Way::Onward(rollout) => return Ok(rollout.clone()),
-        };
-        let settings::PullRequest { wanted, auto_merge } = self.settings.pull_request;
-        let how = if wanted { How::Propose { auto_merge } } else { How::Commit };
-        let Version { id, label } = split.version.clone();
-        Ok(Rollout { version: id, label, ids: self.depot.write(intent, how).await? })
-    }
-
-    async fn probe(&self, rollout: &Rollout) -> Result<Health, Problem> {
-        self.look(rollout).await
-    }
-
-    async fn arms(&self, _: &Observed) -> Result<Vec<Arm>, Problem> {
-        Ok(Vec::new())
-    }
-
-    fn leaves_failed(&self) -> bool {
-        self.settings.on_failure == OnFailure::Leave
-    }
-
-    /// Git keeps what was; nothing of ours is left anywhere else.
-    async fn retire(&self, _: &Rollout) -> Result<(), Problem> {
-        Ok(())
-    }
 }
 
-fn nothing_staged() -> Problem {
-    Problem::error(Code::Internal, "A commit was asked for before anything was staged.")
-}
-
-fn unwatched() -> Problem {
+fn no_token_warning() -> Problem {
     Problem::warning(
         Code::CredentialsMissing,
-        "There is a `server`, but no token for it: the rollout will not be watched.",
+        "`server` is set but its token is missing: the rollout will not be watched.",
     )
-    .help("Give the input `argocd-token`, or set ARGOCD_AUTH_TOKEN.")
+    .help("Set the input `argocd-token` or the variable ARGOCD_AUTH_TOKEN.")
 }
 
-impl ArgoCd {
-    /// Whether the application will sync at all.
-    async fn syncs(&self, client: &client::Client) -> Option<Problem> {
+impl ArgoCdTarget {
+    /// Whether the application syncs at all.
+    async fn sync_problem(&self, client: &client::Client) -> Option<Problem> {
         let application = match client.application(false).await {
             Ok(application) => application,
             Err(problem) => return Some(problem),
         };
         let name = self.settings.application.as_ref().map_or("", |name| name.as_str());
-        if application.source_of(&self.depot.repository).is_none() {
-            return Some(verdict::foreign(name, &self.depot.repository));
+        if application.source_index(&self.writer.repository).is_none() {
+            return Some(status::ignores_repository(name, &self.writer.repository));
         }
-        let stays = !application.is_automated() && !self.settings.sync && !self.settings.pull_request.wanted;
+        let stays =
+            !application.is_automated() && !self.settings.sync && !self.settings.pull_request.is_enabled;
         stays.then(|| {
-            let sentence = format!("The application `{name}` does not sync by itself, so the commit would wait for a person.");
+            let sentence = format!("The application `{name}` has no automated sync, so the commit would not be rolled out.");
             Problem::error(Code::Unsupported, sentence)
-                .help("Set `sync: true`, or give the application `syncPolicy: { automated: {} }`. To commit without waiting, leave out `server`.")
+                .help("Set `sync: true`, or set `syncPolicy: { automated: {} }` of the application. To commit without waiting, remove `server`.")
         })
     }
 }

@@ -1,5 +1,6 @@
-//! An Argo CD application as its API gives it, as far as a rollout is judged by it. Reading only; whatever is missing is
-//! empty, and no enum is closed. <https://argo-cd.readthedocs.io/en/stable/operator-manual/declarative-setup/>
+//! An Argo CD application as its API returns it, as far as the rollout status depends on it. Reading only; missing
+//! fields are empty, and no enum is closed.
+//! <https://argo-cd.readthedocs.io/en/stable/operator-manual/declarative-setup/>
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -10,159 +11,159 @@ use serde::de::DeserializeOwned;
 #[serde(default)]
 pub struct Application {
     /// Name and namespace.
-    pub metadata: Metadata,
-    /// What is wished for.
-    pub spec: Spec,
-    /// What is.
-    pub status: Status,
+    pub metadata: ObjectMeta,
+    /// The desired state.
+    pub spec: ApplicationSpec,
+    /// The observed state.
+    pub status: ApplicationStatus,
 }
 
 /// Name and namespace.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-pub struct Metadata {
+pub struct ObjectMeta {
     /// Its namespace.
     pub namespace: String,
 }
 
-/// What is wished for.
+/// The desired state.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub struct Spec {
-    /// Where the manifests are, when that is one place.
-    pub source: Option<Source>,
-    /// Where the manifests are, when those are several.
-    #[serde(deserialize_with = "or_default")]
-    pub sources: Vec<Source>,
-    /// How it is synced.
+pub struct ApplicationSpec {
+    /// The source of the manifests, if it is one.
+    pub source: Option<ApplicationSource>,
+    /// The sources of the manifests, if there are several.
+    #[serde(deserialize_with = "null_as_default")]
+    pub sources: Vec<ApplicationSource>,
+    /// The sync policy.
     pub sync_policy: Option<SyncPolicy>,
 }
 
-/// A place of manifests.
+/// A source of manifests.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub struct Source {
-    /// Address of the repository.
+pub struct ApplicationSource {
+    /// URL of the repository.
     #[serde(rename = "repoURL")]
     pub repo_url: String,
     /// Branch, tag or commit; empty means `HEAD`.
     pub target_revision: String,
 }
 
-/// How it is synced.
+/// The sync policy.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct SyncPolicy {
-    /// Present when it syncs by itself.
-    pub automated: Option<Automated>,
+    /// Present if sync is automated.
+    pub automated: Option<SyncPolicyAutomated>,
 }
 
-/// Syncing by itself.
+/// Automated sync.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-pub struct Automated {
-    /// `false` switches it off without taking it out.
+pub struct SyncPolicyAutomated {
+    /// `false` disables it although it is present.
     pub enabled: Option<bool>,
 }
 
-/// What is.
+/// The observed state.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub struct Status {
-    /// Whether what is live is what Git says.
-    pub sync: Sync,
-    /// How what is live fares.
-    pub health: Health,
-    /// The sync that is under way, or was last.
-    pub operation_state: Option<Operation>,
-    /// What is managed.
-    #[serde(deserialize_with = "or_default")]
-    pub resources: Vec<Resource>,
-    /// What is live, in short.
-    pub summary: Summary,
-    /// What is wrong with the application itself.
-    #[serde(deserialize_with = "or_default")]
-    pub conditions: Vec<Condition>,
+pub struct ApplicationStatus {
+    /// The sync status of the live state.
+    pub sync: SyncStatus,
+    /// The health of the live state.
+    pub health: HealthStatus,
+    /// The current or last sync.
+    pub operation_state: Option<OperationState>,
+    /// The managed resources.
+    #[serde(deserialize_with = "null_as_default")]
+    pub resources: Vec<ResourceStatus>,
+    /// A summary of the live state.
+    pub summary: ApplicationSummary,
+    /// Errors of the application itself.
+    #[serde(deserialize_with = "null_as_default")]
+    pub conditions: Vec<ApplicationCondition>,
 }
 
-/// Whether what is live is what Git says.
+/// The sync status of the live state.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-pub struct Sync {
+pub struct SyncStatus {
     /// `Synced`, `OutOfSync` or `Unknown`.
     pub status: String,
-    /// The commit that was compared with.
+    /// The compared commit.
     pub revision: String,
     /// The same for several sources, in their order.
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "null_as_default")]
     pub revisions: Vec<String>,
 }
 
-/// How something fares.
+/// A health status.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub struct Health {
+pub struct HealthStatus {
     /// `Healthy`, `Progressing`, `Degraded`, `Suspended`, `Missing` or `Unknown`.
     pub status: String,
-    /// Why.
+    /// The reason.
     pub message: String,
-    /// Since when.
-    #[serde(deserialize_with = "time")]
+    /// Time of the last change.
+    #[serde(deserialize_with = "lenient_timestamp")]
     pub last_transition_time: Option<Timestamp>,
 }
 
 /// A sync.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub struct Operation {
+pub struct OperationState {
     /// `Running`, `Succeeded`, `Failed`, `Error` or `Terminating`.
     pub phase: String,
-    /// Why.
+    /// The message.
     pub message: String,
     /// When it began.
-    #[serde(deserialize_with = "time")]
+    #[serde(deserialize_with = "lenient_timestamp")]
     pub started_at: Option<Timestamp>,
     /// When it ended.
-    #[serde(deserialize_with = "time")]
+    #[serde(deserialize_with = "lenient_timestamp")]
     pub finished_at: Option<Timestamp>,
-    /// How often it was tried again.
+    /// Number of retries.
     pub retry_count: u32,
-    /// What it did.
-    pub sync_result: Option<SyncResult>,
+    /// The result.
+    pub sync_result: Option<SyncOperationResult>,
 }
 
-/// What a sync did.
+/// The result of a sync.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-pub struct SyncResult {
+pub struct SyncOperationResult {
     /// The commit that was synced to.
     pub revision: String,
     /// The same for several sources.
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "null_as_default")]
     pub revisions: Vec<String>,
-    /// What became of each resource.
-    #[serde(deserialize_with = "or_default")]
-    pub resources: Vec<SyncedResource>,
+    /// The result for each resource.
+    #[serde(deserialize_with = "null_as_default")]
+    pub resources: Vec<ResourceResult>,
 }
 
-/// What became of a resource.
+/// The result for a resource.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-pub struct SyncedResource {
-    /// Kind.
+pub struct ResourceResult {
+    /// Kubernetes kind, such as `Deployment`.
     pub kind: String,
-    /// Name.
+    /// Name of the resource.
     pub name: String,
     /// `Synced`, `SyncFailed`, …
     pub status: String,
-    /// Why.
+    /// The message.
     pub message: String,
 }
 
-/// A resource that is managed.
+/// A managed resource.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-pub struct Resource {
+pub struct ResourceStatus {
     /// API group.
     pub group: String,
     /// API version.
@@ -175,133 +176,133 @@ pub struct Resource {
     pub namespace: String,
     /// `Synced` or `OutOfSync`.
     pub status: String,
-    /// How it fares, for kinds that can be judged.
-    pub health: Option<Health>,
+    /// The health, for kinds that have one.
+    pub health: Option<HealthStatus>,
 }
 
-/// What is live, in short.
+/// A summary of the live state.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-pub struct Summary {
-    /// Images of what runs.
-    #[serde(deserialize_with = "or_default")]
+pub struct ApplicationSummary {
+    /// Images of the running pods.
+    #[serde(deserialize_with = "null_as_default")]
     pub images: Vec<String>,
 }
 
-/// Something that is wrong.
+/// An error of the application.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-pub struct Condition {
+pub struct ApplicationCondition {
     /// Such as `ComparisonError`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Why.
+    /// The message.
     pub message: String,
 }
 
-/// Everything that an application owns, also what it did not declare itself.
+/// Every resource of an application, including those that it did not declare itself.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-pub struct Tree {
-    /// All of it.
-    #[serde(deserialize_with = "or_default")]
-    pub nodes: Vec<Node>,
+pub struct ApplicationTree {
+    /// Resources of the application, with those that they own.
+    #[serde(deserialize_with = "null_as_default")]
+    pub nodes: Vec<ResourceNode>,
 }
 
-/// Something that an application owns.
+/// A resource of an application.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-pub struct Node {
+pub struct ResourceNode {
     /// Kind.
     pub kind: String,
     /// Name.
     pub name: String,
     /// Namespace.
     pub namespace: String,
-    /// How it fares.
-    pub health: Option<Health>,
+    /// The health.
+    pub health: Option<HealthStatus>,
     /// Images of a pod.
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "null_as_default")]
     pub images: Vec<String>,
 }
 
 /// Kubernetes events.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-pub struct Events {
-    /// All of them.
-    #[serde(deserialize_with = "or_default")]
-    pub items: Vec<Event>,
+pub struct KubernetesEventList {
+    /// In no particular order.
+    #[serde(deserialize_with = "null_as_default")]
+    pub items: Vec<KubernetesEvent>,
 }
 
 /// A Kubernetes event.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-pub struct Event {
+pub struct KubernetesEvent {
     /// `Warning` or `Normal`.
     #[serde(rename = "type")]
     pub kind: String,
     /// Such as `BackOff`.
     pub reason: String,
-    /// In words.
+    /// The message.
     pub message: String,
 }
 
 /// Go writes an empty list as `null`.
-fn or_default<'d, D: serde::Deserializer<'d>, T: DeserializeOwned + Default>(
+fn null_as_default<'d, D: serde::Deserializer<'d>, T: DeserializeOwned + Default>(
     input: D,
 ) -> Result<T, D::Error> {
     Ok(Option::<T>::deserialize(input)?.unwrap_or_default())
 }
 
-/// A time that cannot be read is none.
-fn time<'d, D: serde::Deserializer<'d>>(input: D) -> Result<Option<Timestamp>, D::Error> {
+/// An unreadable time is none.
+fn lenient_timestamp<'d, D: serde::Deserializer<'d>>(input: D) -> Result<Option<Timestamp>, D::Error> {
     let text = Option::<String>::deserialize(input)?;
     Ok(text.and_then(|text| text.parse().ok()))
 }
 
 impl Application {
-    /// Whether it syncs by itself.
+    /// Whether sync is automated.
     pub fn is_automated(&self) -> bool {
         let policy = self.spec.sync_policy.as_ref().and_then(|policy| policy.automated.as_ref());
         policy.is_some_and(|automated| automated.enabled != Some(false))
     }
 
-    /// Which of its sources is `repository`; `None` where it is none of them.
-    pub fn source_of(&self, repository: &str) -> Option<usize> {
+    /// The index of the source `repository`; `None` if it is not a source.
+    pub fn source_index(&self, repository: &str) -> Option<usize> {
         let many = &self.spec.sources;
         match (&self.spec.source, many.is_empty()) {
-            (Some(one), true) => is_of(&one.repo_url, repository).then_some(0),
-            _ => many.iter().position(|source| is_of(&source.repo_url, repository)),
+            (Some(one), true) => is_repository_url(&one.repo_url, repository).then_some(0),
+            _ => many.iter().position(|source| is_repository_url(&source.repo_url, repository)),
         }
     }
 
-    /// The commit of that source that what is live was compared with.
+    /// The commit of that source that the live state was compared with.
     pub fn revision(&self, source: usize) -> Option<&str> {
-        of_source(&self.status.sync.revision, &self.status.sync.revisions, source)
+        source_revision(&self.status.sync.revision, &self.status.sync.revisions, source)
     }
 }
 
-impl Operation {
+impl OperationState {
     /// The commit of a source that was synced to.
     pub fn revision(&self, source: usize) -> Option<&str> {
         let result = self.sync_result.as_ref()?;
-        of_source(&result.revision, &result.revisions, source)
+        source_revision(&result.revision, &result.revisions, source)
     }
 
-    /// Whether it is not over.
+    /// Whether it is in progress.
     pub fn is_running(&self) -> bool {
         matches!(self.phase.as_str(), "Running" | "Terminating")
     }
 }
 
-fn of_source<'r>(one: &'r str, many: &'r [String], source: usize) -> Option<&'r str> {
+fn source_revision<'r>(one: &'r str, many: &'r [String], source: usize) -> Option<&'r str> {
     let chosen = if many.is_empty() { Some(one) } else { many.get(source).map(String::as_str) };
     chosen.filter(|revision| !revision.is_empty())
 }
 
-/// Whether an address, be it of HTTPS or SSH, is of the repository `owner/name`.
-fn is_of(address: &str, repository: &str) -> bool {
+/// Whether a URL, HTTPS or SSH, is of the repository `owner/name`.
+fn is_repository_url(address: &str, repository: &str) -> bool {
     let address = address.trim_end_matches('/').trim_end_matches(".git");
     let (length, wanted) = (address.len(), repository.len());
     let Some(start) = length.checked_sub(wanted) else { return false };
@@ -313,45 +314,48 @@ fn is_of(address: &str, repository: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn of(text: &str) -> Application {
+    fn application_from(text: &str) -> Application {
         serde_json::from_str(text).unwrap()
     }
 
     #[test]
-    fn addresses_of_all_kinds_name_a_repository() {
+    fn repository_urls_of_all_forms_match() {
         for address in [
             "https://github.com/acme/manifests",
             "https://github.com/Acme/Manifests.git",
             "git@github.com:acme/manifests.git",
             "ssh://git@ghes.example:22/acme/manifests/",
         ] {
-            assert!(is_of(address, "acme/manifests"), "{address}");
+            assert!(is_repository_url(address, "acme/manifests"), "{address}");
         }
         for address in
             ["https://github.com/xacme/manifests", "https://github.com/acme/manifests2", "manifests"]
         {
-            assert!(!is_of(address, "acme/manifests"), "{address}");
+            assert!(!is_repository_url(address, "acme/manifests"), "{address}");
         }
     }
 
     #[test]
-    fn one_source_or_several_have_their_own_revision() {
-        let one =
-            of(r#"{"spec":{"source":{"repoURL":"https://x/acme/m"}},"status":{"sync":{"revision":"a"}}}"#);
-        assert_eq!(one.source_of("acme/m").and_then(|source| one.revision(source)), Some("a"));
-        let two = of(
+    fn each_source_has_its_revision() {
+        let one = application_from(
+            r#"{"spec":{"source":{"repoURL":"https://x/acme/m"}},"status":{"sync":{"revision":"a"}}}"#,
+        );
+        assert_eq!(one.source_index("acme/m").and_then(|source| one.revision(source)), Some("a"));
+        let two = application_from(
             r#"{"spec":{"sources":[{"repoURL":"https://x/charts"},{"repoURL":"https://x/acme/m.git"}]},"status":{"sync":{"revisions":["a","b"]}}}"#,
         );
-        assert_eq!(two.source_of("acme/m").and_then(|source| two.revision(source)), Some("b"));
-        assert_eq!(two.source_of("acme/other"), None);
+        assert_eq!(two.source_index("acme/m").and_then(|source| two.revision(source)), Some("b"));
+        assert_eq!(two.source_index("acme/other"), None);
     }
 
     #[test]
-    fn what_is_missing_or_null_is_empty() {
-        let bare = of(r#"{"status":{"resources":null,"summary":{"images":null}}}"#);
+    fn missing_and_null_fields_are_empty() {
+        let bare = application_from(r#"{"status":{"resources":null,"summary":{"images":null}}}"#);
         assert_eq!(bare, Application::default());
         assert!(!bare.is_automated());
-        assert!(of(r#"{"spec":{"syncPolicy":{"automated":{}}}}"#).is_automated());
-        assert!(!of(r#"{"spec":{"syncPolicy":{"automated":{"enabled":false}}}}"#).is_automated());
+        assert!(application_from(r#"{"spec":{"syncPolicy":{"automated":{}}}}"#).is_automated());
+        assert!(
+            !application_from(r#"{"spec":{"syncPolicy":{"automated":{"enabled":false}}}}"#).is_automated()
+        );
     }
 }

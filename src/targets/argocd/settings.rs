@@ -1,44 +1,45 @@
-//! The `argocd:` block of the deploy file. Types only; placeholders and merging are the configuration's.
+//! The settings `argocd:` of the deploy file. Types only; placeholders and merging are in `config`.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::config::Address;
-use crate::github::names;
+use crate::config::{Address, parsed_string};
+use crate::github::validate;
+use crate::release::may_receive_credentials;
 
-/// A service whose image stands in manifests in Git, from where Argo CD rolls it out.
+/// A service with its image in manifests in Git, rolled out by Argo CD.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Settings {
-    /// The repository of the manifests, `owner/name`. Left out: the repository of the run.
+    /// The repository of the manifests, `owner/name`. Default: the repository of the run.
     #[serde(default)]
     pub repository: Option<RepositoryName>,
-    /// The branch that is committed to. Left out: the repository's default branch.
+    /// The branch for commits. Default: the repository's default branch.
     #[serde(default)]
     pub branch: Option<BranchName>,
-    /// The files that carry the image; all of them change in one commit.
+    /// The files that contain the image; all of them change in one commit.
     pub files: Files,
-    /// Name of the Argo CD application that syncs them; needed to wait for the rollout.
+    /// Name of the Argo CD application that syncs them; required to wait for the rollout.
     #[serde(default)]
     pub application: Option<ResourceName>,
-    /// Namespace of the application, where it is not the one of Argo CD itself.
+    /// Namespace of the application, if it is not Argo CD's own.
     #[serde(default)]
     pub application_namespace: Option<ResourceName>,
-    /// Address of Argo CD. With it and a token the rollout is watched; without, the commit is the result.
+    /// URL of Argo CD. With it and a token, the rollout is watched; without, the run ends with the commit.
     #[serde(default)]
-    pub server: Option<Address>,
-    /// Start the sync, where the application does not sync by itself.
+    pub server: Option<ServerAddress>,
+    /// Start the sync, for an application without automated sync.
     #[serde(default)]
     pub sync: bool,
     /// Propose the change in a pull request instead of committing it to the branch.
     #[serde(default)]
-    pub pull_request: PullRequest,
-    /// What becomes of a version that fails.
+    pub pull_request: PullRequestOptions,
+    /// What happens to a version that fails.
     #[serde(default)]
     pub on_failure: OnFailure,
 }
 
-/// A file, and where in it the image is. Without `image` and `container` it is a kustomization.
+/// A file and the field of its image. Without `image` and `container` it is a kustomization.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct File {
@@ -51,15 +52,15 @@ pub struct File {
     /// In plain manifests: the name of the container.
     #[serde(default)]
     pub container: Option<String>,
-    /// What Helm values without a key for the digest get.
+    /// How Helm values without a key for the digest pin the image.
     #[serde(default)]
-    pub pin: Pin,
+    pub pin: PinSetting,
 }
 
-/// What pins the image in Helm values that have a tag and no key for the digest.
+/// How Helm values that have a tag and no key for the digest pin the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Pin {
+pub enum PinSetting {
     /// `TAG@sha256:…` as the tag, from which templates make an exact reference.
     #[default]
     Digest,
@@ -67,24 +68,24 @@ pub enum Pin {
     Tag,
 }
 
-/// What becomes of a version that fails.
+/// What happens to a version that fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnFailure {
-    /// The image before is committed back, and that is watched.
+    /// The image before is committed again, and its rollout is watched.
     #[default]
     Rollback,
     /// It stays in Git.
     Leave,
 }
 
-/// Whether the change is proposed, and whether it may be merged by itself.
+/// Whether the change is proposed, and whether GitHub merges it automatically.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(try_from = "serde_json::Value")]
 #[schemars(with = "PullRequestForm")]
-pub struct PullRequest {
+pub struct PullRequestOptions {
     /// Whether a pull request is opened instead of a commit to the branch.
-    pub wanted: bool,
+    pub is_enabled: bool,
     /// Whether it is merged as soon as its checks allow that.
     pub auto_merge: bool,
 }
@@ -93,28 +94,28 @@ pub struct PullRequest {
 #[schemars(untagged)]
 #[allow(dead_code, reason = "only its schema is used")]
 enum PullRequestForm {
-    Wish(bool),
+    Enabled(bool),
     Block(PullRequestBlock),
 }
 
-/// How the pull request is made.
+/// Options of the pull request.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct PullRequestBlock {
-    /// Merge it as soon as its checks allow that, where the repository has auto-merge.
+    /// Merge it as soon as its checks allow that, if the repository has auto-merge.
     #[serde(default)]
     auto_merge: bool,
 }
 
-impl TryFrom<serde_json::Value> for PullRequest {
+impl TryFrom<serde_json::Value> for PullRequestOptions {
     type Error = String;
 
     fn try_from(value: serde_json::Value) -> Result<Self, String> {
         if let serde_json::Value::Bool(wanted) = value {
-            return Ok(Self { wanted, auto_merge: false });
+            return Ok(Self { is_enabled: wanted, auto_merge: false });
         }
         let block: PullRequestBlock = serde_json::from_value(value).map_err(|error| error.to_string())?;
-        Ok(Self { wanted: true, auto_merge: block.auto_merge })
+        Ok(Self { is_enabled: true, auto_merge: block.auto_merge })
     }
 }
 
@@ -129,71 +130,63 @@ impl TryFrom<Vec<File>> for Files {
 
     fn try_from(files: Vec<File>) -> Result<Self, String> {
         if files.is_empty() {
-            return Err("there is no file to change".into());
+            return Err("`files` is empty".into());
         }
         Ok(Self(files))
     }
 }
 
-/// Declares a text that is read with a rule.
-macro_rules! ruled {
-    ($(#[$doc:meta])* $name:ident, $rule:ident, $what:literal) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
-        #[serde(try_from = "String")]
-        pub struct $name(String);
-
-        impl $name {
-            /// The text.
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl TryFrom<String> for $name {
-            type Error = String;
-
-            fn try_from(text: String) -> Result<Self, String> {
-                if $rule(&text) { Ok(Self(text)) } else { Err(format!(concat!("`{}` is not ", $what), text)) }
-            }
-        }
-    };
-}
-
-ruled!(
+parsed_string!(
     /// A repository on GitHub, `owner/name`.
-    RepositoryName, is_repository, "a repository such as `acme/manifests`"
+    RepositoryName, check_repository
 );
-ruled!(
+parsed_string!(
+    /// The URL of Argo CD, which gets a token: `https://`, or `http://` to this machine.
+    ServerAddress, check_server
+);
+parsed_string!(
     /// A branch (git-check-ref-format).
-    BranchName, is_branch, "the name of a branch"
+    BranchName, check_branch
 );
-ruled!(
+parsed_string!(
     /// The path of a file inside of a repository.
-    FilePath, is_path, "the path of a file inside of the repository"
+    FilePath, check_path
 );
-ruled!(
-    /// A name of Kubernetes (RFC 1123).
-    ResourceName, is_name, "a name of Kubernetes: small letters, digits, `-` and `.`"
+parsed_string!(
+    /// A name in Kubernetes (RFC 1123).
+    ResourceName, check_resource_name
 );
 
-fn is_repository(text: &str) -> bool {
-    names::repository(text).is_ok()
+fn check_repository(text: &str) -> Result<(), String> {
+    accept_if(validate::repository(text).is_ok(), text, "a repository such as `acme/manifests`")
 }
 
-fn is_branch(text: &str) -> bool {
-    names::branch(text).is_ok() && text.len() <= 200
+fn check_server(text: &str) -> Result<(), String> {
+    Address::try_from(text.to_owned())?;
+    let refused = || format!("`{text}` gets a token, so it must begin with `https://`");
+    may_receive_credentials(text).then_some(()).ok_or_else(refused)
 }
 
-/// Git would have a backslash in a path, too; here it is a slip for a slash.
-fn is_path(text: &str) -> bool {
-    names::path(text).is_ok() && !text.contains('\\') && text.len() <= 1000
+fn check_branch(text: &str) -> Result<(), String> {
+    accept_if(validate::branch(text).is_ok() && text.len() <= 200, text, "the name of a branch")
 }
 
-fn is_name(text: &str) -> bool {
+/// Git allows a backslash in a path; here it is a typo for a slash.
+fn check_path(text: &str) -> Result<(), String> {
+    let is_path = validate::path(text).is_ok() && !text.contains('\\') && text.len() <= 1000;
+    accept_if(is_path, text, "the path of a file inside of the repository")
+}
+
+fn check_resource_name(text: &str) -> Result<(), String> {
     let known = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b);
     let ends = |c: char| c.is_ascii_alphanumeric();
-    text.len() <= 253 && text.bytes().all(known) && text.starts_with(ends) && text.ends_with(ends)
+    let is_name =
+        text.len() <= 253 && text.bytes().all(known) && text.starts_with(ends) && text.ends_with(ends);
+    accept_if(is_name, text, "a name in Kubernetes (lowercase letters, digits, `-` and `.`)")
+}
+
+fn accept_if(is_accepted: bool, text: &str, wanted: &str) -> Result<(), String> {
+    if is_accepted { Ok(()) } else { Err(format!("`{text}` is not {wanted}")) }
 }
 
 #[cfg(test)]
@@ -206,34 +199,46 @@ mod tests {
     }
 
     #[test]
-    fn the_smallest_block_is_a_file() {
+    fn minimal_settings_are_one_file() {
         let settings = read("").unwrap();
         assert_eq!(settings.files.0[0].path.as_str(), "apps/x/kustomization.yaml");
         assert_eq!(
             (settings.pull_request, settings.on_failure, settings.sync),
-            (PullRequest::default(), OnFailure::Rollback, false)
+            (PullRequestOptions::default(), OnFailure::Rollback, false)
         );
         assert!(
-            serde_json::from_str::<Settings>(r#"{"files":[]}"#).unwrap_err().to_string().contains("no file")
+            serde_json::from_str::<Settings>(r#"{"files":[]}"#)
+                .unwrap_err()
+                .to_string()
+                .contains("`files` is empty")
         );
     }
 
     #[test]
-    fn a_pull_request_is_a_wish_or_a_block() {
-        let wish = |text: &str| read(&format!(r#","pull-request":{text}"#)).map(|all| all.pull_request);
-        assert_eq!(wish("true"), Ok(PullRequest { wanted: true, auto_merge: false }));
-        assert_eq!(wish("false"), Ok(PullRequest::default()));
-        assert_eq!(wish(r#"{"auto-merge":true}"#), Ok(PullRequest { wanted: true, auto_merge: true }));
-        assert!(wish(r#"{"automerge":true}"#).unwrap_err().contains("automerge"));
-        assert!(wish("3").is_err());
+    fn pull_request_is_a_boolean_or_an_object() {
+        let parse = |text: &str| read(&format!(r#","pull-request":{text}"#)).map(|all| all.pull_request);
+        assert_eq!(parse("true"), Ok(PullRequestOptions { is_enabled: true, auto_merge: false }));
+        assert_eq!(parse("false"), Ok(PullRequestOptions::default()));
+        assert_eq!(
+            parse(r#"{"auto-merge":true}"#),
+            Ok(PullRequestOptions { is_enabled: true, auto_merge: true })
+        );
+        assert!(parse(r#"{"automerge":true}"#).unwrap_err().contains("automerge"));
+        assert!(parse("3").is_err());
     }
 
     #[test]
-    fn names_and_paths_are_what_they_should_be() {
+    fn invalid_names_and_paths_are_rejected() {
         let path = |text: &str| FilePath::try_from(text.to_owned()).is_ok();
         assert!(path("a/b.yaml") && path("a b/ü.yaml"));
         for bad in ["", "/a", "a/", "../a", "a/../b", "a//b", ".git/config", "a\nb", "a\\b", "./a"] {
             assert!(!path(bad), "{bad}");
+        }
+        let server = |text: &str| ServerAddress::try_from(text.to_owned()).is_ok();
+        assert!(server("https://argocd.example/x") && server("http://127.0.0.1:8080"));
+        for bad in ["http://argocd.example", "http://127.evil.example", "https://u:p@x", "argocd.example", ""]
+        {
+            assert!(!server(bad), "{bad}");
         }
         let branch = |text: &str| BranchName::try_from(text.to_owned()).is_ok();
         assert!(branch("main") && branch("release/1.x"));

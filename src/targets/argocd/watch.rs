@@ -1,89 +1,90 @@
-//! Looks at an application while a rollout is on its way: which reads, how often, and what is remembered between looks.
-//! What they mean is `verdict`.
+//! Reads an application while its rollout is in progress: which reads, how often, and the memory between polls.
+//! `status` interprets them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::branch_writers::BranchWriter;
 use super::causes;
 use super::client::Client;
-use super::depots::Depot;
-use super::read::{Application, Health as Fares, Resource};
+use super::read::{Application, HealthStatus as Fares, ResourceStatus};
 use super::rollouts;
-use super::verdict::{self, Look, Want};
+use super::status::{self, Expected, StatusSnapshot};
 use crate::problem::Problem;
-use crate::release::{Failure, Health};
+use crate::release::{Failure, RolloutStatus};
 
-/// How often Argo CD is asked to look at Git while it has not seen our commit.
-const REFRESH: Duration = Duration::from_secs(10);
-/// How often pods and rollouts are looked at while the application makes progress.
-const CLOSELY: Duration = Duration::from_secs(6);
+/// Time between refreshes of Argo CD while it has not read our commit.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(10);
+/// Time between reads of pods and rollouts while the application makes progress.
+const DETAIL_INTERVAL: Duration = Duration::from_secs(6);
 
-/// What is remembered between looks.
+/// Memory between polls.
 #[derive(Default)]
-pub struct Memory {
-    /// Whether commits have ours in them: that never changes.
-    contained: BTreeMap<String, bool>,
-    refreshed: Option<Instant>,
-    looked_closely: Option<Instant>,
-    here: Option<Instant>,
-    broken: Option<Instant>,
-    astray: Option<Instant>,
-    trouble: Option<(Instant, Failure)>,
-    story: Option<String>,
-    asked_to_sync: bool,
+pub struct RolloutMemory {
+    /// Whether commits contain ours: that never changes.
+    contains_commit: BTreeMap<String, bool>,
+    last_refresh: Option<Instant>,
+    last_detail_read: Option<Instant>,
+    synced_since: Option<Instant>,
+    condition_error_since: Option<Instant>,
+    out_of_sync_since: Option<Instant>,
+    pod_failure: Option<(Instant, Failure)>,
+    rollout_text: Option<String>,
+    sync_requested: bool,
 }
 
-/// What is watched where.
-pub struct Watch<'w> {
+/// The watched application and branch.
+pub struct RolloutWatch<'w> {
     /// The application.
     pub client: &'w Client,
     /// The branch of its manifests.
-    pub depot: &'w Depot,
-    /// Its name, for sentences.
+    pub writer: &'w BranchWriter,
+    /// Its name, for messages.
     pub application: &'w str,
-    /// Whether the sync is ours to start.
-    pub sync: bool,
+    /// Whether this run starts the sync.
+    pub starts_sync: bool,
 }
 
-impl Watch<'_> {
-    /// One look. `commit` is the commit that must be live; `None` where any may.
-    pub async fn look(
+impl RolloutWatch<'_> {
+    /// One poll. `commit` is the commit that must be live; `None` for any.
+    pub async fn poll(
         &self,
-        want: Want<'_>,
+        want: Expected<'_>,
         commit: Option<&str>,
-        memory: &mut Memory,
-    ) -> Result<Health, Problem> {
-        let application = self.client.application(memory.refresh()).await?;
-        let source = application.source_of(&self.depot.repository);
-        let source = source.ok_or_else(|| verdict::foreign(self.application, &self.depot.repository))?;
+        memory: &mut RolloutMemory,
+    ) -> Result<RolloutStatus, Problem> {
+        let application = self.client.application(memory.take_refresh()).await?;
+        let source = application.source_index(&self.writer.repository);
+        let source =
+            source.ok_or_else(|| status::ignores_repository(self.application, &self.writer.repository))?;
         let compared = self.contains(commit, application.revision(source), memory).await?;
         let last = application.status.operation_state.as_ref().and_then(|state| state.revision(source));
         let synced = self.contains(commit, last, memory).await?;
-        memory.remember(&application, compared, synced);
-        self.look_closely(want, &application, compared, memory).await;
-        self.start(commit, &application, compared, memory).await?;
-        let look = Look {
+        memory.update(&application, compared, synced);
+        self.read_details(want, &application, compared, memory).await;
+        self.start_sync(commit, &application, compared, memory).await?;
+        let snapshot = StatusSnapshot {
             application: &application,
             source,
-            compared,
-            synced,
-            here: memory.here.map_or(Duration::ZERO, |since| since.elapsed()),
-            trouble: memory.trouble.as_ref().map(|(since, failure)| (since.elapsed(), failure)),
-            broken: memory.broken.map(|since| since.elapsed()),
-            astray: memory.astray.map(|since| since.elapsed()),
-            story: memory.story.as_deref(),
+            compared_with_ours: compared,
+            synced_to_ours: synced,
+            synced_for: memory.synced_since.map_or(Duration::ZERO, |since| since.elapsed()),
+            pod_failure: memory.pod_failure.as_ref().map(|(since, failure)| (since.elapsed(), failure)),
+            condition_error_for: memory.condition_error_since.map(|since| since.elapsed()),
+            out_of_sync_for: memory.out_of_sync_since.map(|since| since.elapsed()),
+            rollout_text: memory.rollout_text.as_deref(),
         };
-        Ok(self.explained(verdict::decide(want, &look), &application).await)
+        Ok(self.with_events(status::rollout_status(want, &snapshot), &application).await)
     }
 
-    /// Whether `revision` has our commit in it.
+    /// Whether `revision` contains our commit.
     async fn contains(
         &self,
         commit: Option<&str>,
         revision: Option<&str>,
-        memory: &mut Memory,
+        memory: &mut RolloutMemory,
     ) -> Result<bool, Problem> {
         let (Some(commit), Some(revision)) = (commit, revision) else {
             return Ok(commit.is_none() && revision.is_some());
@@ -91,91 +92,93 @@ impl Watch<'_> {
         if commit == revision {
             return Ok(true);
         }
-        if let Some(known) = memory.contained.get(revision) {
+        if let Some(known) = memory.contains_commit.get(revision) {
             return Ok(*known);
         }
-        let contained = self.depot.hub.contains(&self.depot.repository, commit, revision).await;
-        let contained = contained.map_err(|setback| setback.problem(&self.depot.repository))?;
-        memory.contained.insert(revision.to_owned(), contained);
+        let contained = self.writer.client.contains(&self.writer.repository, commit, revision).await;
+        let contained = contained.map_err(|setback| setback.problem(&self.writer.repository))?;
+        memory.contains_commit.insert(revision.to_owned(), contained);
         Ok(contained)
     }
 
-    /// Pods tell of trouble long before the application does, and rollouts say how far they are.
-    async fn look_closely(
+    /// Pods report failures long before the application does, and rollouts report their progress.
+    async fn read_details(
         &self,
-        want: Want<'_>,
+        want: Expected<'_>,
         application: &Application,
         compared: bool,
-        memory: &mut Memory,
+        memory: &mut RolloutMemory,
     ) {
-        let due = memory.looked_closely.is_none_or(|at| at.elapsed() >= CLOSELY);
+        let due = memory.last_detail_read.is_none_or(|at| at.elapsed() >= DETAIL_INTERVAL);
         let moves =
             ["Progressing", "Degraded", "Suspended"].contains(&application.status.health.status.as_str());
         if !(compared && due && moves) {
             return;
         }
-        memory.looked_closely = Some(Instant::now());
+        memory.last_detail_read = Some(Instant::now());
         let tree = self.client.tree().await.map(|tree| tree.nodes).unwrap_or_default();
-        memory.found(causes::of_pods(&tree, want.image));
+        memory.set_pod_failure(causes::from_pods(&tree, want.image));
         let rollout = application.status.resources.iter().find(|resource| resource.kind == "Rollout");
         if let Some(rollout) = rollout {
-            let live = self.client.live(rollout).await.unwrap_or_default();
-            memory.story = rollouts::words(&live);
+            let live = self.client.live_manifest(rollout).await.unwrap_or_default();
+            memory.rollout_text = rollouts::describe(&live);
         }
     }
 
-    /// Starts the sync, once, where that is ours to do.
-    async fn start(
+    /// Starts the sync, once, if this run has to.
+    async fn start_sync(
         &self,
         commit: Option<&str>,
         application: &Application,
         compared: bool,
-        memory: &mut Memory,
+        memory: &mut RolloutMemory,
     ) -> Result<(), Problem> {
-        let wanted = self.sync && compared && application.status.sync.status == "OutOfSync";
-        let Some(commit) = commit.filter(|_| wanted && !memory.asked_to_sync) else { return Ok(()) };
+        let wanted = self.starts_sync && compared && application.status.sync.status == "OutOfSync";
+        let Some(commit) = commit.filter(|_| wanted && !memory.sync_requested) else { return Ok(()) };
         self.client.sync(commit).await?;
-        memory.asked_to_sync = true;
+        memory.sync_requested = true;
         Ok(())
     }
 
-    /// A failure with what the events of its resource say.
-    async fn explained(&self, health: Health, application: &Application) -> Health {
-        let Health::Failing(failure) = health else { return health };
-        let degraded = |resource: &&Resource| {
+    /// Adds the events of the failed resource to a failure.
+    async fn with_events(&self, health: RolloutStatus, application: &Application) -> RolloutStatus {
+        let RolloutStatus::Failed(failure) = health else { return health };
+        let degraded = |resource: &&ResourceStatus| {
             resource.health.as_ref().is_some_and(|Fares { status, .. }| status == "Degraded")
         };
         let events = match application.status.resources.iter().find(degraded) {
             Some(resource) => self.client.events(resource).await.unwrap_or_default(),
             None => Vec::new(),
         };
-        Health::Failing(causes::with_events(failure, &events))
+        RolloutStatus::Failed(causes::with_events(failure, &events))
     }
 }
 
-impl Memory {
-    /// Whether Argo CD should look at Git now.
-    fn refresh(&mut self) -> bool {
-        let due = self.here.is_none() && self.refreshed.is_none_or(|at| at.elapsed() >= REFRESH);
+impl RolloutMemory {
+    /// Whether Argo CD should refresh now.
+    fn take_refresh(&mut self) -> bool {
+        let due = self.synced_since.is_none()
+            && self.last_refresh.is_none_or(|at| at.elapsed() >= REFRESH_INTERVAL);
         if due {
-            self.refreshed = Some(Instant::now());
+            self.last_refresh = Some(Instant::now());
         }
         due
     }
 
-    fn remember(&mut self, application: &Application, compared: bool, synced: bool) {
+    fn update(&mut self, application: &Application, compared: bool, synced: bool) {
         let (status, now) = (application.status.sync.status.as_str(), Instant::now());
-        self.here = if compared && status == "Synced" { self.here.or(Some(now)) } else { None };
+        self.synced_since =
+            if compared && status == "Synced" { self.synced_since.or(Some(now)) } else { None };
         let over = application.status.operation_state.as_ref().is_some_and(|last| last.phase == "Succeeded");
         let astray = compared && synced && over && status == "OutOfSync";
-        self.astray = if astray { self.astray.or(Some(now)) } else { None };
-        let broken = causes::of_conditions(&application.status.conditions).is_some();
-        self.broken = if broken { self.broken.or(Some(now)) } else { None };
+        self.out_of_sync_since = if astray { self.out_of_sync_since.or(Some(now)) } else { None };
+        let broken = causes::from_conditions(&application.status.conditions).is_some();
+        self.condition_error_since = if broken { self.condition_error_since.or(Some(now)) } else { None };
     }
 
-    /// Trouble counts from when it was first seen, and is forgotten when it is gone.
-    fn found(&mut self, trouble: Option<Failure>) {
-        let since = self.trouble.take().map(|(since, _)| since);
-        self.trouble = trouble.map(|failure| (since.unwrap_or_else(Instant::now), failure));
+    /// A failure counts from its first reading, and is forgotten once it is gone.
+    fn set_pod_failure(&mut self, trouble: Option<Failure>) {
+        let since = self.pod_failure.take().map(|(since, _)| since);
+        self.pod_failure = trouble.map(|failure| (since.unwrap_or_else(Instant::now), failure));
     }
 }

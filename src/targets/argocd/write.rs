@@ -1,153 +1,169 @@
-//! A wish on the files as they are now: written afresh, already there, or no longer ours to write. Pure; the same on the
-//! head that was seen first and on every head after.
+//! An edit on the current files: applied, already there, or superseded. Pure; the same on the observed head and on
+//! every later head.
 
 use std::collections::BTreeMap;
 
-use super::intent::{Expect, Intent, Operation, Site};
-use super::message::short_oid;
-use super::record::Entry;
+use super::commit_message::short_sha;
+use super::image_edit::{EditKind, ImageEdit, ImageField, Precondition};
+use super::trailers::EditRecord;
 use crate::manifest;
 use crate::problem::{Code, Problem};
 use crate::release::ImageRef;
 
 /// Files by path, as bytes.
-pub type Tree = BTreeMap<String, Vec<u8>>;
+pub type FileTree = BTreeMap<String, Vec<u8>>;
 
-/// What a wish comes to.
+/// The outcome of an edit.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Applied {
-    /// These files change, and the image will read so.
+pub enum EditOutcome {
+    /// These files change, and the image after the change.
     Edited {
-        /// The files, whole.
-        files: Tree,
-        /// The image as the next look will read it.
-        written: ImageRef,
+        /// The complete files.
+        files: FileTree,
+        /// The image as the next read returns it.
+        image: ImageRef,
     },
-    /// It stands there already.
-    Stands,
-    /// Somebody else wrote there since; in words, who.
-    Overtaken(String),
-    /// It cannot be written.
-    Broken(Problem),
+    /// The files have it already.
+    AlreadyWritten,
+    /// Another writer changed the files; described here.
+    Superseded(String),
+    /// It cannot be applied.
+    Invalid(Problem),
 }
 
-/// What stands at a place; `None` where nothing does.
-pub fn found(tree: &Tree, site: &Site, name: &ImageRef) -> Result<Option<ImageRef>, Problem> {
-    let bytes = tree.get(&site.path).ok_or_else(|| missing(&site.path))?;
-    manifest::look(bytes, &site.spot, name).map(|found| found.image).map_err(|why| why.problem(&site.path))
+/// The current image of a field; `None` if it has none.
+pub fn read_image(tree: &FileTree, site: &ImageField, name: &ImageRef) -> Result<Option<ImageRef>, Problem> {
+    let bytes = tree.get(&site.path).ok_or_else(|| file_missing_problem(&site.path))?;
+    manifest::find_image(bytes, &site.location, name)
+        .map(|found| found.image)
+        .map_err(|error| error.problem(&site.path))
 }
 
-/// What stands at each place.
-pub fn all_found(tree: &Tree, sites: &[Site], name: &ImageRef) -> Result<Vec<Option<ImageRef>>, Problem> {
-    sites.iter().map(|site| found(tree, site, name)).collect()
+/// The current image of each field.
+pub fn read_images(
+    tree: &FileTree,
+    sites: &[ImageField],
+    name: &ImageRef,
+) -> Result<Vec<Option<ImageRef>>, Problem> {
+    sites.iter().map(|site| read_image(tree, site, name)).collect()
 }
 
-/// The image that stands for all places of a service: one with a digest before one without.
-pub fn canonical(found: &[Option<ImageRef>]) -> Option<ImageRef> {
+/// The image that represents all fields of a service: one with a digest before one without.
+pub fn canonical_image(found: &[Option<ImageRef>]) -> Option<ImageRef> {
     let all = || found.iter().flatten();
     all().find(|image| image.digest.is_some()).or_else(|| all().next()).cloned()
 }
 
-/// Applies `intent` to the files. `entries` is the record of the service, newest first.
-pub fn apply(tree: &Tree, entries: &[Entry], intent: &Intent) -> Applied {
-    let files = match edited(tree, intent) {
+/// Applies `intent` to the files. `entries` are the records of the service, newest first.
+pub fn apply_edit(tree: &FileTree, entries: &[EditRecord], intent: &ImageEdit) -> EditOutcome {
+    let files = match edit_files(tree, intent) {
         Ok(files) => files,
-        Err(problem) => return Applied::Broken(problem),
+        Err(problem) => return EditOutcome::Invalid(problem),
     };
     if let Some(newer) = newer_run(entries, intent) {
-        return Applied::Overtaken(newer);
+        return EditOutcome::Superseded(newer);
     }
     if files.is_empty() {
-        return Applied::Stands;
+        return EditOutcome::AlreadyWritten;
     }
-    match owner(tree, entries, intent) {
-        Ok(None) => match written(tree, &files, intent) {
-            Ok(written) => Applied::Edited { files, written },
-            Err(problem) => Applied::Broken(problem),
+    match other_writer(tree, entries, intent) {
+        Ok(None) => match image_after_edit(tree, &files, intent) {
+            Ok(written) => EditOutcome::Edited { files, image: written },
+            Err(problem) => EditOutcome::Invalid(problem),
         },
-        Ok(Some(other)) => Applied::Overtaken(other),
-        Err(problem) => Applied::Broken(problem),
+        Ok(Some(other)) => EditOutcome::Superseded(other),
+        Err(problem) => EditOutcome::Invalid(problem),
     }
 }
 
 /// The image as it will be read once `changed` is written.
-fn written(tree: &Tree, changed: &Tree, intent: &Intent) -> Result<ImageRef, Problem> {
+fn image_after_edit(tree: &FileTree, changed: &FileTree, intent: &ImageEdit) -> Result<ImageRef, Problem> {
     let mut after = tree.clone();
     after.extend(changed.clone());
-    let found = all_found(&after, &intent.sites, &intent.wish)?;
-    Ok(canonical(&found).unwrap_or_else(|| intent.wish.clone()))
+    let found = read_images(&after, &intent.fields, &intent.image)?;
+    Ok(canonical_image(&found).unwrap_or_else(|| intent.image.clone()))
 }
 
-/// What the files would be with the wish of `intent` in them, whoever owns them, and the image as it would be read.
-pub fn preview(tree: &Tree, intent: &Intent) -> Result<(Tree, ImageRef), Problem> {
-    let files = edited(tree, intent)?;
-    let written = written(tree, &files, intent)?;
+/// The files with the edit of `intent` applied, whoever owns them, and the image as it would be read.
+pub fn preview_edit(tree: &FileTree, intent: &ImageEdit) -> Result<(FileTree, ImageRef), Problem> {
+    let files = edit_files(tree, intent)?;
+    let written = image_after_edit(tree, &files, intent)?;
     Ok((files, written))
 }
 
-/// The files that change; none where all is as wished.
-fn edited(tree: &Tree, intent: &Intent) -> Result<Tree, Problem> {
-    let mut changed = Tree::new();
-    for site in &intent.sites {
-        let bytes =
-            changed.get(&site.path).or_else(|| tree.get(&site.path)).ok_or_else(|| missing(&site.path))?;
-        let edit = manifest::edit(bytes, &site.spot, &site.wish(&intent.wish));
-        let edit = edit.map_err(|why| why.problem(&site.path))?;
-        if !edit.replaced.is_empty() {
+/// The changed files; none if all have the requested image.
+fn edit_files(tree: &FileTree, intent: &ImageEdit) -> Result<FileTree, Problem> {
+    let mut changed = FileTree::new();
+    for site in &intent.fields {
+        let bytes = changed
+            .get(&site.path)
+            .or_else(|| tree.get(&site.path))
+            .ok_or_else(|| file_missing_problem(&site.path))?;
+        let edit = manifest::edit_image(bytes, &site.location, &site.image_update(&intent.image));
+        let edit = edit.map_err(|error| error.problem(&site.path))?;
+        if !edit.replacements.is_empty() {
             changed.insert(site.path.clone(), edit.bytes);
         }
     }
     Ok(changed)
 }
 
-/// A newer run that wrote last: runs are counted upwards, so an old one that is started again, or was slow, is told.
-fn newer_run(entries: &[Entry], intent: &Intent) -> Option<String> {
+/// A newer run that wrote last. Run ids grow, so a late or re-run older run has a smaller one.
+fn newer_run(entries: &[EditRecord], intent: &ImageEdit) -> Option<String> {
     let (last, ours) = (entries.first()?, intent.run?);
     let newer = last.run.filter(|run| run.id > ours.id)?;
-    Some(format!("run {}, commit {}", newer.id, short_oid(&last.oid)))
+    Some(format!("run {}, commit {}", newer.id, short_sha(&last.oid)))
 }
 
-/// Who else wrote where `intent` is to write, if somebody did.
-fn owner(tree: &Tree, entries: &[Entry], intent: &Intent) -> Result<Option<String>, Problem> {
-    let now = all_found(tree, &intent.sites, &intent.wish)?;
-    let (image, last) = (canonical(&now), entries.first());
+/// The other writer of the fields of `intent`, if there is one.
+fn other_writer(
+    tree: &FileTree,
+    entries: &[EditRecord],
+    intent: &ImageEdit,
+) -> Result<Option<String>, Problem> {
+    let now = read_images(tree, &intent.fields, &intent.image)?;
+    let (image, last) = (canonical_image(&now), entries.first());
     let recorded = last.filter(|entry| image.as_ref() == Some(&entry.image));
-    // What this run wrote already and somebody wrote over since: started again, it must not undo that.
-    let replaced = |entry: &Entry| entry.operation != Operation::Undo && image.as_ref() != Some(&entry.image);
-    let by_us =
-        |entry: &&Entry| intent.run.is_some() && entry.run.map(|run| run.id) == intent.run.map(|run| run.id);
-    let fine = match &intent.expect {
-        Expect::Seen(_) if last.filter(by_us).is_some_and(replaced) => false,
-        Expect::Seen(seen) => *seen == now || recorded.is_some_and(|entry| older(entry, intent)),
-        Expect::Ours(ours) => image.as_ref() == Some(ours),
-        Expect::OursByRecord => {
-            recorded.filter(by_us).is_some_and(|entry| entry.operation != Operation::Undo)
+    // If this run's image was replaced since, running it again must not restore it.
+    let replaced =
+        |entry: &EditRecord| entry.kind != EditKind::AutoRollback && image.as_ref() != Some(&entry.image);
+    let by_us = |entry: &&EditRecord| {
+        intent.run.is_some() && entry.run.map(|run| run.id) == intent.run.map(|run| run.id)
+    };
+    let fine = match &intent.precondition {
+        Precondition::AsObserved(_) if last.filter(by_us).is_some_and(replaced) => false,
+        Precondition::AsObserved(observed) => {
+            *observed == now || recorded.is_some_and(|entry| is_from_older_run(entry, intent))
+        }
+        Precondition::OurImage(ours) => image.as_ref() == Some(ours),
+        Precondition::OurLastEdit => {
+            recorded.filter(by_us).is_some_and(|entry| entry.kind != EditKind::AutoRollback)
         }
     };
-    Ok((!fine).then(|| stranger(recorded, image.as_ref())))
+    Ok((!fine).then(|| describe_writer(recorded, image.as_ref())))
 }
 
-/// Whether an entry is of a run that ours may write over.
-fn older(entry: &Entry, intent: &Intent) -> bool {
+/// Whether an entry is of a run that ours may overwrite.
+fn is_from_older_run(entry: &EditRecord, intent: &ImageEdit) -> bool {
     entry.run.zip(intent.run).is_some_and(|(theirs, ours)| theirs.id < ours.id)
 }
 
-fn stranger(recorded: Option<&Entry>, image: Option<&ImageRef>) -> String {
+fn describe_writer(recorded: Option<&EditRecord>, image: Option<&ImageRef>) -> String {
     match (recorded, image) {
-        (Some(entry), _) => format!("commit {}", short_oid(&entry.oid)),
-        (None, Some(image)) => format!("somebody wrote {image} there"),
-        (None, None) => "somebody took the image away".into(),
+        (Some(entry), _) => format!("commit {}", short_sha(&entry.oid)),
+        (None, Some(image)) => format!("another writer set {image}"),
+        (None, None) => "another writer removed the image".into(),
     }
 }
 
-fn missing(path: &str) -> Problem {
-    Problem::error(Code::FileUnreadable, format!("The repository has no file `{path}`."))
-        .help("Check `files` of the deploy file, and the branch.")
+fn file_missing_problem(path: &str) -> Problem {
+    Problem::error(Code::FileUnreadable, format!("The file `{path}` does not exist in the repository."))
+        .help("Check `files` in the deploy file, and the branch.")
 }
 
-/// The problem with its place in words: a file of another repository has no lines here.
-pub fn elsewhere(problem: Problem) -> Problem {
-    let Some(at) = &problem.at else { return problem };
+/// The problem with its position in the sentence: a file of another repository has no location here.
+pub fn in_other_repository(problem: Problem) -> Problem {
+    let Some(at) = &problem.location else { return problem };
     let sentence = format!("{}:{}:{}: {}", at.file, at.line, at.column, problem.sentence);
-    Problem { sentence, at: None, ..problem }
+    Problem { sentence, location: None, ..problem }
 }

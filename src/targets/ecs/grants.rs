@@ -1,17 +1,18 @@
-//! The one table of what AWS must allow: which action, on what, when. Pre-flight has a part of it simulated, the policy
-//! that is printed is all of it. What supports no resource is so by the Service Authorization Reference. Pure.
+//! The only table of AWS permissions: which action, on which resource, when. Pre-flight simulates some of them; the
+//! printed policy has all. Actions without resource-level permissions follow the Service Authorization Reference. Pure.
 
 use super::settings::Settings;
-use crate::targets::permits::partition;
+use crate::targets::iam::partition;
+use crate::targets::policy::PullSource;
 
-/// What an action acts on.
+/// The resource of an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum On {
+pub enum Resource {
     /// The service.
     Service,
-    /// The deployments of the service. AWS asks for the service itself, too.
+    /// The deployments of the service. AWS checks the service itself, too.
     ServiceDeployments,
-    /// The revisions of the service. AWS asks for the service itself, too.
+    /// The revisions of the service. AWS checks the service itself, too.
     ServiceRevisions,
     /// The tasks of the cluster.
     Tasks,
@@ -19,17 +20,17 @@ pub enum On {
     Cluster,
     /// The revisions of the task definition.
     TaskDefinitions,
-    /// The roles of the tasks, handed to ECS and to nobody else.
+    /// The roles of the tasks, passed to ECS only.
     Roles,
-    /// What the containers wrote.
+    /// The logs of the containers.
     Logs,
     /// The repository of the image.
     Repository,
-    /// The repository that a promoted image was proven in.
+    /// The repository in which a promoted image was verified.
     Source,
-    /// The listener rule in front of two services that take turns.
+    /// The listener rule in front of a pair of services.
     Rule,
-    /// Actions that AWS cannot limit to a resource.
+    /// Actions without resource-level permissions.
     Everything,
     /// The role of the run itself.
     Caller,
@@ -37,25 +38,25 @@ pub enum On {
 
 /// When an action is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum When {
+pub enum Condition {
     /// Always.
     Always,
-    /// Where a definition is registered: not in a rollback.
-    Registers,
-    /// Where the definition has tags of its own.
-    Tags,
-    /// Where ECS shifts traffic in shares: every strategy but rolling, for a service that stands alone.
-    Shifts,
-    /// Where a command runs once before any traffic moves.
-    Runs,
-    /// Where two services take turns behind one rule, whatever the strategy.
-    Pairs,
-    /// Where a canary is judged by counts of the load balancer.
-    Counts,
-    /// Where the image is built and pushed, or copied.
-    Pushes,
-    /// Where the image was proven in another repository or registry, and is copied.
-    Promotes,
+    /// If a task definition is registered: not in a rollback.
+    RegistersDefinition,
+    /// If the definition has tags of its own.
+    SetsTags,
+    /// If ECS shifts traffic by weight: every strategy but rolling, for a service without a pair.
+    ShiftsTraffic,
+    /// If a command runs once before any traffic is shifted.
+    RunsCommand,
+    /// For a pair of services behind one rule, whatever the strategy.
+    HasPair,
+    /// For a canary analysis with metrics of the load balancer.
+    ReadsMetrics,
+    /// If the image is built and pushed, or copied.
+    PushesImage,
+    /// If the image was verified in another repository or registry, and is copied.
+    PromotesImage,
 }
 
 /// One row of the table.
@@ -64,78 +65,67 @@ pub struct Grant {
     /// Such as `ecs:UpdateService`.
     pub action: &'static str,
     /// What it acts on.
-    pub on: On,
+    pub resource: Resource,
     /// When it is needed.
-    pub when: When,
-    /// Whether pre-flight has it simulated: changes, and what only the end of a run reads. The rest is tried.
-    pub simulated: bool,
+    pub condition: Condition,
+    /// Whether pre-flight simulates it: changes, and reads that only the end of a run makes. The rest is called anyway.
+    pub is_simulated: bool,
 }
 
-const fn read(action: &'static str, on: On, when: When) -> Grant {
-    Grant { action, on, when, simulated: false }
+const fn read_grant(action: &'static str, on: Resource, when: Condition) -> Grant {
+    Grant { action, resource: on, condition: when, is_simulated: false }
 }
 
-const fn asked(action: &'static str, on: On, when: When) -> Grant {
-    Grant { action, on, when, simulated: true }
+const fn simulated_grant(action: &'static str, on: Resource, when: Condition) -> Grant {
+    Grant { action, resource: on, condition: when, is_simulated: true }
 }
 
-/// Everything that a deploy, a plan and a rollback call, and PassRole, which AWS checks inside of them.
-pub const TABLE: &[Grant] = &[
-    read("ecs:DescribeServices", On::Service, When::Always),
-    read("ecs:ListServiceDeployments", On::Service, When::Always),
-    asked("ecs:RegisterTaskDefinition", On::TaskDefinitions, When::Registers),
-    asked("ecs:UpdateService", On::Service, When::Always),
-    asked("ecs:StopServiceDeployment", On::ServiceDeployments, When::Always),
-    read("ecs:DescribeServiceDeployments", On::ServiceDeployments, When::Always),
-    asked("ecs:DescribeServiceRevisions", On::ServiceRevisions, When::Always),
-    asked("ecs:DescribeTasks", On::Tasks, When::Always),
-    asked("ecs:ContinueServiceDeployment", On::ServiceDeployments, When::Shifts),
-    asked("ecs:TagResource", On::TaskDefinitions, When::Tags),
-    asked("ecs:RunTask", On::TaskDefinitions, When::Runs),
-    asked("ecs:StopTask", On::Tasks, When::Runs),
-    read("ecs:TagResource", On::Tasks, When::Runs),
-    asked("iam:PassRole", On::Roles, When::Always),
-    read("ecs:ListTasks", On::Cluster, When::Always),
-    read("ecs:DescribeTaskDefinition", On::Everything, When::Always),
-    read("ecs:ListTaskDefinitions", On::Everything, When::Always),
-    read("elasticloadbalancing:DescribeTargetHealth", On::Everything, When::Always),
-    read("elasticloadbalancing:DescribeTargetGroups", On::Everything, When::Shifts),
-    read("elasticloadbalancing:DescribeRules", On::Everything, When::Shifts),
-    read("elasticloadbalancing:DescribeRules", On::Everything, When::Pairs),
-    asked("elasticloadbalancing:ModifyRule", On::Rule, When::Pairs),
-    read("cloudwatch:DescribeAlarms", On::Everything, When::Always),
-    read("cloudwatch:GetMetricData", On::Everything, When::Counts),
-    read("elasticloadbalancing:DescribeTargetGroups", On::Everything, When::Counts),
-    read("logs:GetLogEvents", On::Logs, When::Always),
-    read("ecr:GetAuthorizationToken", On::Everything, When::Always),
-    read("ecr:BatchGetImage", On::Repository, When::Always),
-    read("ecr:DescribeImages", On::Repository, When::Always),
-    read("ecr:GetDownloadUrlForLayer", On::Repository, When::Always),
-    read("ecr:BatchCheckLayerAvailability", On::Repository, When::Pushes),
-    read("ecr:InitiateLayerUpload", On::Repository, When::Pushes),
-    read("ecr:UploadLayerPart", On::Repository, When::Pushes),
-    read("ecr:CompleteLayerUpload", On::Repository, When::Pushes),
-    read("ecr:PutImage", On::Repository, When::Pushes),
-    read("ecr:BatchGetImage", On::Source, When::Promotes),
-    read("ecr:GetDownloadUrlForLayer", On::Source, When::Promotes),
-    read("ecr:BatchCheckLayerAvailability", On::Source, When::Promotes),
-    read("iam:SimulatePrincipalPolicy", On::Caller, When::Always),
+/// Every call of a deploy, a plan and a rollback, and PassRole, which AWS checks inside of them.
+pub const GRANTS: &[Grant] = &[
+    read_grant("ecs:DescribeServices", Resource::Service, Condition::Always),
+    read_grant("ecs:ListServiceDeployments", Resource::Service, Condition::Always),
+    simulated_grant("ecs:RegisterTaskDefinition", Resource::TaskDefinitions, Condition::RegistersDefinition),
+    simulated_grant("ecs:UpdateService", Resource::Service, Condition::Always),
+    simulated_grant("ecs:StopServiceDeployment", Resource::ServiceDeployments, Condition::Always),
+    read_grant("ecs:DescribeServiceDeployments", Resource::ServiceDeployments, Condition::Always),
+    simulated_grant("ecs:DescribeServiceRevisions", Resource::ServiceRevisions, Condition::Always),
+    simulated_grant("ecs:DescribeTasks", Resource::Tasks, Condition::Always),
+    simulated_grant("ecs:ContinueServiceDeployment", Resource::ServiceDeployments, Condition::ShiftsTraffic),
+    simulated_grant("ecs:TagResource", Resource::TaskDefinitions, Condition::SetsTags),
+    simulated_grant("ecs:RunTask", Resource::TaskDefinitions, Condition::RunsCommand),
+    simulated_grant("ecs:StopTask", Resource::Tasks, Condition::RunsCommand),
+    read_grant("ecs:TagResource", Resource::Tasks, Condition::RunsCommand),
+    simulated_grant("iam:PassRole", Resource::Roles, Condition::Always),
+    read_grant("ecs:ListTasks", Resource::Cluster, Condition::Always),
+    read_grant("ecs:DescribeTaskDefinition", Resource::Everything, Condition::Always),
+    read_grant("ecs:ListTaskDefinitions", Resource::Everything, Condition::Always),
+    read_grant("elasticloadbalancing:DescribeTargetHealth", Resource::Everything, Condition::Always),
+    read_grant("elasticloadbalancing:DescribeTargetGroups", Resource::Everything, Condition::ShiftsTraffic),
+    read_grant("elasticloadbalancing:DescribeRules", Resource::Everything, Condition::ShiftsTraffic),
+    read_grant("elasticloadbalancing:DescribeRules", Resource::Everything, Condition::HasPair),
+    simulated_grant("elasticloadbalancing:ModifyRule", Resource::Rule, Condition::HasPair),
+    read_grant("cloudwatch:DescribeAlarms", Resource::Everything, Condition::Always),
+    read_grant("cloudwatch:GetMetricData", Resource::Everything, Condition::ReadsMetrics),
+    read_grant("elasticloadbalancing:DescribeTargetGroups", Resource::Everything, Condition::ReadsMetrics),
+    read_grant("logs:GetLogEvents", Resource::Logs, Condition::Always),
+    read_grant("ecr:GetAuthorizationToken", Resource::Everything, Condition::Always),
+    read_grant("ecr:BatchGetImage", Resource::Repository, Condition::Always),
+    read_grant("ecr:DescribeImages", Resource::Repository, Condition::Always),
+    read_grant("ecr:GetDownloadUrlForLayer", Resource::Repository, Condition::Always),
+    read_grant("ecr:BatchCheckLayerAvailability", Resource::Repository, Condition::PushesImage),
+    read_grant("ecr:InitiateLayerUpload", Resource::Repository, Condition::PushesImage),
+    read_grant("ecr:UploadLayerPart", Resource::Repository, Condition::PushesImage),
+    read_grant("ecr:CompleteLayerUpload", Resource::Repository, Condition::PushesImage),
+    read_grant("ecr:PutImage", Resource::Repository, Condition::PushesImage),
+    read_grant("ecr:BatchGetImage", Resource::Source, Condition::PromotesImage),
+    read_grant("ecr:GetDownloadUrlForLayer", Resource::Source, Condition::PromotesImage),
+    read_grant("ecr:BatchCheckLayerAvailability", Resource::Source, Condition::PromotesImage),
+    read_grant("iam:SimulatePrincipalPolicy", Resource::Caller, Condition::Always),
 ];
-
-/// A repository that images are copied from; `*` for what is not known.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pulled {
-    /// Its region.
-    pub region: String,
-    /// Its account.
-    pub account: String,
-    /// Its name.
-    pub repository: String,
-}
 
 /// Which service, and what is known of what belongs to it; `*` for what is not.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scope {
+pub struct GrantScope {
     /// `aws`, `aws-cn` or `aws-us-gov`.
     pub partition: String,
     /// The region.
@@ -146,25 +136,25 @@ pub struct Scope {
     pub cluster: String,
     /// Name of the service.
     pub service: String,
-    /// The service that takes turns with it, and the rule in front of both.
-    pub beside: Option<(String, String)>,
+    /// The other service of its pair, and the rule in front of both.
+    pub pair: Option<(String, String)>,
     /// Family of the task definition.
     pub family: String,
-    /// Names or ARNs of the roles of its tasks; empty where they have none.
+    /// Names or ARNs of the roles of its tasks; empty if they have none.
     pub roles: Vec<String>,
     /// Log groups of its containers.
-    pub logs: Vec<String>,
+    pub log_groups: Vec<String>,
     /// Repositories of its image.
     pub repositories: Vec<String>,
-    /// The repository that its image is promoted from, where that is another one.
-    pub source: Option<Pulled>,
+    /// The repository that its image is promoted from, if that is another one.
+    pub pull_source: Option<PullSource>,
     /// ARN of the role that the run assumes.
-    pub caller: Option<String>,
+    pub caller_role: Option<String>,
 }
 
-impl Scope {
-    /// A service of which only the block of the deploy file is known.
-    pub fn of(settings: &Settings, region: &str, account: &str) -> Self {
+impl GrantScope {
+    /// A service of which only its settings are known.
+    pub fn from_settings(settings: &Settings, region: &str, account: &str) -> Self {
         let last = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
         Self {
             partition: partition(region).into(),
@@ -172,13 +162,13 @@ impl Scope {
             account: account.into(),
             cluster: last(&settings.cluster),
             service: last(&settings.service),
-            beside: settings.pair.as_ref().map(|pair| (last(&pair.service), pair.rule.as_str().to_owned())),
+            pair: settings.pair.as_ref().map(|pair| (last(&pair.service), pair.rule.as_str().to_owned())),
             family: "*".into(),
             roles: vec!["*".into()],
-            logs: vec!["*".into()],
+            log_groups: vec!["*".into()],
             repositories: vec!["*".into()],
-            source: None,
-            caller: None,
+            pull_source: None,
+            caller_role: None,
         }
     }
 
@@ -192,47 +182,41 @@ impl Scope {
     }
 
     /// A bare role name stands for a role of this account.
-    fn role(&self, name: &str) -> String {
+    fn role_arn(&self, name: &str) -> String {
         match name.starts_with("arn:") {
             true => name.to_owned(),
             false => format!("arn:{}:iam::{}:role/{name}", self.partition, self.account),
         }
     }
 
-    /// The ARNs of what an action acts on, its own kind first.
-    pub fn resources(&self, on: On) -> Vec<String> {
+    /// The ARNs of an action's resources, its own kind first.
+    pub fn resource_arns(&self, on: Resource) -> Vec<String> {
         let ecs = |rest: String| self.arn("ecs", &rest);
         let cluster = &self.cluster;
-        let services = || std::iter::once(&self.service).chain(self.beside.iter().map(|(other, _)| other));
+        let services = || std::iter::once(&self.service).chain(self.pair.iter().map(|(other, _)| other));
         let own = || services().map(|service| ecs(format!("service/{cluster}/{service}")));
         let of = |kind: &str| {
             let all = services().map(|service| ecs(format!("{kind}/{cluster}/{service}/*")));
             all.chain(own()).collect()
         };
         match on {
-            On::Service => own().collect(),
-            On::ServiceDeployments => of("service-deployment"),
-            On::ServiceRevisions => of("service-revision"),
-            On::Rule => self.beside.iter().map(|(_, rule)| rule.clone()).collect(),
-            On::Tasks => vec![ecs(format!("task/{cluster}/*"))],
-            On::TaskDefinitions => vec![ecs(format!("task-definition/{}:*", self.family))],
-            On::Roles => self.roles.iter().map(|name| self.role(name)).collect(),
-            On::Logs => {
+            Resource::Service => own().collect(),
+            Resource::ServiceDeployments => of("service-deployment"),
+            Resource::ServiceRevisions => of("service-revision"),
+            Resource::Rule => self.pair.iter().map(|(_, rule)| rule.clone()).collect(),
+            Resource::Tasks => vec![ecs(format!("task/{cluster}/*"))],
+            Resource::TaskDefinitions => vec![ecs(format!("task-definition/{}:*", self.family))],
+            Resource::Roles => self.roles.iter().map(|name| self.role_arn(name)).collect(),
+            Resource::Logs => {
                 let stream = |group: &String| self.arn("logs", &format!("log-group:{group}:log-stream:*"));
-                self.logs.iter().map(stream).collect()
+                self.log_groups.iter().map(stream).collect()
             }
-            On::Repository => {
+            Resource::Repository => {
                 self.repositories.iter().map(|name| self.arn("ecr", &format!("repository/{name}"))).collect()
             }
-            On::Source => {
-                let arn = |of: &Pulled| {
-                    let (partition, Pulled { region, account, repository }) = (&self.partition, of);
-                    format!("arn:{partition}:ecr:{region}:{account}:repository/{repository}")
-                };
-                self.source.iter().map(arn).collect()
-            }
-            On::Caller => vec![self.caller.clone().unwrap_or_else(|| self.role("*"))],
-            On::Cluster | On::Everything => vec!["*".into()],
+            Resource::Source => self.pull_source.iter().map(|source| source.arn(&self.partition)).collect(),
+            Resource::Caller => vec![self.caller_role.clone().unwrap_or_else(|| self.role_arn("*"))],
+            Resource::Cluster | Resource::Everything => vec!["*".into()],
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Amazon ECS: order of calls only.
+//! Amazon ECS: sequences of calls only.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -10,294 +10,359 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::Target;
-use crate::aws::Paces;
+use super::{ChangeError, History, Limits, MetricLabels, OneOffTasks, Target};
+use crate::aws::RateLimiters;
 use crate::problem::{Code, Problem};
 use crate::release::{
-    Ability, Arm, Changes, Course, Definition, Failure, Flight, Former, Health, Observed, OneOff,
-    OneOffState, Past, Release, Rollout, Split, TaskRun, Version, Way,
+    Changes, CompletedVersion, DefinitionFile, Failure, Observed, Release, Resume, RollbackTarget, Rollout,
+    RolloutStatus, ShiftKind, Staged, StartedTask, TaskCommand, TaskStatus, TrafficPlan, TrafficShift,
+    Variant, Version,
 };
 
-pub mod act;
-pub mod beside;
-pub mod blob;
-pub mod causes;
-pub mod changes;
+pub mod aws_clients;
+pub mod batch_loader;
 pub mod client;
-pub mod configuration;
-pub mod definition;
-pub mod document;
+pub mod discover;
+pub mod ecr_image;
+pub mod error;
 pub mod grants;
-pub mod image;
-pub mod keys;
-pub mod lint;
-pub mod lint_container;
-pub mod lint_depends;
-pub mod lint_keys;
-pub mod loader;
-pub mod look;
-pub mod native;
-pub mod neighbours;
+pub mod history;
+pub mod image_config;
+pub mod kind;
 pub mod observe;
 pub mod one_off;
-pub mod one_off_read;
-pub mod onward;
 pub mod pair;
-pub mod pair_act;
-pub mod pair_checks;
-pub mod pair_client;
-pub mod pair_ids;
-pub mod pair_look;
-pub mod pair_sight;
+pub mod patience;
 pub mod permissions;
 pub mod policy;
 pub mod preflight;
-pub mod preflight_rules;
-pub mod raw;
+pub mod raw_json;
 pub mod read;
-pub mod refusal;
-pub mod retire;
-pub mod rule;
+pub mod reader;
+pub mod rollout;
+pub mod seed;
+pub mod serving;
 pub mod settings;
-pub mod settings_env;
-pub mod size;
-pub mod survey;
-pub mod verdict;
-pub mod versions;
-pub mod watch;
+pub mod staged;
+pub mod task_definition;
 pub mod write;
 
 #[cfg(test)]
-mod causes_tests;
+mod target_tests;
 #[cfg(test)]
-mod fault_tests;
-#[cfg(test)]
-mod lint_tests;
-#[cfg(test)]
-mod native_tests;
-#[cfg(test)]
-mod pair_rehearsals;
-#[cfg(test)]
-mod preflight_tests;
-#[cfg(test)]
-mod rehearsals;
-#[cfg(test)]
-mod verdict_tests;
+mod write_tests;
 
-pub use settings::{Declared, Settings};
+pub use settings::{ExpectedAccount, Settings};
 
-/// What the ECS targets of one account and region share: clients, and reads made together.
+use staged::StagedHandle;
+use task_definition::diff::DiffScope;
+
+/// What the ECS services of one account and region share: clients, and batched reads.
 #[derive(Debug, Clone)]
-pub struct Shared {
-    loader: Rc<loader::Loader>,
-    around: neighbours::Neighbours,
+pub struct SharedClients {
+    loader: Rc<batch_loader::BatchLoader>,
+    support: aws_clients::SupportClients,
+    listener_rules: pair::client::PairClient,
 }
 
-impl Shared {
-    /// Clients over a configuration that says credentials, region, retries, time and transport.
+impl SharedClients {
+    /// Clients over a configuration with credentials, region, retries, time and transport.
     pub fn new(config: &SdkConfig) -> Self {
-        Self::paced(config, Paces::free())
+        Self::with_rate_limits(config, RateLimiters::unlimited())
     }
 
-    /// The same, whose requests wait for their turn.
-    pub fn paced(config: &SdkConfig, paces: Paces) -> Self {
-        let around = neighbours::Neighbours::new(config, paces.reads.clone());
-        let loader = loader::Loader::new(client::Client::new(config, paces), around.clone());
-        Self { loader: Rc::new(loader), around }
+    /// The same with rate limits.
+    pub fn with_rate_limits(config: &SdkConfig, paces: RateLimiters) -> Self {
+        let support = aws_clients::SupportClients::new(config, paces.reads.clone());
+        let loader = batch_loader::BatchLoader::new(client::EcsClient::new(config, paces), support.clone());
+        Self { loader: Rc::new(loader), support, listener_rules: pair::client::PairClient::new(config) }
+    }
+}
+
+/// The container that a command runs in once before any traffic moves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CommandContainer {
+    /// The one whose image is deployed.
+    Default,
+    /// The one with this name.
+    Named(String),
+}
+
+impl CommandContainer {
+    /// The container that the deploy file names, or the default one.
+    pub fn new(name: Option<String>) -> Self {
+        name.map_or(Self::Default, Self::Named)
     }
 }
 
 /// One ECS service.
 #[derive(Debug)]
 pub struct Ecs {
-    eyes: look::Eyes,
-    declared: Declared,
-    shifts: bool,
-    /// The command that runs once before any traffic moves: its container, where the deploy file names one.
-    runs: Option<Option<String>>,
-    /// The PRIMARY deployment that was observed last.
-    since: RefCell<Option<read::Deployment>>,
-    watches: RefCell<HashMap<Vec<String>, Rc<Mutex<watch::Watch>>>>,
+    reader: reader::ServiceReader,
+    expected_account: ExpectedAccount,
+    shifts_traffic: bool,
+    /// The container of the command that runs once before any traffic moves.
+    command: Option<CommandContainer>,
+    /// Names of the variables whose values a plan shows.
+    shown_env: Vec<String>,
+    memories: RefCell<HashMap<Vec<String>, Rc<Mutex<rollout::rollout_memory::RolloutMemory>>>>,
 }
 
 impl Ecs {
-    /// The service that `settings` name, in the account and region that are declared; `alarms` are those that the
-    /// deploy file names beside those of the service itself.
-    pub fn new(settings: Settings, declared: Declared, alarms: Vec<String>, shared: &Shared) -> Self {
-        let (loader, around) = (shared.loader.clone(), shared.around.clone());
-        let eyes = look::Eyes { loader, around, settings, alarms };
-        let (since, watches) = (RefCell::default(), RefCell::default());
-        Self { eyes, declared, shifts: false, runs: None, since, watches }
+    /// The service of `settings`, in the declared account and region; `alarms` are those of the deploy file, in
+    /// addition to the service's own.
+    pub fn new(
+        settings: Settings,
+        expected_account: ExpectedAccount,
+        alarms: Vec<String>,
+        shared: &SharedClients,
+    ) -> Self {
+        let (loader, around) = (shared.loader.clone(), shared.support.clone());
+        let reader = reader::ServiceReader { loader, support: around, settings, alarms };
+        Self {
+            reader,
+            expected_account,
+            shifts_traffic: false,
+            command: None,
+            shown_env: Vec::new(),
+            memories: RefCell::default(),
+        }
     }
 
-    /// Says whether the deploy file wants traffic to be shifted in shares: pre-flight then looks at what that needs.
+    /// Declares that the deploy file shifts traffic by weight: pre-flight then checks the requirements.
     #[must_use]
-    pub fn shifting(self, shifts: bool) -> Self {
-        Self { shifts, ..self }
+    pub fn with_traffic_shift(self, shifts: bool) -> Self {
+        Self { shifts_traffic: shifts, ..self }
     }
 
-    /// Says that a command runs once with the new version, and in which container where the deploy file names one.
+    /// Says whether a command runs once with the new version, and in which container.
     #[must_use]
-    pub fn running(self, runs: Option<Option<String>>) -> Self {
-        Self { runs, ..self }
+    pub fn with_command(self, command: Option<CommandContainer>) -> Self {
+        Self { command, ..self }
+    }
+
+    /// Names the variables whose values a plan shows.
+    #[must_use]
+    pub fn with_shown_env(self, shown_env: Vec<String>) -> Self {
+        Self { shown_env, ..self }
     }
 
     /// The container of the command must be in the definition.
-    fn command_container(&self, release: &Release, wanted: &Value) -> Option<Problem> {
-        let named = self.runs.as_ref().filter(|_| release.is_new())?.as_deref()?;
-        let missing = definition::find_container(wanted, Some(named)).err()?;
-        Some(missing.of(&release.service))
+    fn missing_command_container(&self, release: &Release, wanted: &Value) -> Option<Problem> {
+        let Some(CommandContainer::Named(name)) = &self.command else { return None };
+        let looked_up = task_definition::definition::find_container(wanted, Some(name));
+        let missing = looked_up.err().filter(|_| release.creates_version())?;
+        Some(missing.for_service(&release.service))
     }
 
     fn settings(&self) -> &Settings {
-        &self.eyes.settings
+        &self.reader.settings
     }
 
-    /// What registering `release` would send.
-    fn wanted(&self, release: &Release, seen: &Observed) -> Result<Value, Vec<Problem>> {
-        if let Some(former) = &release.former {
+    /// The definition that `release` registers.
+    fn wanted_definition(&self, release: &Release, seen: &Observed) -> Result<Value, Vec<Problem>> {
+        if let Some(former) = &release.rollback_to {
             return Ok(former.definition.clone());
         }
         let (running, container) = (&seen.definition, self.settings().container.as_deref());
-        if !release.settings.is_empty() {
-            return settings_env::applied(seen, container, &release.settings);
+        if !release.env_changes.is_empty() {
+            return task_definition::set_env::with_changes(seen, container, &release.env_changes);
         }
         let base = match &release.definition {
             Some(file) => {
-                document::Document::read(&file.path, &file.text).map_err(|problem| vec![problem])?.value
+                task_definition::document::TaskDefinitionDocument::parse(&file.path, &file.text)
+                    .map_err(|problem| vec![problem])?
+                    .value
             }
             None => running.clone(),
         };
         let image = match &release.image {
             Some(image) => Some(image.to_string()),
-            // Only settings change: what runs stays, whatever placeholder the file has.
-            None => definition::container_name(running, container)
-                .and_then(|name| definition::image(running, &name))
+            // Only environment variables change: the image stays, whatever placeholder the file has.
+            None => task_definition::definition::container_name(running, container)
+                .and_then(|name| task_definition::definition::image(running, &name))
                 .map(|image| image.to_string()),
         };
-        definition::prepare(&base, container, image.as_deref(), &self.settings().environment)
+        task_definition::definition::with_image(
+            &base,
+            container,
+            image.as_deref(),
+            &self.settings().environment,
+        )
     }
 
-    fn watch(&self, rollout: &Rollout) -> Rc<Mutex<watch::Watch>> {
+    /// The shift, with the newer rollout of the same version as the one to roll back, if that was watched instead.
+    async fn followed_shift(&self, shift: &TrafficShift) -> TrafficShift {
+        let ShiftKind::RollBack(Some(ours)) = &shift.kind else { return shift.clone() };
+        let followed = self.memory(ours).lock().await.followed.clone();
+        TrafficShift { kind: ShiftKind::RollBack(followed.or_else(|| Some(ours.clone()))), ..shift.clone() }
+    }
+
+    fn shift_request<'s>(
+        &self,
+        staged: &'s Staged,
+        shift: &'s TrafficShift,
+        handle: &'s StagedHandle,
+    ) -> write::ShiftRequest<'s> {
+        let since = handle.primary_of(&self.settings().service);
+        write::ShiftRequest { staged: &staged.version.id, shift, since }
+    }
+
+    fn memory(&self, rollout: &Rollout) -> Rc<Mutex<rollout::rollout_memory::RolloutMemory>> {
         let key = std::iter::once(rollout.version.clone()).chain(rollout.ids.clone()).collect();
-        let mut watches = self.watches.borrow_mut();
-        let fresh = || Rc::new(Mutex::new(watch::Watch::new(rollout, Instant::now())));
+        let mut watches = self.memories.borrow_mut();
+        let fresh =
+            || Rc::new(Mutex::new(rollout::rollout_memory::RolloutMemory::new(rollout, Instant::now())));
         watches.entry(key).or_insert_with(fresh).clone()
     }
 }
 
-/// What can be found without a call in the block of a service and in its task definition.
-pub fn findings(settings: &Settings, definition: Option<&Definition>) -> Vec<Problem> {
+/// Problems of a service's settings and task definition that need no call.
+pub fn lint_service(settings: &Settings, definition: Option<&DefinitionFile>) -> Vec<Problem> {
     let declared = settings.environment.iter();
-    let plain = declared.filter(|(name, value)| lint_container::looks_secret(name, value));
-    let mut found: Vec<Problem> = plain.map(|(name, _)| lint_container::in_plain_text(name)).collect();
-    found.extend(definition.map(|file| lint::file(file, settings.container.as_deref())).unwrap_or_default());
+    let plain =
+        declared.filter(|(name, value)| task_definition::lint_container::looks_like_secret(name, value));
+    let mut found: Vec<Problem> =
+        plain.map(|(name, _)| task_definition::lint_container::plain_text_secret(name)).collect();
+    found.extend(
+        definition
+            .map(|file| task_definition::lint::lint_file(file, settings.container.as_deref()))
+            .unwrap_or_default(),
+    );
     found
 }
 
 /// The console page of a service.
-pub fn url(region: &str, settings: &Settings) -> String {
+pub fn console_url(region: &str, settings: &Settings) -> String {
     let host = if region.starts_with("cn-") { "console.amazonaws.cn" } else { "console.aws.amazon.com" };
     let cluster = settings.cluster.rsplit('/').next().unwrap_or_default();
     let service = settings.service.rsplit('/').next().unwrap_or_default();
     format!("https://{region}.{host}/ecs/v2/clusters/{cluster}/services/{service}?region={region}")
 }
 
-fn failure_of(health: &mut Health) -> Option<&mut Failure> {
+fn failure_mut(health: &mut RolloutStatus) -> Option<&mut Failure> {
     match health {
-        Health::Failing(failure)
-        | Health::RollingBack(failure)
-        | Health::RolledBack(failure, _)
-        | Health::RollbackFailed(failure)
-        | Health::Stopped(failure) => Some(failure),
+        RolloutStatus::Failed(failure)
+        | RolloutStatus::RollingBack(failure, _)
+        | RolloutStatus::RolledBack(failure, _)
+        | RolloutStatus::RollbackFailed(failure)
+        | RolloutStatus::Aborted(failure)
+        | RolloutStatus::Missed(failure) => Some(failure),
         _ => None,
     }
 }
 
 #[async_trait(?Send)]
 impl Target for Ecs {
-    fn ability(&self, seen: &Observed) -> Ability {
-        native::ability(&read::Service::read(&seen.raw))
+    fn limits(&self, seen: &Observed) -> Limits {
+        let service = read::EcsService::from_json(&seen.raw);
+        let rollback_duration = rollout::rollback_estimate::rollback_duration(&service, &seen.definition);
+        let traffic = rollout::ecs_strategy::traffic_support(&service);
+        Limits { rollback_duration: Some(rollback_duration), ..traffic.into() }
     }
 
-    fn flight(&self, seen: &Observed, course: &Course) -> Flight {
-        configuration::flight(&seen.raw["deploymentConfiguration"], course)
+    fn resume(&self, seen: &Observed, course: &TrafficPlan) -> Resume {
+        rollout::deployment_configuration::resume(&seen.raw["deploymentConfiguration"], course)
     }
 
     async fn observe(&self) -> Result<Observed, Problem> {
-        let seen = observe::observe(&self.eyes).await?;
-        self.since.replace(read::Service::read(&seen.raw).primary().cloned());
-        Ok(seen)
+        observe::observe(&self.reader).await
     }
 
-    fn changes(&self, release: &Release, seen: &Observed) -> Result<Changes, Vec<Problem>> {
-        let wanted = self.wanted(release, seen)?;
-        let container = definition::container_name(&wanted, self.settings().container.as_deref());
-        Ok(changes::changes(&seen.definition, &wanted, &container.unwrap_or_default()))
+    fn diff(&self, release: &Release, seen: &Observed) -> Result<Changes, Vec<Problem>> {
+        let wanted = self.wanted_definition(release, seen)?;
+        let container =
+            task_definition::definition::container_name(&wanted, self.settings().container.as_deref());
+        let container = container.unwrap_or_default();
+        let scope = DiffScope { container: &container, shown_env: &self.shown_env };
+        Ok(task_definition::diff::diff(&seen.definition, &wanted, scope))
     }
 
-    async fn check(&self, release: &Release, seen: &Observed) -> Vec<Problem> {
-        let wanted = match self.wanted(release, seen) {
+    async fn preflight(&self, release: &Release, seen: &Observed) -> Vec<Problem> {
+        let wanted = match self.wanted_definition(release, seen) {
             Ok(wanted) => wanted,
             Err(problems) => return problems,
         };
-        let former = release.former.as_ref();
-        let shifts = self.shifts && former.is_none();
-        let runs = self.runs.is_some() && release.is_new();
-        let intent =
-            preflight::Intent { declared: &self.declared, wanted: &wanted, former, seen, shifts, runs };
-        let mut found = preflight::check(&self.eyes, &intent).await;
-        found.extend(self.command_container(release, &wanted));
-        found.extend(settings_env::notices(&release.settings, &seen.definition, self.settings()));
-        found.into_iter().map(|problem| problem.of(&release.service)).collect()
+        let former = release.rollback_to.as_ref();
+        let shifts = self.shifts_traffic && former.is_none();
+        let runs = self.command.is_some() && release.creates_version();
+        let intent = preflight::PreflightInput {
+            expected_account: &self.expected_account,
+            definition: &wanted,
+            rollback_to: former,
+            observed: seen,
+            shifts_traffic: shifts,
+            runs_command: runs,
+        };
+        let mut found = preflight::check(&self.reader, &intent).await;
+        found.extend(self.missing_command_container(release, &wanted));
+        found.extend(task_definition::set_env::notices(
+            &release.env_changes,
+            &seen.definition,
+            self.settings(),
+        ));
+        found.into_iter().map(|problem| problem.for_service(&release.service)).collect()
     }
 
-    async fn arms(&self, seen: &Observed) -> Result<Vec<Arm>, Problem> {
-        self.eyes.arms(&read::Service::read(&seen.raw)).await
+    fn history(&self) -> &dyn History {
+        self
     }
 
-    async fn versions(&self) -> Result<Vec<Past>, Problem> {
-        versions::versions(&self.eyes).await
+    fn tasks(&self) -> Option<&dyn OneOffTasks> {
+        Some(self)
     }
 
-    async fn recall(&self, version: &Version) -> Result<Former, Problem> {
-        versions::recall(&self.eyes, version).await
+    fn metric_labels(&self) -> Option<&dyn MetricLabels> {
+        Some(self)
     }
 
-    fn equals(&self, release: &Release, seen: &Observed, former: &Former) -> bool {
-        let wanted = self.wanted(release, seen);
-        wanted.is_ok_and(|wanted| definition::same(&former.definition, &wanted))
+    async fn stage(&self, release: &Release, seen: &Observed) -> Result<Staged, Problem> {
+        let version = match &release.rollback_to {
+            Some(former) => former.version.clone(),
+            None => {
+                let wanted = self.wanted_definition(release, seen).map_err(first_problem)?;
+                rollout::mutations::register_definition(&self.reader, &wanted, &seen.definition).await?
+            }
+        };
+        Ok(Staged::new(version, &StagedHandle::from_observed(&self.settings().service, seen)))
     }
 
-    async fn stage(&self, release: &Release, seen: &Observed) -> Result<Version, Problem> {
-        if let Some(former) = &release.former {
-            return Ok(former.version.clone());
-        }
-        let wanted = self.wanted(release, seen).map_err(first)?;
-        act::register(&self.eyes, &wanted, &seen.definition).await
-    }
-
-    async fn route(&self, split: &Split) -> Result<Rollout, Problem> {
-        match &split.way {
-            Way::Onward(rollout) => onward::onward(&self.eyes, rollout, split.percent).await,
-            _ => {
-                let since = self.since.borrow().clone();
-                act::route(&self.eyes, split, since.as_ref()).await
+    async fn shift(&self, staged: &Staged, shift: &TrafficShift) -> Result<Rollout, ChangeError> {
+        match &shift.kind {
+            ShiftKind::Continue(rollout) => {
+                rollout::continue_deployment::continue_to(&self.reader, rollout, shift.percent).await
+            }
+            ShiftKind::Start { .. } | ShiftKind::RollBack(_) => {
+                let handle = staged.read_handle::<StagedHandle>().unwrap_or_default();
+                let shift = self.followed_shift(shift).await;
+                let request = self.shift_request(staged, &shift, &handle);
+                rollout::mutations::shift(&self.reader, &request).await
             }
         }
     }
 
-    async fn probe(&self, rollout: &Rollout) -> Result<Health, Problem> {
-        let watch = self.watch(rollout);
-        let mut watch = watch.lock().await;
-        let look = self.eyes.look(rollout, &mut watch).await?;
-        let mut health = verdict::decide(rollout, &look);
-        if let Health::Progressing(_) = &health {
-            watch.story.clear();
+    async fn find_shift(&self, staged: &Staged, shift: &TrafficShift) -> Result<Option<Rollout>, Problem> {
+        if let ShiftKind::Continue(rollout) = &shift.kind {
+            return Ok(Some(rollout.clone()));
         }
-        if let Some(failure) = failure_of(&mut health) {
-            if let (None, Some(cause)) = (&watch.logs, watch.behind(failure)) {
-                let lines = self.eyes.log_tail(cause, rollout).await;
+        let handle = staged.read_handle::<StagedHandle>().unwrap_or_default();
+        let shift = self.followed_shift(shift).await;
+        rollout::mutations::find_shift(&self.reader, &self.shift_request(staged, &shift, &handle)).await
+    }
+
+    async fn status(&self, rollout: &Rollout) -> Result<RolloutStatus, Problem> {
+        let watch = self.memory(rollout);
+        let mut watch = watch.lock().await;
+        let followed = watch.followed.clone();
+        let rollout = followed.as_ref().unwrap_or(rollout);
+        let look = self.reader.take_snapshot(rollout, &mut watch).await?;
+        let mut health = rollout::status::rollout_status(rollout, &look);
+        if let RolloutStatus::Progressing(_) | RolloutStatus::RollingBack(..) = &health {
+            watch.new_events.clear();
+        }
+        if let Some(failure) = failure_mut(&mut health) {
+            if let (None, Some(cause)) = (&watch.logs, watch.root_cause(failure)) {
+                let lines = self.reader.log_tail(cause, rollout).await;
                 watch.logs = Some(lines);
             }
             failure.logs = watch.logs.clone().unwrap_or_default();
@@ -305,35 +370,61 @@ impl Target for Ecs {
         Ok(health)
     }
 
-    async fn run_once(
-        &self,
-        version: &Version,
-        command: &OneOff,
-        seen: &Observed,
-    ) -> Result<TaskRun, Problem> {
-        one_off::run(&self.eyes, version, command, seen).await
-    }
-
-    async fn find_once(&self, owner: &str) -> Result<Option<TaskRun>, Problem> {
-        one_off::find(&self.eyes, owner).await
-    }
-
-    async fn watch_once(&self, task: &TaskRun) -> Result<OneOffState, Problem> {
-        one_off::look(&self.eyes, task).await
-    }
-
-    async fn stop_once(&self, task: &TaskRun) -> Result<(), Problem> {
-        one_off::stop(&self.eyes, task).await
-    }
-
-    /// ECS drains and stops what is replaced by itself, and old revisions are what rollbacks go to: only the
-    /// deployment configuration is put back.
-    async fn retire(&self, rollout: &Rollout) -> Result<(), Problem> {
-        retire::retire(&self.eyes, rollout).await
+    /// ECS drains and stops replaced tasks itself, and rollbacks need the old revisions: only the deployment
+    /// configuration is restored.
+    async fn clean_up(&self, rollout: &Rollout) -> Result<(), Problem> {
+        rollout::restore_settings::restore_settings(&self.reader, rollout).await
     }
 }
 
-fn first(problems: Vec<Problem>) -> Problem {
-    let none = || Problem::error(Code::Internal, "A definition was refused without a reason.");
+#[async_trait(?Send)]
+impl History for Ecs {
+    async fn list(&self) -> Result<Vec<CompletedVersion>, Problem> {
+        history::list_completed(&self.reader).await
+    }
+
+    async fn load(&self, version: &Version) -> Result<RollbackTarget, Problem> {
+        history::load(&self.reader, version).await
+    }
+
+    fn matches(&self, release: &Release, seen: &Observed, former: &RollbackTarget) -> bool {
+        let wanted = self.wanted_definition(release, seen);
+        wanted.is_ok_and(|wanted| task_definition::equality::is_equal(&former.definition, &wanted))
+    }
+}
+
+#[async_trait(?Send)]
+impl OneOffTasks for Ecs {
+    async fn start(
+        &self,
+        version: &Version,
+        command: &TaskCommand,
+        seen: &Observed,
+    ) -> Result<StartedTask, ChangeError> {
+        one_off::start(&self.reader, version, command, seen).await
+    }
+
+    async fn find(&self, owner: &str) -> Result<Option<StartedTask>, Problem> {
+        one_off::find(&self.reader, owner).await
+    }
+
+    async fn status(&self, task: &StartedTask) -> Result<TaskStatus, Problem> {
+        one_off::status(&self.reader, task).await
+    }
+
+    async fn stop(&self, task: &StartedTask) -> Result<(), Problem> {
+        one_off::stop(&self.reader, task).await
+    }
+}
+
+#[async_trait(?Send)]
+impl MetricLabels for Ecs {
+    async fn read(&self, seen: &Observed) -> Result<Vec<Variant>, Problem> {
+        self.reader.metric_labels(&read::EcsService::from_json(&seen.raw)).await
+    }
+}
+
+fn first_problem(problems: Vec<Problem>) -> Problem {
+    let none = || Problem::error(Code::Internal, "A definition was rejected without a reason.");
     problems.into_iter().next().unwrap_or_else(none)
 }

@@ -1,70 +1,131 @@
-//! The smallest IAM policy for the services of one environment, out of the table of grants. Pure.
+//! What the role of a run must be allowed for one service, out of the table of grants. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use serde_json::Value;
 
-use serde_json::{Value, json};
+use super::grants::{self, GRANTS, Grant, GrantScope, Resource};
+use super::read::optional_str;
+use super::task_definition::definition::containers;
+use super::task_definition::document::TaskDefinitionDocument;
+use crate::config::{Metric, ServiceConfig, Strategy};
+use crate::release::DefinitionFile;
+use crate::targets::policy::{Condition, Permission, StatementId};
 
-use super::definition::containers;
-use super::document::Document;
-use super::grants::{On, Scope, TABLE, When};
-use super::read::some_text;
-use crate::config::{Common, Metric, Strategy};
-use crate::release::Definition;
-
-/// A service as far as its permissions are concerned.
+/// A service with what its permissions depend on.
 #[derive(Debug, Clone)]
-pub struct Subject {
-    scope: Scope,
-    shifts: bool,
-    counts: bool,
-    pushes: bool,
-    tags: bool,
-    runs: bool,
+pub struct ServicePermissions {
+    scope: GrantScope,
+    shifts_traffic: bool,
+    reads_metrics: bool,
+    pushes_image: bool,
+    sets_tags: bool,
+    runs_command: bool,
 }
 
-impl Subject {
-    /// What the deploy file says of a service, and its definition where the file names one.
-    pub fn new(mut scope: Scope, common: &Common, definition: Option<&Definition>) -> Self {
-        let read = definition.and_then(|file| Document::read(&file.path, &file.text).ok());
+impl ServicePermissions {
+    /// The service from the deploy file, with its definition if the file names one.
+    pub fn new(mut scope: GrantScope, common: &ServiceConfig, definition: Option<&DefinitionFile>) -> Self {
+        let read = definition.and_then(|file| TaskDefinitionDocument::parse(&file.path, &file.text).ok());
         let known = read.map(|document| document.value).unwrap_or_default();
-        if let Some(family) = some_text(&known, "family") {
+        if let Some(family) = optional_str(&known, "family") {
             scope.family = family;
-            scope.roles =
-                ["executionRoleArn", "taskRoleArn"].iter().filter_map(|key| some_text(&known, key)).collect();
+            scope.roles = ["executionRoleArn", "taskRoleArn"]
+                .iter()
+                .filter_map(|key| optional_str(&known, key))
+                .collect();
             let group =
-                |container: &Value| some_text(&container["logConfiguration"]["options"], "awslogs-group");
-            scope.logs = containers(&known).iter().filter_map(group).collect();
+                |container: &Value| optional_str(&container["logConfiguration"]["options"], "awslogs-group");
+            scope.log_groups = containers(&known).iter().filter_map(group).collect();
         }
         if let Some(repository) = &common.repository {
             scope.repositories = vec![repository.clone()];
         }
         Self {
-            shifts: scope.beside.is_none() && !matches!(common.strategy, Strategy::Rolling(_)),
+            shifts_traffic: scope.pair.is_none() && !matches!(common.strategy, Strategy::Rolling(_)),
             scope,
-            counts: metrics(&common.strategy)
+            reads_metrics: strategy_metrics(&common.strategy)
                 .iter()
                 .any(|m| matches!(m, Metric::Errors(_) | Metric::Latency(_))),
-            pushes: common.repository.is_some(),
-            runs: common.before.is_some(),
-            tags: known["tags"].as_array().is_some_and(|tags| !tags.is_empty()) || known.is_null(),
+            pushes_image: common.repository.is_some(),
+            runs_command: common.before.is_some(),
+            sets_tags: known["tags"].as_array().is_some_and(|tags| !tags.is_empty()) || known.is_null(),
         }
     }
 
-    fn needs(&self, when: When) -> bool {
+    /// The permissions that this service needs.
+    pub fn permissions(&self) -> Vec<Permission> {
+        GRANTS
+            .iter()
+            .filter(|grant| self.meets(grant.condition))
+            .map(|grant| self.permission(grant))
+            .collect()
+    }
+
+    fn permission(&self, grant: &Grant) -> Permission {
+        Permission {
+            statement: statement_id(grant.resource),
+            action: grant.action,
+            resources: self.scope.resource_arns(grant.resource),
+            condition: self.condition(grant.resource),
+        }
+    }
+
+    fn condition(&self, resource: Resource) -> Condition {
+        match resource {
+            Resource::Roles => {
+                Condition::StringEquals { key: "iam:PassedToService", value: "ecs-tasks.amazonaws.com" }
+            }
+            Resource::Cluster => {
+                Condition::ArnLike { key: "ecs:cluster", arns: [self.scope.cluster_arn()].into() }
+            }
+            Resource::Service
+            | Resource::ServiceDeployments
+            | Resource::ServiceRevisions
+            | Resource::Tasks
+            | Resource::TaskDefinitions
+            | Resource::Logs
+            | Resource::Repository
+            | Resource::Source
+            | Resource::Rule
+            | Resource::Everything
+            | Resource::Caller => Condition::None,
+        }
+    }
+
+    fn meets(&self, when: grants::Condition) -> bool {
+        use grants::Condition;
         match when {
-            When::Always | When::Registers => true,
-            When::Tags => self.tags,
-            When::Shifts => self.shifts,
-            When::Runs => self.runs,
-            When::Pairs => self.scope.beside.is_some(),
-            When::Counts => self.counts,
-            When::Pushes => self.pushes,
-            When::Promotes => self.pushes && self.scope.source.is_some(),
+            Condition::Always | Condition::RegistersDefinition => true,
+            Condition::SetsTags => self.sets_tags,
+            Condition::ShiftsTraffic => self.shifts_traffic,
+            Condition::RunsCommand => self.runs_command,
+            Condition::HasPair => self.scope.pair.is_some(),
+            Condition::ReadsMetrics => self.reads_metrics,
+            Condition::PushesImage => self.pushes_image,
+            Condition::PromotesImage => self.pushes_image && self.scope.pull_source.is_some(),
         }
     }
 }
 
-fn metrics(strategy: &Strategy) -> &[Metric] {
+/// The statement of what acts on a resource.
+fn statement_id(resource: Resource) -> StatementId {
+    match resource {
+        Resource::Service => StatementId { rank: 0, sid: "Service" },
+        Resource::ServiceDeployments => StatementId { rank: 1, sid: "ServiceDeployments" },
+        Resource::ServiceRevisions => StatementId { rank: 2, sid: "ServiceRevisions" },
+        Resource::Tasks => StatementId { rank: 3, sid: "Tasks" },
+        Resource::Cluster => StatementId { rank: 4, sid: "Cluster" },
+        Resource::TaskDefinitions => StatementId { rank: 5, sid: "TaskDefinitions" },
+        Resource::Roles => StatementId { rank: 6, sid: "Roles" },
+        Resource::Logs => StatementId { rank: 7, sid: "Logs" },
+        Resource::Repository => StatementId::REPOSITORY,
+        Resource::Source => StatementId::SOURCE,
+        Resource::Rule => StatementId { rank: 10, sid: "Rule" },
+        Resource::Everything => StatementId::EVERYTHING,
+        Resource::Caller => StatementId { rank: 12, sid: "Caller" },
+    }
+}
+
+fn strategy_metrics(strategy: &Strategy) -> &[Metric] {
     match strategy {
         Strategy::Linear(all) => &all.metrics,
         Strategy::Canary(all) => &all.metrics,
@@ -72,52 +133,25 @@ fn metrics(strategy: &Strategy) -> &[Metric] {
     }
 }
 
-/// What a statement is about: its resources, and the clusters of its condition.
-type Target = (On, BTreeSet<String>, BTreeSet<String>);
+#[cfg(test)]
+mod tests {
+    use super::super::grants::Condition;
+    use super::*;
+    use crate::targets::policy::{PolicyScope, push_permissions};
 
-/// The policy: one statement for what has the same resources.
-pub fn policy(subjects: &[Subject]) -> Value {
-    let mut grouped: BTreeMap<Target, Vec<&str>> = BTreeMap::new();
-    for grant in TABLE {
-        let with: Vec<&Subject> = subjects.iter().filter(|subject| subject.needs(grant.when)).collect();
-        let resources: BTreeSet<String> =
-            with.iter().flat_map(|subject| subject.scope.resources(grant.on)).collect();
-        let clusters: BTreeSet<String> = match grant.on {
-            On::Cluster => with.iter().map(|subject| subject.scope.cluster_arn()).collect(),
-            _ => BTreeSet::new(),
-        };
-        if !resources.is_empty() {
-            grouped.entry((grant.on, resources, clusters)).or_default().push(grant.action);
-        }
+    #[test]
+    fn grants_on_repository_are_those_of_pushing() {
+        let scope = PolicyScope::from_aws(&crate::config::Aws::default());
+        let mut pushing: Vec<&str> = push_permissions("acme/web", &scope)
+            .iter()
+            .filter(|permission| permission.statement == StatementId::REPOSITORY)
+            .map(|permission| permission.action)
+            .collect();
+        let rows = GRANTS.iter().filter(|grant| grant.resource == Resource::Repository);
+        let rows = rows.filter(|grant| matches!(grant.condition, Condition::Always | Condition::PushesImage));
+        let mut granted: Vec<&str> = rows.map(|grant| grant.action).collect();
+        pushing.sort_unstable();
+        granted.sort_unstable();
+        assert_eq!(pushing, granted);
     }
-    let mut statements = Vec::new();
-    let mut before = BTreeMap::new();
-    for ((on, resources, clusters), mut actions) in grouped {
-        actions.sort_unstable();
-        actions.dedup();
-        let number: &mut usize = before.entry(on).or_default();
-        *number += 1;
-        let sid = if *number == 1 { format!("{on:?}") } else { format!("{on:?}{number}") };
-        statements.push(statement(on, &sid, &actions, &resources, &clusters));
-    }
-    json!({ "Version": "2012-10-17", "Statement": statements })
-}
-
-fn statement(
-    on: On,
-    sid: &str,
-    actions: &[&str],
-    resources: &BTreeSet<String>,
-    clusters: &BTreeSet<String>,
-) -> Value {
-    let mut statement = json!({ "Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources });
-    match on {
-        On::Roles => {
-            statement["Condition"] =
-                json!({ "StringEquals": { "iam:PassedToService": "ecs-tasks.amazonaws.com" } });
-        }
-        On::Cluster => statement["Condition"] = json!({ "ArnLike": { "ecs:cluster": clusters } }),
-        _ => {}
-    }
-    statement
 }

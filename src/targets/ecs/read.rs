@@ -1,66 +1,66 @@
-//! Answers of ECS as our nouns: tolerant of what is missing, unknown or of another type. Pure.
+//! Responses of ECS as values: tolerant of missing and unknown members and of other types. Pure.
 
 use serde_json::Value;
 
 use crate::release::Version;
 
-/// A service as DescribeServices shows it.
+/// A service as DescribeServices returns it.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Service {
+pub struct EcsService {
     /// `ACTIVE`, `DRAINING` or `INACTIVE`.
     pub status: String,
     /// `ECS`, `CODE_DEPLOY` or `EXTERNAL`; absent means `ECS`.
     pub controller: String,
-    /// ARN of the task definition that is wished for.
+    /// ARN of the desired task definition.
     pub definition: String,
-    /// Tasks that are wished for.
+    /// The desired count.
     pub desired: u32,
-    /// ARN of the service deployment in flight or, where there is none, of the last one; may lag.
-    pub current: Option<String>,
-    /// ARNs of the revisions that run.
-    pub revisions: Vec<String>,
+    /// ARN of the service deployment in progress or, without one, of the last one; may lag.
+    pub service_deployment_arn: Option<String>,
+    /// ARNs of the running revisions.
+    pub revision_arns: Vec<String>,
     /// The deployments, the PRIMARY one first as AWS gives them.
-    pub deployments: Vec<Deployment>,
+    pub deployments: Vec<EcsDeployment>,
     /// Events, newest first as AWS gives them.
-    pub events: Vec<Event>,
+    pub events: Vec<ServiceEvent>,
     /// Target group ARNs, as the service names them.
     pub target_groups: Vec<String>,
-    /// The whole answer.
+    /// The whole response.
     pub raw: Value,
 }
 
 /// A deployment inside a service.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Deployment {
+pub struct EcsDeployment {
     /// `ecs-svc/…`.
     pub id: String,
-    /// `PRIMARY`, `ACTIVE`, `INACTIVE` or whatever AWS says.
+    /// `PRIMARY`, `ACTIVE`, `INACTIVE` or others.
     pub status: String,
     /// Task definition ARN.
     pub definition: String,
-    /// `IN_PROGRESS`, `COMPLETED`, `FAILED` or whatever AWS says.
-    pub rollout: String,
-    /// AWS's words for it.
+    /// `IN_PROGRESS`, `COMPLETED`, `FAILED` or others.
+    pub rollout_state: String,
+    /// AWS's reason for it.
     pub reason: String,
-    /// Tasks wished for, running, starting and failed.
+    /// Tasks desired, running, pending and failed.
     pub desired: u32,
     /// Running tasks.
     pub running: u32,
-    /// Starting tasks.
+    /// Pending tasks.
     pub pending: u32,
     /// Failed tasks; AWS resets it once a task runs healthy.
     pub failed: u32,
-    /// Epoch seconds on AWS's clock; 0 when not given.
-    pub created: f64,
+    /// Epoch seconds on AWS's clock; 0 if missing.
+    pub created_at: f64,
 }
 
-/// A line of the service's story.
+/// An event of the service.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Event {
+pub struct ServiceEvent {
     /// Its id.
     pub id: String,
     /// Epoch seconds on AWS's clock.
-    pub at: f64,
+    pub created_at: f64,
     /// The line, untrusted.
     pub text: String,
 }
@@ -70,84 +70,84 @@ pub struct Event {
 pub struct ServiceDeployment {
     /// Its ARN.
     pub arn: String,
-    /// One of nine statuses, or one we do not know.
+    /// One of nine statuses, or an unknown one.
     pub status: String,
-    /// AWS's words for it.
+    /// AWS's reason for it.
     pub reason: String,
     /// Epoch seconds on AWS's clock.
-    pub created: f64,
-    /// Epoch seconds on AWS's clock; 0 while it goes on.
-    pub finished: f64,
-    /// Revision that it brings into service.
-    pub target: Option<String>,
-    /// Revisions that it replaces.
-    pub sources: Vec<String>,
+    pub created_at: f64,
+    /// Epoch seconds on AWS's clock; 0 while it is in progress.
+    pub finished_at: f64,
+    /// The target revision.
+    pub target_revision: Option<String>,
+    /// The source revisions.
+    pub source_revisions: Vec<String>,
     /// Lifecycle stage; unknown ones are kept as they are.
-    pub stage: String,
-    /// Tasks of the target revision: wished for, running, starting.
-    pub tasks: [u32; 3],
-    /// Revision that a rollback went to or goes to.
-    pub rollback: Option<String>,
-    /// Why it is rolled back, in AWS's words.
+    pub lifecycle_stage: String,
+    /// Tasks of the target revision: desired, running, pending.
+    pub task_counts: [u32; 3],
+    /// Revision of the rollback.
+    pub rollback_revision: Option<String>,
+    /// AWS's reason for the rollback.
     pub rollback_reason: String,
-    /// Whether the circuit breaker fired.
-    pub breaker_fired: bool,
-    /// Names of the alarms that fired; `["?"]` when AWS names none.
-    pub alarms_fired: Vec<String>,
-    /// The share of production traffic that is asked for the target revision, in percent; where AWS says it.
-    pub weight: Option<f64>,
-    /// The lifecycle hooks that fired, as AWS lists them.
-    pub hooks: Vec<FiredHook>,
-    /// The deployment configuration that it goes by.
+    /// Whether the circuit breaker was triggered.
+    pub circuit_breaker_triggered: bool,
+    /// Names of the alarms that fired; `["?"]` if AWS names none.
+    pub triggered_alarms: Vec<String>,
+    /// The requested weight of the target revision in production traffic, in percent; if AWS reports it.
+    pub traffic_weight: Option<f64>,
+    /// The lifecycle hooks that ran, as AWS lists them.
+    pub fired_hooks: Vec<FiredHook>,
+    /// Its deployment configuration.
     pub configuration: Value,
 }
 
-/// A lifecycle hook that fired.
+/// A lifecycle hook that ran.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct FiredHook {
     /// Its id.
     pub id: String,
-    /// Whether it waits for a word; else it calls a function.
-    pub pauses: bool,
-    /// `AWAITING_ACTION`, `IN_PROGRESS`, `SUCCEEDED`, `FAILED`, `TIMED_OUT` or one we do not know.
+    /// Whether it pauses; else it calls a function.
+    pub is_pause: bool,
+    /// `AWAITING_ACTION`, `IN_PROGRESS`, `SUCCEEDED`, `FAILED`, `TIMED_OUT` or an unknown one.
     pub status: String,
-    /// What happens when nobody acts: `ROLLBACK` or `CONTINUE`.
+    /// The action on timeout: `ROLLBACK` or `CONTINUE`.
     pub timeout_action: String,
 }
 
 impl ServiceDeployment {
     /// Whether it can still change anything.
-    pub fn in_flight(&self) -> bool {
+    pub fn is_in_flight(&self) -> bool {
         !matches!(self.status.as_str(), "SUCCESSFUL" | "STOPPED" | "ROLLBACK_SUCCESSFUL" | "ROLLBACK_FAILED")
     }
 
-    /// When it ended, or else began; epoch seconds on AWS's clock.
-    pub fn ended(&self) -> f64 {
-        if self.finished > 0.0 { self.finished } else { self.created }
+    /// When it ended, else when it started; epoch seconds on AWS's clock.
+    pub fn ended_at(&self) -> f64 {
+        if self.finished_at > 0.0 { self.finished_at } else { self.created_at }
     }
 
-    /// Whether AWS is taking it back.
-    pub fn rolling_back(&self) -> bool {
+    /// Whether AWS is rolling it back.
+    pub fn is_rolling_back(&self) -> bool {
         matches!(self.status.as_str(), "ROLLBACK_REQUESTED" | "ROLLBACK_IN_PROGRESS")
     }
 }
 
 /// A service revision.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Revision {
+pub struct ServiceRevision {
     /// Its ARN.
     pub arn: String,
     /// Its task definition ARN.
     pub definition: String,
     /// Container name, image reference and resolved digest (which may be empty).
     pub images: Vec<(String, String, String)>,
-    /// ARNs of the target groups that its tasks are in; they change places with each deployment in stages.
-    pub groups: Vec<String>,
+    /// ARNs of the target groups of its tasks; they swap with each staged deployment.
+    pub target_groups: Vec<String>,
 }
 
 /// A task.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Task {
+pub struct EcsTask {
     /// Its ARN.
     pub arn: String,
     /// Its task definition ARN.
@@ -158,10 +158,12 @@ pub struct Task {
     pub stop_code: String,
     /// Why it stopped, untrusted.
     pub reason: String,
-    /// Whether it is to stop or has stopped.
-    pub stopping: bool,
-    /// Seconds between start and stop; 0 when it never started.
-    pub uptime: f64,
+    /// Whether its desired status is STOPPED.
+    pub is_stopping: bool,
+    /// Whether its last status is STOPPED.
+    pub has_stopped: bool,
+    /// Seconds between start and stop; 0 if it never started.
+    pub uptime_seconds: f64,
     /// Its containers.
     pub containers: Vec<TaskContainer>,
 }
@@ -175,190 +177,224 @@ pub struct TaskContainer {
     pub exit_code: Option<i64>,
     /// Why it ended, untrusted.
     pub reason: String,
+    /// Whether its own health check fails.
+    pub is_unhealthy: bool,
 }
 
-impl Task {
+impl EcsTask {
+    /// Whether its containers ended it, and their exit codes are not shown yet.
+    pub fn awaits_exit_code(&self) -> bool {
+        let known = |it: &TaskContainer| it.exit_code.is_some() || !it.reason.is_empty();
+        self.stop_code == "EssentialContainerExited"
+            && !self.has_stopped
+            && !self.containers.iter().any(known)
+    }
+
     /// The last part of the ARN.
     pub fn id(&self) -> &str {
         self.arn.rsplit('/').next().unwrap_or_default()
     }
 }
 
-impl Service {
+impl EcsService {
     /// Reads one member of `services`.
-    pub fn read(value: &Value) -> Self {
-        let controller = text(&value["deploymentController"], "type");
-        let deployments: Vec<_> = list(value, "deployments").iter().map(Deployment::read).collect();
-        // What ECS works towards is the PRIMARY deployment's definition, also while it goes back.
+    pub fn from_json(value: &Value) -> Self {
+        let controller = str_field(&value["deploymentController"], "type");
+        let deployments: Vec<_> =
+            list_field(value, "deployments").iter().map(EcsDeployment::from_json).collect();
+        // The PRIMARY deployment's definition is the desired one, also during a rollback.
         let primary = deployments.iter().find(|d| d.status == "PRIMARY" && !d.definition.is_empty());
-        let definition = primary.map_or_else(|| text(value, "taskDefinition"), |d| d.definition.clone());
+        let definition = primary.map_or_else(|| str_field(value, "taskDefinition"), |d| d.definition.clone());
         Self {
-            status: text(value, "status"),
+            status: str_field(value, "status"),
             controller: if controller.is_empty() { "ECS".into() } else { controller },
             definition,
-            desired: count(value, "desiredCount"),
-            current: some_text(value, "currentServiceDeployment"),
-            revisions: list(value, "currentServiceRevisions").iter().map(|r| text(r, "arn")).collect(),
-            deployments,
-            events: list(value, "events").iter().map(Event::read).collect(),
-            target_groups: list(value, "loadBalancers")
+            desired: count_field(value, "desiredCount"),
+            service_deployment_arn: optional_str(value, "currentServiceDeployment"),
+            revision_arns: list_field(value, "currentServiceRevisions")
                 .iter()
-                .filter_map(|l| some_text(l, "targetGroupArn"))
+                .map(|r| str_field(r, "arn"))
+                .collect(),
+            deployments,
+            events: list_field(value, "events").iter().map(ServiceEvent::from_json).collect(),
+            target_groups: list_field(value, "loadBalancers")
+                .iter()
+                .filter_map(|l| optional_str(l, "targetGroupArn"))
                 .collect(),
             raw: value.clone(),
         }
     }
 
-    /// The deployment that AWS is asked to reach.
-    pub fn primary(&self) -> Option<&Deployment> {
+    /// The PRIMARY deployment.
+    pub fn primary(&self) -> Option<&EcsDeployment> {
         self.deployments.iter().find(|deployment| deployment.status == "PRIMARY")
     }
 
+    /// The running tasks of a task definition, over all deployments.
+    pub fn running_of(&self, definition: &str) -> u32 {
+        let all = self.deployments.iter().filter(|deployment| deployment.definition == definition);
+        all.map(|deployment| deployment.running).sum()
+    }
+
     /// The deployment with this id.
-    pub fn deployment(&self, id: &str) -> Option<&Deployment> {
+    pub fn deployment(&self, id: &str) -> Option<&EcsDeployment> {
         self.deployments.iter().find(|deployment| deployment.id == id)
     }
 }
 
-impl Deployment {
-    fn read(value: &Value) -> Self {
+impl EcsDeployment {
+    fn from_json(value: &Value) -> Self {
         Self {
-            id: text(value, "id"),
-            status: text(value, "status"),
-            definition: text(value, "taskDefinition"),
-            rollout: text(value, "rolloutState"),
-            reason: text(value, "rolloutStateReason"),
-            desired: count(value, "desiredCount"),
-            running: count(value, "runningCount"),
-            pending: count(value, "pendingCount"),
-            failed: count(value, "failedTasks"),
-            created: seconds(value, "createdAt"),
+            id: str_field(value, "id"),
+            status: str_field(value, "status"),
+            definition: str_field(value, "taskDefinition"),
+            rollout_state: str_field(value, "rolloutState"),
+            reason: str_field(value, "rolloutStateReason"),
+            desired: count_field(value, "desiredCount"),
+            running: count_field(value, "runningCount"),
+            pending: count_field(value, "pendingCount"),
+            failed: count_field(value, "failedTasks"),
+            created_at: seconds_field(value, "createdAt"),
         }
     }
 }
 
-impl Event {
-    fn read(value: &Value) -> Self {
-        Self { id: text(value, "id"), at: seconds(value, "createdAt"), text: text(value, "message") }
+impl ServiceEvent {
+    fn from_json(value: &Value) -> Self {
+        Self {
+            id: str_field(value, "id"),
+            created_at: seconds_field(value, "createdAt"),
+            text: str_field(value, "message"),
+        }
     }
 }
 
 impl ServiceDeployment {
     /// Reads a member of `serviceDeployments`, full or brief.
-    pub fn read(value: &Value) -> Self {
+    pub fn from_json(value: &Value) -> Self {
         let target = &value["targetServiceRevision"];
-        let number = |key| count(target, key);
+        let number = |key| count_field(target, key);
         Self {
-            arn: text(value, "serviceDeploymentArn"),
-            status: text(value, "status"),
-            reason: text(value, "statusReason"),
-            created: seconds(value, "createdAt"),
-            finished: seconds(value, "finishedAt"),
-            target: some_text(target, "arn").or_else(|| some_text(value, "targetServiceRevisionArn")),
-            sources: list(value, "sourceServiceRevisions")
+            arn: str_field(value, "serviceDeploymentArn"),
+            status: str_field(value, "status"),
+            reason: str_field(value, "statusReason"),
+            created_at: seconds_field(value, "createdAt"),
+            finished_at: seconds_field(value, "finishedAt"),
+            target_revision: optional_str(target, "arn")
+                .or_else(|| optional_str(value, "targetServiceRevisionArn")),
+            source_revisions: list_field(value, "sourceServiceRevisions")
                 .iter()
-                .filter_map(|s| some_text(s, "arn"))
+                .filter_map(|s| optional_str(s, "arn"))
                 .collect(),
-            stage: text(value, "lifecycleStage"),
-            tasks: [number("requestedTaskCount"), number("runningTaskCount"), number("pendingTaskCount")],
-            rollback: some_text(&value["rollback"], "serviceRevisionArn"),
-            rollback_reason: text(&value["rollback"], "reason"),
-            breaker_fired: value["deploymentCircuitBreaker"]["status"] == "TRIGGERED",
-            alarms_fired: alarms_fired(&value["alarms"]),
-            weight: target["requestedProductionTrafficWeight"].as_f64(),
-            hooks: list(value, "lifecycleHookDetails").iter().map(FiredHook::read).collect(),
+            lifecycle_stage: str_field(value, "lifecycleStage"),
+            task_counts: [
+                number("requestedTaskCount"),
+                number("runningTaskCount"),
+                number("pendingTaskCount"),
+            ],
+            rollback_revision: optional_str(&value["rollback"], "serviceRevisionArn"),
+            rollback_reason: str_field(&value["rollback"], "reason"),
+            circuit_breaker_triggered: value["deploymentCircuitBreaker"]["status"] == "TRIGGERED",
+            triggered_alarms: triggered_alarms(&value["alarms"]),
+            traffic_weight: target["requestedProductionTrafficWeight"].as_f64(),
+            fired_hooks: list_field(value, "lifecycleHookDetails").iter().map(FiredHook::from_json).collect(),
             configuration: value["deploymentConfiguration"].clone(),
         }
     }
 }
 
 impl FiredHook {
-    fn read(value: &Value) -> Self {
+    fn from_json(value: &Value) -> Self {
         Self {
-            id: text(value, "hookId"),
-            pauses: value["targetType"] == "PAUSE",
-            status: text(value, "status"),
-            timeout_action: text(value, "timeoutAction"),
+            id: str_field(value, "hookId"),
+            is_pause: value["targetType"] == "PAUSE",
+            status: str_field(value, "status"),
+            timeout_action: str_field(value, "timeoutAction"),
         }
     }
 }
 
-fn alarms_fired(alarms: &Value) -> Vec<String> {
+fn triggered_alarms(alarms: &Value) -> Vec<String> {
     if alarms["status"] != "TRIGGERED" {
         return Vec::new();
     }
     let names: Vec<String> =
-        list(alarms, "triggeredAlarmNames").iter().filter_map(|n| n.as_str().map(Into::into)).collect();
+        list_field(alarms, "triggeredAlarmNames").iter().filter_map(|n| n.as_str().map(Into::into)).collect();
     if names.is_empty() { vec!["?".into()] } else { names }
 }
 
-impl Revision {
+impl ServiceRevision {
     /// Reads a member of `serviceRevisions`.
-    pub fn read(value: &Value) -> Self {
-        let image = |i: &Value| (text(i, "containerName"), text(i, "image"), text(i, "imageDigest"));
+    pub fn from_json(value: &Value) -> Self {
+        let image =
+            |i: &Value| (str_field(i, "containerName"), str_field(i, "image"), str_field(i, "imageDigest"));
         Self {
-            arn: text(value, "serviceRevisionArn"),
-            definition: text(value, "taskDefinition"),
-            images: list(value, "containerImages").iter().map(image).collect(),
-            groups: list(&value["resolvedConfiguration"], "loadBalancers")
+            arn: str_field(value, "serviceRevisionArn"),
+            definition: str_field(value, "taskDefinition"),
+            images: list_field(value, "containerImages").iter().map(image).collect(),
+            target_groups: list_field(&value["resolvedConfiguration"], "loadBalancers")
                 .iter()
-                .filter_map(|l| some_text(l, "targetGroupArn"))
+                .filter_map(|l| optional_str(l, "targetGroupArn"))
                 .collect(),
         }
     }
 }
 
-impl Task {
+impl EcsTask {
     /// Reads a member of `tasks`.
-    pub fn read(value: &Value) -> Self {
-        let (from, to) =
-            (seconds(value, "startedAt"), seconds(value, "stoppingAt").max(seconds(value, "stoppedAt")));
+    pub fn from_json(value: &Value) -> Self {
+        let (from, to) = (
+            seconds_field(value, "startedAt"),
+            seconds_field(value, "stoppingAt").max(seconds_field(value, "stoppedAt")),
+        );
         let container = |c: &Value| TaskContainer {
-            name: text(c, "name"),
+            name: str_field(c, "name"),
             exit_code: c["exitCode"].as_i64(),
-            reason: text(c, "reason"),
+            reason: str_field(c, "reason"),
+            is_unhealthy: c["healthStatus"] == "UNHEALTHY",
         };
         Self {
-            arn: text(value, "taskArn"),
-            definition: text(value, "taskDefinitionArn"),
-            started_by: text(value, "startedBy"),
-            stop_code: text(value, "stopCode"),
-            reason: text(value, "stoppedReason"),
-            // A task that failed its checks is to stop long before it has stopped.
-            stopping: value["desiredStatus"] == "STOPPED" || value["lastStatus"] == "STOPPED",
-            uptime: if from > 0.0 && to > from { to - from } else { 0.0 },
-            containers: list(value, "containers").iter().map(container).collect(),
+            arn: str_field(value, "taskArn"),
+            definition: str_field(value, "taskDefinitionArn"),
+            started_by: str_field(value, "startedBy"),
+            stop_code: str_field(value, "stopCode"),
+            reason: str_field(value, "stoppedReason"),
+            // A task that failed its checks has desired status STOPPED long before it has stopped.
+            is_stopping: value["desiredStatus"] == "STOPPED" || value["lastStatus"] == "STOPPED",
+            has_stopped: value["lastStatus"] == "STOPPED",
+            uptime_seconds: if from > 0.0 && to > from { to - from } else { 0.0 },
+            containers: list_field(value, "containers").iter().map(container).collect(),
         }
     }
 }
 
 /// A task definition ARN as a version: `arn:…:task-definition/backend:42` is `backend:42`.
-pub fn version(arn: &str) -> Version {
+pub fn version_from_arn(arn: &str) -> Version {
     let label = arn.rsplit_once("task-definition/").map_or(arn, |(_, label)| label);
     Version { id: arn.to_owned(), label: label.to_owned() }
 }
 
-/// The members of a list; empty when it is missing or no list.
-pub fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
+/// The items of a list; empty if it is missing or no list.
+pub fn list_field<'a>(value: &'a Value, key: &str) -> &'a [Value] {
     value[key].as_array().map_or(&[], Vec::as_slice)
 }
 
-/// A string; empty when it is missing or no string.
-pub fn text(value: &Value, key: &str) -> String {
+/// A string; empty if it is missing or no string.
+pub fn str_field(value: &Value, key: &str) -> String {
     value[key].as_str().unwrap_or_default().to_owned()
 }
 
 /// A string, unless it is missing, empty or no string.
-pub fn some_text(value: &Value, key: &str) -> Option<String> {
+pub fn optional_str(value: &Value, key: &str) -> Option<String> {
     value[key].as_str().filter(|text| !text.is_empty()).map(Into::into)
 }
 
-fn count(value: &Value, key: &str) -> u32 {
+fn count_field(value: &Value, key: &str) -> u32 {
     value[key].as_u64().and_then(|n| u32::try_from(n).ok()).unwrap_or(0)
 }
 
 /// Epoch seconds; json 1.1 writes them as numbers.
-fn seconds(value: &Value, key: &str) -> f64 {
+fn seconds_field(value: &Value, key: &str) -> f64 {
     value[key].as_f64().unwrap_or(0.0)
 }
 
@@ -369,41 +405,42 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nonsense_is_read_as_nothing_known() {
-        let service =
-            Service::read(&json!({"status": 3, "deployments": {"a": 1}, "events": [1], "desiredCount": "x"}));
+    fn malformed_answer_is_read_as_default() {
+        let service = EcsService::from_json(
+            &json!({"status": 3, "deployments": {"a": 1}, "events": [1], "desiredCount": "x"}),
+        );
         assert_eq!((service.status.as_str(), service.desired, service.deployments.len()), ("", 0, 0));
-        assert_eq!(ServiceDeployment::read(&Value::Null), ServiceDeployment::default());
+        assert_eq!(ServiceDeployment::from_json(&Value::Null), ServiceDeployment::default());
     }
 
     #[test]
-    fn an_absent_controller_is_ecs() {
-        assert_eq!(Service::read(&json!({})).controller, "ECS");
+    fn absent_controller_is_ecs() {
+        assert_eq!(EcsService::from_json(&json!({})).controller, "ECS");
         assert_eq!(
-            Service::read(&json!({"deploymentController":{"type":"CODE_DEPLOY"}})).controller,
+            EcsService::from_json(&json!({"deploymentController":{"type":"CODE_DEPLOY"}})).controller,
             "CODE_DEPLOY"
         );
     }
 
     #[test]
     fn alarms_count_only_when_triggered() {
-        let read = |alarms| ServiceDeployment::read(&json!({"alarms": alarms})).alarms_fired;
+        let read = |alarms| ServiceDeployment::from_json(&json!({"alarms": alarms})).triggered_alarms;
         assert!(read(json!({"status":"MONITORING","alarmNames":["a"]})).is_empty());
         assert_eq!(read(json!({"status":"TRIGGERED","triggeredAlarmNames":["a"]})), ["a"]);
         assert_eq!(read(json!({"status":"TRIGGERED"})), ["?"]);
     }
 
     #[test]
-    fn a_task_that_is_to_stop_counts_before_it_has_stopped() {
-        let task = Task::read(
+    fn task_with_desired_status_stopped_is_stopping() {
+        let task = EcsTask::from_json(
             &json!({"desiredStatus":"STOPPED","lastStatus":"DEACTIVATING","startedAt":10,"stoppingAt":70.5}),
         );
-        assert!(task.stopping);
-        assert!((task.uptime - 60.5).abs() < f64::EPSILON);
+        assert!(task.is_stopping);
+        assert!((task.uptime_seconds - 60.5).abs() < f64::EPSILON);
     }
 
     #[test]
-    fn an_arn_has_a_short_form() {
-        assert_eq!(version("arn:aws:ecs:eu-west-1:1:task-definition/a-b:42").label, "a-b:42");
+    fn arn_has_a_short_label() {
+        assert_eq!(version_from_arn("arn:aws:ecs:eu-west-1:1:task-definition/a-b:42").label, "a-b:42");
     }
 }

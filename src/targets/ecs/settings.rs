@@ -1,9 +1,11 @@
-//! The `ecs:` block of the deploy file. Types only; placeholders and merging are the configuration's.
+//! The settings `ecs:` of the deploy file. Types only; placeholders and merging are in `config`.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::patience::Patience;
 
 /// A service on Amazon ECS, driven by the ECS deployment controller.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -13,24 +15,27 @@ pub struct Settings {
     pub cluster: String,
     /// Name of the service.
     pub service: String,
-    /// Name of the container whose image is deployed. May be left out when the task definition has one container,
-    /// or one that is essential.
+    /// Name of the container whose image is deployed. Default: the only container of the task definition, or the only
+    /// essential one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
-    /// Path of a task definition in JSON or YAML, relative to the repository. Left out: the running one is taken
-    /// and only image and environment are changed.
+    /// Path of a task definition in JSON or YAML, relative to the repository. Default: the running task definition, of
+    /// which only image and environment are changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task_definition: Option<String>,
     /// Environment variables to set on that container; all others stay as they are.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub environment: BTreeMap<String, String>,
-    /// A second service that takes turns with this one behind a listener rule, for blue-green, linear and canary where
-    /// the service has no alternate target group.
+    /// A second service that takes turns with this one behind a listener rule, for blue-green, linear and canary if the
+    /// service has no alternate target group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pair: Option<PairSettings>,
+    /// What a rollout survives before it is rolled back: failed tasks, and waiting for capacity.
+    #[serde(default)]
+    pub patience: Patience,
 }
 
-/// The second service of a pair, and the rule that shares the traffic between the two.
+/// The second service of a pair, and the rule that splits the traffic between the two.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PairSettings {
@@ -38,8 +43,8 @@ pub struct PairSettings {
     pub service: String,
     /// ARN of the listener rule that forwards to the target groups of both services.
     pub rule: RuleArn,
-    /// Take the service without traffic down to no tasks after a deployment that succeeded. Left out, it keeps its tasks,
-    /// so that the way back is a matter of seconds.
+    /// Scale the service without traffic to no tasks after a successful deployment. By default it keeps its tasks, so
+    /// that a rollback takes seconds.
     #[serde(default)]
     pub scale_down: bool,
 }
@@ -77,9 +82,9 @@ impl From<RuleArn> for String {
     }
 }
 
-/// The account and region that the deploy file declares; nothing is changed anywhere else.
+/// The declared account and region; nothing is changed anywhere else.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Declared {
+pub struct ExpectedAccount {
     /// Account id of 12 digits.
     pub account: Option<String>,
     /// Region such as `eu-west-1`.
@@ -91,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_block_is_strict_and_kebab_case() {
+    fn settings_are_strict_and_kebab_case() {
         let text = r#"{"cluster":"c","service":"s","task-definition":"td.json","environment":{"A":""}}"#;
         let settings: Settings = serde_json::from_str(text).unwrap();
         assert_eq!(settings.task_definition.as_deref(), Some("td.json"));
@@ -102,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rule_of_a_pair_is_a_rule_of_an_application_load_balancer() {
+    fn pair_rule_must_be_of_an_application_load_balancer() {
         let with = |rule: &str| {
             let pair =
                 serde_json::json!({"cluster":"c","service":"blue","pair":{"service":"green","rule":rule}});

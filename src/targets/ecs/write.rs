@@ -1,60 +1,75 @@
-//! Which movement leads from what is seen to what is wanted. Pure: nothing here is sent.
+//! The update that leads from the observed to the requested state. Pure: nothing here is sent.
 //!
-//! A rollout's `ids` on ECS are `[deployment id ecs-svc/…, service deployment ARN]`, the second absent while AWS has
-//! not told it; `["rollback", ARN]` for a service deployment that is taken back; empty where nothing had to move.
+//! A rollout's `ids` on ECS are `[deployment id ecs-svc/…, service deployment ARN]`, the second absent until AWS
+//! reports it; `["rollback", ARN]` for the rollback of a service deployment; empty if nothing was changed.
 
 use serde_json::{Map, Value, json};
 
-use super::read::{Deployment, Service, ServiceDeployment, version};
-use super::{configuration, native};
-use crate::release::{Course, Rollout, Split, Way};
+use super::read::{EcsService, ServiceDeployment, version_from_arn};
+use super::rollout::deployment_configuration;
+use super::rollout::ecs_strategy;
+use super::staged::ObservedPrimary;
+use crate::release::{Rollout, ShiftKind, TrafficPlan, TrafficShift};
 
-/// First id of a rollout that consists of taking another one back.
-pub const ROLLBACK: &str = "rollback";
+/// First id of a rollout that is the rollback of another one.
+pub const ROLLBACK_ID: &str = "rollback";
 
-/// A service, its last service deployment, and where that one leads.
+/// A service, its last service deployment, and the rollback version of that one.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Situation {
+pub struct ServiceState {
     /// The service.
-    pub service: Service,
-    /// Its service deployment in flight or last one, where AWS shows it.
-    pub current: Option<ServiceDeployment>,
-    /// The task definition that a rollback of it leads to, where that is sure.
-    pub source: Option<String>,
+    pub service: EcsService,
+    /// Its service deployment in progress or last one, if AWS returns it.
+    pub last_deployment: Option<ServiceDeployment>,
+    /// The task definition that a rollback of it leads to, if that is certain.
+    pub rollback_definition: Option<String>,
+    /// The task definition that it brought in; read only if it started after the plan was made.
+    pub deployed_definition: Option<String>,
 }
 
-/// What to ask of ECS.
+/// A shift, and what its plan was made for.
+#[derive(Debug, Clone, Copy)]
+pub struct ShiftRequest<'s> {
+    /// The version that this run deploys, also if the shift rolls back to another one.
+    pub staged: &'s str,
+    /// The shift.
+    pub shift: &'s TrafficShift,
+    /// The PRIMARY deployment of the plan: a newer one of another version is not replaced.
+    pub since: Option<&'s ObservedPrimary>,
+}
+
+/// The call to make.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Movement {
-    /// Nothing: it is so, or on its way in this rollout.
-    Nothing(Rollout),
+pub enum UpdatePlan {
+    /// None: the service has the version, or is rolling it out in this rollout.
+    NoOp(Rollout),
     /// UpdateService.
-    Update(Update),
+    Update(ServiceUpdate),
     /// StopServiceDeployment with a rollback.
     StopAndRollBack {
         /// The service deployment.
         arn: String,
     },
-    /// Nothing: a newer deployment took over, and it is not ours to touch.
+    /// None: a newer deployment took over, and it must not be changed.
     Superseded(String),
-    /// Nothing: ECS has no strategy for such a course.
-    NoSuchCourse,
+    /// None: ECS has no strategy for such a traffic plan.
+    Unsupported,
 }
 
 /// An UpdateService that starts a service deployment.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Update {
+pub struct ServiceUpdate {
     /// Task definition ARN.
     pub definition: String,
-    /// With a new deployment even of the same definition.
+    /// Whether to start a new deployment even of the same definition.
     pub force: bool,
-    /// What it sets of the deployment configuration: what the course needs, or what an earlier one had changed.
+    /// The deployment configuration to set: for the traffic plan, or to restore the original one.
     pub configuration: Option<Value>,
 }
 
-impl Update {
+impl ServiceUpdate {
     /// The members to send.
-    pub fn members(&self) -> Map<String, Value> {
+    pub fn request_body(&self) -> Map<String, Value> {
         let mut all = Map::from_iter([("taskDefinition".to_owned(), json!(self.definition))]);
         all.extend(self.force.then(|| ("forceNewDeployment".to_owned(), json!(true))));
         all.extend(self.configuration.clone().map(|set| ("deploymentConfiguration".to_owned(), set)));
@@ -62,289 +77,196 @@ impl Update {
     }
 }
 
-/// An update to `definition` in the service's own way: what an earlier course of ours left behind is put back in the
-/// same call, or the deployment would pause at our hook with nobody to continue it.
-pub fn plainly(service: &Service, definition: &str, force: bool) -> Update {
-    let configuration = configuration::put_back(&service.raw["deploymentConfiguration"]);
-    Update { definition: definition.to_owned(), force, configuration }
+/// A rolling update to `definition`: settings left by an earlier traffic plan are restored in the same call, or the
+/// deployment would be paused at our hook with nobody to continue it.
+pub fn rolling_update(service: &EcsService, definition: &str, force: bool) -> ServiceUpdate {
+    let configuration = deployment_configuration::restored(&service.raw["deploymentConfiguration"]);
+    ServiceUpdate { definition: definition.to_owned(), force, configuration }
 }
 
-/// The deployment that somebody started after the plan was made (for `since`), when a new movement would overrun it.
-pub fn overtaken(seen: &Situation, split: &Split, since: Option<&Deployment>) -> Option<String> {
-    let (Way::Start { .. }, Some(since), Some(primary)) = (&split.way, since, seen.service.primary()) else {
-        return None;
-    };
-    let newer = primary.id != since.id && primary.created > since.created;
-    (newer && primary.definition != split.version.id).then(|| primary.id.clone())
+/// Decides the call for a shift that may have been requested before.
+pub fn plan_shift(state: &ServiceState, request: &ShiftRequest<'_>) -> UpdatePlan {
+    match (&request.shift.kind, request.since) {
+        (ShiftKind::Start { .. }, Some(since)) => {
+            if let Some(rollout) = requested_before(state, &request.shift.version.id, since) {
+                return UpdatePlan::NoOp(rollout);
+            }
+            if let Some(newer) = newer_deployment(state, since) {
+                return UpdatePlan::Superseded(newer);
+            }
+        }
+        (ShiftKind::RollBack(None), _) if is_foreign(state, request) => {
+            return UpdatePlan::Superseded(newest_deployment_id(state));
+        }
+        _ => {}
+    }
+    plan_update(state, request.shift)
 }
 
-/// Decides how `split` comes about.
-pub fn movement(seen: &Situation, split: &Split) -> Movement {
-    match &split.way {
-        Way::Back(Some(ours)) => taking_back(seen, ours, split),
-        Way::Start { course, again } => match update(seen, &split.version.id, course, *again) {
-            Some(update) if *again => Movement::Update(update),
-            Some(update) => forward(seen, split, update),
-            None => Movement::NoSuchCourse,
+/// The rollout of `definition` that started after `since`: an earlier request for it did happen. ECS may have rolled it
+/// back in the meantime.
+fn requested_before(state: &ServiceState, definition: &str, since: &ObservedPrimary) -> Option<Rollout> {
+    if newer_deployment(state, since).is_some()
+        && state.service.primary().is_some_and(|primary| primary.definition == definition)
+    {
+        return Some(shown_rollout(&state.service, definition));
+    }
+    let ended = state.last_deployment.as_ref().filter(|last| since.is_older_than(last))?;
+    let started = state.service.deployments.iter().find(|it| it.definition == definition);
+    let version = version_from_arn(definition);
+    (state.deployed_definition.as_deref() == Some(definition)).then(|| Rollout {
+        version: version.id,
+        label: version.label,
+        ids: vec![started.map(|it| it.id.clone()).unwrap_or_default(), ended.arn.clone()],
+    })
+}
+
+/// The deployment that started after `since`, by its id.
+fn newer_deployment(state: &ServiceState, since: &ObservedPrimary) -> Option<String> {
+    let primary = state.service.primary()?;
+    (primary.id != since.id && primary.created_at > since.created_at).then(|| primary.id.clone())
+}
+
+/// Whether a rollback without a known rollout would replace the version of somebody else: neither ours nor the one to
+/// return to.
+fn is_foreign(state: &ServiceState, request: &ShiftRequest<'_>) -> bool {
+    let known = [request.staged, request.shift.version.id.as_str()];
+    request.staged != request.shift.version.id && !known.contains(&state.service.definition.as_str())
+}
+
+/// The rollout of `definition` that started after `before` was read.
+pub fn started_since(state: &ServiceState, before: &EcsService, definition: &str) -> Option<Rollout> {
+    let since = ObservedPrimary::from_service(before)?;
+    let now = &state.service;
+    let is_primary = now.primary().is_some_and(|it| it.id != since.id && it.definition == definition);
+    if is_primary && now.definition == definition {
+        return Some(rollout_after_update(before, now, definition));
+    }
+    requested_before(state, definition, &since)
+}
+
+/// Decides the call for `split`.
+pub fn plan_update(state: &ServiceState, split: &TrafficShift) -> UpdatePlan {
+    match &split.kind {
+        ShiftKind::RollBack(Some(ours)) => plan_rollback(state, ours, split),
+        ShiftKind::Start { plan, force } => match start_update(state, &split.version.id, plan, *force) {
+            Some(update) if *force => UpdatePlan::Update(update),
+            Some(update) => plan_forward(state, split, update),
+            None => UpdatePlan::Unsupported,
         },
-        Way::Back(None) | Way::Onward(_) => {
-            forward(seen, split, plainly(&seen.service, &split.version.id, false))
+        ShiftKind::RollBack(None) | ShiftKind::Continue(_) => {
+            plan_forward(state, split, rolling_update(&state.service, &split.version.id, false))
         }
     }
 }
 
-/// The update that starts a course; `None` for one that ECS cannot do.
-fn update(seen: &Situation, wanted: &str, course: &Course, force: bool) -> Option<Update> {
-    if course.is_whole() {
-        return Some(plainly(&seen.service, wanted, force));
+/// The update that starts a traffic plan; `None` for one that ECS does not support.
+fn start_update(
+    state: &ServiceState,
+    wanted: &str,
+    plan: &TrafficPlan,
+    force: bool,
+) -> Option<ServiceUpdate> {
+    if plan.is_in_place() {
+        return Some(rolling_update(&state.service, wanted, force));
     }
-    let configuration = configuration::start(&seen.service.raw["deploymentConfiguration"], course, wanted)?;
-    Some(Update { definition: wanted.to_owned(), force, configuration: Some(configuration) })
+    let configuration = deployment_configuration::start_configuration(
+        &state.service.raw["deploymentConfiguration"],
+        plan,
+        wanted,
+    )?;
+    Some(ServiceUpdate { definition: wanted.to_owned(), force, configuration: Some(configuration) })
 }
 
-fn forward(seen: &Situation, split: &Split, update: Update) -> Movement {
+fn plan_forward(state: &ServiceState, split: &TrafficShift, update: ServiceUpdate) -> UpdatePlan {
     let wanted = &split.version.id;
-    match &seen.current {
-        Some(current) if current.rolling_back() && seen.source.as_ref() == Some(wanted) => {
-            Movement::Nothing(returning(split, &current.arn))
+    match &state.last_deployment {
+        Some(current) if current.is_rolling_back() && state.rollback_definition.as_ref() == Some(wanted) => {
+            UpdatePlan::NoOp(rollback_requested(split, &current.arn))
         }
-        Some(current) if current.in_flight() && seen.source.as_ref() == Some(wanted) => {
-            Movement::StopAndRollBack { arn: current.arn.clone() }
+        Some(current) if current.is_in_flight() && state.rollback_definition.as_ref() == Some(wanted) => {
+            UpdatePlan::StopAndRollBack { arn: current.arn.clone() }
         }
-        _ if seen.service.definition == *wanted => Movement::Nothing(standing(seen, split)),
-        _ => Movement::Update(update),
+        _ if state.service.definition == *wanted => UpdatePlan::NoOp(current_rollout(state, split)),
+        _ => UpdatePlan::Update(update),
     }
 }
 
-fn taking_back(seen: &Situation, ours: &Rollout, split: &Split) -> Movement {
+fn plan_rollback(state: &ServiceState, ours: &Rollout, split: &TrafficShift) -> UpdatePlan {
     let wanted = &split.version.id;
-    let update = |force| Movement::Update(plainly(&seen.service, wanted, force));
-    if !is_current(seen, ours) {
-        return if seen.service.definition == *wanted {
-            Movement::Nothing(standing(seen, split))
+    let update = |force| UpdatePlan::Update(rolling_update(&state.service, wanted, force));
+    if !is_last_deployment(state, ours) {
+        return if state.service.definition == *wanted {
+            UpdatePlan::NoOp(current_rollout(state, split))
         } else {
-            Movement::Superseded(newest(seen))
+            UpdatePlan::Superseded(newest_deployment_id(state))
         };
     }
-    match &seen.current {
-        Some(current) if current.rolling_back() => Movement::Nothing(returning(split, &current.arn)),
-        Some(current) if current.in_flight() && seen.source.as_ref() == Some(wanted) => {
-            Movement::StopAndRollBack { arn: current.arn.clone() }
+    match &state.last_deployment {
+        Some(current) if current.is_rolling_back() => {
+            UpdatePlan::NoOp(rollback_requested(split, &current.arn))
         }
-        // A deployment in stages keeps all of the old version until its end: nothing is faster than going back in it.
-        Some(current) if current.in_flight() && native::is_native(current, &seen.service) => {
-            Movement::StopAndRollBack { arn: current.arn.clone() }
+        Some(current) if current.is_in_flight() && state.rollback_definition.as_ref() == Some(wanted) => {
+            UpdatePlan::StopAndRollBack { arn: current.arn.clone() }
         }
-        Some(current) if current.in_flight() => update(false),
-        _ if seen.service.definition != *wanted => update(false),
-        // The same definition was started again and gave up without going back: only a fresh start is left.
+        // A staged deployment keeps all of the old version until its end: stopping it is the fastest rollback.
+        Some(current)
+            if current.is_in_flight() && ecs_strategy::uses_ecs_strategy(current, &state.service) =>
+        {
+            UpdatePlan::StopAndRollBack { arn: current.arn.clone() }
+        }
+        Some(current) if current.is_in_flight() => update(false),
+        _ if state.service.definition != *wanted => update(false),
+        // The same definition was started again and failed without a rollback: only a new deployment is left.
         Some(current) if current.status == "STOPPED" => update(true),
-        _ => Movement::Nothing(standing(seen, split)),
+        _ => UpdatePlan::NoOp(current_rollout(state, split)),
     }
 }
 
-/// Whether the service's last movement is `ours` (by service deployment, else by deployment id).
-fn is_current(seen: &Situation, ours: &Rollout) -> bool {
-    let by_arn = match (&seen.current, ours.ids.get(1)) {
+/// Whether the service's last rollout is `ours` (by service deployment, else by deployment id).
+fn is_last_deployment(state: &ServiceState, ours: &Rollout) -> bool {
+    let by_arn = match (&state.last_deployment, ours.ids.get(1)) {
         (Some(current), Some(arn)) => Some(current.arn == *arn),
         _ => None,
     };
-    let by_id = || seen.service.primary().is_some_and(|primary| ours.ids.first() == Some(&primary.id));
+    let by_id = || state.service.primary().is_some_and(|primary| ours.ids.first() == Some(&primary.id));
     by_arn.unwrap_or_else(by_id)
 }
 
-fn newest(seen: &Situation) -> String {
-    let primary = || seen.service.primary().map(|primary| primary.id.clone()).unwrap_or_default();
-    seen.current.as_ref().map_or_else(primary, |current| current.arn.clone())
+fn newest_deployment_id(state: &ServiceState) -> String {
+    let primary = || state.service.primary().map(|primary| primary.id.clone()).unwrap_or_default();
+    state.last_deployment.as_ref().map_or_else(primary, |current| current.arn.clone())
 }
 
-/// The rollout that consists of taking `arn` back.
-pub fn returning(split: &Split, arn: &str) -> Rollout {
-    let ids = vec![ROLLBACK.to_owned(), arn.to_owned()];
+/// The rollout that is the rollback of `arn`.
+pub fn rollback_requested(split: &TrafficShift, arn: &str) -> Rollout {
+    let ids = vec![ROLLBACK_ID.to_owned(), arn.to_owned()];
     Rollout { version: split.version.id.clone(), label: split.version.label.clone(), ids }
 }
 
-/// The version is the service's wish already: in flight by the last deployment, or there.
-fn standing(seen: &Situation, split: &Split) -> Rollout {
-    let rollout = started(&seen.service, &split.version.id);
-    let there = seen.service.primary().is_some_and(|primary| primary.rollout == "COMPLETED");
+/// The version is the service's desired one already: in progress by the last deployment, or complete.
+fn current_rollout(state: &ServiceState, split: &TrafficShift) -> Rollout {
+    let rollout = shown_rollout(&state.service, &split.version.id);
+    let there = state.service.primary().is_some_and(|primary| primary.rollout_state == "COMPLETED");
     if there { Rollout { ids: Vec::new(), ..rollout } } else { rollout }
 }
 
-/// The rollout that a service shows for `definition`: its PRIMARY deployment and its service deployment.
-pub fn started(service: &Service, definition: &str) -> Rollout {
+/// The service's current rollout of `definition`: its PRIMARY deployment and its service deployment.
+pub fn shown_rollout(service: &EcsService, definition: &str) -> Rollout {
     let primary = service.primary().filter(|primary| primary.definition == definition);
     let ids = primary.map_or_else(Vec::new, |primary| {
-        std::iter::once(primary.id.clone()).chain(service.current.clone()).collect()
+        std::iter::once(primary.id.clone()).chain(service.service_deployment_arn.clone()).collect()
     });
-    let version = version(definition);
+    let version = version_from_arn(definition);
     Rollout { version: version.id, label: version.label, ids }
 }
 
-/// What UpdateService answered as a rollout; the service deployment is left out while the answer still shows the
+/// The response of UpdateService as a rollout; the service deployment is left out while the response still shows the
 /// one from `before`.
-pub fn started_after(before: &Service, after: &Service, definition: &str) -> Rollout {
+pub fn rollout_after_update(before: &EcsService, after: &EcsService, definition: &str) -> Rollout {
     let moved = before.primary().map(|p| &p.id) != after.primary().map(|p| &p.id);
-    let lags = moved && before.current == after.current;
-    let shown = if lags { Service { current: None, ..after.clone() } } else { after.clone() };
-    started(&shown, definition)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::release::Span;
-
-    fn split(to: &str, instead_of: Option<&[&str]>) -> Split {
-        let instead_of = instead_of.map(|ids| Rollout {
-            version: "new".into(),
-            label: "new".into(),
-            ids: ids.iter().map(ToString::to_string).collect(),
-        });
-        let start = Way::Start { course: Course::whole(), again: false };
-        let way = instead_of.map_or(start, |rollout| Way::Back(Some(rollout)));
-        Split { version: version(to), percent: 100, way }
-    }
-
-    /// A service whose last service deployment `sd` over `source` has `status`.
-    fn seen(status: &str, source: Option<&str>, wish: &str, rollout: &str) -> Situation {
-        let primary = Deployment {
-            id: "ecs-svc/1".into(),
-            status: "PRIMARY".into(),
-            definition: wish.into(),
-            rollout: rollout.into(),
-            ..Deployment::default()
-        };
-        Situation {
-            service: Service {
-                definition: wish.into(),
-                current: Some("sd".into()),
-                deployments: vec![primary],
-                ..Service::default()
-            },
-            current: Some(ServiceDeployment {
-                arn: "sd".into(),
-                status: status.into(),
-                ..Default::default()
-            }),
-            source: source.map(Into::into),
-        }
-    }
-
-    fn word(movement: &Movement) -> String {
-        match movement {
-            Movement::Nothing(rollout) => format!("nothing {:?}", rollout.ids),
-            Movement::Update(Update { definition, force, configuration }) => {
-                let with =
-                    configuration.as_ref().map(|set| format!(" {}", set["strategy"].as_str().unwrap()));
-                format!("update {definition} {force}{}", with.unwrap_or_default())
-            }
-            Movement::NoSuchCourse => "no such course".into(),
-            Movement::StopAndRollBack { arn } => format!("stop {arn}"),
-            Movement::Superseded(by) => format!("superseded {by}"),
-        }
-    }
-
-    #[test]
-    fn going_forward() {
-        let flying = || seen("IN_PROGRESS", Some("old"), "new", "IN_PROGRESS");
-        let table = [
-            (seen("SUCCESSFUL", None, "old", "COMPLETED"), "new", "update new false"),
-            (seen("SUCCESSFUL", Some("old"), "new", "COMPLETED"), "new", "nothing []"),
-            (flying(), "new", r#"nothing ["ecs-svc/1", "sd"]"#),
-            (flying(), "old", "stop sd"),
-            (flying(), "third", "update third false"),
-            (seen("IN_PROGRESS", None, "new", "IN_PROGRESS"), "old", "update old false"),
-            (
-                seen("ROLLBACK_IN_PROGRESS", Some("old"), "old", "IN_PROGRESS"),
-                "old",
-                r#"nothing ["rollback", "sd"]"#,
-            ),
-            (seen("ROLLBACK_IN_PROGRESS", Some("old"), "old", "IN_PROGRESS"), "new", "update new false"),
-            (seen("ROLLBACK_SUCCESSFUL", Some("old"), "old", "COMPLETED"), "new", "update new false"),
-        ];
-        for (situation, to, expected) in table {
-            assert_eq!(word(&movement(&situation, &split(to, None))), expected, "{to} {situation:?}");
-        }
-        let way = Way::Start { course: Course::whole(), again: true };
-        let forced = Split { way, ..split("new", None) };
-        assert_eq!(word(&movement(&flying(), &forced)), "update new true");
-    }
-
-    #[test]
-    fn taking_back_touches_nothing_newer() {
-        let ours: &[&str] = &["ecs-svc/1", "sd"];
-        let older: &[&str] = &["ecs-svc/0", "sd-0"];
-        let by_id: &[&str] = &["ecs-svc/1"];
-        let flying = || seen("IN_PROGRESS", Some("old"), "new", "IN_PROGRESS");
-        let table = [
-            (flying(), ours, "stop sd"),
-            (flying(), by_id, "stop sd"),
-            (flying(), older, "superseded sd"),
-            (seen("IN_PROGRESS", None, "new", "IN_PROGRESS"), ours, "update old false"),
-            (
-                seen("ROLLBACK_REQUESTED", Some("old"), "new", "IN_PROGRESS"),
-                ours,
-                r#"nothing ["rollback", "sd"]"#,
-            ),
-            (seen("SUCCESSFUL", Some("old"), "new", "COMPLETED"), ours, "update old false"),
-            (seen("STOPPED", Some("old"), "new", "FAILED"), ours, "update old false"),
-            (seen("ROLLBACK_SUCCESSFUL", Some("old"), "old", "COMPLETED"), ours, "nothing []"),
-            (seen("STOPPED", Some("old"), "old", "FAILED"), ours, "update old true"),
-            (seen("SUCCESSFUL", Some("new"), "old", "COMPLETED"), older, "nothing []"),
-        ];
-        for (situation, ids, expected) in table {
-            assert_eq!(
-                word(&movement(&situation, &split("old", Some(ids)))),
-                expected,
-                "{ids:?} {situation:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_course_is_one_update_and_a_plain_way_puts_back_what_it_left() {
-        let course = |shares: &[u8]| Course {
-            shares: shares.to_vec(),
-            bake: Span::minutes(5),
-            patience: Span::minutes(30),
-        };
-        let start = |seen: &Situation, shares: &[u8]| {
-            let way = Way::Start { course: course(shares), again: false };
-            movement(seen, &Split { way, ..split("new", None) })
-        };
-        let mut seen = seen("SUCCESSFUL", None, "old", "COMPLETED");
-        assert_eq!(word(&start(&seen, &[0, 10, 100])), "update new false CANARY");
-        assert_eq!(word(&start(&seen, &[0, 7, 9, 100])), "no such course");
-        let Movement::Update(update) = start(&seen, &[0, 100]) else { panic!() };
-        let members = update.members();
-        assert_eq!((&members["taskDefinition"], members.get("forceNewDeployment")), (&json!("new"), None));
-        assert_eq!(members["deploymentConfiguration"]["strategy"], "BLUE_GREEN");
-
-        seen.service.raw = json!({"deploymentConfiguration": members["deploymentConfiguration"]});
-        assert_eq!(word(&start(&seen, &[100])), "update new false ROLLING");
-        assert_eq!(word(&start(&seen, &[0, 10, 100])), "update new false CANARY");
-        let back = Split { way: Way::Back(None), ..split("new", None) };
-        assert_eq!(word(&movement(&seen, &back)), "update new false ROLLING");
-    }
-
-    #[test]
-    fn a_deployment_in_stages_is_always_taken_back_in_itself() {
-        let ours: &[&str] = &["ecs-svc/1", "sd"];
-        for source in [None, Some("old"), Some("older")] {
-            let mut flying = seen("IN_PROGRESS", source, "new", "IN_PROGRESS");
-            flying.current.as_mut().unwrap().configuration = json!({"strategy":"CANARY"});
-            assert_eq!(word(&movement(&flying, &split("old", Some(ours)))), "stop sd");
-        }
-    }
-
-    #[test]
-    fn a_lagging_answer_does_not_name_the_deployment_before() {
-        let before = seen("SUCCESSFUL", None, "old", "COMPLETED").service;
-        let mut after = seen("x", None, "new", "IN_PROGRESS").service;
-        after.deployments[0].id = "ecs-svc/2".into();
-        assert_eq!(started_after(&before, &after, "new").ids, ["ecs-svc/2"]);
-        after.current = Some("sd-2".into());
-        assert_eq!(started_after(&before, &after, "new").ids, ["ecs-svc/2", "sd-2"]);
-    }
+    let lags = moved && before.service_deployment_arn == after.service_deployment_arn;
+    let shown =
+        if lags { EcsService { service_deployment_arn: None, ..after.clone() } } else { after.clone() };
+    shown_rollout(&shown, definition)
 }

@@ -87,7 +87,7 @@ def test_an_image_that_never_runs_is_taken_back_in_git(job, cloud, registry, wor
     assert (result.code, result.outputs.get("outcome")) == (3, "failed"), "\n".join(result.protocol.raw)
     folder = clone(served, tmp_path / "clone")
     assert (folder / "apps/hello/kustomization.yaml").read_bytes() == kustomization(registry).encode()
-    assert len(git("log", "--format=%H", folder=folder).split()) == 3, "what was there, the release, and the way back"
+    assert len(git("log", "--format=%H", folder=folder).split()) == 3, "the first commit, the release, and its revert"
 
 
 def test_a_cancelled_job_commits_the_image_before_back(job, cloud, registry, world, tmp_path):

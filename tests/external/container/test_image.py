@@ -79,7 +79,7 @@ def test_its_binary_is_static(image, tmp_path):
 def test_names_resolve_inside(image, cloud, tmp_path):
     """A static C library has no plug-ins to look names up with; files and DNS must work all the same."""
     served = cloud({"services": [{"cluster": "acme", "name": "hello"}],
-                    "repositories": {"hello": {"images": [{"tags": ["v1"]}]}}})
+                    "repositories": {"hello": {"images": [{"tags": ["v1"]}]}}}, hosts=["cloud.example.test"])
     (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.153\n")
     (tmp_path / "roadstead.yml").write_text("""
 environments: { production: { branches: [main], aws: { region: eu-west-1 } } }

@@ -1,0 +1,359 @@
+//! STS: roles for the tokens of a workflow run, and who a caller is.
+
+/// The built-in scenarios.
+mod builtin;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::builtin::Builtin;
+use crate::input::str_field;
+use crate::oidc::ISSUER;
+use crate::request::{ServiceCall, ServiceError, ServiceResult};
+use crate::scenario::Scenario;
+use crate::service::{ErrorCodes, QueryApi, Service, ServiceProtocol, unsupported_operation};
+use crate::time::iso8601;
+use crate::world::{StsSession, World};
+
+const AUDIENCE: &str = "sts.amazonaws.com";
+
+/// Whom the account's roles trust.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct RoleTrust {
+    /// Whether the account knows GitHub as an identity provider.
+    pub provider: bool,
+    /// Subjects that may assume the roles; a `*` at the end stands for any rest. Everyone when empty.
+    pub subjects: Vec<String>,
+    /// The roles that exist, by ARN; every role when empty.
+    pub roles: Vec<String>,
+    /// The roles' MaxSessionDuration, seconds.
+    pub max_session_duration: u32,
+    /// How long the sessions of those live who ask for no duration, seconds; AWS's hour unless a test is in a hurry.
+    pub session_duration: u32,
+}
+
+impl Default for RoleTrust {
+    fn default() -> Self {
+        Self {
+            provider: true,
+            subjects: Vec::new(),
+            roles: Vec::new(),
+            max_session_duration: 3600,
+            session_duration: 3600,
+        }
+    }
+}
+
+impl RoleTrust {
+    fn is_trusted(&self, role: &str, subject: &str) -> bool {
+        let trusted = |pattern: &String| match pattern.strip_suffix('*') {
+            Some(head) => subject.starts_with(head),
+            None => pattern == subject,
+        };
+        (self.roles.is_empty() || self.roles.iter().any(|known| known == role))
+            && (self.subjects.is_empty() || self.subjects.iter().any(trusted))
+    }
+}
+
+/// AWS STS.
+pub struct Sts;
+
+impl Service for Sts {
+    fn name(&self) -> &'static str {
+        "sts"
+    }
+
+    fn protocol(&self) -> ServiceProtocol {
+        ServiceProtocol::Query(QueryApi {
+            version: "2011-06-15",
+            namespace: "https://sts.amazonaws.com/doc/2011-06-15/",
+        })
+    }
+
+    fn errors(&self) -> &'static ErrorCodes {
+        &ErrorCodes::AWS_QUERY
+    }
+
+    fn seed(&self, world: &mut World, scenario: &Scenario, _began: f64) {
+        world.trust = scenario.trust.clone();
+    }
+
+    fn handle(&self, world: &mut World, call: &ServiceCall, now: f64) -> ServiceResult {
+        match call.operation.as_str() {
+            "AssumeRoleWithWebIdentity" => assume_role(world, &call.input, now),
+            "GetCallerIdentity" => Ok(caller_identity(world, call.access_key.as_deref())),
+            _ => Err(unsupported_operation(call)),
+        }
+    }
+
+    /// Who has no credentials yet may ask for some, and everybody may ask who they are.
+    fn required_actions(&self, call: &ServiceCall) -> Vec<String> {
+        match call.operation.as_str() {
+            "AssumeRoleWithWebIdentity" | "GetCallerIdentity" => Vec::new(),
+            other => vec![format!("{}:{other}", self.name())],
+        }
+    }
+
+    fn scenarios(&self) -> &'static [Builtin] {
+        builtin::SCENARIOS
+    }
+}
+
+fn assume_role(world: &mut World, input: &Value, now: f64) -> ServiceResult {
+    let role = RoleArn::parse(str_field(input, "RoleArn"))?;
+    let name = validate_session_name(str_field(input, "RoleSessionName"))?;
+    let duration = requested_duration(&world.trust, input)?;
+    let claims = decode_claims(str_field(input, "WebIdentityToken"))?;
+    check_claims(&world.trust, &claims, now)?;
+    let subject = str_field(&claims, "sub");
+    if !world.trust.is_trusted(role.arn, subject) {
+        let message = "Not authorized to perform sts:AssumeRoleWithWebIdentity";
+        return Err(ServiceError::with_status(403, "AccessDenied", message));
+    }
+    let keys = TemporaryKeys::new(role.arn, name, world.sessions.len(), now);
+    let arn = format!("arn:aws:sts::{}:assumed-role/{}/{name}", role.account, role.name);
+    let expires = now.floor() + duration;
+    world.sessions.insert(keys.id.clone(), StsSession { issued: now, expires, arn: arn.clone() });
+    Ok(json!({
+        "Credentials": {
+            "AccessKeyId": keys.id, "SecretAccessKey": keys.secret, "SessionToken": keys.token, "Expiration": expires,
+        },
+        "SubjectFromWebIdentityToken": subject,
+        "AssumedRoleUser": { "AssumedRoleId": format!("{}:{name}", unique_id("AROA", &arn)), "Arn": arn },
+        "Provider": format!("arn:aws:iam::{}:oidc-provider/token.actions.githubusercontent.com", role.account),
+        "Audience": AUDIENCE,
+    }))
+}
+
+struct RoleArn<'a> {
+    arn: &'a str,
+    account: &'a str,
+    /// Without its path, which the ARN of a session leaves out.
+    name: &'a str,
+}
+
+impl<'a> RoleArn<'a> {
+    fn parse(arn: &'a str) -> Result<Self, ServiceError> {
+        let invalid = || ServiceError::new("ValidationError", "Request ARN is invalid");
+        let rest = arn.strip_prefix("arn:aws:iam::").ok_or_else(invalid)?;
+        let (account, role) = rest.split_once(":role/").ok_or_else(invalid)?;
+        let name = role.rsplit('/').next().unwrap_or_default();
+        let sound = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit()) && !name.is_empty();
+        if sound { Ok(Self { arn, account, name }) } else { Err(invalid()) }
+    }
+}
+
+fn validate_session_name(name: &str) -> Result<&str, ServiceError> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
+    if (2..=64).contains(&name.len()) && name.chars().all(fits) {
+        return Ok(name);
+    }
+    Err(constraint_error(
+        name,
+        "roleSessionName",
+        "Member must satisfy regular expression pattern: [\\w+=,.@-]*",
+    ))
+}
+
+fn requested_duration(trust: &RoleTrust, input: &Value) -> Result<f64, ServiceError> {
+    let usual = i64::from(trust.session_duration);
+    let seconds = input.get("DurationSeconds").and_then(Value::as_i64).unwrap_or(usual);
+    if seconds < 900 {
+        let words = "Member must have value greater than or equal to 900";
+        return Err(constraint_error(&seconds.to_string(), "durationSeconds", words));
+    }
+    if seconds > i64::from(trust.max_session_duration) {
+        let words = "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.";
+        return Err(ServiceError::new("ValidationError", words));
+    }
+    Ok(seconds as f64)
+}
+
+fn constraint_error(value: &str, member: &str, words: &str) -> ServiceError {
+    ServiceError::new(
+        "ValidationError",
+        format!(
+            "1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: {words}"
+        ),
+    )
+}
+
+/// The claims of a token that has the shape of one.
+fn decode_claims(token: &str) -> Result<Value, ServiceError> {
+    let parts: Vec<&str> = token.split('.').collect();
+    let read = |part: &str| -> Option<Value> {
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok().filter(Value::is_object)
+    };
+    let [header, claims, signature] = parts.as_slice() else { return Err(invalid_token_error()) };
+    match (read(header), read(claims)) {
+        (Some(header), Some(claims)) if header.get("alg").is_some() && !signature.is_empty() => Ok(claims),
+        _ => Err(invalid_token_error()),
+    }
+}
+
+fn invalid_token_error() -> ServiceError {
+    let words =
+        "The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)";
+    ServiceError::new("InvalidIdentityToken", words)
+}
+
+/// Issuer, audience and time of a token.
+fn check_claims(trust: &RoleTrust, claims: &Value, now: f64) -> Result<(), ServiceError> {
+    let invalid = |words: String| Err(ServiceError::new("InvalidIdentityToken", words));
+    let issuer = str_field(claims, "iss");
+    if issuer != ISSUER || !trust.provider {
+        return invalid(format!("No OpenIDConnect provider found in your account for {issuer}"));
+    }
+    if str_field(claims, "aud") != AUDIENCE {
+        return invalid("Incorrect token audience".into());
+    }
+    let Some(expires) = claims.get("exp").and_then(Value::as_f64) else {
+        return invalid("Missing a required claim: exp".into());
+    };
+    if expires <= now {
+        let words = format!(
+            "Token expired: current date/time {} must be before the expiration date/time {}",
+            iso8601(now.floor()),
+            iso8601(expires)
+        );
+        return Err(ServiceError::new("ExpiredTokenException", words));
+    }
+    Ok(())
+}
+
+/// Temporary credentials: different for every session, and the same in every run.
+struct TemporaryKeys {
+    id: String,
+    secret: String,
+    token: String,
+}
+
+impl TemporaryKeys {
+    fn new(role: &str, name: &str, nth: usize, now: f64) -> Self {
+        let seed = format!("{role} {name} {nth} {now}");
+        let part = |what: &str| Sha256::digest(format!("{what} {seed}"));
+        let token = [part("token 1"), part("token 2"), part("token 3")].concat();
+        Self {
+            id: unique_id("ASIA", &seed),
+            secret: STANDARD.encode(&part("secret")[..30]),
+            token: STANDARD.encode(token),
+        }
+    }
+}
+
+/// An IAM unique id: a prefix that says of what, and sixteen more letters and digits.
+fn unique_id(prefix: &str, seed: &str) -> String {
+    const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let hash = Sha256::digest(seed);
+    let rest = hash.iter().take(16).map(|byte| char::from(LETTERS[usize::from(byte % 32)]));
+    prefix.chars().chain(rest).collect()
+}
+
+fn caller_identity(world: &World, access_key: Option<&str>) -> Value {
+    let session = access_key.and_then(|key| world.sessions.get(key));
+    let user = format!("arn:aws:iam::{}:user/deployer", world.account);
+    let arn = session.map_or(if world.caller.is_empty() { &user } else { &world.caller }, |known| &known.arn);
+    let account = arn.split(':').nth(4).unwrap_or_default();
+    let id = match session {
+        Some(_) => format!("{}:{}", unique_id("AROA", arn), arn.rsplit('/').next().unwrap_or_default()),
+        None => unique_id("AIDA", arn),
+    };
+    json!({ "UserId": id, "Account": account, "Arn": arn })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oidc::{Workflow, issue_token};
+
+    const ROLE: &str = "arn:aws:iam::111111111111:role/ci/deploy";
+
+    fn assume_at(world: &mut World, now: f64, change: impl FnOnce(&mut Value)) -> ServiceResult {
+        let mut input = json!({
+            "RoleArn": ROLE, "RoleSessionName": "GitHubActions",
+            "WebIdentityToken": issue_token(&Workflow::default(), AUDIENCE, 1000.0),
+        });
+        change(&mut input);
+        assume_role(world, &input, now)
+    }
+
+    fn error_parts(answer: ServiceResult) -> (u16, String, String) {
+        let refusal = answer.unwrap_err();
+        (refusal.status, refusal.code, refusal.message)
+    }
+
+    #[test]
+    fn a_session_has_keys_an_end_and_an_identity() {
+        let mut world = World { account: "222222222222".into(), ..World::default() };
+        let answer = assume_at(&mut world, 1000.0, |input| input["DurationSeconds"] = json!(900)).unwrap();
+        let key = str_field(&answer["Credentials"], "AccessKeyId").to_owned();
+        assert!(key.starts_with("ASIA") && key.len() == 20, "{key}");
+        assert_eq!(str_field(&answer["Credentials"], "SecretAccessKey").len(), 40);
+        assert_eq!(answer["Credentials"]["Expiration"], json!(1900.0));
+        assert_eq!(world.sessions[&key].expires, 1900.0);
+        let who = caller_identity(&world, Some(&key));
+        assert_eq!(who["Arn"], "arn:aws:sts::111111111111:assumed-role/deploy/GitHubActions");
+        assert_eq!(who["Account"], "111111111111");
+        assert_eq!(who["UserId"], answer["AssumedRoleUser"]["AssumedRoleId"]);
+        assert_eq!(caller_identity(&world, Some("AKIA"))["Account"], "222222222222");
+        let again = assume_at(&mut world, 1000.0, |_| {}).unwrap();
+        assert_ne!(again["Credentials"]["AccessKeyId"], json!(key));
+    }
+
+    #[test]
+    fn wrong_or_expired_tokens_are_rejected_with_aws_messages() {
+        let mut world = World::default();
+        let mut refused = |token: String, now| {
+            error_parts(assume_at(&mut world, now, |i| i["WebIdentityToken"] = json!(token)))
+        };
+        let workflow = Workflow::default();
+        assert_eq!(refused("abc".into(), 0.0).1, "InvalidIdentityToken");
+        assert_eq!(
+            refused(issue_token(&workflow, "https://github.com/acme", 0.0), 0.0),
+            (400, "InvalidIdentityToken".into(), "Incorrect token audience".into())
+        );
+        let late = refused(issue_token(&workflow, AUDIENCE, 0.0), 300.0);
+        assert_eq!((late.0, late.1.as_str()), (400, "ExpiredTokenException"));
+        assert_eq!(
+            late.2,
+            "Token expired: current date/time 1970-01-01T00:05:00Z must be before the expiration date/time 1970-01-01T00:05:00Z"
+        );
+    }
+
+    #[test]
+    fn a_role_that_does_not_trust_the_subject_is_not_authorized() {
+        let denied =
+            (403, "AccessDenied".into(), "Not authorized to perform sts:AssumeRoleWithWebIdentity".into());
+        let mut world = World::default();
+        world.trust.subjects = vec!["repo:acme/shop:environment:*".into()];
+        assert_eq!(error_parts(assume_at(&mut world, 1000.0, |_| {})), denied);
+        world.trust.subjects = vec!["repo:acme/shop:ref:refs/heads/*".into()];
+        assert!(assume_at(&mut world, 1000.0, |_| {}).is_ok());
+        world.trust.roles = vec!["arn:aws:iam::111111111111:role/other".into()];
+        assert_eq!(error_parts(assume_at(&mut world, 1000.0, |_| {})), denied);
+        world.trust.provider = false;
+        assert_eq!(
+            error_parts(assume_at(&mut world, 1000.0, |_| {})).2,
+            "No OpenIDConnect provider found in your account for https://token.actions.githubusercontent.com"
+        );
+    }
+
+    #[test]
+    fn members_out_of_range_are_validation_errors() {
+        let mut world = World::default();
+        for (member, value) in [
+            ("RoleArn", json!("deploy")),
+            ("RoleSessionName", json!("a b")),
+            ("DurationSeconds", json!(60)),
+            ("DurationSeconds", json!(7200)),
+        ] {
+            let refused = error_parts(assume_at(&mut world, 1000.0, |input| input[member] = value.clone()));
+            assert_eq!(refused.1, "ValidationError", "{member}");
+        }
+        assert!(world.sessions.is_empty());
+    }
+}

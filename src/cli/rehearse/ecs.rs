@@ -1,0 +1,168 @@
+//! The ECS part of a rehearsal's world: every `ecs` service runs in it, as its own task definition needs it: launch type,
+//! ports, platform and images are those of the file. Both services of a pair stand behind the rule of the deploy file.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::config::Service;
+use crate::release::ImageRef;
+use crate::sys::disk;
+use crate::targets::Kind;
+use crate::targets::ecs::kind::EcsKind;
+use crate::targets::ecs::seed::DefinitionSeed;
+use roadstead_cloud::scenario::{Scenario, ServiceSetting, TargetGroupSetting};
+use roadstead_cloud::web::Site;
+
+use super::example::ExampleFiles;
+use super::worlds::{SeedContext, World};
+
+const EXAMPLE: &str = include_str!("../../../examples/rehearsal/roadstead.yml");
+
+/// The world of services on ECS.
+pub(super) struct EcsWorld;
+
+impl World for EcsWorld {
+    fn key(&self) -> &'static str {
+        EcsKind::KEY
+    }
+
+    fn example(&self) -> ExampleFiles {
+        ExampleFiles::of_deploy_file(EXAMPLE)
+    }
+
+    fn seed(
+        &self,
+        mut scenario: Scenario,
+        services: &[&Service],
+        context: &SeedContext<'_>,
+    ) -> Result<Scenario, String> {
+        let declared: BTreeSet<String> = scenario.repositories.keys().cloned().collect();
+        for service in services {
+            let Some(names) = ServiceNames::of(service) else { continue };
+            let definition = read_definition(context.workspace, service);
+            scenario = with_build_platform(scenario, service, definition.as_ref());
+            let running = running_service(&scenario, service, &names, definition.as_ref());
+            let same = |have: &ServiceSetting| have.cluster == running.cluster && have.name == running.name;
+            if !scenario.services.iter().any(same) {
+                scenario = with_images(scenario, &running, definition.as_ref(), &declared);
+                scenario = scenario.with_service(running.clone());
+            }
+            if let Some(pair) = pair_service(service) {
+                scenario = scenario.with_paired_service(&running, &pair.service, Some(pair.rule));
+            }
+        }
+        Ok(scenario)
+    }
+
+    fn link_site(&self, service: &Service, site: &mut Site) {
+        let names = ServiceNames::of(service);
+        site.service = names.map(|names| format!("{}/{}", names.cluster, names.service));
+    }
+}
+
+fn text_at(service: &Service, key: &str) -> Option<String> {
+    service.settings.get(key)?.to_value().as_str().map(str::to_owned)
+}
+
+/// Cluster and name of a service.
+struct ServiceNames {
+    cluster: String,
+    service: String,
+}
+
+impl ServiceNames {
+    fn of(service: &Service) -> Option<Self> {
+        Some(Self { cluster: text_at(service, "cluster")?, service: text_at(service, "service")? })
+    }
+}
+
+/// The user's own definition. Without a file, or with one that the run itself rejects, a small one is made up.
+fn read_definition(workspace: &Path, service: &Service) -> Option<DefinitionSeed> {
+    let path = text_at(service, "task-definition")?;
+    let text = disk::read_text_within(workspace, Path::new(&path)).ok()?;
+    DefinitionSeed::read(&path, &text, text_at(service, "container").as_deref())
+}
+
+/// The service as it runs before the rehearsal.
+fn running_service(
+    scenario: &Scenario,
+    service: &Service,
+    names: &ServiceNames,
+    definition: Option<&DefinitionSeed>,
+) -> ServiceSetting {
+    let mut running = ServiceSetting::with_defaults(&names.cluster, &names.service);
+    running.container = text_at(service, "container").unwrap_or(running.container);
+    let Some(definition) = definition else { return running };
+    definition.launch_type().clone_into(&mut running.launch_type);
+    running.target_groups = match definition.traffic_port() {
+        Some(port) => vec![TargetGroupSetting {
+            arn: names.service.clone(),
+            container: Some(port.container),
+            port: Some(port.number),
+            ..TargetGroupSetting::default()
+        }],
+        None => Vec::new(),
+    };
+    running.task_definition = Some(definition.running(&made_up_image(scenario, service, names)));
+    running
+}
+
+/// The image that runs where the file has a placeholder.
+fn made_up_image(scenario: &Scenario, service: &Service, names: &ServiceNames) -> String {
+    let repository = service.config.repository.clone();
+    let repository = repository.unwrap_or_else(|| names.service.clone());
+    let is_whole = repository.split_once('/').is_some_and(|(host, _)| host.contains(['.', ':']));
+    match is_whole {
+        true => format!("{repository}:v1"),
+        false => {
+            format!("{}.dkr.ecr.{}.amazonaws.com/{repository}:v1", scenario.account, scenario.region)
+        }
+    }
+}
+
+/// The images of the running definition exist, for its platform. Repositories of a scenario file stay as they are.
+fn with_images(
+    scenario: Scenario,
+    running: &ServiceSetting,
+    definition: Option<&DefinitionSeed>,
+    declared: &BTreeSet<String>,
+) -> Scenario {
+    let Some(platform) = definition.map(DefinitionSeed::platform) else { return scenario };
+    let containers = running.task_definition.as_ref().and_then(|it| it["containerDefinitions"].as_array());
+    let images = containers.into_iter().flatten().filter_map(|container| container["image"].as_str());
+    let is_free = |image: &&str| {
+        let parsed = image.parse::<ImageRef>();
+        parsed.is_ok_and(|parsed| !declared.contains(&parsed.repository))
+    };
+    images.filter(is_free).fold(scenario, |scenario, image| scenario.with_image(image, &platform))
+}
+
+/// A service without a `build` of its own, and one on Windows, gets images for the platform of its definition.
+fn with_build_platform(
+    mut scenario: Scenario,
+    service: &Service,
+    definition: Option<&DefinitionSeed>,
+) -> Scenario {
+    let Some(platform) = definition.map(DefinitionSeed::platform) else { return scenario };
+    let follows = service.build.is_none() || platform.starts_with("windows");
+    let repository = service.config.repository.as_ref().and_then(|name| name.parse::<ImageRef>().ok());
+    if let Some(image) = repository.filter(|_| follows && platform != "linux/amd64") {
+        let repository = scenario.repositories.entry(image.repository).or_default();
+        repository.platform.get_or_insert(platform);
+    }
+    scenario
+}
+
+/// The second service of a pair, and the rule in front of both.
+struct PairedService {
+    service: String,
+    rule: String,
+}
+
+fn pair_service(service: &Service) -> Option<PairedService> {
+    let pair: Value = service.settings.get("pair")?.to_value();
+    let text = |key: &str| pair[key].as_str().map(str::to_owned);
+    Some(PairedService { service: text("service")?, rule: text("rule")? })
+}

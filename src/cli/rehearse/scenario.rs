@@ -1,0 +1,69 @@
+//! The world of a rehearsal: every service of the deploy file runs in it, as the deploy file says.
+
+use jiff::Timestamp;
+
+use crate::config::{DeployFile, Placeholders};
+use crate::problem::Problem;
+use crate::targets;
+use roadstead_cloud::scenario::{AlarmSetting, Scenario};
+
+use super::worlds::{SeedContext, seed_all};
+use super::{Rehearsal, sites};
+
+pub(super) const COMMIT: &str = "c0ffee1234567890c0ffee1234567890c0ffee12";
+
+/// When a scenario begins.
+pub fn start_time(scenario: &Scenario) -> Result<Timestamp, String> {
+    Timestamp::from_microsecond((scenario.start_time()? * 1e6) as i64).map_err(|error| error.to_string())
+}
+
+/// The environment to rehearse, and the scenario's world with every service of the deploy file in it.
+pub fn build_scenario(rehearsal: &Rehearsal) -> Result<(String, Scenario), String> {
+    let (file, text) = &rehearsal.config;
+    let document = DeployFile::parse(file, text).map_err(|problems| format_problems(&problems))?;
+    let (environments, mut problems) = document.environments();
+    let first = || environments.keys().next().cloned();
+    let name = rehearsal.environment.clone().or_else(first).ok_or("the deploy file has no environment")?;
+    let aws = environments.get(&name).and_then(|environment| environment.aws.clone()).unwrap_or_default();
+    let mut scenario = rehearsal.source.base_scenario();
+    scenario.region = aws.region.unwrap_or(scenario.region);
+    scenario.account = aws.account.unwrap_or(scenario.account);
+    let known = placeholders(&name);
+    let (services, more) = document.services(&name, &[], &targets::keys(targets::KINDS), &known);
+    problems.extend(more);
+    if !problems.is_empty() {
+        return Err(format_problems(&problems));
+    }
+    scenario.sites.extend(services.iter().flat_map(sites::check_sites));
+    let environment = environments.get(&name).cloned().unwrap_or_default();
+    let (notify, _) = document.notify_settings(&name, &environment, &known);
+    scenario.topics.extend(notify.sns.map(|topic| topic.arn().to_owned()));
+    for alarm in services.iter().flat_map(|service| &service.config.alarms) {
+        let there = scenario.alarms.iter().any(|have| have.name == *alarm);
+        scenario.alarms.extend((!there).then(|| AlarmSetting::in_ok_state(alarm)));
+    }
+    let own = rehearsal.variables.get("GITHUB_REPOSITORY").cloned();
+    let own = own.unwrap_or_else(|| scenario.workflow.repository.clone());
+    let context = SeedContext { workspace: &rehearsal.workspace, repository: &own };
+    let scenario = seed_all(scenario, &services, &context)?;
+    Ok((name, rehearsal.source.apply(scenario)?))
+}
+
+/// The values of placeholders in a rehearsal.
+pub(super) fn placeholders(environment: &str) -> Placeholders {
+    [
+        ("environment", environment.to_owned()),
+        ("branch", "main".into()),
+        ("sha", COMMIT.into()),
+        ("short-sha", COMMIT[..7].into()),
+    ]
+    .into()
+}
+
+pub(super) fn format_problems(problems: &[Problem]) -> String {
+    let line = |problem: &Problem| match &problem.location {
+        Some(at) => format!("{}:{}:{}: {problem}", at.file, at.line, at.column),
+        None => problem.to_string(),
+    };
+    problems.iter().map(line).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,365 @@
+//! YAML as a tree with the byte range of every node. Aliases are not expanded, so nothing grows; size and depth are
+//! bounded. Reading only.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::ops::Range;
+
+use granit_parser::{Event, Options, Parser, ScalarStyle, Span, StrInput, StructureStyle, Tag};
+
+use super::error::EditError;
+
+/// Maximum bytes of a file.
+pub(super) const MAX_BYTES: usize = 8 << 20;
+const MAX_NODES: usize = 1_000_000;
+/// Maximum depth of block and of flow collections each.
+const MAX_DEPTH: usize = 100;
+
+/// A node by its index in the tree.
+pub(super) type NodeId = u32;
+
+#[derive(Debug, Clone)]
+pub(super) struct YamlNode<'t> {
+    pub(super) kind: NodeKind<'t>,
+    /// First and last byte. For block collections only the first is exact.
+    pub(super) bytes: Range<usize>,
+    pub(super) line: u32,
+    /// In characters, from 0.
+    pub(super) column: u32,
+    /// Id of its anchor; 0 if there is none.
+    pub(super) anchor: u32,
+    pub(super) tag: Option<Box<str>>,
+    /// The parent collection; its own index at the top of a document.
+    pub(super) parent: NodeId,
+    /// Its position there: the index of the item or entry.
+    pub(super) index: u32,
+    /// Changed or created by an edit: its style may differ.
+    pub(super) edited: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum NodeKind<'t> {
+    Scalar {
+        text: Cow<'t, str>,
+        style: ScalarStyle,
+    },
+    Sequence {
+        items: Vec<NodeId>,
+        flow: bool,
+    },
+    Mapping {
+        entries: Vec<(NodeId, NodeId)>,
+        flow: bool,
+    },
+    /// The id of the anchor that it refers to.
+    Alias(u32),
+}
+
+#[derive(Debug, Default)]
+pub(super) struct YamlTree<'t> {
+    pub(super) nodes: Vec<YamlNode<'t>>,
+    /// The top node of every document.
+    pub(super) documents: Vec<NodeId>,
+    /// Anchors that some alias refers to.
+    aliased_anchors: HashSet<u32>,
+    /// The nodes of anchors, by id.
+    anchor_nodes: Vec<NodeId>,
+}
+
+/// The text of a file. An error if it is too large, not UTF-8, or has characters that some parsers read as line ends.
+pub(super) fn decode_text(bytes: &[u8]) -> Result<&str, EditError> {
+    if bytes.len() > MAX_BYTES {
+        return Err(EditError::unreadable(format!("its {} bytes are more than 8 MiB", bytes.len())));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let before = &bytes[..error.valid_up_to()];
+        let line = 1 + before.iter().filter(|b| **b == b'\n').count();
+        EditError::unreadable("it is not UTF-8").at(line, 1)
+    })?;
+    match text.find(['\u{85}', '\u{2028}', '\u{2029}']) {
+        Some(at) => {
+            let line = 1 + text[..at].matches('\n').count();
+            let why = "it contains a character that is a line end in YAML 1.1 and not in YAML 1.2";
+            Err(EditError::ambiguous(why).help("Remove U+0085, U+2028 and U+2029.").at(line, 1))
+        }
+        None => Ok(text),
+    }
+}
+
+/// Reads all documents of `text`.
+pub(super) fn parse_yaml(text: &str) -> Result<YamlTree<'_>, EditError> {
+    let mut options = Options::default();
+    options.set_emit_comments(false);
+    options.flow_nesting_limit = MAX_DEPTH;
+    options.block_nesting_limit = MAX_DEPTH;
+    let mut parser: Parser<'_, StrInput<'_>> = Parser::new_from_str_with_options(text, options);
+    let mut builder = YamlTreeBuilder { tree: YamlTree::default(), open_collections: Vec::new() };
+    while let Some(next) = parser.next_event() {
+        let (event, span) = next.map_err(|error| yaml_error(text, &error))?;
+        builder.on_event(event, &span)?;
+    }
+    Ok(builder.tree)
+}
+
+fn yaml_error(text: &str, error: &granit_parser::ScanError) -> EditError {
+    let refusal = match text.contains("{{") {
+        true => EditError::ambiguous(format!("it is a template, or not valid YAML ({})", error.info()))
+            .help("Edit the values of the template instead."),
+        false => EditError::unreadable(format!("it is not valid YAML ({})", error.info())),
+    };
+    refusal.at(error.marker().line(), error.marker().col() + 1)
+}
+
+struct YamlTreeBuilder<'t> {
+    tree: YamlTree<'t>,
+    /// Open collections, and the key that waits for its value.
+    open_collections: Vec<(NodeId, Option<NodeId>)>,
+}
+
+impl<'t> YamlTreeBuilder<'t> {
+    fn on_event(&mut self, event: Event<'t>, span: &Span) -> Result<(), EditError> {
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let implicit = text == "~" && span.start.index() == span.end.index();
+                let text = if implicit { Cow::Borrowed("") } else { text };
+                self.add_node(NodeKind::Scalar { text, style }, anchor, tag, span)?;
+            }
+            Event::Alias(anchor) => {
+                let anchor = u32::try_from(anchor).unwrap_or(0);
+                self.tree.aliased_anchors.insert(anchor);
+                self.add_node(NodeKind::Alias(anchor), 0, None, span)?;
+            }
+            Event::SequenceStart(style, anchor, tag) => {
+                let flow = style == StructureStyle::Flow;
+                let id = self.add_node(NodeKind::Sequence { items: Vec::new(), flow }, anchor, tag, span)?;
+                self.open_collections.push((id, None));
+            }
+            Event::MappingStart(style, anchor, tag) => {
+                let flow = style == StructureStyle::Flow;
+                let id = self.add_node(NodeKind::Mapping { entries: Vec::new(), flow }, anchor, tag, span)?;
+                self.open_collections.push((id, None));
+            }
+            Event::SequenceEnd | Event::MappingEnd => {
+                if let Some((id, _)) = self.open_collections.pop() {
+                    self.tree.nodes[id as usize].bytes.end = span.byte_range().unwrap_or_default().end;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn add_node(
+        &mut self,
+        kind: NodeKind<'t>,
+        anchor: usize,
+        tag: Option<Cow<'t, Tag>>,
+        span: &Span,
+    ) -> Result<NodeId, EditError> {
+        let (line, column) = (span.start.line(), span.start.col());
+        let id = NodeId::try_from(self.tree.nodes.len()).unwrap_or(NodeId::MAX);
+        if self.tree.nodes.len() >= MAX_NODES {
+            return Err(EditError::unreadable("it has too many values").at(line, column + 1));
+        }
+        let (parent, slot) = self.attach(id);
+        let anchor = u32::try_from(anchor).unwrap_or(0);
+        if anchor > 0 {
+            let anchored = &mut self.tree.anchor_nodes;
+            anchored.resize(anchored.len().max(anchor as usize + 1), NodeId::MAX);
+            anchored[anchor as usize] = id;
+        }
+        self.tree.nodes.push(YamlNode {
+            kind,
+            bytes: span.byte_range().unwrap_or_default(),
+            line: u32::try_from(line).unwrap_or(0),
+            column: u32::try_from(column).unwrap_or(0),
+            anchor,
+            tag: tag.map(|tag| format!("{}{}", tag.handle(), tag.suffix()).into()),
+            parent,
+            index: slot,
+            edited: false,
+        });
+        Ok(id)
+    }
+
+    /// Adds node `id` to the innermost open collection, and returns its position.
+    fn attach(&mut self, id: NodeId) -> (NodeId, u32) {
+        let Some((parent, key)) = self.open_collections.last_mut() else {
+            self.tree.documents.push(id);
+            return (id, 0);
+        };
+        let slot = match &mut self.tree.nodes[*parent as usize].kind {
+            NodeKind::Sequence { items, .. } => {
+                items.push(id);
+                items.len() - 1
+            }
+            NodeKind::Mapping { entries, .. } => match key.take() {
+                Some(key) => {
+                    entries.push((key, id));
+                    entries.len() - 1
+                }
+                None => {
+                    *key = Some(id);
+                    entries.len()
+                }
+            },
+            _ => 0,
+        };
+        (*parent, u32::try_from(slot).unwrap_or(0))
+    }
+}
+
+impl<'t> YamlTree<'t> {
+    pub(super) fn node(&self, id: NodeId) -> &YamlNode<'t> {
+        &self.nodes[id as usize]
+    }
+
+    /// The node itself; for an alias, the node that it refers to.
+    pub(super) fn resolve_alias(&self, id: NodeId) -> NodeId {
+        match self.node(id).kind {
+            NodeKind::Alias(anchor) => self.anchor_nodes.get(anchor as usize).copied().unwrap_or(id),
+            _ => id,
+        }
+    }
+
+    /// The text of a scalar; for an alias, that of the node that it refers to.
+    pub(super) fn text(&self, id: NodeId) -> Option<&str> {
+        match &self.node(self.resolve_alias(id)).kind {
+            NodeKind::Scalar { text, .. } => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The key of a node; none for items and keys.
+    pub(super) fn key(&self, id: NodeId) -> Option<&str> {
+        let node = self.node(id);
+        let (key, value) = self.entries(node.parent).get(node.index as usize)?;
+        self.text(*key).filter(|_| *value == id)
+    }
+
+    pub(super) fn entries(&self, id: NodeId) -> &[(NodeId, NodeId)] {
+        match &self.node(id).kind {
+            NodeKind::Mapping { entries, .. } => entries,
+            _ => &[],
+        }
+    }
+
+    pub(super) fn items(&self, id: NodeId) -> &[NodeId] {
+        match &self.node(id).kind {
+            NodeKind::Sequence { items, .. } => items,
+            _ => &[],
+        }
+    }
+
+    pub(super) fn is_mapping(&self, id: NodeId) -> bool {
+        matches!(self.node(id).kind, NodeKind::Mapping { .. })
+    }
+
+    pub(super) fn is_sequence(&self, id: NodeId) -> bool {
+        matches!(self.node(id).kind, NodeKind::Sequence { .. })
+    }
+
+    pub(super) fn is_flow(&self, id: NodeId) -> bool {
+        matches!(
+            self.node(id).kind,
+            NodeKind::Mapping { flow: true, .. } | NodeKind::Sequence { flow: true, .. }
+        )
+    }
+
+    /// Nothing, or a form of null.
+    pub(super) fn is_null(&self, id: NodeId) -> bool {
+        let plain = matches!(self.node(id).kind, NodeKind::Scalar { style: ScalarStyle::Plain, .. });
+        plain
+            && self.node(id).tag.is_none()
+            && matches!(self.text(id), Some("" | "~" | "null" | "Null" | "NULL"))
+    }
+
+    /// Nothing, or an empty string.
+    pub(super) fn is_empty(&self, id: NodeId) -> bool {
+        self.is_null(id) || self.text(id) == Some("")
+    }
+
+    /// The index of the entry `key` in a mapping. An error if the key occurs twice.
+    pub(super) fn entry_index(&self, mapping: NodeId, key: &str) -> Result<Option<usize>, EditError> {
+        let mut found = (0..).zip(self.entries(mapping)).filter(|(_, (k, _))| self.text(*k) == Some(key));
+        let first = found.next().map(|(slot, _)| slot);
+        match found.next() {
+            Some((_, (second, _))) => {
+                Err(self.error_at(*second, format!("the key `{key}` occurs twice in the same mapping")))
+            }
+            None => Ok(first),
+        }
+    }
+
+    /// The value under `key` of a mapping. An error if the key occurs twice.
+    pub(super) fn get(&self, mapping: NodeId, key: &str) -> Result<Option<NodeId>, EditError> {
+        Ok(self.entry_index(mapping, key)?.map(|slot| self.entries(mapping)[slot].1))
+    }
+
+    /// Updates the positions of the entries of a mapping after some were added or removed.
+    pub(super) fn renumber(&mut self, mapping: NodeId) {
+        for (slot, (key, value)) in (0..).zip(self.entries(mapping).to_vec()) {
+            for id in [key, value] {
+                let node = &mut self.nodes[id as usize];
+                (node.parent, node.index) = (mapping, slot);
+            }
+        }
+    }
+
+    /// Counts the anchors again without those of removed nodes. No alias refers to one of these.
+    pub(super) fn remove_anchors(&mut self, gone: &[NodeId]) {
+        let mut anchors: Vec<u32> =
+            gone.iter().map(|id| self.node(*id).anchor).filter(|it| *it > 0).collect();
+        anchors.sort_unstable();
+        for anchor in anchors.into_iter().rev() {
+            for node in &mut self.nodes {
+                let own = match &mut node.kind {
+                    NodeKind::Alias(own) => own,
+                    _ => &mut node.anchor,
+                };
+                *own -= u32::from(*own > anchor);
+            }
+        }
+    }
+
+    /// An error that points to a node.
+    pub(super) fn error_at(&self, id: NodeId, why: impl Into<String>) -> EditError {
+        let (line, column) = self.position(id);
+        EditError::ambiguous(why).at(line, column)
+    }
+
+    /// Line and column of a node, both from 1.
+    pub(super) fn position(&self, id: NodeId) -> (usize, usize) {
+        (self.node(id).line as usize, self.node(id).column as usize + 1)
+    }
+
+    /// The ancestors of a node up to the top of its document.
+    pub(super) fn ancestors(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
+        std::iter::successors(Some(id), |id| Some(self.node(*id).parent).filter(|up| up != id)).skip(1)
+    }
+
+    /// Whether some alias refers to this node.
+    pub(super) fn is_aliased(&self, id: NodeId) -> bool {
+        self.aliased_anchors.contains(&self.node(id).anchor)
+    }
+
+    /// The path of a node, such as `spec.containers[0].image`.
+    pub(super) fn path(&self, id: NodeId) -> String {
+        let mut path: Vec<String> =
+            std::iter::once(id).chain(self.ancestors(id)).map(|id| self.path_step(id)).collect();
+        path.reverse();
+        path.concat().trim_start_matches('.').to_owned()
+    }
+
+    fn path_step(&self, id: NodeId) -> String {
+        let node = self.node(id);
+        match &self.node(node.parent).kind {
+            _ if node.parent == id => String::new(),
+            NodeKind::Sequence { .. } => format!("[{}]", node.index),
+            _ => {
+                let key = self.entries(node.parent).get(node.index as usize).map(|(key, _)| *key);
+                format!(".{}", key.and_then(|key| self.text(key)).unwrap_or("?"))
+            }
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Reads the deploy file for a run and collects its problems, before the first call.
+
+use std::ops::Deref;
+use std::path::Path;
+
+use crate::action::{ConfigSource, Operation, ServiceSelection};
+use crate::config;
+use crate::config::{DeployFile, EnvironmentSelection, Service};
+use crate::image::Build;
+use crate::plan::Allowed;
+use crate::problem::{Code, Problem};
+use crate::release::DefinitionFile;
+use crate::run::context::RunContext;
+use crate::run::event::operation;
+use crate::run::prepare::placeholders::run_placeholders;
+use crate::run::prepare::{promote, set_env};
+use crate::run::run_config::{DeclaredService, EarlyExit, INLINE_CONFIG, RunConfig};
+use crate::run::{event, notify_settings, time_budget};
+use crate::sys::disk;
+use crate::targets::{self, CredentialUrls, ServiceSpec, SourceFile};
+
+/// As [`load_config`], for the environment that the main step selected.
+pub(in crate::run) fn for_environment(
+    ctx: &RunContext,
+    environment: &str,
+) -> Result<RunConfig, Vec<Problem>> {
+    match load_config_for(ctx, Some(environment)) {
+        Ok(config) if config.has_errors() => Err(config.problems),
+        Ok(config) => Ok(config),
+        Err(EarlyExit::Invalid(_, problems)) => Err(problems),
+        Err(EarlyExit::Skipped(reason)) => Err(vec![Problem::error(Code::ConfigInvalid, reason)]),
+        Err(EarlyExit::Cancelled) => Err(Vec::new()),
+    }
+}
+
+/// The deploy file, the environment and its services; no call is made.
+pub(in crate::run) fn load_config(ctx: &RunContext) -> Result<RunConfig, EarlyExit> {
+    load_config_for(ctx, ctx.inputs.environment.as_deref())
+}
+
+fn load_config_for(ctx: &RunContext, environment: Option<&str>) -> Result<RunConfig, EarlyExit> {
+    let (file, text) = read_config_text(ctx).map_err(|problem| EarlyExit::Invalid(None, vec![problem]))?;
+    let document = DeployFile::parse(&file, &text).map_err(|problems| EarlyExit::Invalid(None, problems))?;
+    let (environments, mut problems) = document.environments();
+    let branch = event::event_decision(ctx).branch;
+    problems.extend(document.ambiguous_branch(branch));
+    let choice = config::select_environment(&environments, environment, branch);
+    let is_chosen = choice.is_ok();
+    let name = match (choice, problems.is_empty()) {
+        (Ok(EnvironmentSelection::Environment(name)), _) => name,
+        (Ok(EnvironmentSelection::NoEnvironment(reason)), true) => return Err(EarlyExit::Skipped(reason)),
+        // Without a choice the services are still checked, as they stand in some environment.
+        (choice, _) => {
+            let is_known = |problem: &Problem| problems.iter().any(|known| known.code == problem.code);
+            let new = choice.err().filter(|problem| !is_known(problem) || problem.code == Code::NameUnknown);
+            problems.extend(new);
+            environments.keys().next().cloned().unwrap_or_default()
+        }
+    };
+    let environment = environments.get(&name).cloned().unwrap_or_default();
+    problems.extend(promote::invalid_inputs(ctx, &name, &environment).filter(|_| is_chosen));
+    problems.extend(set_env::input_problems(ctx));
+    let (atomic, more) = document.read_atomic();
+    problems.extend(more);
+    let known = run_placeholders(ctx, &name);
+    let (notify, more) = document.notify_settings(&name, &environment, &known);
+    problems.extend(more);
+    problems.extend(notify_settings::missing_variables(ctx, &notify));
+    let targets = targets::keys(ctx.kinds);
+    let (mut services, more) = document.services(&name, &requested_services(ctx), &targets, &known);
+    problems.extend(more);
+    if !ctx.is_rollback() && operation(ctx) != Operation::Verify {
+        // All services, also those that this run does not deploy. What else is wrong with those is not said.
+        let (all, _) = document.services(&name, &[], &targets, &known);
+        problems.extend(targets::shared_resources(&targets::read_specs(ctx.kinds, &file, all).0));
+    }
+    if is_unmerged(ctx) {
+        // It must not decide what everybody can read.
+        services.iter_mut().for_each(|service| service.config.show_env.clear());
+    }
+    let (services, more) = targets::read_specs(ctx.kinds, &file, services);
+    problems.extend(more);
+    problems.extend(service_problems(ctx, &file, &services));
+    let (services, more) = declare_services(ctx, &file, services);
+    problems.extend(more);
+    let credential_urls = initial_credential_urls(ctx);
+    let environment_name = name;
+    Ok(RunConfig {
+        document,
+        environment_name,
+        environment,
+        services,
+        notify,
+        atomic,
+        credential_urls,
+        problems,
+    })
+}
+
+/// Whether the deploy file is of code that is not merged.
+fn is_unmerged(ctx: &RunContext) -> bool {
+    event::event_decision(ctx).allowed == Allowed::PlanOnly
+}
+
+/// None of the URLs of code that is not merged, until the base branch's file is read.
+fn initial_credential_urls(ctx: &RunContext) -> CredentialUrls {
+    if is_unmerged(ctx) { CredentialUrls::Only(Vec::new()) } else { CredentialUrls::Any }
+}
+
+/// What is wrong with the services, as far as no other file is read for it.
+fn service_problems(ctx: &RunContext, file: &str, services: &[ServiceSpec]) -> Vec<Problem> {
+    let mut problems = set_env::target_problems(ctx, file, services);
+    if !ctx.is_rollback() && operation(ctx) != Operation::Verify {
+        problems.extend(time_budget::problems(ctx.inputs.timeout, services.iter().map(Deref::deref)));
+    }
+    problems
+}
+
+/// Reads what belongs to each service. A broken build or file of this commit must not keep an earlier version from being
+/// restored, the running one from being verified, nor a variable from being set: those read neither.
+fn declare_services(
+    ctx: &RunContext,
+    file: &str,
+    services: Vec<ServiceSpec>,
+) -> (Vec<DeclaredService>, Vec<Problem>) {
+    let reads_files = !ctx.is_rollback() && !ctx.is_set_env() && operation(ctx) != Operation::Verify;
+    let plain = |service| DeclaredService { service, build: None, definition: None };
+    let mut declared: Vec<DeclaredService> = services.into_iter().map(plain).collect();
+    if !reads_files {
+        return (declared, Vec::new());
+    }
+    let mut problems = Vec::new();
+    for one in &mut declared {
+        one.build = read_build(file, &one.service).unwrap_or_else(|more| {
+            problems.extend(more.into_iter().map(|problem| problem.for_service(&one.service.name)));
+            None
+        });
+    }
+    for one in &mut declared {
+        one.definition = read_definition(&ctx.workspace, &one.service).unwrap_or_else(|problem| {
+            problems.push(problem.for_service(&one.service.name));
+            None
+        });
+        problems.extend(one.service.lint(one.definition.as_ref()));
+    }
+    (declared, problems)
+}
+
+fn requested_services(ctx: &RunContext) -> Vec<String> {
+    if ctx.is_set_env() {
+        return set_env::named_services(ctx);
+    }
+    match &ctx.inputs.services {
+        ServiceSelection::Named(names) => names.clone(),
+        ServiceSelection::All | ServiceSelection::Changed => Vec::new(),
+    }
+}
+
+fn read_build(file: &str, service: &Service) -> Result<Option<Build>, Vec<Problem>> {
+    let build = match &service.build {
+        Some(node) => config::read::<Build>(file, &format!("`build` of service `{}`", service.name), node)?,
+        None => Build::default(),
+    };
+    if let (None, Some(node)) = (&service.config.repository, &service.build) {
+        let problem =
+            Problem::error(Code::ConfigInvalid, "There is a `build` but no `repository` to push to.");
+        return Err(vec![problem.at_location(file, node.line, node.column)]);
+    }
+    let errors: Vec<Problem> = build.problems().into_iter().filter(Problem::is_error).collect();
+    if errors.is_empty() { Ok(service.config.repository.as_ref().map(|_| build)) } else { Err(errors) }
+}
+
+fn read_config_text(ctx: &RunContext) -> Result<(String, String), Problem> {
+    match &ctx.inputs.config {
+        ConfigSource::Text(text) => Ok((INLINE_CONFIG.into(), text.clone())),
+        ConfigSource::Path(path) => match read_named_file(&ctx.workspace, path) {
+            Ok(text) => Ok((path.clone(), text)),
+            Err(error) => {
+                Err(Problem::error(Code::ConfigMissing, format!("The deploy file `{path}` cannot be read."))
+                    .cause(format!("{error:#}"))
+                    .help(
+                        "Check the input `config`, and that the repository was checked out before this step.",
+                    ))
+            }
+        },
+    }
+}
+
+/// A deploy file of the workspace must not lead out of it; one that the workflow names elsewhere is read there.
+fn read_named_file(workspace: &Path, path: &str) -> anyhow::Result<String> {
+    match config::paths::leaves_workspace(path) {
+        false => disk::read_text_within(workspace, Path::new(path)),
+        true => disk::read_text(&workspace.join(path)),
+    }
+}
+
+/// The file that a target's block names, read from the workspace and from nowhere else.
+fn read_definition(workspace: &Path, service: &ServiceSpec) -> Result<Option<DefinitionFile>, Problem> {
+    let Some(SourceFile { description, path }) = service.source_file() else { return Ok(None) };
+    let problem = |why: String| {
+        Problem::error(Code::FileUnreadable, format!("The {description} `{path}` cannot be read.")).cause(why)
+    };
+    if config::paths::leaves_workspace(&path) {
+        return Err(problem("the path leaves the workspace".into()));
+    }
+    let text = disk::read_text_within(workspace, Path::new(&path));
+    let text = text.map_err(|error| problem(format!("{error:#}")))?;
+    Ok(Some(DefinitionFile { path: path.clone(), text }))
+}

@@ -1,0 +1,305 @@
+//! Which image each service gets: the one that was named, one that is built, or the one it has.
+
+use std::rc::Rc;
+
+use aws_config::SdkConfig;
+use futures::stream;
+use futures::stream::StreamExt as _;
+
+use crate::action::{ImageOverride, Operation};
+use crate::aws::RateLimiters;
+use crate::image;
+use crate::image::{Build, BuildRequest, ImageBuilder, Registry};
+use crate::problem::{Code, Problem};
+use crate::release::ImageRef;
+use crate::report::text::truncate;
+use crate::run::context::RunContext;
+use crate::run::event::operation;
+use crate::run::refusal;
+use crate::run::registry::{EnvironmentRegistry, open_registry};
+use crate::run::service_run::ServiceRun;
+use crate::sys::process;
+
+/// Gives each service its image; builds if the deploy file says so and the run is no dry run. The registry is
+/// returned if one was needed. Without a session there is none: a named image is used as it is.
+pub(in crate::run) async fn resolve_images(
+    ctx: &RunContext,
+    session: Option<&SdkConfig>,
+    mut services: Vec<ServiceRun>,
+) -> Result<(Vec<ServiceRun>, Option<Rc<dyn Registry>>), Vec<Problem>> {
+    let problems = unknown_names(ctx, &services);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    if services.iter().all(|service| service.build.is_none()) && ctx.inputs.images.is_empty() {
+        return Ok((services, None));
+    }
+    let registry = match session {
+        Some(session) => Some(open_registry(ctx, session).await.map_err(|problem| vec![problem])?),
+        None => None,
+    };
+    let sources = image_sources(ctx, &mut services, registry.as_ref());
+    let images = resolve_all(ctx, sources, registry.as_ref()).await;
+    if let Some(Err(cancelled)) = images.iter().find(|image| is_cancelled(image)) {
+        return Err(vec![cancelled.clone()]);
+    }
+    for (service, image) in refusal::open_mut(&mut services).zip(images) {
+        match image {
+            Ok(image) => image.apply_to(ctx, service),
+            Err(problem) => refusal::refuse(ctx, service, problem),
+        }
+    }
+    Ok((refusal::unless_all_end(services)?, registry.map(|registry| registry.client)))
+}
+
+fn is_cancelled(image: &Result<ResolvedImage, Problem>) -> bool {
+    image.as_ref().is_err_and(|problem| problem.code == Code::Cancelled)
+}
+
+/// The image source of each open service, by name. A service whose source is not known is refused.
+fn image_sources(
+    ctx: &RunContext,
+    services: &mut [ServiceRun],
+    registry: Option<&EnvironmentRegistry>,
+) -> Vec<(String, ImageSource)> {
+    let mut sources = Vec::new();
+    for service in refusal::open_mut(services) {
+        match image_source(ctx, service, registry) {
+            Ok(source) => sources.push((service.name().to_owned(), source)),
+            Err(problem) => refusal::refuse(ctx, service, problem),
+        }
+    }
+    sources
+}
+
+/// Images named for services that are not part of this run, or for nobody in particular among several.
+fn unknown_names(ctx: &RunContext, services: &[ServiceRun]) -> Vec<Problem> {
+    let names = services.iter().map(ServiceRun::name).collect::<Vec<_>>();
+    let list = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let wrong = ctx.inputs.images.iter().filter_map(|choice| match &choice.service {
+        Some(name) if !names.contains(&name.as_str()) => Some(Problem::error(
+            Code::NameUnknown,
+            format!("The input `image` names `{name}`, which is not released in this run."),
+        )),
+        None if names.len() > 1 => Some(Problem::error(
+            Code::InputInvalid,
+            "The input `image` does not say which of several services it is for.",
+        )),
+        _ => None,
+    });
+    wrong
+        .map(|problem| problem.help(format!("Write lines of `service=image`, with services out of {list}.")))
+        .collect()
+}
+
+/// What one service gets its image from.
+enum ImageSource {
+    /// The image that it has.
+    Unchanged,
+    /// The image that the inputs name.
+    Named(ImageRef),
+    /// In a dry run: what would be built, as people read it.
+    BuildPreview(String),
+    /// An image that is to be built.
+    Build(Box<BuildRequest>),
+}
+
+fn image_source(
+    ctx: &RunContext,
+    service: &ServiceRun,
+    registry: Option<&EnvironmentRegistry>,
+) -> Result<ImageSource, Problem> {
+    let named = |choice: &&ImageOverride| choice.service.as_deref().is_none_or(|name| name == service.name());
+    if let Some(choice) = ctx.inputs.images.iter().find(named) {
+        return Ok(ImageSource::Named(choice.image.clone()));
+    }
+    let (Some(settings), Some(repository), Some(registry)) =
+        (&service.build, &service.declared.config.repository, registry)
+    else {
+        return Ok(ImageSource::Unchanged);
+    };
+    if operation(ctx) == Operation::Plan {
+        let commit = ctx.context.commit();
+        let commit = commit.map_or("the workspace", |commit| commit.get(..7).unwrap_or(commit));
+        return Ok(ImageSource::BuildPreview(format!("{repository}, built from {commit}")));
+    }
+    let target = image_name(&registry.host, repository)?;
+    Ok(ImageSource::Build(Box::new(build_request(ctx, service, settings, target))))
+}
+
+fn build_request(
+    ctx: &RunContext,
+    service: &ServiceRun,
+    settings: &Build,
+    repository: ImageRef,
+) -> BuildRequest {
+    let context = &ctx.context;
+    BuildRequest {
+        service: service.name().to_owned(),
+        repository,
+        workspace: ctx.workspace.clone(),
+        settings: settings.clone(),
+        commit: context.commit().unwrap_or_default().to_owned(),
+        branch: context.branch().map(str::to_owned),
+        source: context.repository.as_ref().zip(context.server_url.as_ref()).map(|(r, s)| format!("{s}/{r}")),
+    }
+}
+
+/// What a source resolved to.
+#[derive(Default)]
+struct ResolvedImage {
+    image: Option<ImageRef>,
+    tag: Option<String>,
+    build_preview: Option<String>,
+    build: Option<image::BuildOutput>,
+}
+
+impl ResolvedImage {
+    /// Gives it to its service.
+    fn apply_to(self, ctx: &RunContext, service: &mut ServiceRun) {
+        if let Some(built) = self.build {
+            let words = match (built.reused, ctx.rehearsal) {
+                (true, _) => "the same source is in the repository already: nothing was built",
+                (false, true) => "not built in a rehearsal; the emulated registry has an image for it",
+                (false, false) => "built and pushed",
+            };
+            service.report.add_timeline_entry(
+                ctx.io.clock.now(),
+                format!("{words}: {}", truncate(&built.image.to_string())),
+            );
+            service.report.problems.extend(built.notices);
+            service.image_of_commit = true;
+        }
+        service.report.image = self.image.clone();
+        service.report.digest = self.image.as_ref().and_then(|image| image.digest.clone());
+        service.release.tag = self.tag;
+        service.release.image = self.image;
+        service.build_preview = self.build_preview;
+    }
+}
+
+/// Resolves all sources; concurrently builds as many images as the machine has cores. An image that cannot be built keeps
+/// none of the others from being built.
+async fn resolve_all(
+    ctx: &RunContext,
+    sources: Vec<(String, ImageSource)>,
+    registry: Option<&EnvironmentRegistry>,
+) -> Vec<Result<ResolvedImage, Problem>> {
+    let builds = sources.iter().filter(|(_, source)| matches!(source, ImageSource::Build(_))).count();
+    if builds > 1 {
+        ctx.log.group(&format!("build {builds} images"));
+    }
+    let limits = &RateLimiters::for_services(sources.len());
+    let one = |(service, source): (String, ImageSource)| async move {
+        limits.reads.acquire().await;
+        resolve_one(ctx, source, registry, builds == 1).await.map_err(|problem| problem.for_service(&service))
+    };
+    let at_once = process::cpu_count().max(1);
+    let images = stream::iter(sources).map(one).buffered(at_once).collect().await;
+    if builds > 1 {
+        ctx.log.end_group();
+    }
+    images
+}
+
+async fn resolve_one(
+    ctx: &RunContext,
+    source: ImageSource,
+    registry: Option<&EnvironmentRegistry>,
+    alone: bool,
+) -> Result<ResolvedImage, Problem> {
+    match (source, registry) {
+        (ImageSource::Named(image), _) => {
+            let tag = image.tag.clone();
+            Ok(ResolvedImage {
+                image: Some(pin_digest(ctx, &image, registry).await?),
+                tag,
+                ..ResolvedImage::default()
+            })
+        }
+        (ImageSource::BuildPreview(words), _) => {
+            Ok(ResolvedImage { build_preview: Some(words), ..ResolvedImage::default() })
+        }
+        (ImageSource::Build(request), Some(registry)) => {
+            let built = run_builder(ctx, &request, &registry.client, alone).await?;
+            let (image, tag) = (Some(built.image.clone()), preferred_tag(&request.commit, &built.tags));
+            Ok(ResolvedImage { image, tag, build: Some(built), build_preview: None })
+        }
+        _ => Ok(ResolvedImage::default()),
+    }
+}
+
+/// A tag can move between the check and the start of a task: what is deployed is the digest it stands for now.
+async fn pin_digest(
+    ctx: &RunContext,
+    image: &ImageRef,
+    registry: Option<&EnvironmentRegistry>,
+) -> Result<ImageRef, Problem> {
+    let Some(registry) =
+        registry.filter(|registry| image.digest.is_none() && registry.host == image.registry)
+    else {
+        return Ok(image.clone());
+    };
+    let found = registry.client.find(image).await?.ok_or_else(|| {
+        Problem::error(Code::ImageMissing, format!("The image `{image}` is not in the registry."))
+            .help("Check repository and tag, and that the image was pushed to this account and region.")
+    })?;
+    ctx.log.info(None, &format!("{image} is {}", found.digest));
+    Ok(image.with_digest(found.digest))
+}
+
+/// The `repository` of a service in a registry.
+pub(in crate::run) fn image_name(host: &str, repository: &str) -> Result<ImageRef, Problem> {
+    format!("{host}/{repository}")
+        .parse()
+        .map_err(|why| Problem::error(Code::ConfigInvalid, format!("`repository` cannot be used: {why}.")))
+}
+
+/// The most specific tag: that of the commit, else any.
+fn preferred_tag(commit: &str, tags: &[String]) -> Option<String> {
+    let of_commit = image::tags::commit_tag(commit);
+    tags.iter().find(|tag| **tag == of_commit).or(tags.first()).cloned()
+}
+
+async fn run_builder(
+    ctx: &RunContext,
+    request: &BuildRequest,
+    registry: &Rc<dyn Registry>,
+    alone: bool,
+) -> Result<image::BuildOutput, Problem> {
+    let builder: Rc<dyn ImageBuilder> = match &ctx.builder {
+        Some(builder) => builder.clone(),
+        None => buildx_builder(ctx, registry.clone()),
+    };
+    // Log groups do not nest, and lines of several builds mix: each line names its service.
+    let title = format!("build {} → {}", request.service, request.repository);
+    if alone {
+        ctx.log.group(&title)
+    } else {
+        ctx.log.info(Some(&request.service), &title)
+    }
+    let mut log = |line: &str| ctx.log.untrusted(&request.service, line);
+    let result = tokio::select! {
+        result = builder.build(request, &mut log) => result,
+        () = ctx.cancel.wait_for(crate::sys::signal::CancelLevel::Cancel) => Err(cancelled_problem()),
+        () = tokio::time::sleep(ctx.time_left()) => Err(overdue_problem()),
+    };
+    builder.clean_up().await;
+    if alone {
+        ctx.log.end_group();
+    }
+    result
+}
+
+fn buildx_builder(ctx: &RunContext, registry: Rc<dyn Registry>) -> Rc<dyn ImageBuilder> {
+    Rc::new(image::Buildx::new(ctx.io.variables.clone(), registry, ctx.secret_masker()))
+}
+
+fn overdue_problem() -> Problem {
+    Problem::error(Code::TimedOut, "The image was not built in the time given; nothing was released.")
+        .help("Give the input `timeout` more, or cache the layers: `build: { cache: registry }`.")
+}
+
+fn cancelled_problem() -> Problem {
+    Problem::error(Code::Cancelled, "The run was cancelled while the image was built; nothing was released.")
+}

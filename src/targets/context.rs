@@ -1,0 +1,119 @@
+//! The context of a run's targets: access to AWS, GitHub and Argo CD, and the run itself. Values only.
+
+use std::any::{Any, TypeId};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use aws_config::SdkConfig;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+
+use crate::github::Addresses;
+use crate::release::{ImageRef, RunNumber};
+
+/// Access to the APIs of one environment.
+pub struct TargetContext<'s> {
+    /// The AWS session.
+    pub session: &'s SdkConfig,
+    /// Region of the session.
+    pub region: String,
+    /// The declared account of the environment.
+    pub expected_account: Option<String>,
+    /// The transport of requests to other APIs than AWS.
+    pub http: SharedHttpClient,
+    /// The run.
+    pub run: RunInfo,
+    /// How many services the run has: rate limits are shared by them.
+    pub service_count: usize,
+    /// Values that the services of a kind share in this run.
+    pub shared: Shared,
+}
+
+/// Values that the services of a run share, one of each type: clients that read in batches, branches that are written in
+/// one commit. The list of kinds knows nothing of it.
+#[derive(Default)]
+pub struct Shared(RefCell<HashMap<TypeId, Rc<dyn Any>>>);
+
+impl Shared {
+    /// The value of this type; created at the first call.
+    pub fn get_or_init<T: 'static>(&self, make: impl FnOnce() -> T) -> Rc<T> {
+        let known = self.0.borrow().get(&TypeId::of::<T>()).cloned();
+        if let Some(known) = known.and_then(|known| known.downcast().ok()) {
+            return known;
+        }
+        let made = Rc::new(make());
+        self.0.borrow_mut().insert(TypeId::of::<T>(), made.clone());
+        made
+    }
+}
+
+/// The run.
+#[derive(Clone)]
+pub struct RunInfo {
+    /// Name of the environment in the deploy file.
+    pub environment: String,
+    /// The URLs of GitHub.
+    pub addresses: Addresses,
+    /// The repository of the run, `owner/name`.
+    pub repository: Option<String>,
+    /// Its number; `None` on a laptop.
+    pub number: Option<RunNumber>,
+    /// URL of its page.
+    pub run_url: Option<String>,
+    /// Token for the repository of the manifests.
+    pub manifests_token: Option<String>,
+    /// Token for Argo CD.
+    pub argocd_token: Option<String>,
+    /// Which URLs of the deploy file may get a token.
+    pub credential_urls: CredentialUrls,
+    /// Images of the inputs, by service; `None` is the key of the only service.
+    pub input_images: Vec<(Option<String>, ImageRef)>,
+}
+
+/// The URLs of the deploy file that may get a credential of the run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CredentialUrls {
+    /// All of them: the file is that of merged code, or of a person's laptop.
+    Any,
+    /// These, which the base branch's file names: the file itself is of code that is not merged.
+    Only(Vec<String>),
+}
+
+impl CredentialUrls {
+    /// Whether a credential may be sent to `url`.
+    pub fn allows(&self, url: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Only(urls) => urls.iter().any(|known| known == url),
+        }
+    }
+}
+
+impl RunInfo {
+    /// The image of a service in the inputs.
+    pub fn input_image(&self, service: &str) -> Option<&ImageRef> {
+        let fits = |of: &Option<String>| of.as_deref().is_none_or(|name| name == service);
+        self.input_images.iter().find(|(of, _)| fits(of)).map(|(_, image)| image)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn url_gets_a_credential_only_if_the_base_file_names_it() {
+        let only = CredentialUrls::Only(vec!["https://argocd.example".into()]);
+        let urls = ["https://argocd.example", "https://argocd.example.evil", "https://argocd.example/x", ""];
+        assert_eq!(urls.map(|url| only.allows(url)), [true, false, false, false]);
+        assert!(CredentialUrls::Any.allows("https://x"));
+    }
+
+    #[test]
+    fn shared_values_are_made_once_for_each_type() {
+        let shared = Shared::default();
+        assert_eq!(*shared.get_or_init(|| 1_u8), 1);
+        assert_eq!(*shared.get_or_init(|| 2_u8), 1);
+        assert_eq!(*shared.get_or_init(|| 2_u16), 2);
+    }
+}

@@ -1,0 +1,86 @@
+//! What RegisterTaskDefinition takes although it looks odd: no errors. The comments name the sources.
+
+use serde_json::json;
+
+use super::lint_refusal_tests::{assert_refused, bridge, errors, fargate, with};
+
+/// What AWS takes is no error, however odd.
+#[test]
+fn what_aws_takes_is_no_error() {
+    let table = [
+        // awsdocs/amazon-ecs-developer-guide#242.
+        with(with(bridge(), "memory", json!(256)), "memoryReservation", json!(256)),
+        // starter-workflows#218: null is absent.
+        with(fargate(), "/ipcMode", json!(null)),
+        with(fargate(), "/inferenceAccelerators", json!(null)),
+        with(fargate(), "/placementConstraints", json!(null)),
+        with(fargate(), "/volumes", json!(null)),
+        with(with(fargate(), "/executionRoleArn", json!(null)), "repositoryCredentials", json!(null)),
+        with(fargate(), "logConfiguration", json!(null)),
+        with(fargate(), "healthCheck", json!(null)),
+        with(
+            fargate(),
+            "linuxParameters",
+            json!({"devices":null,"capabilities":{"add":null,"drop":["ALL"]}}),
+        ),
+        with(bridge(), "portMappings/0/hostPort", json!(null)),
+        // The image of the container that is deployed is replaced.
+        with(fargate(), "image", json!("<IMAGE1_NAME>")),
+        with(fargate(), "image", json!("${IMAGE}")),
+        with(fargate(), "image", json!("{{ image }}")),
+        with(fargate(), "image", json!("@IMAGE@")),
+        with(fargate(), "image", json!("to be replaced")),
+        with(fargate(), "image", json!("")),
+        with(fargate(), "image", json!(null)),
+        // A key that is not known here is sent.
+        with(fargate(), "/$schema", json!("https://example.com/schema.json")),
+        with(fargate(), "/networkMod", json!("awsvpc")),
+        with(fargate(), "_comment", json!("why")),
+        with(fargate(), "enviroment", json!([])),
+        with(fargate(), "portMappings/0/hostport", json!(80)),
+        // API PortMapping: any other protocol is tcp. API ContainerDefinition: the last variable counts.
+        with(fargate(), "portMappings/0/protocol", json!("TCP")),
+        with(fargate(), "environment", json!([{"name":"A","value":"1"},{"name":"A","value":"2"}])),
+        // Ports of two protocols on the host, and dynamic ones, do not meet.
+        with(
+            with(bridge(), "portMappings/0", json!({"containerPort":53,"hostPort":53})),
+            "/containerDefinitions/1/portMappings",
+            json!([{"containerPort":53,"hostPort":53,"protocol":"udp"}]),
+        ),
+        with(
+            with(bridge(), "portMappings/0/hostPort", json!(0)),
+            "/containerDefinitions/1/portMappings",
+            json!([{"containerPort":80,"hostPort":0}]),
+        ),
+        with(bridge(), "links", json!(["side:db"])),
+        with(bridge(), "resourceRequirements", json!([{"type":"GPU","value":"1"}])),
+        with(bridge(), "/runtimePlatform", json!({"cpuArchitecture":"ARM64"})),
+        with(bridge(), "/requiresCompatibilities", json!(["EXTERNAL"])),
+        with(bridge(), "/requiresCompatibilities", json!([])),
+        with(
+            fargate(),
+            "/volumes",
+            json!([{"name":"ebs","configuredAtLaunch":true},{"name":"tmp","host":{}}]),
+        ),
+        with(fargate(), "stopTimeout", json!(120)),
+    ];
+    for definition in table {
+        assert_eq!(errors(&definition), vec![], "{definition}");
+    }
+    let mut router = fargate();
+    router["containerDefinitions"][0]["logConfiguration"] = json!({"logDriver":"awsfirelens"});
+    for user in [json!(null), json!("0"), json!("0:0")] {
+        router["containerDefinitions"][1] = json!({"name":"side","image":"r:1","user":user,
+            "firelensConfiguration":{"type":"fluentbit","options":{"config-file-type":"file"}}});
+        assert_eq!(errors(&router), vec![], "{user}");
+    }
+}
+
+#[test]
+fn null_in_place_of_a_required_value_is_an_error() {
+    assert_refused(&with(fargate(), "/networkMode", json!(null)), "{", "requires `networkMode: awsvpc`");
+    assert_refused(&with(fargate(), "/family", json!(null)), "{", "no `family`");
+    assert_refused(&with(fargate(), "/containerDefinitions", json!(null)), "{", "no containers");
+    assert_refused(&with(fargate(), "/containerDefinitions/1/name", json!(null)), "\"name\"", "has no name");
+    assert_refused(&with(bridge(), "/memory", json!(null)), "{", "Neither the task nor the container");
+}
