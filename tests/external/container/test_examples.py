@@ -123,7 +123,7 @@ def github(sha, permissions):
     which may do what the workflow says and nothing else."""
     token = {"access": "write", "permissions": {scope: permissions.get(scope, "none") for scope in SCOPES}}
     repository = {"name": "acme/app", "private": True, "files": {"README.md": "of the shop\n"}, "history": [{"id": sha}],
-                  "issues": [7], "runs": [{"id": RUN, "status": "in_progress"}]}
+                  "issues": [7], "runs": [{"id": RUN, "status": "in_progress", "success-ends-job": True}]}
     return {"repositories": [repository], "job-token": token, "tokens": {SECRETS["MANIFESTS_TOKEN"]: {"login": "manifests[bot]"}}}
 
 
