@@ -132,7 +132,10 @@ impl RecordVerifier {
             Err(error) => return unread(self.unread(error).await),
         };
         let branch = found.branch.clone().unwrap_or_default();
-        let verdict = match self.rules.check_run(&found) {
+        // The workflow of this run is what GitHub says, also where the runner does not tell it.
+        let own_rules =
+            is_own.then(|| ProofRules { own_workflow: Some(found.workflow.clone()), ..self.rules.clone() });
+        let verdict = match own_rules.as_ref().unwrap_or(&self.rules).check_run(&found) {
             // The event of this run was decided when it began.
             _ if is_own && self.rules.branches.is_empty() => Verdict::Bound,
             Ok(()) => self.check_commit(&branch, &found.commit).await,
