@@ -375,6 +375,14 @@ fn refusals_of_the_task_are_errors_at_their_lines() {
             "\"placement",
             "at most 10",
         ),
+        // API RegisterTaskDefinition: the name or the full ARN of a role. Quota "Task definition size": 64 KB.
+        (bridge(), "/taskRoleArn", json!("not an arn!"), "\"taskRoleArn\"", "is not a role"),
+        (bridge(), "/executionRoleArn", json!("<ROLE>"), "\"executionRoleArn\"", "is not a role"),
+        (bridge(), "/executionRoleArn", json!(" "), "\"executionRoleArn\"", "is not a role"),
+        (bridge(), "/taskRoleArn", json!("arn:aws:iam::123456789012:user/a"), "\"taskRoleArn\"", "is not a role"),
+        (bridge(), "healthCheck", json!({"command":[]}), "\"command\"", "no command"),
+        (bridge(), "healthCheck", json!({"command":["CMD-SHELL"]}), "\"command\"", "no command"),
+        (bridge(), "environment", json!([{"name":"A","value":"x".repeat(70_000)}]), "{", "AWS accepts 65536"),
         (bridge(), "/proxyConfiguration", json!({"containerName":"envoy"}), "\"containerName\"", "`envoy`"),
         (
             with(bridge(), "/requiresCompatibilities", json!(["EXTERNAL"])),
