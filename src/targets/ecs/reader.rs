@@ -86,12 +86,7 @@ impl ServiceReader {
     ) -> Result<Snapshot, Problem> {
         let (cluster, name) = (&self.settings.cluster, &self.settings.service);
         let first = watch.first_deployment_arn().cloned();
-        let ahead = async {
-            match &first {
-                Some(arn) => Some(self.service_deployment(arn).await),
-                None => None,
-            }
-        };
+        let ahead = async { Some(self.service_deployment(first.as_ref()?).await) };
         let (service, ahead) = tokio::join!(self.loader.service_or_recent(cluster, name), ahead);
         let service = service?.ok_or_else(|| self.missing_service())?;
         let now = Instant::now();
