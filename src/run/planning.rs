@@ -36,6 +36,11 @@ pub(in crate::run) fn expected_start(service: &ServiceRun) -> Option<Start> {
     make_plan(service).ok().map(|plan| plan.start)
 }
 
+/// Why the service cannot be planned, whatever image it gets.
+pub(in crate::run) fn plan_problems(service: &ServiceRun) -> Vec<Problem> {
+    make_plan(service).err().unwrap_or_default()
+}
+
 fn make_plan(service: &ServiceRun) -> Result<ServicePlan, Vec<Problem>> {
     let changes = changes(service)?;
     let plan = match &service.release.rollback_to {

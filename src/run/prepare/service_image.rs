@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use aws_config::SdkConfig;
 use futures::stream;
 use futures::stream::StreamExt as _;
 
@@ -15,8 +14,9 @@ use crate::release::ImageRef;
 use crate::report::text::truncate;
 use crate::run::context::RunContext;
 use crate::run::event::operation;
+use crate::run::prepare::registry_ahead::OpenedRegistry;
 use crate::run::refusal;
-use crate::run::registry::{EnvironmentRegistry, open_registry};
+use crate::run::registry::EnvironmentRegistry;
 use crate::run::service_run::ServiceRun;
 use crate::sys::process;
 
@@ -24,7 +24,7 @@ use crate::sys::process;
 /// returned if one was needed. Without a session there is none: a named image is used as it is.
 pub(in crate::run) async fn resolve_images(
     ctx: &RunContext,
-    session: Option<&SdkConfig>,
+    opened: Option<Result<OpenedRegistry, Problem>>,
     mut services: Vec<ServiceRun>,
 ) -> Result<(Vec<ServiceRun>, Option<Rc<dyn Registry>>), Vec<Problem>> {
     let problems = unknown_names(ctx, &services);
@@ -34,12 +34,9 @@ pub(in crate::run) async fn resolve_images(
     if services.iter().all(|service| service.build.is_none()) && ctx.inputs.images.is_empty() {
         return Ok((services, None));
     }
-    let registry = match session {
-        Some(session) => Some(open_registry(ctx, session).await.map_err(|problem| vec![problem])?),
-        None => None,
-    };
-    let sources = image_sources(ctx, &mut services, registry.as_ref());
-    let images = resolve_all(ctx, sources, registry.as_ref()).await;
+    let opened = opened.transpose().map_err(|problem| vec![problem])?;
+    let sources = image_sources(ctx, &mut services, opened.as_ref().map(|opened| &opened.registry));
+    let images = resolve_all(ctx, sources, opened.as_ref()).await;
     if let Some(Err(cancelled)) = images.iter().find(|image| is_cancelled(image)) {
         return Err(vec![cancelled.clone()]);
     }
@@ -49,7 +46,7 @@ pub(in crate::run) async fn resolve_images(
             Err(problem) => refusal::refuse(ctx, service, problem),
         }
     }
-    Ok((refusal::unless_all_end(services)?, registry.map(|registry| registry.client)))
+    Ok((refusal::unless_all_end(services)?, opened.map(|opened| opened.registry.client)))
 }
 
 fn is_cancelled(image: &Result<ResolvedImage, Problem>) -> bool {
@@ -92,6 +89,19 @@ fn unknown_names(ctx: &RunContext, services: &[ServiceRun]) -> Vec<Problem> {
         .collect()
 }
 
+/// Whether the image of a service is built by this run.
+pub(super) fn will_build(ctx: &RunContext, service: &ServiceRun) -> bool {
+    let is_built = service.build.is_some() && service.declared.config.repository.is_some();
+    is_built && named_image(ctx, service).is_none()
+}
+
+/// The image that the inputs name for a service.
+fn named_image<'c>(ctx: &'c RunContext, service: &ServiceRun) -> Option<&'c ImageOverride> {
+    let is_meant =
+        |choice: &&ImageOverride| choice.service.as_deref().is_none_or(|name| name == service.name());
+    ctx.inputs.images.iter().find(is_meant)
+}
+
 /// What one service gets its image from.
 enum ImageSource {
     /// The image that it has.
@@ -109,8 +119,7 @@ fn image_source(
     service: &ServiceRun,
     registry: Option<&EnvironmentRegistry>,
 ) -> Result<ImageSource, Problem> {
-    let named = |choice: &&ImageOverride| choice.service.as_deref().is_none_or(|name| name == service.name());
-    if let Some(choice) = ctx.inputs.images.iter().find(named) {
+    if let Some(choice) = named_image(ctx, service) {
         return Ok(ImageSource::Named(choice.image.clone()));
     }
     let (Some(settings), Some(repository), Some(registry)) =
@@ -183,7 +192,7 @@ impl ResolvedImage {
 async fn resolve_all(
     ctx: &RunContext,
     sources: Vec<(String, ImageSource)>,
-    registry: Option<&EnvironmentRegistry>,
+    registry: Option<&OpenedRegistry>,
 ) -> Vec<Result<ResolvedImage, Problem>> {
     let builds = sources.iter().filter(|(_, source)| matches!(source, ImageSource::Build(_))).count();
     if builds > 1 {
@@ -205,7 +214,7 @@ async fn resolve_all(
 async fn resolve_one(
     ctx: &RunContext,
     source: ImageSource,
-    registry: Option<&EnvironmentRegistry>,
+    registry: Option<&OpenedRegistry>,
     alone: bool,
 ) -> Result<ResolvedImage, Problem> {
     match (source, registry) {
@@ -221,7 +230,7 @@ async fn resolve_one(
             Ok(ResolvedImage { build_preview: Some(words), ..ResolvedImage::default() })
         }
         (ImageSource::Build(request), Some(registry)) => {
-            let built = run_builder(ctx, &request, &registry.client, alone).await?;
+            let built = run_builder(ctx, &request, &registry.registry.client, alone).await?;
             let (image, tag) = (Some(built.image.clone()), preferred_tag(&request.commit, &built.tags));
             Ok(ResolvedImage { image, tag, build: Some(built), build_preview: None })
         }
@@ -233,14 +242,14 @@ async fn resolve_one(
 async fn pin_digest(
     ctx: &RunContext,
     image: &ImageRef,
-    registry: Option<&EnvironmentRegistry>,
+    registry: Option<&OpenedRegistry>,
 ) -> Result<ImageRef, Problem> {
     let Some(registry) =
-        registry.filter(|registry| image.digest.is_none() && registry.host == image.registry)
+        registry.filter(|opened| image.digest.is_none() && opened.registry.host == image.registry)
     else {
         return Ok(image.clone());
     };
-    let found = registry.client.find(image).await?.ok_or_else(|| {
+    let found = registry.find(image).await?.ok_or_else(|| {
         Problem::error(Code::ImageMissing, format!("The image `{image}` is not in the registry."))
             .help("Check repository and tag, and that the image was pushed to this account and region.")
     })?;

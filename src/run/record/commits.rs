@@ -76,16 +76,23 @@ async fn load_range(
     if before.as_ref().zip(now).is_some_and(|(before, now)| before.digest == now.digest) {
         return Ok(None);
     }
-    let from = match (recorded_commits(service), registry, before) {
-        (known, ..) if !known.is_empty() => known,
-        (_, Some(registry), Some(before)) => commits_of_image(registry, &before).await?,
-        _ => return Ok(None),
+    let from = async {
+        match (recorded_commits(service), registry, before) {
+            (known, ..) if !known.is_empty() => Ok(known),
+            (_, Some(registry), Some(before)) => commits_of_image(registry, &before).await,
+            _ => Ok(Vec::new()),
+        }
     };
-    let to = match (&service.release.commit, registry, now) {
-        (Some(commit), ..) if service.image_of_commit => Some(commit.clone()),
-        (_, Some(registry), Some(now)) => commits_of_image(registry, now).await?.into_iter().next(),
-        _ => None,
+    let to = async {
+        match (&service.release.commit, registry, now) {
+            (Some(commit), ..) if service.image_of_commit => Ok(Some(commit.clone())),
+            (_, Some(registry), Some(now)) => {
+                commits_of_image(registry, now).await.map(|all| all.into_iter().next())
+            }
+            _ => Ok(None),
+        }
     };
+    let (from, to) = tokio::try_join!(from, to)?;
     let Some(to) = to else { return Ok(None) };
     let from = from.into_iter().filter(|sha| !to.starts_with(sha.as_str())).take(MAX_CANDIDATES);
     nearest_range(commits, repository, from.collect(), to).await

@@ -19,26 +19,40 @@ use crate::run::rollout_state::Phase;
 use crate::run::service_run::ServiceRun;
 use crate::run::{cancel, post_state};
 
-/// Opens the record of what is about to change, or of what serves already and is recorded nowhere.
-pub(in crate::run) async fn open(ctx: &RunContext, coordinator: &mut Coordinator, services: &[ServiceRun]) {
-    let Some(history) = coordinator.history.clone() else { return };
+/// A record that exists, and the descriptions of its first statuses, which nothing waits for.
+pub(in crate::run) struct UnmarkedRecord {
+    record: OpenRecord,
+    told: Vec<String>,
+}
+
+/// Opens the record of what is about to change, or of what serves already and is recorded nowhere. If the record is in
+/// statuses they are written here; otherwise that it is in progress remains to be said.
+pub(in crate::run) async fn open(
+    ctx: &RunContext,
+    coordinator: &mut Coordinator,
+    services: &[ServiceRun],
+) -> Option<UnmarkedRecord> {
+    let history = coordinator.history.clone()?;
     let about: Vec<&ServiceRun> = services.iter().filter(|service| is_recorded(service)).collect();
     let needed =
         cancel::until_cancelled(ctx, needed_record(ctx, coordinator, &history, &about)).await.flatten();
-    let Some(record) = needed else { return };
-    let Some(opened) = cancel::until_cancelled(ctx, create(ctx, coordinator, &history, record)).await else {
-        return;
-    };
+    let opened = cancel::until_cancelled(ctx, create(ctx, coordinator, &history, needed?)).await?;
     match opened {
         Ok((opened, told)) => {
             let names = about.iter().map(|service| service.name().to_owned()).collect();
             let opened = OpenRecord { services: names, ..opened };
             ctx.held.borrow_mut().record = Some(opened.clone());
             ctx.log_problems(&post_state::save(ctx, &coordinator.environment, services));
-            cancel::until_cancelled(ctx, mark_in_progress(ctx, coordinator, &opened, told)).await;
+            let is_in_statuses = opened.tag.is_some();
+            let unmarked = UnmarkedRecord { record: opened, told };
+            if !is_in_statuses {
+                return Some(unmarked);
+            }
+            mark_in_progress(ctx, coordinator, unmarked).await;
         }
         Err(error) => coordinator.note_not_recorded(error),
     }
+    None
 }
 
 /// The record of what is about to change, or of what serves and is not recorded; `None` if there is nothing to record.
@@ -176,16 +190,19 @@ async fn create(
     Ok((OpenRecord { deployment, tag: None, services: Vec::new() }, begins()))
 }
 
-async fn mark_in_progress(
+/// Says that a record is in progress, unless the run is cancelled.
+pub(in crate::run) async fn mark_in_progress(
     ctx: &RunContext,
     coordinator: &mut Coordinator,
-    opened: &OpenRecord,
-    told: Vec<String>,
+    unmarked: UnmarkedRecord,
 ) {
-    for description in told {
+    for description in unmarked.told {
         let status = build_status(ctx, DeploymentState::InProgress, description, None);
-        if let Err(error) = post_status(coordinator, opened.deployment, &status).await {
-            return coordinator.note_not_recorded(error);
+        let posting = post_status(coordinator, unmarked.record.deployment, &status);
+        match cancel::until_cancelled(ctx, posting).await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => return coordinator.note_not_recorded(error),
+            None => return,
         }
     }
 }
@@ -274,13 +291,15 @@ fn describe_services(services: &[&ServiceReport]) -> String {
 }
 
 /// Closes the record, if one is open.
-pub(in crate::run) async fn close(ctx: &RunContext, coordinator: &mut Coordinator, ending: &FinalStatus) {
-    let Some(opened) = ctx.held.borrow_mut().record.take() else { return };
+pub(in crate::run) async fn close(
+    ctx: &RunContext,
+    coordinator: &Coordinator,
+    ending: &FinalStatus,
+) -> Result<(), ApiError> {
+    let Some(opened) = ctx.held.borrow_mut().record.take() else { return Ok(()) };
     let description = status_description(opened.tag.as_deref(), &ending.description);
     let status = build_status(ctx, ending.state, description, ending.environment_url.clone());
-    if let Err(error) = post_status(coordinator, opened.deployment, &status).await {
-        coordinator.note_not_recorded(error);
-    }
+    post_status(coordinator, opened.deployment, &status).await
 }
 
 /// Posts a status. If the answer was lost, the status is looked for before it is sent again: without it the record is
@@ -307,25 +326,21 @@ async fn post_status(
     .map_err(ApiError::from)
 }
 
-/// As [`close`], for a run that was cut off: perhaps before it wrote down what it had opened.
-pub(in crate::run) async fn close_interrupted(
-    ctx: &RunContext,
-    coordinator: &mut Coordinator,
-    ending: &FinalStatus,
-) {
-    if ctx.held.borrow().record.is_none() {
-        let run = deployment_history::run_name(coordinator.run.id, coordinator.run.attempt);
-        let (repository, environment) = (&coordinator.repository, &coordinator.environment);
-        let reading = repository.recent_deployments(environment, |it| it.open_deployment_of(&run).is_some());
-        let history = reading.await.unwrap_or_default();
-        let opened = history.open_deployment_of(&run).map(|deployment| OpenRecord {
-            deployment,
-            tag: None,
-            services: Vec::new(),
-        });
-        ctx.held.borrow_mut().record = opened;
+/// Finds the record that a run opened which was cut off, perhaps before it wrote that down.
+pub(in crate::run) async fn find_open_record(ctx: &RunContext, coordinator: &Coordinator) {
+    if ctx.held.borrow().record.is_some() {
+        return;
     }
-    close(ctx, coordinator, ending).await;
+    let run = deployment_history::run_name(coordinator.run.id, coordinator.run.attempt);
+    let (repository, environment) = (&coordinator.repository, &coordinator.environment);
+    let reading = repository.recent_deployments(environment, |it| it.open_deployment_of(&run).is_some());
+    let history = reading.await.unwrap_or_default();
+    let opened = history.open_deployment_of(&run).map(|deployment| OpenRecord {
+        deployment,
+        tag: None,
+        services: Vec::new(),
+    });
+    ctx.held.borrow_mut().record = opened;
 }
 
 /// Closes the records of lost runs. A failure here does not matter: an open record proves nothing.

@@ -90,7 +90,11 @@ fn connect_service(
         ExpectedAccount { account: run.expected_account.clone(), region: Some(run.region.clone()) };
     let config = &spec.service.config;
     let command = config.before.as_ref().map(|before| CommandContainer::new(before.container.clone()));
+    // Where requests are spaced, one that may not be needed delays the others.
+    let named = run.run.input_image(&spec.service.name).filter(|image| image.digest.is_some());
+    let named = named.filter(|_| !RateLimiters::are_needed(run.service_count));
     Ecs::new(settings, expected_account, config.alarms.clone(), shared)
+        .with_named_image(named.map(ToString::to_string))
         .with_traffic_shift(!matches!(config.strategy, Strategy::Rolling(_)))
         .with_command(command)
         .with_shown_env(config.show_env.iter().map(|name| name.as_str().to_owned()).collect())
