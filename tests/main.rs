@@ -15,6 +15,7 @@ mod canary;
 mod cancelled;
 mod checkout;
 mod commit_history;
+mod container_images;
 mod contract;
 mod credentials;
 mod deployment_records;

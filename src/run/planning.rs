@@ -28,6 +28,7 @@ pub(in crate::run) fn plan_all(ctx: &RunContext, services: &mut [ServiceRun]) {
 fn changes(service: &ServiceRun) -> Result<Changes, Vec<Problem>> {
     let mut changes = service.target.diff(&service.release, &service.observed)?;
     changes.0.extend(image_preview(service));
+    changes.0.extend(container_previews(service));
     Ok(changes)
 }
 
@@ -97,4 +98,12 @@ fn image_preview(service: &ServiceRun) -> Option<Change> {
     let to = service.build_preview.clone()?;
     let from = service.observed.image.as_ref().map(ToString::to_string);
     Some(Change::shown("image", from, Some(to)))
+}
+
+/// The same of further containers.
+fn container_previews(service: &ServiceRun) -> impl Iterator<Item = Change> {
+    service.container_previews.iter().map(|(name, to)| {
+        let from = service.observed.container_images.get(name).map(ToString::to_string);
+        Change::shown(format!("{name}: image"), from, Some(to.clone()))
+    })
 }

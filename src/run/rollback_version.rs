@@ -108,9 +108,11 @@ pub(in crate::run) async fn select_version(
     let target_version = service.target.history().load(&chosen.version).await?;
     service.release.rollback_to = Some(RollbackTarget { digest: chosen.digest.clone(), ..target_version });
     service.release.image = pinned_image(&chosen);
+    service.release.container_images = chosen.container_images;
     service.release.commit = commit.map(str::to_owned);
     service.report.commit = service.release.commit.clone();
     service.report.image = service.release.image.clone();
+    service.report.container_images = service.release.container_images.clone();
     service.report.digest = chosen.digest;
     service.report.version = Some(chosen.version);
     Ok(())

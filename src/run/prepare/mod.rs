@@ -3,6 +3,7 @@
 
 mod ancestry;
 mod base_file;
+mod containers;
 pub(in crate::run) mod deploy_file;
 mod image_copy;
 mod last_release;
@@ -280,7 +281,8 @@ async fn observe_all(
         let release = release_for(ctx, config, declared);
         let service = ServiceRun::new(declared.service.clone(), target, release, observed);
         let (build, sources) = (declared.build.clone(), Some(sources.clone()));
-        let mut service = ServiceRun { build, sources, atomic, ..service };
+        let containers = declared.containers.clone();
+        let mut service = ServiceRun { build, containers, sources, atomic, ..service };
         if let Some(problem) = problem {
             refusal::refuse(ctx, &mut service, problem);
         }

@@ -9,7 +9,7 @@ use crate::problem::Problem;
 use crate::release::ImageRef;
 use crate::run::context::RunContext;
 use crate::run::registry::{EnvironmentRegistry, open_registry};
-use crate::run::run_config::RunConfig;
+use crate::run::run_config::{DeclaredService, RunConfig};
 
 /// The registry, and what it has of the images that the inputs name by tag.
 pub(super) struct OpenedRegistry {
@@ -23,6 +23,12 @@ struct FoundImage {
 }
 
 impl OpenedRegistry {
+    /// Logs in to the registry of the environment; nothing of it is known yet.
+    pub(super) async fn open(ctx: &RunContext, session: &SdkConfig) -> Result<Self, Problem> {
+        let registry = open_registry(ctx, session).await?;
+        Ok(Self { registry, found: Vec::new() })
+    }
+
     /// What the registry has of an image.
     pub(super) async fn find(&self, image: &ImageRef) -> Result<Option<ImageInfo>, Problem> {
         match self.found.iter().find(|found| found.image == *image) {
@@ -38,7 +44,8 @@ pub(super) async fn open_ahead(
     config: &RunConfig,
     session: Option<&SdkConfig>,
 ) -> Option<Result<OpenedRegistry, Problem>> {
-    let builds = config.services.iter().any(|declared| declared.build.is_some());
+    let has_image = |declared: &DeclaredService| declared.build.is_some() || !declared.containers.is_empty();
+    let builds = config.services.iter().any(has_image);
     let is_needed = !ctx.is_rollback() && (builds || !ctx.inputs.images.is_empty());
     let session = session.filter(|_| is_needed)?;
     Some(match open_registry(ctx, session).await {

@@ -8,7 +8,7 @@ use futures::future::join_all;
 use crate::github::{CommitHistory, ComparedCommits};
 use crate::image::{Registry, tags};
 use crate::problem::{Code, Problem};
-use crate::release::{CompletedVersion, ImageRef, Outcome};
+use crate::release::{CompletedVersion, ImageRef, Outcome, digests_agree};
 use crate::report::CommitLine;
 use crate::run::cancel;
 use crate::run::context::RunContext;
@@ -73,7 +73,9 @@ async fn load_range(
     repository: &str,
 ) -> Result<Option<CommitRange>, Problem> {
     let (before, now) = (previous_image(service), service.release.image.as_ref());
-    if before.as_ref().zip(now).is_some_and(|(before, now)| before.digest == now.digest) {
+    let (release, observed) = (&service.release, &service.observed);
+    let is_same = before.as_ref().zip(now).is_some_and(|(before, now)| before.digest == now.digest);
+    if is_same && digests_agree(&release.container_images, &observed.container_images) {
         return Ok(None);
     }
     let from = async {

@@ -9,7 +9,7 @@ use crate::github::{
     deployment_history, status_encoding,
 };
 use crate::problem::Code;
-use crate::release::{DeploymentRecord, ImageRef, Outcome, RecordedService};
+use crate::release::{ContainerImages, DeploymentRecord, ImageRef, Outcome, RecordedService};
 use crate::report::{RunReport, ServiceReport};
 use crate::retry::{self, Look, RetryPolicy};
 use crate::run::context::RunContext;
@@ -86,10 +86,8 @@ async fn build_record(
     let mut services = BTreeMap::new();
     let mut commits = BTreeSet::new();
     for service in about {
-        let image = released_image(service);
-        commits.insert(released_commit(ctx, coordinator, service, image.as_ref(), entries).await);
-        let unchanged = service.report.outcome == Outcome::Unchanged;
-        let recorded = image.map(|image| RecordedService { image, unchanged });
+        let recorded = released_images(service);
+        commits.insert(released_commit(ctx, coordinator, service, recorded.as_ref(), entries).await);
         services.extend(recorded.map(|recorded| (service.name().to_owned(), recorded)));
     }
     // Services that return to different commits have none in common.
@@ -97,15 +95,35 @@ async fn build_record(
     DeploymentRecord { environment: coordinator.environment.clone(), commit, services }
 }
 
+/// The images by their digests; `None` if that of the service is not known.
+fn released_images(service: &ServiceRun) -> Option<RecordedService> {
+    let unchanged = service.report.outcome == Outcome::Unchanged;
+    let container_images = released_container_images(service);
+    released_image(service).map(|image| RecordedService { image, container_images, unchanged })
+}
+
 /// The image by its digest, asked for or, where only settings change, running.
 fn released_image(service: &ServiceRun) -> Option<ImageRef> {
     let asked = service.release.image.as_ref();
-    let pinned = |image: &ImageRef| image.digest.clone().map(|digest| image.with_digest(digest));
     asked.and_then(pinned).or_else(|| {
         let runs = service.observed.image.as_ref().filter(|_| asked.is_none())?;
         let digest = runs.digest.clone().or_else(|| service.observed.digest.clone())?;
         Some(runs.with_digest(digest))
     })
+}
+
+/// The images of further containers by their digests, asked for or running. A version that returns has its own and no others.
+fn released_container_images(service: &ServiceRun) -> ContainerImages {
+    let (release, observed) = (&service.release, &service.observed);
+    let kept = observed.container_images.iter().filter(|_| release.rollback_to.is_none());
+    // Those that were asked for replace those that run.
+    let all = kept.chain(&release.container_images);
+    let images: ContainerImages = all.map(|(name, image)| (name.clone(), image.clone())).collect();
+    images.into_iter().filter_map(|(name, image)| Some((name, pinned(&image)?))).collect()
+}
+
+fn pinned(image: &ImageRef) -> Option<ImageRef> {
+    image.digest.clone().map(|digest| image.with_digest(digest))
 }
 
 /// The commit in full; empty where it is not known. A version that returns, or that gets other variables, is of the commit
@@ -114,16 +132,16 @@ async fn released_commit(
     ctx: &RunContext,
     coordinator: &Coordinator,
     service: &ServiceRun,
-    image: Option<&ImageRef>,
+    released: Option<&RecordedService>,
     entries: &[RecordedDeployment],
 ) -> String {
     if !ctx.is_rollback() && !ctx.is_set_env() {
         return service.release.commit.clone().unwrap_or_default();
     }
-    let digest = image.and_then(|image| image.digest.as_ref());
     let same = |entry: &&RecordedDeployment| {
-        let one = entry.record.services.get(service.name()).and_then(RecordedService::digest);
-        digest.is_some() && one == digest && !entry.record.commit.is_empty()
+        let known = entry.record.services.get(service.name());
+        let is_same = released.zip(known).is_some_and(|(released, known)| known.is_same_release(released));
+        is_same && !entry.record.commit.is_empty()
     };
     for entry in entries.iter().filter(same) {
         if !coordinator.is_forged(entry).await {
@@ -141,7 +159,7 @@ async fn is_already_recorded(
 ) -> bool {
     for entry in entries.iter().filter(|entry| entry.proven) {
         let same = |(name, one): (&String, &RecordedService)| {
-            entry.record.services.get(name).is_some_and(|known| known.digest() == one.digest())
+            entry.record.services.get(name).is_some_and(|known| known.has_same_images(one))
         };
         if !coordinator.is_forged(entry).await {
             return entry.record.commit == record.commit && record.services.iter().all(same);

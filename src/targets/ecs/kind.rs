@@ -5,12 +5,16 @@ use std::rc::Rc;
 use super::grants::GrantScope;
 use super::pair::{PairOptions, ServicePair, member_settings};
 use super::policy::ServicePermissions;
-use super::{CommandContainer, Ecs, ExpectedAccount, Settings, SharedClients, lint_service};
+use super::{
+    CommandContainer, Ecs, ExpectedAccount, Settings, SharedClients, container_images, lint_service,
+};
 use crate::aws::RateLimiters;
 use crate::config::Strategy;
 use crate::problem::Problem;
 use crate::targets::policy::{Permission, PolicyScope};
-use crate::targets::{Feature, ImageUse, Kind, Needs, SourceFile, Spec, Target, TargetContext};
+use crate::targets::{
+    DeclaredContainer, Feature, ImageUse, Kind, Needs, SourceFile, Spec, Target, TargetContext,
+};
 
 /// Services on Amazon ECS.
 pub struct EcsKind;
@@ -45,16 +49,22 @@ impl Kind for EcsKind {
     }
 
     fn lint(spec: &Spec<'_, Settings>) -> Vec<Problem> {
-        lint_service(spec.settings, spec.source)
+        let mut found = lint_service(spec.settings, spec.source);
+        found.extend(container_images::lint(spec));
+        found
+    }
+
+    fn containers(spec: &Spec<'_, Settings>) -> Vec<DeclaredContainer> {
+        container_images::declared_containers(spec)
     }
 
     fn permissions(spec: &Spec<'_, Settings>, scope: &PolicyScope) -> Vec<Permission> {
         let scope = GrantScope {
             caller_role: scope.role.clone(),
-            pull_source: scope.pull_source.clone(),
+            pull_sources: scope.pull_sources.clone(),
             ..GrantScope::from_settings(spec.settings, &scope.region, &scope.account)
         };
-        ServicePermissions::new(scope, &spec.service.config, spec.source).permissions()
+        ServicePermissions::new(scope, spec).permissions()
     }
 
     fn connect(spec: &Spec<'_, Settings>, run: &TargetContext<'_>) -> Result<Rc<dyn Target>, Problem> {

@@ -23,6 +23,9 @@ pub mod asked_ahead;
 pub mod aws_clients;
 pub mod batch_loader;
 pub mod client;
+pub mod container_images;
+#[cfg(test)]
+mod container_images_tests;
 pub mod discover;
 pub mod ecr_image;
 pub mod error;
@@ -187,6 +190,10 @@ impl Ecs {
             }
             None => running.clone(),
         };
+        let broken = container_images::definition_problems(&base, self.settings());
+        if !broken.is_empty() {
+            return Err(broken);
+        }
         let image = match &release.image {
             Some(image) => Some(image.to_string()),
             // Only environment variables change: the image stays, whatever placeholder the file has.
@@ -194,12 +201,11 @@ impl Ecs {
                 .and_then(|name| task_definition::definition::image(running, &name))
                 .map(|image| image.to_string()),
         };
-        task_definition::definition::with_image(
-            &base,
-            container,
-            image.as_deref(),
-            &self.settings().environment,
-        )
+        let environment = &self.settings().environment;
+        let mut wanted =
+            task_definition::definition::with_image(&base, container, image.as_deref(), environment)?;
+        container_images::apply_images(&mut wanted, self.settings(), release, running);
+        Ok(wanted)
     }
 
     fn preflight_input<'a>(
@@ -252,11 +258,9 @@ pub fn lint_service(settings: &Settings, definition: Option<&DefinitionFile>) ->
         declared.filter(|(name, value)| task_definition::lint_container::looks_like_secret(name, value));
     let mut found: Vec<Problem> =
         plain.map(|(name, _)| task_definition::lint_container::plain_text_secret(name)).collect();
-    found.extend(
-        definition
-            .map(|file| task_definition::lint::lint_file(file, settings.container.as_deref()))
-            .unwrap_or_default(),
-    );
+    let further: Vec<&str> = settings.images.keys().map(String::as_str).collect();
+    let of_file = |file| task_definition::lint::lint_file(file, settings.container.as_deref(), &further);
+    found.extend(definition.map(of_file).unwrap_or_default());
     found
 }
 

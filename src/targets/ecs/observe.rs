@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use futures::future::{join_all, try_join_all};
 use serde_json::Value;
 
+use super::container_images;
 use super::error::AwsError;
 use super::history;
 use super::read::{EcsDeployment, EcsService, ServiceDeployment, ServiceRevision, version_from_arn};
@@ -195,9 +196,19 @@ impl ServiceReads {
             version: Some(version_from_arn(&self.service.definition)),
             digest: digest.or_else(|| image.as_ref().and_then(|image| image.digest.clone())),
             image,
+            container_images: container_images::running_images(
+                &self.definition,
+                self.serving_revision(),
+                reader.settings.images.keys(),
+            ),
             status: self.rollout_status(&reader.settings.service, &container),
             previous: self.previous_version(),
-            history: history::completed_versions(&self.history, &self.revisions, &container),
+            history: history::completed_versions(
+                &self.history,
+                &self.revisions,
+                &container,
+                &reader.settings,
+            ),
             in_flight: self.in_flight(),
             desired_count: self.service.desired,
             needs_cleanup: deployment_configuration::our_hook(&self.service.raw["deploymentConfiguration"])

@@ -48,7 +48,7 @@ pub(super) fn with(mut definition: Value, path: &str, value: Value) -> Value {
 pub(super) fn errors(definition: &Value) -> Vec<(String, String)> {
     let text = serde_json::to_string_pretty(definition).unwrap();
     let file = DefinitionFile { path: "td.json".into(), text: text.clone() };
-    let found = lint_file(&file, Some("app"));
+    let found = lint_file(&file, Some("app"), &[]);
     let errors = found.into_iter().filter(|problem| problem.severity == Severity::Error);
     errors
         .map(|problem| {
