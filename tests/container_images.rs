@@ -161,14 +161,10 @@ fn fixed_image_is_pinned_and_a_moved_tag_is_a_change() {
 #[test]
 fn wrong_image_of_any_container_stops_the_release_before_any_change() {
     let fixed = format!("nginx: {{ image: \"{HOST}/acme/nginx:stable\" }}");
-    for (images, platform, broken, expected) in [
-        (
-            fixed.as_str(),
-            None,
-            &[][..],
-            "The image `111111111111.dkr.ecr.eu-west-1.amazonaws.com/acme/nginx:stable` is not in the registry.",
-        ),
-        (&fixed, Some("linux/arm64"), &[], "linux/arm64"),
+    let missing = format!("The image `{HOST}/acme/nginx:stable` is not in the registry.");
+    for (images, pushed, broken, expected) in [
+        (fixed.as_str(), Some(("other", "linux/amd64")), &[][..], missing.as_str()),
+        (&fixed, Some(("stable", "linux/arm64")), &[], "linux/arm64"),
         (BUILT, None, &["shop/nginx"], "The image could not be built."),
         (BUILT, None, &["shop", "shop/nginx"], "The image could not be built."),
     ] {
@@ -178,8 +174,8 @@ fn wrong_image_of_any_container_stops_the_release_before_any_change() {
             let runner = runner(images, "aa").with_broken_builds(broken);
             let runner = runner.with_file("workspace/deploy/shop.json", &definition);
             let (cloud, clock) = runner.start_cloud();
-            if let Some(platform) = platform {
-                cloud.push_image("acme/nginx", &["stable"], platform, "1");
+            if let Some((tag, platform)) = pushed {
+                cloud.push_image("acme/nginx", &[tag], platform, "1");
             }
             let step = runner.run_main_on(&cloud, clock).await;
             assert_eq!((step.exit_code, step.output("outcome")), (2, "invalid"), "{:#?}", step.lines);
@@ -204,7 +200,36 @@ fn wrong_entries_are_rejected_at_their_lines() {
         .with_file("workspace/deploy/shop.json", DEFINITION)
         .run_main();
     assert_eq!((step.exit_code, step.count_changes()), (2, 0), "{:#?}", step.lines);
-    insta::assert_snapshot!(step.annotation_lines(), @"");
+    insta::assert_snapshot!(step.annotation_lines(), @"
+    ::error title=shop%3A task definition invalid,file=deploy/shop.json,line=6,col=24::`<NGINX>` is not an image reference.%0AWrite the image: only those of `ecs.container` and `ecs.images` are replaced.
+    ::error title=shop%3A config invalid,file=.github/roadstead.yml,line=8,col=7::The container `php` gets the image of the service and is in `ecs.images`, too.%0ARemove it from `images`, or name the container of the service in `ecs.container`.
+    ::error title=shop%3A container ambiguous,file=.github/roadstead.yml,line=9,col=7::The task definition has no container `ngnix`.%0ADid you mean `nginx`? The containers are `php`, `nginx`, `log`.
+    ::error title=shop%3A config invalid,file=.github/roadstead.yml,line=10,col=7::The container `log` in `ecs.images` has neither `build` nor `repository` nor `image`.%0AAdd `repository` and `build` for an image that is built, or `image` for a fixed one.
+    ");
+}
+
+/// The build of a further container is checked like that of a service, at its line.
+#[test]
+fn build_of_a_container_is_checked_at_its_line() {
+    for (build, kind, expected) in [
+        ("{ args: { NPM_TOKEN: x } }", "warning", "The build argument `NPM_TOKEN` looks like a secret"),
+        ("{ secrets: [\"a=b\"] }", "error", "The build secret `a=b`"),
+        ("{ context: ../.. }", "error", "is outside of the workspace"),
+        (
+            "{ contexts: nginx }",
+            "error",
+            "`contexts` is not a key of `build` of the container `nginx` of service `shop`.",
+        ),
+    ] {
+        let images = format!("nginx: {{ repository: acme/nginx, build: {build} }}");
+        let step = runner(&images, "aa").with_variable("INPUT_OPERATION", "plan").run_main();
+        let found = step.annotations();
+        let found: Vec<&&str> = found.iter().filter(|line| line.contains(expected)).collect();
+        assert_eq!(found.len(), 1, "{build}: {:#?}", step.lines);
+        let at_line = format!("::{kind} title=");
+        assert!(found[0].starts_with(&at_line) && found[0].contains(",line=7,"), "{build}: {}", found[0]);
+        assert_eq!(step.exit_code, if kind == "error" { 2 } else { 0 }, "{build}: {:#?}", step.lines);
+    }
 }
 
 /// The input `image` is about the image of the service: the others are built as the deploy file says.
@@ -347,4 +372,45 @@ fn policy_covers_every_repository() {
     let policy: Value = serde_json::from_str(&text).unwrap();
     let source = policy["Statement"].as_array().unwrap().iter().find(|it| it["Sid"] == "Source").unwrap();
     assert_eq!(source["Resource"], json!(["arn:aws:ecr:eu-west-1:111111111111:repository/acme/nginx"]));
+}
+
+/// A change in the build context of a further container is a change of its service, whatever the `paths` are.
+#[test]
+fn change_of_a_build_context_affects_the_service() {
+    let service = |name: &str, images: &str| {
+        format!(
+            "  {name}: {{ paths: [\"{name}/**\"], repository: acme/{name}, ecs: {{ cluster: acme, service: {name}, container: app{images} }} }}\n"
+        )
+    };
+    let nginx = ", images: { nginx: { build: { context: docker/nginx }, repository: acme/nginx } }";
+    let config = format!(
+        "environments:\n  production: {{ branches: [main], aws: {{ region: eu-west-1, role: \"arn:aws:iam::111111111111:role/deploy\" }} }}\nservices:\n{}{}",
+        service("backend", nginx),
+        service("frontend", "")
+    );
+    let history = "github:
+  repositories:
+    - name: acme/shop
+      private: true
+      files: { backend/main.rs: a, docker/nginx/nginx.conf: a, docker/other: a }
+      history:
+        - { id: c1, files: { backend/main.rs: b } }
+        - { id: c2, files: { docker/nginx/nginx.conf: b } }
+        - { id: c3, files: { docker/other: b } }
+";
+    for (proven, pushed, expected) in [("c1", "c2", vec!["backend"]), ("c2", "c3", vec![])] {
+        run_in_virtual_time(async {
+            let world = PromotionHarness::new(&config, history);
+            let image = |name: &str| json!({ "image": world.push_image(&format!("acme/{name}"), "c1") });
+            let services = json!({ "backend": image("backend"), "frontend": image("frontend") });
+            world.record_proven_services("production", proven, services).await;
+            let runner = world.push_runner("main", pushed).with_variable("INPUT_SERVICES", "changed");
+            let step = world.run(&runner).await;
+            assert_eq!(step.exit_code, 0, "{pushed}: {:#?}", step.lines);
+            let released: Value = serde_json::from_str(step.output("services")).unwrap_or_default();
+            let released: Vec<&String> =
+                released.as_object().into_iter().flatten().map(|(name, _)| name).collect();
+            assert_eq!(released, expected, "{pushed}: {:#?}", step.lines);
+        });
+    }
 }

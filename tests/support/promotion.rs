@@ -120,7 +120,8 @@ impl PromotionHarness {
         commit: &str,
         services: Value,
     ) -> u64 {
-        let run = self.start_run("refs/heads/develop", commit, "push");
+        let reference = if environment == "production" { "refs/heads/main" } else { "refs/heads/develop" };
+        let run = self.start_run(reference, commit, "push");
         let number = self.claim_services(environment, commit, services, run).await;
         self.say(number, "success", "Roadstead: deployed").await;
         self.cloud.end_run("acme/shop", run, "success");

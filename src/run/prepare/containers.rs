@@ -11,24 +11,34 @@ use crate::run::run_config::{ContainerSource, DeclaredService, ReleasedContainer
 use crate::run::service_run::ServiceRun;
 use crate::targets::{DeclaredContainer, ServiceSpec};
 
-/// The further containers of a service. A container that the kind rejects is left out: its problem is known.
-pub(in crate::run) fn read(
-    file: &str,
-    service: &ServiceSpec,
-) -> Result<Vec<ReleasedContainer>, Vec<Problem>> {
+/// The further containers of a service, and what is wrong with their builds. A container that the kind rejects is left out:
+/// its problem is known.
+pub(in crate::run) fn read(file: &str, service: &ServiceSpec) -> (Vec<ReleasedContainer>, Vec<Problem>) {
     let declared = service.containers();
     let (mut containers, mut problems) = (Vec::new(), Vec::new());
     for container in &declared {
-        match read_source(file, service, &declared, container) {
-            Ok(source) => containers.extend(source.map(|source| ReleasedContainer {
-                name: container.name.clone(),
-                repository: container.repository.clone(),
-                source,
-            })),
-            Err(more) => problems.extend(more),
-        }
+        let SourceReading { source, problems: more } = read_source(file, service, &declared, container);
+        // Containers that share a build share its problems.
+        problems.extend(more.into_iter().filter(|problem| !problems.contains(problem)).collect::<Vec<_>>());
+        containers.extend(source.map(|source| ReleasedContainer {
+            name: container.name.clone(),
+            repository: container.repository.clone(),
+            source,
+        }));
     }
-    if problems.is_empty() { Ok(containers) } else { Err(problems) }
+    (containers, problems)
+}
+
+/// Where an image comes from, as far as it can be read, and what is wrong with it.
+struct SourceReading {
+    source: Option<ContainerSource>,
+    problems: Vec<Problem>,
+}
+
+impl SourceReading {
+    fn without_problems(source: Option<ContainerSource>) -> Self {
+        Self { source, problems: Vec::new() }
+    }
 }
 
 /// Where the image of a container comes from. One repository has one build: that of the service, or of any container that
@@ -38,30 +48,33 @@ fn read_source(
     service: &ServiceSpec,
     declared: &[DeclaredContainer],
     container: &DeclaredContainer,
-) -> Result<Option<ContainerSource>, Vec<Problem>> {
+) -> SourceReading {
     if let Some(image) = &container.image {
-        return Ok(Some(ContainerSource::Fixed(image.clone())));
+        return SourceReading::without_problems(Some(ContainerSource::Fixed(image.clone())));
     }
     if container.repository.is_none() {
-        return Ok(None);
+        return SourceReading::without_problems(None);
     }
     if container.repository == service.config.repository {
-        return Ok(Some(ContainerSource::OfService));
+        return SourceReading::without_problems(Some(ContainerSource::OfService));
     }
     let same = declared.iter().filter(|other| other.repository == container.repository);
     let owner = same.clone().find(|other| other.build.is_some()).unwrap_or(container);
-    let build = read_build(file, service, owner);
-    build.map(|build| Some(ContainerSource::Built(Box::new(build))))
+    read_build(file, service, owner)
 }
 
-fn read_build(file: &str, service: &ServiceSpec, owner: &DeclaredContainer) -> Result<Build, Vec<Problem>> {
-    let Some(node) = &owner.build else { return Ok(Build::default()) };
+fn read_build(file: &str, service: &ServiceSpec, owner: &DeclaredContainer) -> SourceReading {
+    let built = |build: Build| Some(ContainerSource::Built(Box::new(build)));
+    let Some(node) = &owner.build else { return SourceReading::without_problems(built(Build::default())) };
     let what = format!("`build` of the container `{}` of service `{}`", owner.name, service.name);
-    let build = config::read::<Build>(file, &what, node)?;
-    let errors = build.problems().into_iter().filter(Problem::is_error);
-    let errors: Vec<Problem> =
-        errors.map(|problem| problem.at_location(file, node.line, node.column)).collect();
-    if errors.is_empty() { Ok(build) } else { Err(errors) }
+    match config::read::<Build>(file, &what, node) {
+        Ok(build) => {
+            let found = build.problems().into_iter();
+            let problems = found.map(|problem| problem.at_location(file, node.line, node.column)).collect();
+            SourceReading { source: built(build), problems }
+        }
+        Err(problems) => SourceReading { source: None, problems },
+    }
 }
 
 /// Which containers of a service get an image.

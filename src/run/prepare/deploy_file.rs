@@ -135,10 +135,9 @@ fn declare_services(
             problems.extend(more.into_iter().map(|problem| problem.for_service(&one.service.name)));
             None
         });
-        one.containers = containers::read(file, &one.service).unwrap_or_else(|more| {
-            problems.extend(more.into_iter().map(|problem| problem.for_service(&one.service.name)));
-            Vec::new()
-        });
+        let (containers, more) = containers::read(file, &one.service);
+        problems.extend(more.into_iter().map(|problem| problem.for_service(&one.service.name)));
+        one.containers = containers;
     }
     for one in &mut declared {
         one.definition = read_definition(&ctx.workspace, &one.service).unwrap_or_else(|problem| {

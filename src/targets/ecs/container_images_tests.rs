@@ -58,7 +58,12 @@ fn wrong_entries_are_named_at_their_lines() {
     let both = lint_file(
         "ngnix: { repository: acme/nginx }\nphp: { repository: acme/other }\nnginx: {}\nlog: { build: { context: log } }",
     );
-    insta::assert_snapshot!(both.join("\n"), @"");
+    insta::assert_snapshot!(both.join("\n"), @"
+    f.yml:11 The task definition has no container `ngnix`. Did you mean `nginx`? The containers are `php`, `nginx`, `log`.
+    f.yml:12 The container `php` gets the image of the service and is in `ecs.images`, too. Remove it from `images`, or name the container of the service in `ecs.container`.
+    f.yml:13 The container `nginx` in `ecs.images` has neither `build` nor `repository` nor `image`. Add `repository` and `build` for an image that is built, or `image` for a fixed one.
+    f.yml:14 There is a `build` of the container `log`, but no `repository` to push to. Add `repository`.
+    ");
     for (entry, expected) in [
         (
             "nginx: { image: nginx, repository: a }",

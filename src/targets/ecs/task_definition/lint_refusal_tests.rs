@@ -264,7 +264,7 @@ fn refusals_of_containers_are_errors_at_their_lines() {
             "/containerDefinitions/1/image",
             json!("<IMAGE2_NAME>"),
             "IMAGE2",
-            "only that of the container",
+            "only those of `ecs.container`",
         ),
         (fargate(), "/containerDefinitions/1/image", json!(""), "{", "`side` has no image"),
         (fargate(), "/containerDefinitions/1/image", json!(null), "{", "`side` has no image"),
