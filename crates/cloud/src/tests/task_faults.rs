@@ -217,10 +217,15 @@ async fn container_that_is_not_essential_ends_alone() {
     let cloud = Cloud::new(scenario, 32);
     let (_, arn) = deploy_v2(&cloud).await;
     assert_eq!(collect_statuses(&cloud, &arn, 900).await.last().unwrap(), "SUCCESSFUL");
-    let ended = |world: &super::super::world::World| {
-        world.ecs.tasks.iter().any(|task| task.should_run && task.containers[1].exit_code == Some(1))
-    };
-    assert!(cloud.read(ended));
+    let arns =
+        call_ok(&cloud, "ListTasks", json!({"cluster": "acme", "serviceName": "web"})).await["taskArns"]
+            .clone();
+    let tasks = call_ok(&cloud, "DescribeTasks", json!({"cluster": "acme", "tasks": arns})).await;
+    let (app, init) = (&tasks["tasks"][0]["containers"][0], &tasks["tasks"][0]["containers"][1]);
+    assert_eq!(
+        (&app["lastStatus"], &init["lastStatus"], &init["exitCode"]),
+        (&json!("RUNNING"), &json!("STOPPED"), &json!(1))
+    );
 }
 
 /// The container that ends has its exit code and its lines; the others are stopped in consequence.
