@@ -65,8 +65,8 @@ fn list_containers(known: &BTreeSet<String>) -> String {
 
 /// Containers in the order of the file; some may be aliases.
 fn containers<'a>(tree: &'a YamlTree<'_>) -> impl Iterator<Item = NodeId> + 'a {
-    let has_image = |id: NodeId| tree.entries(id).iter().any(|(key, _)| tree.text(*key) == Some("image"));
-    let is_container = |id: &NodeId| {
+    let has_image = move |id: NodeId| tree.entries(id).iter().any(|(key, _)| tree.text(*key) == Some("image"));
+    let is_container = move |id: &NodeId| {
         let (parent, own) = (tree.node(*id).parent, tree.resolve_alias(*id));
         let in_list = tree.is_sequence(parent);
         let known = |key: &str| match in_list {
