@@ -412,3 +412,20 @@ fn values_with_a_tag_alone_are_released_once() {
         assert_eq!(commit_messages(&stage.cloud).len(), 1);
     });
 }
+
+/// The image is named with its digest, so nothing is built or looked up, whatever the service's `repository` is.
+#[test]
+fn named_image_needs_no_aws() {
+    for repository in ["    repository: acme/analytics\n", ""] {
+        let config = WATCHED
+            .replace(", aws: { region: eu-west-1 }", "")
+            .replace("    repository: acme/analytics\n", repository)
+            .replace("      server: https://argocd.acme.dev\n", "");
+        let mut trial = test_run("gitops-happy", &config);
+        trial.inputs.image = Some(format!("ghcr.io/acme/analytics:v2@sha256:{}", "0a".repeat(32)));
+        let ran = trial.run();
+        assert_eq!(ran.report.outcome, Outcome::Committed, "{repository}{:#?}", ran.lines);
+        let services: std::collections::BTreeSet<_> = ran.calls.iter().map(|call| call.service.clone()).collect();
+        assert_eq!(services.into_iter().collect::<Vec<_>>(), ["github"]);
+    }
+}

@@ -1,6 +1,9 @@
 //! Values above an image that a chart joins with it: a registry for all images, and a tag for all images.
 
+use crate::release::ImageRef;
+
 use super::image_keys::{PartKind, classify_key};
+use super::repository_names::is_same_repository;
 use super::yaml_tree::{NodeId, YamlTree};
 
 /// The registry that a chart puts in front of names without one: `global.imageRegistry` and its like, and its value.
@@ -15,6 +18,20 @@ pub(super) fn global_registry(tree: &YamlTree<'_>, at: NodeId) -> Option<(NodeId
     let id = found.or_else(top)?;
     let host = tree.text(id)?.trim_end_matches('/').to_owned();
     Some((id, host))
+}
+
+/// As [`global_registry`], if a name is the repository of `wanted` only behind a registry: files are large, and few names
+/// are.
+pub(super) fn registry_in_front(
+    tree: &YamlTree<'_>,
+    at: NodeId,
+    name: &str,
+    wanted: &ImageRef,
+) -> Option<String> {
+    let written: ImageRef = name.parse().ok()?;
+    let lacks_host = written.registry.is_empty() && wanted.repository.ends_with(&written.repository);
+    let is_other = !is_same_repository(&written, wanted);
+    (lacks_host && is_other).then(|| global_registry(tree, at)).flatten().map(|(_, host)| host)
 }
 
 /// A tag in `global`, or beside the mapping above: what a chart may append to a name that has no tag.

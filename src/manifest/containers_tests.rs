@@ -113,7 +113,7 @@ fn ambiguous_manifest_is_rejected() {
         (
             format!("x: &i app:1\n{}  - {{name: b, args: [*i]}}\n", pod("  - {name: app, image: *i}\n")),
             ImageLocation::ContainersByRepository,
-            "1:7: `x` is also used elsewhere, by an alias on line 5",
+            "1:7: `x` is also used elsewhere, by an alias on line 6",
         ),
         (
             pod("  - name: app\n    image: {{ .Values.image }}\n"),

@@ -13,6 +13,9 @@ use super::kustomize;
 use super::values::{StringRule, find_in_scope};
 use super::yaml_tree::{self, NodeId, YamlTree};
 
+/// The keys of embedded values.
+const KEYS: [&str; 5] = ["values", "valuesObject", "valuesContent", "parameters", "images"];
+
 /// A value of an object that holds images in a form of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Embedded {
@@ -30,20 +33,19 @@ pub(super) enum Embedded {
 
 /// The embedded values of a file.
 pub(super) fn find_embedded(tree: &YamlTree<'_>) -> Vec<Embedded> {
-    let mut found: Vec<Embedded> = (0..).take(tree.nodes.len()).filter_map(|id| embedded_at(tree, id)).collect();
-    for document in &tree.documents {
-        let spec = tree.get(*document, "spec").ok().flatten();
-        found.extend(spec.filter(|_| is_custom_resource(tree, *document)).map(Embedded::Fields));
-    }
-    found
+    let nodes = (0..).take(tree.nodes.len());
+    let found = nodes.clone().filter_map(|id| embedded_at(tree, id));
+    let fields = nodes.filter(|id| tree.key(*id) == Some("spec") && is_custom_resource(tree, tree.node(*id).parent));
+    found.chain(fields.map(Embedded::Fields)).collect()
 }
 
 fn embedded_at(tree: &YamlTree<'_>, id: NodeId) -> Option<Embedded> {
     let parent = tree.node(id).parent;
     let above = tree.key(parent);
+    let key = tree.key(id).filter(|key| KEYS.contains(key))?;
     let kind = object_kind(tree, id);
     let (values, text) = (tree.is_mapping(id), tree.text(id).is_some_and(|text| text.contains('\n')));
-    match (tree.key(id)?, above, kind) {
+    match (key, above, kind) {
         ("values" | "valuesObject", Some("helm"), _) | ("values", Some("spec"), Some("HelmRelease")) if values => {
             Some(Embedded::Values(id))
         }
@@ -61,13 +63,12 @@ fn embedded_at(tree: &YamlTree<'_>, id: NodeId) -> Option<Embedded> {
 
 /// The `kind` of the object that a node is in.
 fn object_kind<'a>(tree: &'a YamlTree<'_>, id: NodeId) -> Option<&'a str> {
-    let root = tree.ancestors(id).last()?;
-    tree.get(root, "kind").ok().flatten().and_then(|id| tree.text(id))
+    tree.ancestors(id).find_map(|up| tree.get(up, "kind").ok().flatten()).and_then(|id| tree.text(id))
 }
 
 /// Whether an object is of a group that Kubernetes itself does not have.
-fn is_custom_resource(tree: &YamlTree<'_>, document: NodeId) -> bool {
-    let version = tree.get(document, "apiVersion").ok().flatten().and_then(|id| tree.text(id));
+fn is_custom_resource(tree: &YamlTree<'_>, object: NodeId) -> bool {
+    let version = tree.get(object, "apiVersion").ok().flatten().and_then(|id| tree.text(id));
     let group = version.and_then(|version| version.split_once('/')).map(|(group, _)| group);
     group.is_some_and(|group| group.contains('.') && !group.ends_with(".k8s.io"))
 }

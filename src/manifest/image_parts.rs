@@ -3,7 +3,7 @@
 
 use crate::release::{Digest, ImageRef};
 
-use super::chart_scope::{global_registry, inherited_tag};
+use super::chart_scope::{global_registry, inherited_tag, registry_in_front};
 use super::edit_buffer::EditBuffer;
 use super::error::EditError;
 use super::image_keys::{PartKind, classify_key};
@@ -94,7 +94,7 @@ impl ImageParts {
         match strays {
             [] => {}
             _ if tag.is_some() => {}
-            [one] if one.kind == PartKind::Tag => tag = Some((*one).clone()),
+            [one] if one.kind != PartKind::OtherVersion => tag = Some((*one).clone()),
             [one, rest @ ..] => {
                 let labels: Vec<String> =
                     [one].into_iter().chain(rest).map(|it| format!("`{}`", it.label)).collect();
@@ -128,7 +128,7 @@ impl ImageParts {
         self.digest.is_none() && self.tag.as_ref().is_none_or(|tag| tag.kind == PartKind::Version)
     }
 
-    /// Whether a chart can be expected to append a tag: it has a version, or a repository of its own.
+    /// Whether a chart joins it: it has a version, or a key for the repository alone.
     pub(super) fn is_complete(&self) -> bool {
         self.has_version() || self.repository.is_some() || self.doubt.is_some()
     }
@@ -173,14 +173,18 @@ impl ImageParts {
             repository.as_ref().zip(last.as_ref()).map(|(front, last)| format!("{front}/{last}"))
         };
         let names = [join(&image), join(&name), repository.clone(), image, own_name];
-        let global = global_registry(tree, self.owner).map(|(_, host)| host);
-        let fits = |name: &String| names_repository(name, wanted, global.as_deref()) && !has_version(name);
         let with_host = |name: &String| registry.as_ref().map(|host| format!("{host}/{name}"));
-        let behind_global = global.is_some();
-        names.into_iter().flatten().find_map(|name| match with_host(&name) {
-            Some(full) if fits(&full) => Some(full),
-            Some(_) if !behind_global => None,
-            _ => Some(name).filter(|name| fits(name)),
+        let fits = |name: &String| names_repository(name, wanted, None) && !has_version(name);
+        let behind_global = |name: &String| {
+            let host = registry_in_front(tree, self.owner, name, wanted);
+            host.is_some_and(|host| names_repository(name, wanted, Some(&host))) && !has_version(name)
+        };
+        names.into_iter().flatten().find_map(|name| {
+            let own = with_host(&name).unwrap_or_else(|| name.clone());
+            match fits(&own) {
+                true => Some(own),
+                false => Some(name).filter(behind_global),
+            }
         })
     }
 
@@ -219,6 +223,7 @@ impl ImageParts {
 
     /// Sets the parts to the requested image.
     pub(super) fn edit(&self, draft: &mut EditBuffer<'_>, update: &ImageUpdate) -> Result<(), EditError> {
+        draft.ensure_editable(self.owner)?;
         if let Some((at, why)) = &self.doubt {
             return Err(draft.tree.error_at(*at, why).help("Name the value in the deploy file by its own path."));
         }
@@ -226,7 +231,8 @@ impl ImageParts {
         self.edit_digest(draft, update.image.digest.as_ref())?;
         let own = self.digest.is_some();
         let no_tag = self.tag.as_ref().is_none_or(|tag| draft.tree.is_empty(tag.value));
-        if own && update.image.tag.is_none() && no_tag {
+        let digest_is_enough = update.image.tag.is_none() || self.tag.is_none();
+        if own && update.image.digest.is_some() && no_tag && digest_is_enough {
             return Ok(());
         }
         let text = self.tag_text(draft, update, own)?;
@@ -280,6 +286,10 @@ impl ImageParts {
         let tree = &draft.tree;
         if !tree.is_mapping(self.owner) {
             return Err(tree.error_at(self.owner, "there is no parameter for the tag"));
+        }
+        if let Some(name) = self.repository.as_ref().or(self.image.as_ref()).filter(|it| it.label != "repository") {
+            let why = format!("there is no value for the version beside `{}`", name.label);
+            return Err(tree.error_at(name.value, why));
         }
         if tree.get(self.owner, "<<")?.is_some() {
             let why = "there is no `tag` itself, and a merge key adds other values";

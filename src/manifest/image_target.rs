@@ -2,7 +2,7 @@
 
 use crate::release::ImageRef;
 
-use super::chart_scope::global_registry;
+use super::chart_scope::registry_in_front;
 use super::edit_buffer::EditBuffer;
 use super::error::EditError;
 use super::image_parts::ImageParts;
@@ -52,8 +52,8 @@ impl ImageTarget {
         match self {
             Self::Parts(parts) => parts.edit(draft, update),
             Self::Text(id) => {
-                let global = global_registry(&draft.tree, *id).map(|(_, host)| host);
                 let now = draft.tree.text(*id).unwrap_or_default();
+                let global = registry_in_front(&draft.tree, *id, now, &update.image);
                 let text = updated_text(now, &update.image, global.as_deref());
                 draft.set_scalar(*id, &text)
             }
@@ -96,7 +96,7 @@ impl ImageTarget {
 fn read_text(tree: &YamlTree<'_>, id: NodeId, wanted: &ImageRef) -> ImageValue {
     let (_, reference) = split_assignment(tree.text(id).unwrap_or_default());
     let value = ImageValue::text(reference.to_owned(), tree.position(id));
-    let global = global_registry(tree, id).map(|(_, host)| host);
+    let global = registry_in_front(tree, id, reference, wanted);
     match value.image {
         // The chart puts the registry in front.
         Some(image) if names_repository(reference, wanted, global.as_deref()) => {

@@ -65,7 +65,9 @@ impl EditBuffer<'_> {
         let blank_before = text.len() - text.trim_start_matches('\n').len();
         let mut outer = first;
         for _ in 0..blank_before {
-            outer = lines::line_start(self.text, self.text[..outer].trim_end_matches('\r').len().saturating_sub(1));
+            let before = self.text[..outer].strip_suffix('\n').unwrap_or(&self.text[..outer]);
+            let before = before.strip_suffix('\r').unwrap_or(before);
+            outer = lines::line_start(self.text, before.len());
         }
         let mut inner = 0;
         for line in text.split_inclusive('\n') {

@@ -27,7 +27,7 @@ pub(super) fn list_names(known: &BTreeSet<String>) -> String {
 }
 
 /// The names of the images in a file, as written.
-fn known_images(tree: &YamlTree<'_>) -> BTreeSet<String> {
+pub(super) fn known_images(tree: &YamlTree<'_>) -> BTreeSet<String> {
     let mut known = BTreeSet::new();
     for id in (0..).take(tree.nodes.len()) {
         known.extend(find_parts(tree, id).iter().filter_map(|parts| parts.known_name(tree)));

@@ -260,9 +260,19 @@ fn image_targets(
         | ImageLocation::KustomizeByRepository { .. } => find_values(tree, image)?,
     };
     match found.is_empty() {
-        true => Err(EditError::ambiguous(format!("no image in the file is `{}`", image.name()))
-            .help(known_images::list_known(tree))),
+        true => Err(missing_image(tree, image)),
         false => Ok(found),
+    }
+}
+
+fn missing_image(tree: &YamlTree<'_>, image: &ImageRef) -> EditError {
+    let known = known_images::known_images(tree);
+    let name = image.name();
+    match known.contains(&name) {
+        true => EditError::ambiguous(format!("`{name}` is not where such a file has images"))
+            .help("Name its path in the deploy file."),
+        false => EditError::ambiguous(format!("no image in the file is `{name}`"))
+            .help(known_images::list_names(&known)),
     }
 }
 

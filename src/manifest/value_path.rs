@@ -191,10 +191,6 @@ fn mapping_target(
     if let (Some(_), Some(value)) = (parameter_list(tree, id), tree.get(id, "value")?) {
         return target_at(tree, value, path, image);
     }
-    for (key, _) in tree.entries(id) {
-        // A key that occurs twice has no value.
-        tree.text(*key).map_or(Ok(None), |key| tree.entry_index(id, key))?;
-    }
     let all = find_parts(tree, id);
     let named = |parts: &&ImageParts| parts.is_of(tree, image);
     let chosen = all.iter().find(named).or_else(|| all.iter().find(|parts| parts.is_named(tree))).or(all.first());

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::release::ImageRef;
 
-use super::chart_scope::{global_registry, inherited_tag};
+use super::chart_scope::{inherited_tag, registry_in_front};
 use super::error::EditError;
 use super::image_keys::is_image_key;
 use super::image_parts::{ImageParts, group_fields, mapping_fields};
@@ -32,8 +32,7 @@ pub(super) fn find_in_scope(
     let (mut targets, mut taken) = (Vec::new(), HashSet::new());
     for id in tree.subtree(scope) {
         for parts in find_parts(tree, id) {
-            if parts.is_of(tree, image) && parts.is_complete() && !is_plain_container(tree, id, &parts) {
-                ensure_unique_keys(tree, id)?;
+            if parts.is_of(tree, image) && parts.is_complete() {
                 taken.extend(parts.values());
                 targets.push(ImageTarget::Parts(parts));
             }
@@ -57,24 +56,12 @@ pub(super) fn find_parts(tree: &YamlTree<'_>, mapping: NodeId) -> Vec<ImageParts
     }
 }
 
-/// A container of Kubernetes: its `image` is whole, and its `name` another one.
-fn is_plain_container(tree: &YamlTree<'_>, mapping: NodeId, parts: &ImageParts) -> bool {
-    !parts.has_version() && tree.get(mapping, "repository").is_ok_and(|id| id.is_none())
-}
-
-fn ensure_unique_keys(tree: &YamlTree<'_>, mapping: NodeId) -> Result<(), EditError> {
-    for (key, _) in tree.entries(mapping) {
-        tree.text(*key).map_or(Ok(None), |key| tree.entry_index(mapping, key))?;
-    }
-    Ok(())
-}
-
 fn is_string_of(tree: &YamlTree<'_>, id: NodeId, text: &str, image: &ImageRef, rule: StringRule) -> bool {
-    let global = global_registry(tree, id).map(|(_, host)| host);
+    let image_key = has_image_key(tree, id);
+    let global = image_key.then(|| registry_in_front(tree, id, text, image)).flatten();
     if !names_repository(text, image, global.as_deref()) {
         return false;
     }
-    let image_key = has_image_key(tree, id);
     match rule {
         StringRule::Reference if has_version(text) => is_surely_image(tree, id, text),
         StringRule::ImageKey if has_version(text) => image_key,

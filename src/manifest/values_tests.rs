@@ -402,6 +402,7 @@ fn unclear_version_is_rejected() {
             "{repository: app, tag: v1, sha: c0ffee1}\n",
             "1:33: `sha` is `c0ffee1`, which is not the digest of an image",
         ),
+        ("{imageRepository: app}\n", "1:19: there is no value for the version beside `imageRepository`"),
         ("{repository: app, tag: v1, tag: v1}\n", "1:28: the key `tag` occurs twice in the same mapping"),
     ] {
         let said = text_after_repository_edit(text, "app:v2");
@@ -447,6 +448,6 @@ fn path_leads_to_what_belongs_there() {
     let shared = "web: {repository: app, tag: &t v1}\njob: {repository: other, tag: *t}\n";
     assert_eq!(
         text_after_edit(shared, &ImageLocation::from_values_path("web"), "app:v2", HelmPin::Digest),
-        "1:29: `web.tag` is also used elsewhere, by an alias on line 2 Replace the alias with a value of its own."
+        "1:32: `web.tag` is also used elsewhere, by an alias on line 2 Replace the alias with a value of its own."
     );
 }
