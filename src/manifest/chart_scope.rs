@@ -68,7 +68,7 @@ fn value_of_kind(
 
 #[cfg(test)]
 mod tests {
-    use super::super::yaml_tree::parse_yaml;
+    use super::super::yaml_parser::parse_yaml;
     use super::*;
 
     #[test]

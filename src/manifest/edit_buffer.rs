@@ -11,7 +11,8 @@ use super::error::EditError;
 use super::image_readers::ImageReaders;
 use super::lines;
 use super::scalar::{self, ScalarContext};
-use super::yaml_tree::{self, NodeId, NodeKind, YamlNode, YamlTree};
+use super::yaml_parser;
+use super::yaml_tree::{NodeId, NodeKind, YamlNode, YamlTree};
 use super::{EditedFile, Replacement};
 
 pub(super) struct EditBuffer<'t> {
@@ -47,7 +48,7 @@ pub(super) struct ReportedChange {
 
 impl<'t> EditBuffer<'t> {
     pub(super) fn new(text: &'t str) -> Result<Self, EditError> {
-        let tree = yaml_tree::parse_yaml(text)?;
+        let tree = yaml_parser::parse_yaml(text)?;
         let read = NodeId::try_from(tree.nodes.len()).unwrap_or(NodeId::MAX);
         let (splices, readers, distinct) = (Vec::new(), ImageReaders::default(), HashSet::new());
         Ok(Self { text, tree, splices, readers, original_nodes: read, distinct })
@@ -266,7 +267,7 @@ impl<'t> EditBuffer<'t> {
             from = cut.end;
         }
         out.push_str(self.text.get(from..).ok_or_else(unsafe_change_error)?);
-        let after = yaml_tree::parse_yaml(&out).map_err(|_| unsafe_change_error())?;
+        let after = yaml_parser::parse_yaml(&out).map_err(|_| unsafe_change_error())?;
         if !is_same_documents(&self.tree, &after) {
             return Err(unsafe_change_error());
         }

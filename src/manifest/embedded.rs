@@ -11,7 +11,8 @@ use super::image_text::{names_repository, split_assignment};
 use super::inner_text::text_origin;
 use super::kustomize;
 use super::values::{StringRule, find_in_scope};
-use super::yaml_tree::{self, NodeId, YamlTree};
+use super::yaml_parser;
+use super::yaml_tree::{NodeId, YamlTree};
 
 /// The keys of embedded values.
 const KEYS: [&str; 5] = ["values", "valuesObject", "valuesContent", "parameters", "images"];
@@ -133,7 +134,7 @@ fn find_in_text(tree: &YamlTree<'_>, id: NodeId, wanted: &ImageRef) -> Result<Ve
     let text = tree.text(id).unwrap_or_default();
     let location = ImageLocation::ValuesByRepository;
     let within = |error: EditError| error.within(text_origin(tree, id));
-    let found = match yaml_tree::parse_yaml(text) {
+    let found = match yaml_parser::parse_yaml(text) {
         Ok(inner) => super::find_values(&inner, wanted).map_err(within)?.len(),
         Err(error) if text.contains(wanted.repository.as_str()) => return Err(within(error)),
         Err(_) => 0,

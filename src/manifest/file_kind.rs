@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::yaml_text;
-use super::yaml_tree::{self, YamlTree};
+use super::yaml_parser;
+use super::yaml_tree::YamlTree;
 
 /// A kind of file that contains images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub enum FileKind {
 
 /// The kind of the file at `path` with the content `text`. If it cannot be parsed, its name decides.
 pub fn detect_kind(path: &str, text: &[u8]) -> FileKind {
-    let tree = yaml_text::decode_text(text).and_then(yaml_tree::parse_yaml).unwrap_or_default();
+    let tree = yaml_text::decode_text(text).and_then(yaml_parser::parse_yaml).unwrap_or_default();
     detect(path, &tree)
 }
 

@@ -8,7 +8,8 @@ use super::error::EditError;
 use super::image_parts::ImageParts;
 use super::inner_text::text_origin;
 use super::image_text::{names_repository, split_assignment, updated_text};
-use super::yaml_tree::{self, NodeId, YamlTree};
+use super::yaml_parser;
+use super::yaml_tree::{NodeId, YamlTree};
 use super::{ImageLocation, ImageUpdate, ImageValue, kustomize};
 
 /// Where a file has an image.
@@ -40,7 +41,7 @@ impl ImageTarget {
                 let inner_text = tree.text(*text).unwrap_or_default();
                 let (line, column) = text_origin(tree, *text);
                 let within = |error: EditError| error.within((line, column));
-                let inner = yaml_tree::parse_yaml(inner_text).map_err(within)?;
+                let inner = yaml_parser::parse_yaml(inner_text).map_err(within)?;
                 let value = super::read_location(&inner, location, wanted).map_err(within)?;
                 Ok(ImageValue { line: line + value.line - 1, column: column + value.column - 1, ..value })
             }

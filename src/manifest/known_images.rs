@@ -7,7 +7,8 @@ use crate::release::ImageRef;
 use super::embedded::{Embedded, find_embedded, parameter_images};
 use super::image_text::{has_image_key, has_version, split_assignment};
 use super::values::find_parts;
-use super::yaml_tree::{self, NodeId, NodeKind, YamlTree};
+use super::yaml_parser;
+use super::yaml_tree::{NodeId, NodeKind, YamlTree};
 
 const MAX_LISTED: usize = 10;
 
@@ -37,7 +38,7 @@ pub(super) fn known_images(tree: &YamlTree<'_>) -> BTreeSet<String> {
     for embedded in find_embedded(tree) {
         match embedded {
             Embedded::ValuesText(id) => {
-                let inner = tree.text(id).and_then(|text| yaml_tree::parse_yaml(text).ok());
+                let inner = tree.text(id).and_then(|text| yaml_parser::parse_yaml(text).ok());
                 known.extend(inner.iter().flat_map(known_images));
             }
             Embedded::Parameters(id) => {

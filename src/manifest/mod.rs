@@ -29,6 +29,7 @@ mod value_path;
 mod values;
 #[cfg(test)]
 mod values_tests;
+mod yaml_parser;
 mod yaml_text;
 mod yaml_tree;
 
@@ -168,7 +169,7 @@ pub struct Replacement {
 /// # Errors
 /// If the file cannot be read, or if it is not clear which value to read.
 pub fn find_image(text: &[u8], location: &ImageLocation, image: &ImageRef) -> Result<ImageValue, EditError> {
-    read_location(&yaml_tree::parse_yaml(yaml_text::decode_text(text)?)?, location, image)
+    read_location(&yaml_parser::parse_yaml(yaml_text::decode_text(text)?)?, location, image)
 }
 
 fn read_location(

@@ -65,64 +65,80 @@ fn bracket_step(rest: &str, separator: char) -> Option<(String, &str)> {
     }
 }
 
+/// What a path leads to: nodes, and the steps that are left if these continue in the text of a value.
+struct PathEnd<'p> {
+    nodes: Vec<NodeId>,
+    rest: &'p [String],
+}
+
 /// The images at a path, in the one document that has it.
 pub(super) fn find_at_path(
     tree: &YamlTree<'_>,
     path: &[String],
     image: &ImageRef,
 ) -> Result<Vec<ImageTarget>, EditError> {
-    let documents: Vec<NodeId> = tree.documents.iter().copied().filter(|id| !tree.is_null(*id)).collect();
-    let found = documents.iter().map(|root| find_from(tree, *root, path, image)).collect::<Vec<_>>();
-    match found.len() {
-        0 => return Err(EditError::ambiguous("it is empty")),
-        1 => return found.into_iter().next().unwrap_or_else(|| Ok(Vec::new())),
-        _ => {}
-    }
-    let shown = path.join(".");
-    let (good, bad): (Vec<_>, Vec<_>) = found.into_iter().partition(Result::is_ok);
-    let good: Vec<Vec<ImageTarget>> = good.into_iter().flatten().collect();
-    let ours = good.iter().filter(|targets| targets.iter().all(|it| it.is_of(tree, image)));
-    match (good.as_slice(), ours.collect::<Vec<_>>().as_slice()) {
-        ([one], _) => Ok(one.clone()),
-        (_, [one]) => Ok((*one).clone()),
-        ([], _) => {
-            // The document that has most of the path is the one that is meant.
-            let deepest = bad.into_iter().filter_map(Result::err).max_by_key(|error| error.at);
-            Err(deepest.unwrap_or_else(|| EditError::ambiguous("it is empty")).help(list_known(tree)))
+    let documents = tree.documents.iter().filter(|id| !tree.is_null(**id));
+    let (mut ends, mut missing) = (Vec::new(), Vec::new());
+    for end in documents.map(|root| follow_path(tree, *root, path)) {
+        match end {
+            Ok(end) => ends.push(end),
+            Err(error) => missing.push(error),
         }
+    }
+    let targets = |end: &PathEnd<'_>| targets_at(tree, end, path, image);
+    let is_ours = |end: &&PathEnd<'_>| {
+        targets(end).is_ok_and(|targets| targets.iter().all(|it| it.is_of(tree, image)))
+    };
+    let shown = path.join(".");
+    match (ends.as_slice(), ends.iter().filter(is_ours).collect::<Vec<_>>().as_slice()) {
+        ([one], _) => targets(one),
+        (_, [one]) => targets(one),
+        ([], _) => Err(match missing.len() {
+            0 => EditError::ambiguous("it is empty"),
+            1 => missing.swap_remove(0),
+            _ => EditError::ambiguous(format!("no document of the file has `{shown}`")).help(list_known(tree)),
+        }),
         ([_, second, ..], _) => {
-            let at = second.first().map_or(0, |target| target.owner(tree));
+            let at = second.nodes.first().copied().unwrap_or_default();
             let why = format!("several documents of the file have `{shown}`, and it is not clear which one is meant");
             Err(tree.error_at(at, why).help("Move them to separate files."))
         }
     }
 }
 
-fn find_from(
-    tree: &YamlTree<'_>,
-    root: NodeId,
-    path: &[String],
-    image: &ImageRef,
-) -> Result<Vec<ImageTarget>, EditError> {
-    let mut at = vec![root];
+fn follow_path<'p>(tree: &YamlTree<'_>, root: NodeId, path: &'p [String]) -> Result<PathEnd<'p>, EditError> {
+    let mut nodes = vec![root];
     for (number, step) in path.iter().enumerate() {
-        if let [text] = at.as_slice()
-            && is_yaml_text(tree, *text)
-        {
-            let location = ImageLocation::Values { path: path[number..].to_vec() };
-            return Ok(vec![ImageTarget::Inner { text: *text, location }]);
+        if nodes.first().is_some_and(|text| is_yaml_text(tree, *text)) {
+            return Ok(PathEnd { nodes, rest: &path[number..] });
         }
         let mut next = Vec::new();
-        for id in at {
-            let id = tree.resolve_alias(id);
+        for id in nodes.into_iter().map(|id| tree.resolve_alias(id)) {
             match step.as_str() {
                 EVERY_ITEM if tree.is_sequence(id) => next.extend(tree.items(id)),
                 step => next.push(find_child(tree, id, step)?),
             }
         }
-        at = next;
+        if next.is_empty() {
+            let why = format!("the list of `{}` has no items", path[..=number].join("."));
+            return Err(tree.error_at(root, why));
+        }
+        nodes = next;
     }
-    at.into_iter().map(|id| target_at(tree, id, path, image)).collect()
+    Ok(PathEnd { nodes, rest: &[] })
+}
+
+fn targets_at(
+    tree: &YamlTree<'_>,
+    end: &PathEnd<'_>,
+    path: &[String],
+    image: &ImageRef,
+) -> Result<Vec<ImageTarget>, EditError> {
+    let target = |id: &NodeId| match end.rest {
+        [] => target_at(tree, *id, path, image),
+        rest => Ok(ImageTarget::Inner { text: *id, location: ImageLocation::Values { path: rest.to_vec() } }),
+    };
+    end.nodes.iter().map(target).collect()
 }
 
 fn is_yaml_text(tree: &YamlTree<'_>, id: NodeId) -> bool {

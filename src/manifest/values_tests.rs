@@ -153,7 +153,7 @@ fn paths_go_through_mappings_and_lists() {
 fn ambiguous_values_are_rejected() {
     for (text, path, wanted) in [
         ("", "image", "0:0: it is empty"),
-        ("a: 1\n---\nb: 1\n", "image", "3:1: there is no `image` at the top"),
+        ("a: 1\n---\nb: 1\n", "image", "0:0: no document of the file has `image` The file has no images."),
         (
             "image: {tag: v1}\n---\nimage: {tag: v1}\n",
             "image",

@@ -88,7 +88,7 @@ pub(super) fn join_folded(text: &str, error: &ScanError) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::yaml_tree::parse_yaml;
+    use super::super::yaml_parser::parse_yaml;
 
     #[test]
     fn separators_matter_outside_of_the_end_of_a_comment() {
