@@ -59,7 +59,8 @@ pub(crate) fn check_edit(text: &[u8], spot: &ImageLocation, update: &ImageUpdate
     );
     if !matches!(spot, ImageLocation::Kustomize { .. }) && after.len() == before.len() {
         let differ = before.iter().zip(&after).filter(|(a, b)| a != b).count();
-        assert_eq!(differ, reported, "another value changed");
+        // The text of a value may have several changes in it.
+        assert!(differ > 0 && differ <= reported, "another value changed");
     }
 }
 
