@@ -170,9 +170,12 @@ impl<'t> EditBuffer<'t> {
             let mut aliases = self.tree.aliases(at).iter();
             if !aliases.as_slice().is_empty() && !self.readers.are_all_of(&self.tree, at) {
                 let first = self.tree.aliases(at).first();
-                let Some(alias) = aliases.find(|alias| !self.readers.has_alias(**alias)).or(first) else { continue };
+                let Some(alias) = aliases.find(|alias| !self.readers.has_alias(**alias)).or(first) else {
+                    continue;
+                };
                 let line = self.tree.position(*alias).0;
-                let why = format!("`{}` is also used elsewhere, by an alias on line {line}", self.tree.path(at));
+                let why =
+                    format!("`{}` is also used elsewhere, by an alias on line {line}", self.tree.path(at));
                 return Err(self.tree.error_at(at, why).help("Replace the alias with a value of its own."));
             }
             self.distinct(at)?;

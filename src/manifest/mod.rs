@@ -304,7 +304,7 @@ fn without_repetition(found: Vec<ImageTarget>) -> Vec<ImageTarget> {
     let mut seen = HashSet::new();
     let is_new = |target: &ImageTarget| {
         let values = target.values();
-        values.is_empty() || values.into_iter().fold(false, |new, value| seen.insert(value) || new)
+        values.is_empty() || values.into_iter().filter(|value| seen.insert(*value)).count() > 0
     };
     found.into_iter().filter(is_new).collect()
 }

@@ -45,8 +45,9 @@ fn is_end_of_comment(text: &str, tree: &YamlTree<'_>, at: usize, end: usize) -> 
     let line = &text[lines::line_start(text, at)..at];
     let is_mark = |(offset, _): &(usize, &str)| {
         let before = line[..*offset].chars().next_back();
-        before.is_none_or(|letter| letter.is_whitespace() || letter == '\u{feff}' || SEPARATORS.contains(&letter))
-            && !is_in_scalar(tree, at - line.len() + offset)
+        before.is_none_or(|letter| {
+            letter.is_whitespace() || letter == '\u{feff}' || SEPARATORS.contains(&letter)
+        }) && !is_in_scalar(tree, at - line.len() + offset)
     };
     let rest = &text[end..lines::line_end(text, end)];
     let rest = rest.split(SEPARATORS).next().unwrap_or_default().trim();
