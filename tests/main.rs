@@ -17,6 +17,7 @@ mod checkout;
 mod commit_history;
 mod contract;
 mod credentials;
+mod damaged_deploy_files;
 mod deployment_records;
 mod ecs_causes;
 mod ecs_definitions;
