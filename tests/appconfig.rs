@@ -349,7 +349,7 @@ fn invalid_configuration_is_rejected_before_any_change() {
     service-missing AppConfig has no resource named `flagz` (`appconfig.profile`). Did you mean `flags`? AppConfig has: `flags`, `limits`. Also check `aws.region` and the role.
     service-missing AppConfig has no resource named `shp` (`appconfig.application`). Did you mean `shop`? AppConfig has: `shop`. Also check `aws.region` and the role.
     service-missing AppConfig has no resource named `Slow` (`appconfig.strategy`). AppConfig has: `AppConfig.AllAtOnce`, `AppConfig.Linear50PercentEvery30Seconds`, `AppConfig.Canary10Percent20Minutes`, `AppConfig.Linear20PercentEvery6Minutes`. Also check `aws.region` and the role.
-    file-unreadable The configuration `other.json` cannot be read. (reading FOLDER/other.json: No such file or directory (os error 2))
+    input config:5: file-unreadable There is no configuration `other.json` in the checked-out files. Paths are relative to the root of the repository. `sparse-checkout` leaves files out.
     alarm-missing The environment `production` does not monitor the alarm `checkout-latency`. Add it to the monitors of the environment in AppConfig, or remove it from `alarms`.
     unsupported The service `flags` is not set up for the strategy `canary`. AppConfig uses its own deployment strategies: name one in `appconfig.strategy` and remove `strategy`.
     input config:5: config-invalid `repository` does not apply to `appconfig`, because no image is built. Remove `repository`.

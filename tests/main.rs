@@ -18,6 +18,7 @@ mod commit_history;
 mod container_images;
 mod contract;
 mod credentials;
+mod damaged_deploy_files;
 mod deployment_records;
 mod ecs_causes;
 mod ecs_definitions;

@@ -211,7 +211,7 @@ fn a_missing_deploy_file_is_named() {
 
     **1 problem**
 
-    - [`config-missing`](https://github.com/roadstead/roadstead/blob/main/docs/problems.md#config-missing) — The deploy file `deploy.yml` cannot be read. (reading /workspace/deploy.yml: No such file or directory (os error 2)) Check the input `config`, and that the repository was checked out before this step.
+    - [`config-missing`](https://github.com/roadstead/roadstead/blob/main/docs/problems.md#config-missing) — There is no deploy file `deploy.yml`. There is `.github/roadstead.yml`: rename it, or name it in the input `config`.
 
     <sub>Roadstead deploy · [`0123456`](https://github.com/acme/shop/commit/0123456789abcdef0123456789abcdef01234567) · [run](https://github.com/acme/shop/actions/runs/7/attempts/1) · 2026-03-02 hh:mm UTC</sub>
     ");

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::release::HumanDuration;
+use crate::release::aws_values;
 
 /// The minimum and maximum timeout of an operation.
 const TIMEOUT_BOUNDS: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(24 * 60 * 60));
@@ -26,36 +27,14 @@ pub(super) fn timeout(text: &str) -> Result<Duration, String> {
     Ok(span)
 }
 
-/// A region such as `eu-west-1`: lower-case words and a number, joined by dashes.
+/// A region such as `eu-west-1`.
 pub(super) fn region(text: &str) -> Result<String, String> {
-    let parts: Vec<&str> = text.split('-').collect();
-    let word = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
-    let good = match parts.split_last() {
-        Some((number, words)) if words.len() >= 2 => {
-            words.iter().all(word)
-                && (1..=2).contains(&number.len())
-                && number.bytes().all(|b| b.is_ascii_digit())
-        }
-        _ => false,
-    };
-    good.then(|| text.to_owned()).ok_or_else(|| format!("`{text}` is not a region such as `eu-west-1`"))
+    aws_values::check_region(text).map(|()| text.to_owned())
 }
 
 /// `arn:aws:iam::111111111111:role/name`, in any partition.
 pub(super) fn role(text: &str) -> Result<String, String> {
-    let parts: Vec<&str> = text.splitn(6, ':').collect();
-    let good = match parts.as_slice() {
-        ["arn", partition, "iam", "", account, resource] => {
-            partition.starts_with("aws")
-                && account.len() == 12
-                && account.bytes().all(|b| b.is_ascii_digit())
-                && resource.strip_prefix("role/").is_some_and(|name| !name.is_empty())
-                && resource.bytes().all(|b| b.is_ascii_graphic())
-        }
-        _ => false,
-    };
-    good.then(|| text.to_owned())
-        .ok_or_else(|| format!("`{text}` is not a role such as `arn:aws:iam::111111111111:role/deploy`"))
+    aws_values::check_role(text).map(|()| text.to_owned())
 }
 
 /// A name on one line, without control characters.

@@ -8,6 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::aws_settings;
 use super::before_command::BeforeCommand;
 use super::parsed_string::parsed_string;
 use super::proof::{ImagePattern, WorkflowFile};
@@ -42,11 +43,24 @@ pub struct Environment {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Aws {
     /// Region such as `eu-west-1`.
+    #[serde(default, deserialize_with = "aws_settings::read_region")]
     pub region: Option<String>,
-    /// The required AWS account; 12 digits, in quotes.
+    /// The required AWS account; 12 digits.
+    #[serde(default, deserialize_with = "aws_settings::read_account")]
+    #[schemars(with = "Option<AccountForm>")]
     pub account: Option<String>,
     /// ARN of the role to assume with the job's OIDC token.
+    #[serde(default, deserialize_with = "aws_settings::read_role")]
     pub role: Option<String>,
+}
+
+/// An account as a deploy file may write it.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[allow(dead_code, reason = "only its schema is used")]
+enum AccountForm {
+    Text(String),
+    Digits(u64),
 }
 
 /// Settings of every service, whatever its target.
@@ -110,6 +124,10 @@ impl JsonSchema for BuildBlock {
 /// The keys of a service that belong to [`Common`]; the others are a target, `build` or `environments`.
 pub(super) const SERVICE_KEYS: [&str; 7] =
     ["paths", "repository", "strategy", "show-env", "before", "alarms", "verify"];
+
+/// The keys of an environment.
+pub(super) const ENVIRONMENT_KEYS: [&str; 6] =
+    ["branches", "aws", "promote-from", "workflows", "image-repositories", "notify"];
 
 /// Values of the placeholders `${name}`.
 pub type Placeholders = BTreeMap<&'static str, String>;

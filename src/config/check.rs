@@ -323,7 +323,7 @@ mod tests {
         8 `headers.Authorization` of a check: `Authorization` carries a secret; the deploy file must not contain secrets.
         9 `headers.a b` of a check: `a b` is not a header name.
         10 `headers.Accept` of a check: a header value is visible ASCII, at most 1000 bytes.
-        11 `within` of a check: integer `5`, expected a string. Put the value in quotes.
+        11 `within` of a check: `5` has no unit: write `5m` or `5s`.
         ");
     }
 

@@ -6,9 +6,14 @@ use super::blocks::SERVICE_KEYS;
 use super::branch::{BranchRule, conflicts, excess_branches};
 use super::branch_fault::impossible_branches;
 use super::placeholder::substitute;
+use super::read::list_choices;
+use super::read_layout::find_misplaced;
+use super::strategy_form::{drop_replaced_strategy, expand_names};
 use super::tree::{self, ConfigEntry, ConfigNode, ConfigValue};
+use super::workspace_paths::{self, CheckedOutFiles};
 use super::{
-    Environment, NotifySettings, Placeholders, ServiceConfig, check, limits, notify, paths, promotion, read,
+    Environment, NotifySettings, Placeholders, ServiceConfig, aws_settings, check, limits, notify, outline,
+    paths, promotion, read, resource_names,
 };
 use crate::problem::list::{for_first, name_list};
 use crate::problem::{Code, Location, Problem, suggest};
@@ -38,6 +43,9 @@ pub struct Service {
     pub settings: ConfigNode,
 }
 
+/// What the input `services` may say instead of names.
+const CHANGED_SERVICES: &str = "changed";
+
 type ReadResult<T> = Result<T, Vec<Problem>>;
 
 impl DeployFile {
@@ -46,30 +54,8 @@ impl DeployFile {
         limits::text_problem(file, text).map_or(Ok(()), |problem| Err(vec![problem]))?;
         let root = tree::parse(file, text).map_err(|problem| vec![problem])?;
         let document = Self { file: file.to_owned(), root };
-        let problems = document.check_top_level();
+        let problems = outline::top_level_problems(file, &document.root);
         if problems.is_empty() { Ok(document) } else { Err(problems) }
-    }
-
-    fn check_top_level(&self) -> Vec<Problem> {
-        let needed = ["environments", "services"];
-        let known = ["environments", "services", "notify", "atomic"];
-        let unknown = self.root.entries().iter().filter(|entry| !known.contains(&entry.key.as_str()));
-        let mut problems = for_first(unknown, |entry| {
-            let problem = self.unknown_key_problem(&entry.key, "the deploy file", &known);
-            problem.at_location(&self.file, entry.line, entry.column)
-        });
-        problems.extend(limits::count_problems(&self.file, &self.root));
-        for key in needed {
-            let filled = self.root.get(key).is_some_and(|node| !node.entries().is_empty());
-            if !filled {
-                let at = self.root.get(key).unwrap_or(&self.root);
-                let sentence = format!("Missing key `{key}` in the deploy file.");
-                problems.push(
-                    Problem::error(Code::ConfigInvalid, sentence).at_location(&self.file, at.line, at.column),
-                );
-            }
-        }
-        problems
     }
 
     /// Whether the services of a run belong together: if one fails, the others are rolled back. `false` by default,
@@ -88,23 +74,17 @@ impl DeployFile {
         }
     }
 
-    fn unknown_key_problem(&self, key: &str, location: &str, known: &[&str]) -> Problem {
-        let list = name_list(known.iter().copied());
-        let near = suggest(key, known.iter().copied())
-            .map(|near| format!("Did you mean `{near}`? "))
-            .unwrap_or_default();
-        Problem::error(Code::ConfigInvalid, format!("`{key}` is not a key of {location}."))
-            .help(format!("{near}Known: {list}."))
-    }
-
     /// The environments by name, and their problems. An environment that cannot be read is listed without its settings.
     pub fn environments(&self) -> (BTreeMap<String, Environment>, Vec<Problem>) {
-        let (mut environments, mut problems) = (BTreeMap::new(), Vec::new());
-        for entry in self.root.get("environments").map(ConfigNode::entries).unwrap_or_default() {
+        let entries = self.root.get("environments").map(ConfigNode::entries).unwrap_or_default();
+        let misplaced = outline::misplaced_environment_keys(entries);
+        let (mut environments, mut problems) = (BTreeMap::new(), misplaced.problems(&self.file));
+        for entry in entries.iter().filter(|entry| !misplaced.contains(entry)) {
             // `staging:` without settings is an environment without branches.
             let bare = entry.value.kind == ConfigValue::Scalar(serde_json::Value::Null);
             let node = if bare { ConfigNode::empty_mapping() } else { entry.value.clone() };
             let read = read(&self.file, &format!("environment `{}`", entry.key), &node);
+            problems.extend(aws_settings::problems(&self.file, &entry.key, &node));
             let environment = read.unwrap_or_else(|more| {
                 problems.extend(more);
                 Environment::default()
@@ -144,6 +124,37 @@ impl DeployFile {
         if wrong.is_empty() { conflicts(&self.file, &claims, branch) } else { wrong }
     }
 
+    /// Problems of the `paths` of a service that the checked-out files show. `context` is the folder of
+    /// its build.
+    pub fn workspace_problems(
+        &self,
+        service: &Service,
+        context: Option<&str>,
+        files: &dyn CheckedOutFiles,
+    ) -> Vec<Problem> {
+        let Some(node) = self.root.get("services").and_then(|all| all.get(&service.name)?.get("paths"))
+        else {
+            return Vec::new();
+        };
+        let mut found = workspace_paths::workspace_problems(&self.file, &service.name, node, files);
+        let outside =
+            context.and_then(|context| workspace_paths::context_outside(&service.config.paths, context));
+        let is_clean = found.is_empty();
+        let warning = outside.filter(|_| is_clean).map(|context| {
+            let sentence = format!(
+                "The build of `{}` reads the folder `{context}`, and none of its `paths` is there.",
+                service.name
+            );
+            Problem::warning(Code::ConfigInvalid, sentence)
+                .help(format!(
+                    "Add `{context}/**`: with `services: changed`, a change there does not deploy it."
+                ))
+                .at_location(&self.file, node.line, node.column)
+        });
+        found.extend(warning);
+        found.into_iter().map(|problem| problem.for_service(&service.name)).collect()
+    }
+
     /// The names of the services, in the order of the file.
     pub fn service_names(&self) -> Vec<String> {
         self.root
@@ -165,12 +176,18 @@ impl DeployFile {
         known: &Placeholders,
     ) -> (Vec<Service>, Vec<Problem>) {
         let (mut services, mut problems) = (Vec::new(), self.unknown_services(wanted));
-        for entry in self.root.get("services").map(ConfigNode::entries).unwrap_or_default() {
-            if wanted.is_empty() || wanted.contains(&entry.key) {
-                let (service, more) = self.read_service(entry, environment, targets, known);
-                services.extend(service);
-                problems.extend(more.into_iter().map(|problem| problem.for_service(&entry.key)));
+        let entries = self.root.get("services").map(ConfigNode::entries).unwrap_or_default();
+        let misplaced = outline::misplaced_service_keys(entries, targets);
+        let is_wanted = |entry: &&ConfigEntry| wanted.is_empty() || wanted.contains(&entry.key);
+        problems.extend(misplaced.problems_of(&self.file, is_wanted));
+        for entry in entries.iter().filter(is_wanted) {
+            // What is missing in a service stands beside it, and was reported.
+            if misplaced.contains(entry) || misplaced.is_owner(entry) {
+                continue;
             }
+            let (service, more) = self.read_service(entry, environment, targets, known);
+            services.extend(service);
+            problems.extend(more.into_iter().map(|problem| problem.for_service(&entry.key)));
         }
         (services, problems)
     }
@@ -180,11 +197,16 @@ impl DeployFile {
         let known = names.iter().map(String::as_str).collect::<Vec<_>>();
         let list = name_list(known.iter().copied());
         for_first(wanted.iter().filter(|name| !names.contains(name)), |name| {
-            let near = suggest(name, known.iter().copied())
-                .map(|n| format!("Did you mean `{n}`? "))
-                .unwrap_or_default();
+            let near = suggest(name, known.iter().copied().chain([CHANGED_SERVICES]));
+            let help = match near {
+                Some(near) => format!("Did you mean `{near}`? Known: {list}."),
+                None if matches!(name.to_ascii_lowercase().as_str(), "all" | "*" | "**") => {
+                    format!("For all services, leave the input `services` out. Known: {list}.")
+                }
+                None => format!("Known: {list}."),
+            };
             Problem::error(Code::NameUnknown, format!("There is no service `{name}` in the deploy file."))
-                .help(format!("{near}Known: {list}."))
+                .help(help)
         })
     }
 
@@ -196,13 +218,21 @@ impl DeployFile {
         known: &Placeholders,
     ) -> (Option<Service>, Vec<Problem>) {
         let name = entry.key.as_str();
+        if let Some(problem) = outline::form_problem(&self.file, &format!("service `{name}`"), &entry.value) {
+            return (None, vec![problem.at_location(&self.file, entry.line, entry.column)]);
+        }
+        let slipped = outline::slipped_keys(&self.file, &entry.value, targets);
+        if !slipped.is_empty() {
+            return (None, slipped);
+        }
         let (node, overrides) = entry.value.clone().take_key("environments");
         let over = overrides.as_ref().and_then(|all| all.get(environment)).cloned();
+        let over = over.filter(|over| matches!(over.kind, ConfigValue::Mapping(_)));
         let mut merged = match over {
             Some(over) => drop_replaced_strategy(node, &over).with_overrides(over),
             None => node,
         };
-        let mut problems = self.unknown_overrides(overrides.as_ref());
+        let mut problems = self.override_problems(name, overrides.as_ref());
         let placeholders = known.clone().into_iter().chain([("service", name.to_owned())]).collect();
         problems.extend(substitute(&self.file, &mut merged, &placeholders));
         let (merged, build) = merged.take_key("build");
@@ -224,34 +254,47 @@ impl DeployFile {
                 )
             }
             (target, common) => {
-                problems.extend(target.err());
+                problems.extend(target.err().flatten());
                 problems.extend(common.err().unwrap_or_default());
                 (None, problems)
             }
         }
     }
 
-    fn unknown_overrides(&self, overrides: Option<&ConfigNode>) -> Vec<Problem> {
-        let names: Vec<&str> = self
+    /// Problems of the names and the form of a service's `environments`.
+    fn override_problems(&self, service: &str, overrides: Option<&ConfigNode>) -> Vec<Problem> {
+        let Some(overrides) = overrides else { return Vec::new() };
+        let what = format!("`environments` of service `{service}`");
+        if let Some(problem) = outline::form_problem(&self.file, &what, overrides) {
+            return vec![problem];
+        }
+        let names: Vec<String> = self
             .root
             .get("environments")
             .map(ConfigNode::entries)
             .unwrap_or_default()
             .iter()
-            .map(|e| e.key.as_str())
+            .map(|entry| entry.key.clone())
             .collect();
-        let entries = overrides.map(ConfigNode::entries).unwrap_or_default().iter();
-        for_first(entries.filter(|entry| !names.contains(&entry.key.as_str())), |entry| {
-            let near = suggest(&entry.key, names.iter().copied())
-                .map(|n| format!("Did you mean `{n}`?"))
-                .unwrap_or_default();
-            Problem::error(
-                Code::NameUnknown,
-                format!("There is no environment `{}` in the deploy file.", entry.key),
-            )
-            .help(near)
-            .at_location(&self.file, entry.line, entry.column)
-        })
+        let slipped =
+            overrides.entries().iter().find_map(|entry| find_misplaced(overrides, &entry.key, &names));
+        if let Some(slipped) = slipped {
+            return vec![slipped.problem(&self.file)];
+        }
+        let (known, unknown): (Vec<_>, Vec<_>) =
+            overrides.entries().iter().partition(|entry| names.contains(&entry.key));
+        let forms = known.iter().filter_map(|entry| {
+            let what = format!("`environments.{}` of service `{service}`", entry.key);
+            outline::form_problem(&self.file, &what, &entry.value)
+        });
+        let unknown =
+            for_first(unknown, |entry| {
+                let sentence = format!("There is no environment `{}` in the deploy file.", entry.key);
+                Problem::error(Code::NameUnknown, sentence)
+                    .help(list_choices(&entry.key, &names))
+                    .at_location(&self.file, entry.line, entry.column)
+            });
+        forms.chain(unknown).collect()
     }
 
     fn read_service_config(
@@ -261,16 +304,12 @@ impl DeployFile {
         targets: &[&str],
     ) -> ReadResult<ServiceConfig> {
         let mut problems = paths::problems(&self.file, name, node.get("paths"));
+        problems.extend(resource_names::problems(&self.file, name, node));
         problems.extend(check::problems(&self.file, node));
         let is_common = |entry: &&ConfigEntry| SERVICE_KEYS.contains(&entry.key.as_str());
-        let unknown = node.entries().iter().filter(|it| !is_common(it) && !is_target_key(&it.key, targets));
-        let known = [&SERVICE_KEYS[..], &["build", "environments"], targets].concat();
-        problems.extend(for_first(unknown, |entry| {
-            let problem = self.unknown_key_problem(&entry.key, &format!("service `{name}`"), &known);
-            problem.at_location(&self.file, entry.line, entry.column)
-        }));
+        problems.extend(outline::unknown_service_keys(&self.file, name, node, targets));
         let common = node.entries().iter().filter(is_common).cloned().collect();
-        let common = ConfigNode { kind: ConfigValue::Mapping(common), ..*node };
+        let common = ConfigNode { kind: ConfigValue::Mapping(common), written: None, ..*node };
         match read(&self.file, &format!("service `{name}`"), &expand_names(common)) {
             Ok(common) if problems.is_empty() => Ok(common),
             Ok(_) => Err(problems),
@@ -278,31 +317,38 @@ impl DeployFile {
         }
     }
 
+    /// The target of a service with its settings. `None` as an error: what is wrong is an unknown key, which is reported.
     fn read_target(
         &self,
         name: &str,
         node: &ConfigNode,
         targets: &[&str],
-    ) -> Result<(String, ConfigNode), Problem> {
-        let given: Vec<_> =
-            node.entries().iter().filter(|entry| is_target_key(&entry.key, targets)).collect();
-        let exist = targets.iter().map(|t| format!("`{t}`")).collect::<Vec<_>>().join(", ");
+    ) -> Result<(String, ConfigNode), Option<Problem>> {
+        let is_target = |entry: &&ConfigEntry| outline::is_target_key(&entry.key, targets);
+        let given: Vec<_> = node.entries().iter().filter(is_target).collect();
+        let exist = name_list(targets.iter().copied());
+        let problem = |code, sentence: String, help: String, line, column| {
+            Some(Problem::error(code, sentence).help(help).at_location(&self.file, line, column))
+        };
         match given.as_slice() {
             [one] if targets.contains(&one.key.as_str()) => Ok((one.key.clone(), one.value.clone())),
             [one] => {
-                Err(Problem::error(Code::Unsupported, format!("Target `{}` is not supported.", one.key))
-                    .help(format!("Supported targets: {exist}."))
-                    .at_location(&self.file, one.line, one.column))
+                let sentence = format!("Target `{}` is not supported.", one.key);
+                let help = format!("Supported targets: {exist}.");
+                Err(problem(Code::Unsupported, sentence, help, one.line, one.column))
             }
-            [] => Err(Problem::error(Code::ConfigInvalid, format!("Service `{name}` has no target."))
-                .help(format!("Add exactly one target: {exist}."))
-                .at_location(&self.file, node.line, node.column)),
-            [first, second, ..] => Err(Problem::error(
-                Code::ConfigInvalid,
-                format!("Service `{name}` has two targets, `{}` and `{}`.", first.key, second.key),
-            )
-            .help("Split it into two services.")
-            .at_location(&self.file, second.line, second.column)),
+            [] if outline::has_misspelled_target(node, targets) => Err(None),
+            [] => {
+                let sentence = format!("Service `{name}` has no target.");
+                let help = format!("Add exactly one target: {exist}.");
+                Err(problem(Code::ConfigInvalid, sentence, help, node.line, node.column))
+            }
+            [first, second, ..] => {
+                let sentence =
+                    format!("Service `{name}` has two targets, `{}` and `{}`.", first.key, second.key);
+                let help = "Split it into two services.".to_owned();
+                Err(problem(Code::ConfigInvalid, sentence, help, second.line, second.column))
+            }
         }
     }
 }
@@ -322,62 +368,6 @@ fn branch_rules(environment: &ConfigEntry) -> Vec<BranchRule<'_>> {
     };
     items.iter().filter_map(claim).collect()
 }
-
-/// `node` ready to be overridden: another strategy replaces the previous one completely, it is not merged with it.
-fn drop_replaced_strategy(node: ConfigNode, over: &ConfigNode) -> ConfigNode {
-    let name = |node: &ConfigNode| {
-        expand_name(node.get("strategy")?.clone()).entries().first().map(|e| e.key.clone())
-    };
-    let changes = name(over).is_some_and(|wanted| name(&node).is_some_and(|before| before != wanted));
-    if changes { node.take_key("strategy").0 } else { node }
-}
-
-/// The settings that services share, in which a bare name is replaced by its block with defaults.
-fn expand_names(mut common: ConfigNode) -> ConfigNode {
-    let ConfigValue::Mapping(entries) = &mut common.kind else { return common };
-    for entry in entries.iter_mut().filter(|entry| entry.key == "strategy") {
-        entry.value = expand_name(entry.value.clone());
-        let ConfigValue::Mapping(blocks) = &mut entry.value.kind else { continue };
-        for block in blocks {
-            let ConfigValue::Mapping(keys) = &mut block.value.kind else { continue };
-            for key in keys.iter_mut().filter(|key| key.key == "metrics") {
-                if let ConfigValue::Sequence(items) = &mut key.value.kind {
-                    *items = std::mem::take(items).into_iter().map(expand_name).collect();
-                }
-            }
-        }
-    }
-    common
-}
-
-/// `name` and `name:` as `name: {}`.
-fn expand_name(mut node: ConfigNode) -> ConfigNode {
-    let (line, column) = (node.line, node.column);
-    let block = ConfigNode { line, column, ..ConfigNode::empty_mapping() };
-    match &mut node.kind {
-        ConfigValue::Scalar(serde_json::Value::String(name)) => {
-            let entry = ConfigEntry { key: name.clone(), line, column, value: block };
-            ConfigNode { kind: ConfigValue::Mapping(vec![entry]), ..node }
-        }
-        ConfigValue::Mapping(entries) => {
-            for entry in
-                entries.iter_mut().filter(|e| e.value.kind == ConfigValue::Scalar(serde_json::Value::Null))
-            {
-                entry.value = block.clone();
-            }
-            node
-        }
-        _ => node,
-    }
-}
-
-/// Whether a key of a service names a target: one that exists, or one that the contract reserves.
-fn is_target_key(key: &str, targets: &[&str]) -> bool {
-    targets.contains(&key) || PLANNED_TARGET_KEYS.contains(&key)
-}
-
-/// Target keys of the contract that no kind exists for yet.
-const PLANNED_TARGET_KEYS: [&str; 5] = ["kubernetes", "compose", "lambda", "app-runner", "beanstalk"];
 
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ use super::bounded::Address;
 use super::parsed_string::parsed_string;
 use super::tree::{ConfigNode, ConfigValue};
 use crate::problem::{Code, Problem};
+use crate::release::aws_values::Arn;
 use crate::release::may_receive_credentials;
 
 /// Notifications of runs that failed, were rolled back, or need manual action; and of successful ones if configured.
@@ -150,18 +151,14 @@ impl SnsTopic {
 }
 
 fn check_topic(text: &str) -> Result<(), String> {
-    let parts: Vec<&str> = text.split(':').collect();
-    let ["arn", partition, "sns", region, account, name] = parts.as_slice() else {
-        return Err(invalid_topic(text));
-    };
-    let word = |text: &str| text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    let arn = Arn::parse(text).filter(|arn| arn.service == "sns").ok_or_else(|| invalid_topic(text))?;
+    arn.check_place().map_err(|why| format!("{}: {why}", invalid_topic(text)))?;
+    let name = arn.resource;
     let base = name.strip_suffix(".fifo").unwrap_or(name);
     let named = (1..=256).contains(&name.len())
         && !base.is_empty()
         && base.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
-    let numbered = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
-    let placed = partition.starts_with("aws") && word(partition) && !region.is_empty() && word(region);
-    if placed && numbered && named { Ok(()) } else { Err(invalid_topic(text)) }
+    if named { Ok(()) } else { Err(invalid_topic(text)) }
 }
 
 fn invalid_topic(text: &str) -> String {
@@ -203,10 +200,11 @@ mod tests {
         let found = problems(text).join("\n");
         assert!(!found.to_lowercase().contains("s3cret"), "{found}");
         insta::assert_snapshot!(found, @"
-        1 `sns` of `notify`: `arn:aws:sns:eu-west-1:1:x` is not the ARN of a topic, such as `arn:aws:sns:eu-west-1:111111111111:releases`.
+        1 `sns` of `notify`: `arn:aws:sns:eu-west-1:1:x` is not the ARN of a topic, such as `arn:aws:sns:eu-west-1:111111111111:releases`: `1` has 1 digit, and the id of an AWS account has 12.
         2 `slack-webhook` of `notify`: the URL of a webhook begins with `https://`.
         4 `webhook.url` of `notify`: neither a URL with `https://` nor the name of an environment variable (`[A-Z_][A-Z0-9_]*`).
         5 `webhook.secret` of `notify`: this is the name of an environment variable (`[A-Z_][A-Z0-9_]*`) that contains the secret, not the secret.
+        6 `succes` is not a key of `notify`. Did you mean `success`? Known: `sns`, `slack-webhook`, `webhook`, `success`.
         ");
         insta::assert_snapshot!(problems("slack-webhook: https://hooks.slack.com/services/T/B/x\n").join("\n"), @"1 The deploy file contains the URL of a Slack webhook: everyone who can read the file can post to the channel. Store it as a secret, pass it to the step with `env: { SLACK_WEBHOOK: … }`, and write `SLACK_WEBHOOK` here.");
     }

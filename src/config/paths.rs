@@ -2,6 +2,8 @@
 //! pattern
 //! that matches decides. <https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#filter-pattern-cheat-sheet>
 
+use std::collections::BTreeSet;
+
 use super::tree::{ConfigNode, ConfigValue};
 use crate::problem::list::for_first;
 use crate::problem::{Code, Problem};
@@ -43,7 +45,7 @@ pub fn matches_below(patterns: &[String], folder: &str) -> bool {
 }
 
 /// A pattern without its sign, and whether it includes (true) or excludes.
-fn split_negation(pattern: &str) -> (&str, bool) {
+pub(super) fn split_negation(pattern: &str) -> (&str, bool) {
     pattern.strip_prefix('!').map_or((pattern, true), |body| (body, false))
 }
 
@@ -210,7 +212,7 @@ fn push_quantified(pieces: &mut Vec<PatternPiece>, set: CharSet, rest: &mut &str
 
 /// Problems of the `paths` of a service, with their lines: patterns that can never match.
 pub(super) fn problems(file: &str, service: &str, node: Option<&ConfigNode>) -> Vec<Problem> {
-    let Some(ConfigNode { kind: ConfigValue::Sequence(items), line, column }) = node else {
+    let Some(ConfigNode { kind: ConfigValue::Sequence(items), line, column, .. }) = node else {
         return Vec::new();
     };
     let text = |item: &ConfigNode| item.to_value().as_str().map(str::to_owned);
@@ -218,141 +220,89 @@ pub(super) fn problems(file: &str, service: &str, node: Option<&ConfigNode>) -> 
         items.iter().filter_map(|item| Some((item, text(item)?))).collect();
     let wrong = patterns.iter().filter_map(|(item, pattern)| Some((item, pattern, pattern_fault(pattern)?)));
     let mut found = for_first(wrong, |(item, pattern, fault)| {
-        let sentence = format!("The path `{pattern}` of service `{service}` {fault}.");
-        Problem::error(Code::ConfigInvalid, sentence).at_location(file, item.line, item.column)
+        let sentence = format!("The path `{pattern}` of service `{service}` {}.", fault.reason);
+        Problem::error(Code::ConfigInvalid, sentence).help(fault.help).at_location(
+            file,
+            item.line,
+            item.column,
+        )
     });
-    if !patterns.is_empty() && patterns.iter().all(|(_, pattern)| pattern.starts_with('!')) {
+    let texts: Vec<&str> = patterns.iter().map(|(_, pattern)| pattern.as_str()).collect();
+    if !texts.is_empty() && found.is_empty() && excludes_all(&texts) {
         let sentence = format!("`paths` of service `{service}` only excludes, so no change can match.");
-        let problem = Problem::error(Code::ConfigInvalid, sentence)
-            .help("Begin with a pattern that includes, such as `**`.");
+        let problem = Problem::error(Code::ConfigInvalid, sentence).help(
+            "Begin with a pattern that includes, such as `**`. The last pattern that matches a file decides.",
+        );
         found.push(problem.at_location(file, *line, *column));
     }
     found
 }
 
-/// What is wrong with a pattern, as the end of a sentence about it.
-fn pattern_fault(pattern: &str) -> Option<&'static str> {
-    let (body, _) = split_negation(pattern);
-    if body.is_empty() {
+/// Whether each pattern that includes is taken back by one after it.
+fn excludes_all(patterns: &[&str]) -> bool {
+    let mut taken_back = BTreeSet::new();
+    patterns.iter().rev().all(|pattern| match pattern.strip_prefix('!') {
+        Some(body) => {
+            taken_back.insert(body);
+            true
+        }
+        None => taken_back.contains("**") || taken_back.contains(pattern),
+    })
+}
+
+/// Why no file can match a pattern, and what to write.
+struct PatternFault {
+    /// The end of a sentence about the pattern.
+    reason: String,
+    help: String,
+}
+
+fn pattern_fault(pattern: &str) -> Option<PatternFault> {
+    let (body, includes) = split_negation(pattern);
+    let reason = fault_reason(body)?.to_owned();
+    let near = probable_pattern(body).filter(|near| fault_reason(near).is_none());
+    let sign = if includes { "" } else { "!" };
+    let help = near.map(|near| format!("Did you mean `{sign}{near}`?")).unwrap_or_default();
+    Some(PatternFault { reason, help })
+}
+
+fn fault_reason(body: &str) -> Option<&'static str> {
+    if body.trim().is_empty() {
         Some("is empty")
-    } else if body.starts_with('/') || body.starts_with("./") || body.starts_with("../") {
+    } else if body.len() > MAX_PATTERN_BYTES {
+        Some("has more than 1000 bytes")
+    } else if body.starts_with('/') || body.split('/').any(|part| part == "." || part == "..") {
         Some(
             "can never match: paths are relative to the root of the repository, without a leading slash or dot",
         )
     } else if body.ends_with('/') {
-        Some("can never match: it names a folder, and only files change; append `/**`")
-    } else if body.len() > MAX_PATTERN_BYTES {
-        Some("has more than 1000 bytes")
+        Some("can never match: it names a folder, and only files change")
+    } else if body.contains("//") {
+        Some("can never match: a path has no empty part")
+    } else if has_separating_backslash(body) {
+        Some("can never match: a path has `/` between its parts, and `\\` takes a sign literally")
+    } else if body != body.trim() {
+        Some("can never match: it begins or ends with a blank")
     } else {
         None
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn list(patterns: &[&str]) -> Vec<String> {
-        patterns.iter().map(|pattern| (*pattern).to_owned()).collect()
-    }
-
-    /// The rows of GitHub's cheat sheet, and the corner cases of each sign.
-    #[test]
-    fn patterns_match_as_github_documents() {
-        for (pattern, fits, others) in [
-            ("*", vec!["README.md", "server.rb"], vec!["docs/README.md"]),
-            ("*.jsx?", vec!["page.js", "page.jsx"], vec!["page.jsxx", "a/page.js"]),
-            ("**", vec!["all/the/files.md", "a"], vec![]),
-            ("*.js", vec!["app.js"], vec!["js/app.js", "app.jsx"]),
-            ("**.js", vec!["index.js", "js/index.js", "src/js/app.js"], vec!["index.ts"]),
-            ("docs/*", vec!["docs/README.md"], vec!["docs/a/b.md", "docs", "other/docs/a"]),
-            ("docs/**", vec!["docs/README.md", "docs/mona/octocat.txt"], vec!["docs", "docs2/a", "a/docs/b"]),
-            (
-                "docs/**/*.md",
-                vec!["docs/README.md", "docs/mona/hello.md", "docs/a/md/f.md"],
-                vec!["docs/a.txt"],
-            ),
-            (
-                "**/docs/**",
-                vec!["docs/hello.md", "dir/docs/my.txt", "space/docs/plan/space.doc"],
-                vec!["mydocs/a"],
-            ),
-            ("**/README.md", vec!["README.md", "js/README.md"], vec!["js/XREADME.md"]),
-            ("**/*src/**", vec!["a/src/app.js", "my-src/code/js/app.js"], vec!["src.js"]),
-            ("**/*-post.md", vec!["my-post.md", "path/their-post.md"], vec!["post.md"]),
-            (
-                "**/migrate-*.sql",
-                vec!["migrate-10909.sql", "db/migrate-v1.0.sql"],
-                vec!["db/sept/unmigrate-v1.sql"],
-            ),
-            ("v[12].[0-9]+.txt", vec!["v1.0.txt", "v2.100.txt"], vec!["v3.0.txt", "v1..txt"]),
-            ("a\\*b", vec!["a*b"], vec!["axb"]),
-            ("a[b", vec!["a[b"], vec!["ab"]),
-            ("größe/*", vec!["größe/ä"], vec!["gr/ä"]),
-        ] {
-            for path in fits {
-                assert!(is_match(&list(&[pattern]), path), "{pattern} fits {path}");
-            }
-            for path in others {
-                assert!(!is_match(&list(&[pattern]), path), "{pattern} does not fit {path}");
-            }
-        }
-    }
-
-    #[test]
-    fn last_matching_pattern_decides() {
-        let but = list(&["sub/**", "!sub/docs/**"]);
-        assert!(is_match(&but, "sub/a.rs") && !is_match(&but, "sub/docs/a.md") && !is_match(&but, "other"));
-        let again = list(&["sub/**", "!sub/docs/**", "sub/docs/api.md"]);
-        assert!(is_match(&again, "sub/docs/api.md"));
-        assert!(!is_match(&list(&["!sub/docs/**", "!x"]), "y"));
-    }
-
-    #[test]
-    fn submodule_matches_patterns_below_it() {
-        for (patterns, expected) in [
-            (vec!["libs/shared"], true),
-            (vec!["libs/shared/**"], true),
-            (vec!["libs/**/*.c"], true),
-            (vec!["libs/shared/src/*.c"], true),
-            (vec!["**/*.c"], true),
-            (vec!["libs/shared/**", "!libs/shared/docs/**"], true),
-            (vec!["libs/*"], true),
-            (vec!["libs/other/**"], false),
-            (vec!["*.c"], false),
-            (vec!["app/**", "!libs/shared/**"], false),
-        ] {
-            assert_eq!(matches_below(&list(&patterns), "libs/shared"), expected, "{patterns:?}");
-        }
-    }
-
-    #[test]
-    fn path_that_leaves_the_workspace_is_recognized() {
-        for inside in ["", ".", "a", "a/../b", "./a//b/", "a/b/../..", "..a", "a/..b"] {
-            assert!(!leaves_workspace(inside), "{inside}");
-        }
-        for outside in ["/", "/etc/passwd", "..", "../a", "a/../..", "./..", "a/b/../../../c"] {
-            assert!(leaves_workspace(outside), "{outside}");
-        }
-    }
-
-    /// Backtracking would take practically forever.
-    #[test]
-    fn matching_time_is_bounded() {
-        let pattern = list(&[&"*a".repeat(200)]);
-        assert!(!is_match(&pattern, &"a".repeat(4000).replace("aaaa", "aaab")));
-    }
-
-    #[test]
-    fn patterns_that_never_match_are_reported() {
-        let node = crate::config::tree::parse("f.yml", "- /a\n- ./b\n- c/\n- ''\n- d/**\n").unwrap();
-        let lines = |node| {
-            problems("f.yml", "web", Some(node))
-                .iter()
-                .map(|p| p.location.as_ref().unwrap().line)
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(lines(&node), [1, 2, 3, 4]);
-        assert_eq!(lines(&crate::config::tree::parse("f.yml", "- '!a'\n- '!b'\n").unwrap()), [1]);
-    }
+/// Whether a backslash stands where it escapes no sign: between the parts of a path.
+fn has_separating_backslash(body: &str) -> bool {
+    let escapes =
+        |rest: &str| rest.starts_with(['*', '?', '+', '[', ']', '!', '\\']) && !rest.starts_with("**");
+    body.match_indices('\\').any(|(at, _)| !escapes(&body[at + 1..]) && !body[..at].ends_with('\\'))
 }
+
+/// The pattern that was probably meant: without dots, doubled slashes and backslashes; a folder with all that is in it.
+fn probable_pattern(body: &str) -> Option<String> {
+    let slashes = body.trim().replace('\\', "/");
+    let parts: Vec<&str> = slashes.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+    let is_folder = slashes.ends_with('/') || matches!(slashes.as_str(), "." | "./");
+    let whole = if is_folder { [&parts[..], &["**"]].concat() } else { parts };
+    (!whole.is_empty()).then(|| whole.join("/"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,42 +1,325 @@
-//! Reads a tree as a type: every error of the block at once, each with its line and the known keys.
+//! Reads a tree as a type: every error of the block at once, each with its line and what to write. One thing that is wrong is
+//! one error: what follows from it is not reported.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use serde_path_to_error::{Path, Segment};
 
-use super::tree::{ConfigNode, ConfigValue};
+use super::outline::describe_outer_block;
+use super::read_advice::{Probe, ReadFailure, advise};
+use super::read_error::{ReadError, WantedForm, describe_given};
+use super::read_layout::{MisplacedKeys, find_misplaced, find_sibling_block, is_nested_twin, unread_values};
+use super::tree::{ConfigEntry, ConfigNode, ConfigValue};
+use super::value_path::{
+    find_key_position, find_node, find_position, path_steps, remove_at, restore_indexes, shift_indexes,
+    value_at,
+};
 use crate::problem::list::{MAX_PER_BLOCK, name_list};
-use crate::problem::{Code, Problem, suggest};
+use crate::problem::{Code, Problem, capitalize, suggest};
+
+/// Errors of a large block for which other values are tried: each try reads the block again.
+const MAX_ADVISED: usize = 5;
+/// A block with as many values as this is large.
+const LARGE_BLOCK: usize = 500;
 
 /// Reads `node` as `T`. `what` names the block in messages, such as "service `backend`".
 ///
 /// After each error the part that caused it is removed and the rest is read again, so that all errors are reported.
 pub fn read<T: DeserializeOwned>(file: &str, what: &str, node: &ConfigNode) -> Result<T, Vec<Problem>> {
-    let (mut value, mut problems, mut taken) = (node.to_value(), Vec::new(), Vec::new());
-    loop {
-        let error = match serde_path_to_error::deserialize::<_, T>(&value) {
-            Ok(read) if problems.is_empty() => return Ok(read),
-            Ok(_) => return Err(problems),
-            Err(error) => error,
+    let mut reader = BlockReader::new(file, what, node, first_failure::<T>);
+    while let Some(failure) = first_failure::<T>(&reader.value) {
+        if !reader.take(failure) {
+            return Err(reader.problems);
+        }
+    }
+    reader.take_unread_values();
+    match serde_json::from_value(reader.value) {
+        Ok(read) if reader.problems.is_empty() => Ok(read),
+        _ => Err(reader.problems),
+    }
+}
+
+fn first_failure<T: DeserializeOwned>(value: &Value) -> Option<ReadFailure> {
+    let error = serde_path_to_error::deserialize::<_, T>(value).err()?;
+    Some(ReadFailure { path: path_steps(error.path()), error: ReadError::parse(&error.inner().to_string()) })
+}
+
+/// A block while it is read.
+struct BlockReader<'n> {
+    file: &'n str,
+    what: &'n str,
+    root: &'n ConfigNode,
+    first_failure: fn(&Value) -> Option<ReadFailure>,
+    /// What is left to read.
+    value: Value,
+    problems: Vec<Problem>,
+    /// What was removed, by its path in the file.
+    removed: Vec<Vec<String>>,
+    /// Keys that unknown ones were probably meant to be.
+    meant: Vec<Vec<String>>,
+}
+
+/// What to say about an error, and which values it is about.
+#[derive(Default)]
+struct Finding {
+    /// `None` if the error follows from another one.
+    problem: Option<Problem>,
+    culprits: Vec<Vec<String>>,
+    /// The key that was probably meant.
+    meant: Option<Vec<String>>,
+}
+
+impl<'n> BlockReader<'n> {
+    fn new(
+        file: &'n str,
+        what: &'n str,
+        root: &'n ConfigNode,
+        first_failure: fn(&Value) -> Option<ReadFailure>,
+    ) -> Self {
+        let (value, problems) = (root.to_value(), Vec::new());
+        Self { file, what, root, first_failure, value, problems, removed: Vec::new(), meant: Vec::new() }
+    }
+
+    /// Reports an error and removes what caused it; false if reading on would not help.
+    fn take(&mut self, failure: ReadFailure) -> bool {
+        let path = restore_indexes(self.root, &failure.path, &self.removed);
+        if self.replace_written(&path, &failure) {
+            return true;
+        }
+        let Finding { problem, culprits, meant } = match self.find_list_for_block(&path) {
+            Some(list) => self.explain_form(list, &WantedForm::Block),
+            None => self.explain(&path, failure.error),
         };
-        let path = path_steps(error.path());
-        let (problem, culprit) = explain_error(file, what, node, &path, &error.inner().to_string());
-        let ours = parse_missing_field(error.inner())
-            .is_some_and(|key| taken.contains(&[culprit.clone(), vec![key]].concat()))
-            || is_emptied(&error.inner().to_string(), &culprit, &taken);
-        let new = !ours && !problems.contains(&problem);
-        // Each round reads the whole block again.
-        if problems.len() == MAX_PER_BLOCK {
-            problems.push(more_errors(what, problem));
-            return Err(problems);
+        self.meant.extend(meant);
+        self.report(problem) && self.remove_all(culprits)
+    }
+
+    /// Adds a problem; false if there are too many.
+    fn report(&mut self, problem: Option<Problem>) -> bool {
+        let Some(problem) = problem.filter(|problem| !self.problems.contains(problem)) else { return true };
+        let is_last = self.problems.len() == MAX_PER_BLOCK;
+        self.problems.push(if is_last { more_errors(self.what, problem) } else { problem });
+        !is_last
+    }
+
+    fn remove_all(&mut self, culprits: Vec<Vec<String>>) -> bool {
+        let mut is_removed = false;
+        for path in culprits {
+            is_removed |= remove_at(&mut self.value, &shift_indexes(self.root, &path, &self.removed));
+            self.removed.push(path);
         }
-        if new {
-            problems.push(problem);
+        is_removed
+    }
+
+    /// Keys without a value and lists in place of blocks, which serde reads as if nothing stood there.
+    fn take_unread_values(&mut self) {
+        let found = unread_values(&self.probe(), self.root, &self.removed);
+        for (path, wanted) in found {
+            let Finding { problem, .. } = self.explain_form(&path, &wanted);
+            if !self.report(problem) {
+                return;
+            }
         }
-        if !new || !remove_at(&mut value, &culprit) {
-            return Err(problems);
+    }
+
+    /// Puts the text of numbers and booleans in their place, where a type wants it as it is written.
+    fn replace_written(&mut self, path: &[String], failure: &ReadFailure) -> bool {
+        let (Some((_, above)), Some((_, block))) = (failure.path.split_last(), path.split_last()) else {
+            return false;
+        };
+        // All values of such a mapping have the same type.
+        let is_all = failure.error == ReadError::WrongForm(WantedForm::WrittenValue);
+        let is_one = failure.error == ReadError::WrongForm(WantedForm::WrittenDigits);
+        let entries = find_node(self.root, block).map(ConfigNode::entries).unwrap_or_default();
+        let Some(Value::Object(values)) = value_at(&mut self.value, above) else { return false };
+        let mut is_replaced = false;
+        for entry in entries.iter().filter(|entry| is_all || is_one && path.last() == Some(&entry.key)) {
+            let value = values.get_mut(&entry.key).filter(|value| value.is_number() || value.is_boolean());
+            if let (Some(value), Some(written)) = (value, &entry.value.written) {
+                *value = Value::String(written.clone());
+                is_replaced |= path.last() == Some(&entry.key);
+            }
         }
-        taken.push(culprit);
+        is_replaced
+    }
+
+    /// The list above an error that stands in place of a block: serde takes its items for the values of the keys.
+    fn find_list_for_block<'p>(&self, path: &'p [String]) -> Option<&'p [String]> {
+        let is_list = |path: &&[String]| {
+            find_node(self.root, path).is_some_and(|node| matches!(node.kind, ConfigValue::Sequence(_)))
+        };
+        let above = (0..path.len()).map(|end| &path[..end]);
+        above
+            .filter(is_list)
+            .find(|list| self.probe().is_block(&shift_indexes(self.root, list, &self.removed)))
+    }
+
+    /// Whether an error follows from what was removed below it.
+    fn follows_from_removed(&self, path: &[String]) -> bool {
+        self.removed.iter().any(|gone| gone.len() > path.len() && gone.starts_with(path))
+    }
+
+    fn is_advised(&self) -> bool {
+        self.problems.len() < MAX_ADVISED || self.root.count_nodes() < LARGE_BLOCK
+    }
+
+    fn probe(&self) -> Probe<'_> {
+        Probe { value: &self.value, first_failure: self.first_failure }
+    }
+
+    fn explain(&self, path: &[String], error: ReadError) -> Finding {
+        match error {
+            ReadError::UnknownKey(key, known) => self.explain_unknown_key(path, &key, &known),
+            ReadError::UnknownName(name, known) => self.explain_unknown_name(path, &name, &known),
+            ReadError::MissingKey(key) => self.explain_missing_key(path, key),
+            ReadError::WrongForm(wanted) => self.explain_form(path, &wanted),
+            ReadError::Rejected(_) if self.follows_from_removed(path) => {
+                Finding { culprits: vec![path.to_vec()], ..Finding::default() }
+            }
+            ReadError::Rejected(why) => {
+                self.finding(path, format!("{}: {why}.", self.place(path)), String::new())
+            }
+        }
+    }
+
+    /// A problem about the value at `path`.
+    fn finding(&self, path: &[String], sentence: String, help: String) -> Finding {
+        let (line, column) = find_position(self.root, path);
+        let problem = Problem::error(Code::ConfigInvalid, capitalize(&sentence)).help(help);
+        let problem = Some(problem.at_location(self.file, line, column));
+        Finding { problem, culprits: vec![path.to_vec()], meant: None }
+    }
+
+    /// The value at `path`, for sentences.
+    fn place(&self, path: &[String]) -> String {
+        if path.is_empty() { self.what.to_owned() } else { format!("`{}` of {}", path.join("."), self.what) }
+    }
+
+    fn explain_missing_key(&self, path: &[String], key: String) -> Finding {
+        let sentence = format!("Missing key `{key}` in {}.", self.place(path));
+        let missing = [path, &[key]].concat();
+        let follows = self.removed.contains(&missing) || self.meant.contains(&missing);
+        let finding = self.finding(path, sentence, String::new());
+        Finding { problem: finding.problem.filter(|_| !follows), ..finding }
+    }
+
+    fn explain_unknown_key(&self, path: &[String], key: &str, known: &[String]) -> Finding {
+        let mut full = path.to_vec();
+        let is_inside = find_node(self.root, path).is_some_and(|node| node.get(key).is_some());
+        if is_inside || full.last().is_none_or(|last| last != key) {
+            full.push(key.to_owned());
+        }
+        let above = &full[..full.len() - 1];
+        let block = find_node(self.root, above).unwrap_or(self.root);
+        let near = suggest(key, known.iter().map(String::as_str));
+        let misplaced = find_misplaced(block, key, known).filter(|_| near.is_none());
+        if let Some(misplaced) = misplaced {
+            return self.explain_misplaced(above, &misplaced);
+        }
+        let help = self.unknown_key_help(block, above, key, known);
+        let note = if above.is_empty() { String::new() } else { format!(" (in `{}`)", above.join(".")) };
+        let (line, column) = find_key_position(self.root, &full).unwrap_or((block.line, block.column));
+        let sentence = format!("`{key}` is not a key of {}{note}.", self.what);
+        let problem = Problem::error(Code::ConfigInvalid, sentence).help(help);
+        let problem = Some(problem.at_location(self.file, line, column));
+        let meant = near.map(|near| [above, &[near.to_owned()]].concat());
+        Finding { problem, culprits: vec![full], meant }
+    }
+
+    fn unknown_key_help(&self, block: &ConfigNode, above: &[String], key: &str, known: &[String]) -> String {
+        let sibling =
+            self.is_advised().then(|| find_sibling_block(&self.probe(), self.root, above, key)).flatten();
+        if let Some(sibling) = sibling {
+            return format!("It is a key of `{sibling}`: indent it below that.");
+        }
+        if suggest(key, known.iter().map(String::as_str)).is_none() {
+            if is_nested_twin(block, key, known) {
+                let what =
+                    if above.is_empty() { self.what.to_owned() } else { format!("`{}`", above.join(".")) };
+                return format!("It looks like a block beside {what}: indent it less.");
+            }
+            if let Some(outer) = describe_outer_block(key) {
+                return format!("It is a key of {outer}: indent it less.");
+            }
+        }
+        list_choices(key, known)
+    }
+
+    fn explain_misplaced(&self, above: &[String], misplaced: &MisplacedKeys<'_>) -> Finding {
+        let path = |entry: &ConfigEntry| [above, &[entry.key.clone()]].concat();
+        let culprits =
+            misplaced.keys.iter().map(|entry| path(entry)).chain([path(misplaced.owner)]).collect();
+        Finding { problem: Some(misplaced.problem(self.file)), culprits, meant: None }
+    }
+
+    fn explain_unknown_name(&self, path: &[String], name: &str, known: &[String]) -> Finding {
+        // The name is a value, or the only key of a mapping.
+        let is_key = path.last().is_some_and(|last| last == name)
+            && find_node(self.root, path).is_some_and(|node| !matches!(node.kind, ConfigValue::Scalar(_)));
+        let path = if is_key { &path[..path.len() - 1] } else { path };
+        let sentence = format!("`{name}` is not a value of {}.", self.place(path));
+        self.finding(path, sentence, list_choices(name, known))
+    }
+
+    fn explain_form(&self, path: &[String], wanted: &WantedForm) -> Finding {
+        if self.follows_from_removed(path) {
+            return Finding { culprits: vec![path.to_vec()], ..Finding::default() };
+        }
+        let node = find_node(self.root, path).unwrap_or(self.root);
+        if let Some(finding) = self.explain_empty_owner(path, node) {
+            return finding;
+        }
+        if let (WantedForm::Choice, ConfigValue::Mapping(entries)) = (wanted, &node.kind) {
+            return self.explain_choice(path, node, entries);
+        }
+        let advice = if self.is_advised() {
+            advise(&self.probe(), &shift_indexes(self.root, path, &self.removed), node, wanted)
+        } else {
+            Default::default()
+        };
+        let place = self.place(path);
+        let sentence = match advice.reason {
+            Some(reason) => format!("{place}: {reason}."),
+            None => format!("{place} {}.", describe_mismatch(node, wanted)),
+        };
+        self.finding(path, sentence, advice.help)
+    }
+
+    /// A key without a value, if the keys after it are unknown: they are not indented.
+    fn explain_empty_owner(&self, path: &[String], node: &ConfigNode) -> Option<Finding> {
+        let (last, above) = path.split_last().filter(|_| node.kind == ConfigValue::Scalar(Value::Null))?;
+        let known = self.probe().known_keys(&shift_indexes(self.root, above, &self.removed))?;
+        let misplaced = find_misplaced(find_node(self.root, above)?, last, &known)?;
+        Some(self.explain_misplaced(above, &misplaced))
+    }
+
+    /// Several keys where one of several is allowed, or none.
+    fn explain_choice(&self, path: &[String], node: &ConfigNode, entries: &[ConfigEntry]) -> Finding {
+        let known =
+            self.probe().known_keys(&shift_indexes(self.root, path, &self.removed)).unwrap_or_default();
+        let unknown = entries.iter().find(|entry| !known.contains(&entry.key));
+        let misplaced = unknown.and_then(|entry| find_misplaced(node, &entry.key, &known));
+        if let Some(misplaced) = misplaced {
+            let finding = self.explain_misplaced(path, &misplaced);
+            return Finding { culprits: vec![path.to_vec()], ..finding };
+        }
+        if let Some(entry) = unknown.filter(|_| entries.iter().any(|entry| known.contains(&entry.key))) {
+            let finding = self.explain_unknown_key(path, &entry.key, &known);
+            return Finding { culprits: vec![path.to_vec()], ..finding };
+        }
+        let sentence = format!("{} has {} keys, but must have one.", self.place(path), entries.len());
+        let help = format!("Keep one of: {}.", name_list(known.iter().map(String::as_str)));
+        self.finding(path, sentence, help)
+    }
+}
+
+fn describe_mismatch(node: &ConfigNode, wanted: &WantedForm) -> String {
+    let given = describe_given(node);
+    match (&node.kind, wanted) {
+        (ConfigValue::Scalar(Value::Null), _) => given,
+        (ConfigValue::Scalar(Value::Number(number)), WantedForm::WholeNumber) if !number.is_f64() => {
+            format!("{given}, which is too small or too large")
+        }
+        _ => format!("{given}, but must be {}", wanted.describe()),
     }
 }
 
@@ -46,215 +329,14 @@ fn more_errors(what: &str, next: Problem) -> Problem {
     Problem { location: next.location, ..problem }
 }
 
-/// Whether a block of one key is invalid only because that key was removed.
-fn is_emptied(error: &str, culprit: &[String], taken: &[Vec<String>]) -> bool {
-    error.contains("map with a single key") && taken.iter().any(|path| path.starts_with(culprit))
-}
-
-enum PathStep {
-    Key(String),
-    Index(usize),
-}
-
-fn path_steps(path: &Path) -> Vec<PathStep> {
-    path.iter()
-        .filter_map(|segment| match segment {
-            Segment::Map { key } => Some(PathStep::Key(key.clone())),
-            Segment::Seq { index } => Some(PathStep::Index(*index)),
-            // A variant is written as the only key of a mapping.
-            Segment::Enum { variant } => Some(PathStep::Key(variant.clone())),
-            Segment::Unknown => None,
-        })
-        .collect()
-}
-
-/// The problem, and the path of the value to remove before reading on.
-fn explain_error(
-    file: &str,
-    what: &str,
-    root: &ConfigNode,
-    path: &[PathStep],
-    error: &str,
-) -> (Problem, Vec<String>) {
-    let mut culprit: Vec<String> = path.iter().map(step_name).collect();
-    let shown = culprit.join(".");
-    let (line, column) = find_position(root, path);
-    if let Some((key, known)) = parse_unknown_field(error) {
-        if culprit.last() != Some(&key) {
-            culprit.push(key.clone());
-        }
-        let (line, column) = find_key_position(root, &culprit).unwrap_or((line, column));
-        let sentence = format!("`{key}` is not a key of {what}{}.", parent_path_note(&culprit));
-        return (
-            Problem::error(Code::ConfigInvalid, sentence)
-                .help(list_choices(&key, &known))
-                .at_location(file, line, column),
-            culprit,
-        );
-    }
-    let location = if shown.is_empty() { what.to_owned() } else { format!("`{shown}` of {what}") };
-    let sentence = match error.strip_prefix("missing field ") {
-        Some(key) => format!("Missing key {key} in {location}."),
-        None => format!("{location}: {}.", reword_error(error)),
-    };
-    let problem = Problem::error(Code::ConfigInvalid, sentence).at_location(file, line, column);
-    let quoted = error.contains("expected a string")
-        && (error.contains("integer") || error.contains("float") || error.contains("boolean"));
-    (if quoted { problem.help("Put the value in quotes.") } else { problem }, culprit)
-}
-
-fn step_name(step: &PathStep) -> String {
-    match step {
-        PathStep::Key(key) => key.clone(),
-        PathStep::Index(index) => index.to_string(),
-    }
-}
-
-fn parent_path_note(culprit: &[String]) -> String {
-    match culprit.split_last() {
-        Some((_, above)) if !above.is_empty() => format!(" (in `{}`)", above.join(".")),
-        _ => String::new(),
-    }
-}
-
-/// serde's "unknown field `x`, expected one of `a`, `b`".
-fn parse_unknown_field(error: &str) -> Option<(String, Vec<String>)> {
-    let rest = error.strip_prefix("unknown field `").or_else(|| error.strip_prefix("unknown variant `"))?;
-    let (key, rest) = rest.split_once('`')?;
-    Some((key.to_owned(), rest.split('`').skip(1).step_by(2).map(str::to_owned).collect()))
-}
-
-fn parse_missing_field(error: &serde_json::Error) -> Option<String> {
-    let text = error.to_string();
-    Some(text.strip_prefix("missing field `")?.split_once('`')?.0.to_owned())
-}
-
-fn list_choices(key: &str, known: &[String]) -> String {
+pub(super) fn list_choices(key: &str, known: &[String]) -> String {
     let list = name_list(known.iter().map(String::as_str));
     match suggest(key, known.iter().map(String::as_str)) {
         Some(near) => format!("Did you mean `{near}`? Known: {list}."),
+        None if known.is_empty() => "It has no keys.".into(),
         None => format!("Known: {list}."),
     }
 }
 
-fn reword_error(error: &str) -> String {
-    error
-        .replace("invalid type: ", "")
-        .replace("invalid value: ", "")
-        .replace("map, expected map with a single key", "several keys where one is allowed")
-        .replace("expected u64", "expected a whole number")
-        .replace("expected f64", "expected a number")
-}
-
-fn find_position(root: &ConfigNode, path: &[PathStep]) -> (usize, usize) {
-    let mut node = root;
-    for step in path {
-        let below = match (&node.kind, step) {
-            (ConfigValue::Mapping(_), PathStep::Key(key)) => node.get(key),
-            (ConfigValue::Sequence(items), PathStep::Index(index)) => items.get(*index),
-            _ => None,
-        };
-        match below {
-            Some(below) => node = below,
-            None => break,
-        }
-    }
-    (node.line, node.column)
-}
-
-fn find_key_position(root: &ConfigNode, path: &[String]) -> Option<(usize, usize)> {
-    let (last, above) = path.split_last()?;
-    let mut node = root;
-    for key in above {
-        node = match &node.kind {
-            ConfigValue::Sequence(items) => items.get(key.parse::<usize>().ok()?)?,
-            _ => node.get(key)?,
-        };
-    }
-    node.entries().iter().find(|entry| entry.key == *last).map(|entry| (entry.line, entry.column))
-}
-
-/// Removes the value at `path`; false if there is none (then reading again would not help).
-fn remove_at(value: &mut Value, path: &[String]) -> bool {
-    let Some((last, above)) = path.split_last() else { return false };
-    let mut at = value;
-    for key in above {
-        let below = match at {
-            Value::Object(map) => map.get_mut(key),
-            Value::Array(items) => key.parse::<usize>().ok().and_then(|index| items.get_mut(index)),
-            _ => None,
-        };
-        match below {
-            Some(below) => at = below,
-            None => return false,
-        }
-    }
-    match at {
-        Value::Object(map) => map.shift_remove(last).is_some(),
-        Value::Array(items) => last.parse::<usize>().is_ok_and(|index| {
-            index < items.len() && {
-                items.remove(index);
-                true
-            }
-        }),
-        _ => false,
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::super::tree::parse;
-    use super::*;
-
-    #[derive(Debug, serde::Deserialize)]
-    #[serde(deny_unknown_fields)]
-    #[allow(dead_code)]
-    struct Block {
-        cluster: String,
-        count: Option<u32>,
-        inner: Option<Inner>,
-    }
-
-    #[derive(Debug, serde::Deserialize)]
-    #[serde(deny_unknown_fields)]
-    #[allow(dead_code)]
-    struct Inner {
-        names: Vec<String>,
-    }
-
-    fn problems(text: &str) -> Vec<String> {
-        let node = parse("f.yml", text).unwrap();
-        let problems = read::<Block>("f.yml", "service `a`", &node).unwrap_err();
-        problems
-            .iter()
-            .map(|p| {
-                format!("{}:{} {p}", p.location.as_ref().unwrap().line, p.location.as_ref().unwrap().column)
-            })
-            .collect()
-    }
-
-    #[test]
-    fn every_error_is_reported_on_its_own_line() {
-        insta::assert_snapshot!(problems("clustr: a\ncount: many\ninner:\n  names: [1, b]\n  nams: []\ncluster: 12\n").join("\n"), @r#"
-        1:1 `clustr` is not a key of service `a`. Did you mean `cluster`? Known: `cluster`, `count`, `inner`.
-        2:8 `count` of service `a`: string "many", expected u32.
-        4:11 `inner.names.0` of service `a`: integer `1`, expected a string. Put the value in quotes.
-        5:3 `nams` is not a key of service `a` (in `inner`). Did you mean `names`? Known: `names`.
-        6:10 `cluster` of service `a`: integer `12`, expected a string. Put the value in quotes.
-        "#);
-    }
-
-    #[test]
-    fn errors_of_a_block_are_limited() {
-        let lines: String = (0..2000).map(|number| format!("key{number}: x\n")).collect();
-        let found = problems(&format!("cluster: a\n{lines}"));
-        assert_eq!(found.len(), 21);
-        assert!(found[20].contains("more errors in service `a`"), "{}", found[20]);
-    }
-
-    #[test]
-    fn valid_block_is_read() {
-        let node = parse("f.yml", "cluster: a\ncount: 3\n").unwrap();
-        assert_eq!(read::<Block>("f.yml", "x", &node).unwrap().cluster, "a");
-    }
-}
+mod tests;

@@ -4,10 +4,14 @@
 use std::collections::{HashMap, HashSet};
 
 use granit_parser::{Event, Options, Parser, ScalarStyle, Span};
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
 use super::limits::TreeSize;
+use super::scalar::resolve_scalar;
+use super::yaml_error::{explain_syntax, parse_error};
 use crate::problem::{Code, Problem};
+
+pub use super::yaml_error::ParseError;
 
 const MAX_DEPTH: usize = 64;
 
@@ -20,6 +24,9 @@ pub struct ConfigNode {
     pub column: usize,
     /// The value itself.
     pub kind: ConfigValue,
+    /// A number, a boolean, `null` or `{}` as the file has it: `1.10`, not 1.1. `None` where nothing is written, and for
+    /// everything else.
+    pub written: Option<String>,
 }
 
 /// What a [`Node`] holds.
@@ -49,7 +56,7 @@ pub struct ConfigEntry {
 impl ConfigNode {
     /// A mapping without entries and without a position.
     pub fn empty_mapping() -> Self {
-        Self { line: 1, column: 1, kind: ConfigValue::Mapping(Vec::new()) }
+        Self { line: 1, column: 1, kind: ConfigValue::Mapping(Vec::new()), written: None }
     }
 
     /// The entries of a mapping; none for anything else.
@@ -63,6 +70,15 @@ impl ConfigNode {
     /// The value under `key` of a mapping.
     pub fn get(&self, key: &str) -> Option<&ConfigNode> {
         self.entries().iter().find(|entry| entry.key == key).map(|entry| &entry.value)
+    }
+
+    /// The number of values in this, itself included.
+    pub fn count_nodes(&self) -> usize {
+        1 + match &self.kind {
+            ConfigValue::Scalar(_) => 0,
+            ConfigValue::Sequence(items) => items.iter().map(ConfigNode::count_nodes).sum(),
+            ConfigValue::Mapping(entries) => entries.iter().map(|entry| entry.value.count_nodes()).sum(),
+        }
     }
 
     /// The same value without positions.
@@ -124,24 +140,12 @@ impl ConfigNode {
     }
 }
 
-/// Why a text cannot be parsed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ParseError {
-    /// Line, from 1.
-    pub line: usize,
-    /// Column, from 1.
-    pub column: usize,
-    /// The reason.
-    pub reason: String,
-    /// It can be read, but a key occurs twice in the same mapping.
-    pub is_duplicate_key: bool,
-}
-
 /// As [`read`]; `file` names the text in the problem.
 pub fn parse(file: &str, text: &str) -> Result<ConfigNode, Problem> {
     read(text).map_err(|fault| {
         let sentence = format!("{file} is not valid YAML: {}.", fault.reason);
-        Problem::error(Code::ConfigInvalid, sentence).at_location(file, fault.line, fault.column)
+        let problem = Problem::error(Code::ConfigInvalid, sentence).help(explain_syntax(text, &fault));
+        problem.at_location(file, fault.line, fault.column)
     })
 }
 
@@ -155,10 +159,6 @@ pub fn read(text: &str) -> Result<ConfigNode, ParseError> {
     let node = builder.read_document()?;
     builder.expect_end()?;
     Ok(node)
-}
-
-fn parse_error(line: usize, column: usize, why: impl Into<String>) -> ParseError {
-    ParseError { line, column, reason: why.into(), is_duplicate_key: false }
 }
 
 struct TreeBuilder<'t> {
@@ -179,9 +179,7 @@ impl<'t> TreeBuilder<'t> {
             match self.parser.next_event() {
                 Some(Ok((Event::Comment(..), _))) => {}
                 Some(Ok(event)) => return Ok(event),
-                Some(Err(error)) => {
-                    return Err(parse_error(error.marker().line(), error.marker().col() + 1, error.info()));
-                }
+                Some(Err(error)) => return Err(ParseError::from_scan(&error)),
                 None => return Ok((Event::StreamEnd, Span::default())),
             }
         }
@@ -216,24 +214,25 @@ impl<'t> TreeBuilder<'t> {
         if depth > MAX_DEPTH || self.size.exceeds_limits() {
             return Err(parse_error(line, column, "it is too deep or too large"));
         }
+        let mut written = None;
         let (anchor, kind) = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain && tag.is_none();
-                (
-                    anchor,
-                    ConfigValue::Scalar(if plain {
-                        resolve_scalar(&text)
-                    } else {
-                        Value::String(text.into_owned())
-                    }),
-                )
+                let value = if plain { resolve_scalar(&text) } else { Value::String(text.to_string()) };
+                // The parser writes `~` for a value that is not there.
+                let is_there = span.start.index() < span.end.index();
+                written = (!value.is_string() && is_there).then(|| text.into_owned());
+                (anchor, ConfigValue::Scalar(value))
             }
             Event::SequenceStart(_, anchor, _) => (anchor, ConfigValue::Sequence(self.read_sequence(depth)?)),
             Event::MappingStart(_, anchor, _) => (anchor, ConfigValue::Mapping(self.read_mapping(depth)?)),
             Event::Alias(id) => return self.resolve_alias(id, line, column),
             _ => return Err(parse_error(line, column, "a value is missing")),
         };
-        let node = ConfigNode { line, column, kind };
+        if matches!(&kind, ConfigValue::Mapping(entries) if entries.is_empty()) {
+            written = Some("{}".to_owned());
+        }
+        let node = ConfigNode { line, column, kind, written };
         if anchor > 0 {
             self.anchors.insert(anchor, Anchor { node: node.clone(), size: self.size.since(before) });
         }
@@ -305,30 +304,6 @@ fn scalar_bytes(event: &Event<'_>) -> usize {
         Event::Scalar(text, ..) => text.len(),
         _ => 0,
     }
-}
-
-/// A plain scalar by the core schema of YAML 1.2 (chapter 10.3.2), without octal and hexadecimal numbers: anything
-/// not certainly a number, a boolean or null stays text.
-fn resolve_scalar(text: &str) -> Value {
-    match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
-        "true" | "True" | "TRUE" => return Value::Bool(true),
-        "false" | "False" | "FALSE" => return Value::Bool(false),
-        _ => {}
-    }
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    let decimal = digits == "0" || (digits.starts_with(|c: char| ('1'..='9').contains(&c)));
-    if decimal && let Ok(number) = text.parse::<i64>() {
-        return Value::Number(number.into());
-    }
-    let fraction = digits.starts_with(|c: char| c.is_ascii_digit()) && digits.contains('.');
-    if fraction
-        && digits.bytes().all(|b| b.is_ascii_digit() || b == b'.')
-        && let Some(number) = text.parse::<f64>().ok().and_then(Number::from_f64)
-    {
-        return Value::Number(number);
-    }
-    Value::String(text.to_owned())
 }
 
 #[cfg(test)]

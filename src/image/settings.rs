@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::paths;
+use crate::config::{WrittenText, paths, written_texts};
 use crate::problem::{Code, Problem};
 
 /// How the image of a service is built.
@@ -17,6 +17,8 @@ pub struct Build {
     /// Dockerfile, relative to the context.
     pub dockerfile: String,
     /// Build arguments. They are readable in the image's history: pass secrets through `secrets`.
+    #[serde(deserialize_with = "written_texts")]
+    #[schemars(with = "BTreeMap<String, WrittenText>")]
     pub args: BTreeMap<String, String>,
     /// Secrets for `RUN --mount=type=secret`: `NAME` (an environment variable of the step),
     /// `id=NAME,env=VARIABLE`, or `id=NAME,src=path`. Only files in a private folder carry the values.
@@ -30,6 +32,8 @@ pub struct Build {
     /// Cache of layers between runs.
     pub cache: Cache,
     /// Labels of the image; they override those for commit and source.
+    #[serde(deserialize_with = "written_texts")]
+    #[schemars(with = "BTreeMap<String, WrittenText>")]
     pub labels: BTreeMap<String, String>,
     /// Whether a provenance attestation is attached. By default, if the builder supports it;
     /// `true` requires the full attestation; `false` is for registries that reject images with one.
@@ -121,6 +125,19 @@ impl Build {
             .help("A build reads only files of the workspace. Name a path below it.")
         });
         secrets.chain(names).chain(plain).chain(platforms).chain(outside).collect()
+    }
+
+    /// The Dockerfile, relative to the workspace, as Git writes it.
+    pub fn dockerfile_path(&self) -> String {
+        let mut parts: Vec<&str> = Vec::new();
+        for part in self.context.split('/').chain(self.dockerfile.split('/')) {
+            match part {
+                "" | "." => {}
+                ".." => drop(parts.pop()),
+                part => parts.push(part),
+            }
+        }
+        parts.join("/")
     }
 
     /// Keys whose path leads out of the workspace, and the path.
@@ -277,6 +294,18 @@ mod tests {
                 [sentence],
                 "{yaml}"
             );
+        }
+    }
+
+    #[test]
+    fn dockerfile_is_named_as_git_names_it() {
+        for (yaml, path) in [
+            ("{}", "Dockerfile"),
+            ("{ context: ./api/ }", "api/Dockerfile"),
+            ("{ context: ., dockerfile: docker/api.Dockerfile }", "docker/api.Dockerfile"),
+            ("{ context: app, dockerfile: ../docker/Dockerfile }", "docker/Dockerfile"),
+        ] {
+            assert_eq!(read(yaml).dockerfile_path(), path, "{yaml}");
         }
     }
 

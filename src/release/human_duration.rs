@@ -45,7 +45,24 @@ impl FromStr for HumanDuration {
 }
 
 fn invalid_duration(text: &str) -> String {
-    format!("`{text}` is not a time such as `90s`, `30m` or `1h30m`")
+    let near = probable_duration(text).map(|near| format!("; did you mean `{near}`")).unwrap_or_default();
+    format!("`{text}` is not a time such as `90s`, `30m` or `1h30m`{near}")
+}
+
+/// One number with a unit that others use: `30 min`, `1.5h`, `2 days`.
+fn probable_duration(text: &str) -> Option<HumanDuration> {
+    let text = text.trim().to_ascii_lowercase();
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let (number, unit) = text.split_at(end);
+    let seconds = match unit.trim() {
+        "s" | "sec" | "secs" | "second" | "seconds" => 1.0,
+        "m" | "min" | "mins" | "minute" | "minutes" => 60.0,
+        "h" | "hr" | "hrs" | "hour" | "hours" => 3600.0,
+        "d" | "day" | "days" => 86_400.0,
+        _ => return None,
+    };
+    let total = number.parse::<f64>().ok().filter(|number| *number < 1000.0)? * seconds;
+    (total >= 1.0).then(|| HumanDuration(Duration::from_secs(total.round() as u64)))
 }
 
 fn missing_unit_error(text: &str, unit: Option<char>) -> String {
@@ -108,6 +125,11 @@ mod tests {
         for text in ["1h30m", "45s", "0s", "24h", "1h1m1s"] {
             assert_eq!(text.parse::<HumanDuration>().map(|span| span.to_string()).as_deref(), Ok(text));
         }
+        for (text, near) in [("30 min", "30m"), ("1.5h", "1h30m"), ("1d", "24h"), ("90 Seconds", "1m30s")] {
+            let why = text.parse::<HumanDuration>().unwrap_err();
+            assert!(why.ends_with(&format!("did you mean `{near}`")), "{why}");
+        }
+        assert!(!"soon".parse::<HumanDuration>().unwrap_err().contains("did you mean"));
         assert_eq!("61s".parse::<HumanDuration>().map(HumanDuration::ceil_minutes), Ok(2));
     }
 }

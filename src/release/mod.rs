@@ -1,5 +1,6 @@
 //! The core types: release, observed state, rollout status, outcome. Values only; no I/O, no time.
 
+pub mod aws_values;
 mod history;
 mod host;
 mod human_duration;

@@ -129,6 +129,20 @@ pub fn exists(path: &Path) -> bool {
     path.exists()
 }
 
+/// Whether a folder is at `path`; links are followed.
+pub fn is_folder(path: &Path) -> bool {
+    path.is_dir()
+}
+
+/// The names of what is in a folder, sorted; none if it cannot be listed. At most a thousand: they are for suggestions.
+pub fn file_names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<String> =
+        entries.take(1000).map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
 /// Every file and symbolic link below `root`, relative to it, sorted by path; links are not followed.
 pub fn walk(root: &Path) -> Result<Vec<PathBuf>> {
     let (mut found, mut open) = (Vec::new(), vec![PathBuf::new()]);

@@ -1,10 +1,12 @@
 //! The emulator's random number generator: the same seed gives the same run. Nothing else here is random.
 
-use serde::Deserialize;
+use std::fmt;
+
+use serde::de::{Error, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 /// A span of seconds to choose from: `[8, 15]`, or one number for exactly that long.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
-#[serde(from = "SpanForm")]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SecondsRange {
     /// Shortest, in seconds.
     pub min: f64,
@@ -12,18 +14,38 @@ pub struct SecondsRange {
     pub max: f64,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum SpanForm {
-    Exactly(f64),
-    Between([f64; 2]),
+impl<'de> Deserialize<'de> for SecondsRange {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(SecondsVisitor)
+    }
 }
 
-impl From<SpanForm> for SecondsRange {
-    fn from(form: SpanForm) -> Self {
-        match form {
-            SpanForm::Exactly(seconds) => Self { min: seconds, max: seconds },
-            SpanForm::Between([least, most]) => Self { min: least, max: most },
+struct SecondsVisitor;
+
+impl<'de> Visitor<'de> for SecondsVisitor {
+    type Value = SecondsRange;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("seconds such as `8`, or the least and the most such as `[8, 15]`")
+    }
+
+    fn visit_f64<E: Error>(self, seconds: f64) -> Result<SecondsRange, E> {
+        Ok(seconds_range(seconds, seconds))
+    }
+
+    fn visit_u64<E: Error>(self, seconds: u64) -> Result<SecondsRange, E> {
+        self.visit_f64(seconds as f64)
+    }
+
+    fn visit_i64<E: Error>(self, seconds: i64) -> Result<SecondsRange, E> {
+        self.visit_f64(seconds as f64)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<SecondsRange, A::Error> {
+        let (least, most) = (items.next_element::<f64>()?, items.next_element::<f64>()?);
+        match (least, most, items.next_element::<f64>()?) {
+            (Some(least), Some(most), None) => Ok(seconds_range(least, most)),
+            _ => Err(A::Error::custom("two numbers are needed: the least and the most seconds")),
         }
     }
 }

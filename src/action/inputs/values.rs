@@ -56,9 +56,18 @@ pub(super) fn read_env_entry(line: &str) -> Result<SetEnvEntry, String> {
         }
         // The value may be a secret; only the key is repeated.
         _ if value.is_some() => Err(format!("`{key}` is not `service.NAME`")),
+        _ if is_colon_form(line) => Err("a line is `service.NAME=value`, with `=` and not with `:`".into()),
         // A line without `=` can be the rest of a secret of several lines.
         _ => Err("a line is not `service.NAME=value`; a value is one line".into()),
     }
+}
+
+/// Whether a line is `service.NAME: value`. It is not repeated: the value may be a secret.
+fn is_colon_form(line: &str) -> bool {
+    let Some((key, _)) = line.split_once(':') else { return false };
+    let is_name =
+        |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
+    key.split_once('.').is_some_and(|(service, name)| is_name(service) && is_name(name))
 }
 
 pub(super) fn unknown_value_text(text: &str, known: &[&str]) -> String {

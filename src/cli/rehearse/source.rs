@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::config::{self, tree};
+use crate::problem::Problem;
 use crate::sys::disk;
 use roadstead_cloud::builtin::{self, Builtin};
 use roadstead_cloud::scenario::Scenario;
@@ -50,6 +52,54 @@ pub fn find_source(name: &str) -> Result<ScenarioSource, String> {
         return Err(format!("there is no scenario `{name}`, neither a file nor one of: {known}"));
     }
     let text = disk::read_text(path).map_err(|error| format!("{error:#}"))?;
-    let scenario = Scenario::parse(&text).map_err(|why| format!("{name}: {why}"))?;
+    let scenario = Scenario::parse(&text).map_err(|why| explain_scenario(name, &text, &why))?;
     Ok(ScenarioSource::Custom(Box::new(scenario)))
+}
+
+/// What is wrong with a scenario, all of it, a line for each. `why` is what its own reader says: the first thing only.
+fn explain_scenario(name: &str, text: &str, why: &str) -> String {
+    let tree = tree::parse(name, text).map_err(|problem| vec![problem]);
+    match tree.and_then(|node| config::read::<Scenario>(name, "the scenario", &node)) {
+        Ok(_) => format!("{name}: {why}"),
+        Err(problems) => {
+            let line = |problem: &Problem| match &problem.location {
+                Some(at) => format!("{}:{}: {problem}", at.file, at.line),
+                None => format!("{name}: {problem}"),
+            };
+            problems.iter().map(line).collect::<Vec<_>>().join("\n")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error_of(text: &str) -> String {
+        let why = Scenario::parse(text).unwrap_err();
+        explain_scenario("s.yml", text, &why)
+    }
+
+    #[test]
+    fn every_error_of_a_scenario_has_its_line_and_what_to_write() {
+        insta::assert_snapshot!(error_of("servces:\n  - { cluster: a, name: b }\ntimings: { pull: slow, strat: 3 }\nthrottling: \"yes\"\nservices: { cluster: a, name: b }\n"), @r#"
+        s.yml:1: `servces` is not a key of the scenario. Did you mean `services`? Known: `start`, `account`, `region`, `clusters`, `services`, `balancers`, `traffic`, `sites`, `topics`, `alarms`, `repositories`, `appconfig`, `argocd`, `timings`, `policy`, `trust`, `workflow`, `registry`, `registries`, `blob-mounting` and 4 more.
+        s.yml:3: `timings.pull` of the scenario is the text `slow`, but must be seconds such as `8`, or the least and the most such as `[8, 15]`.
+        s.yml:3: `strat` is not a key of the scenario (in `timings`). Did you mean `start`? Known: `schedule`, `provision`, `pull`, `start`, `health`, `settle`, `unhealthy`, `pull-failure`, `init-failure`, `deregistration`, `stop`, `deprovision`, `complete`, `alarm-poll`, `alarm-bake`, `traffic-shift`, `metrics-lag`, `latency`.
+        s.yml:4: `throttling` of the scenario is the text `yes`, but must be `true` or `false`. Write `true`, without quotes or unit.
+        s.yml:5: `services` of the scenario is a block of keys, but must be a list. Put `- ` in front of it: it is a list, also with one item.
+        "#);
+    }
+
+    #[test]
+    fn scenario_that_only_its_own_rules_reject_says_why() {
+        let lists = error_of("clusters: acme\nfaults: 3\n");
+        let expected =
+            "s.yml:1: `clusters` of the scenario is the text `acme`, but must be a list. Write `[acme]`.";
+        assert!(
+            lists.starts_with(expected) && lists.contains("\ns.yml:2: `faults` of the scenario is `3`"),
+            "{lists}"
+        );
+        assert!(error_of("start: tomorrow\n").starts_with("s.yml: start: "));
+    }
 }

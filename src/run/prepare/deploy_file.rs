@@ -13,7 +13,7 @@ use crate::release::DefinitionFile;
 use crate::run::context::RunContext;
 use crate::run::event::operation;
 use crate::run::prepare::placeholders::run_placeholders;
-use crate::run::prepare::{containers, promote, set_env};
+use crate::run::prepare::{containers, missing_file, promote, set_env};
 use crate::run::run_config::{DeclaredService, EarlyExit, INLINE_CONFIG, RunConfig};
 use crate::run::{event, notify_settings, time_budget};
 use crate::sys::disk;
@@ -83,6 +83,8 @@ fn load_config_for(ctx: &RunContext, environment: Option<&str>) -> Result<RunCon
     problems.extend(service_problems(ctx, &file, &services));
     let (services, more) = declare_services(ctx, &file, services);
     problems.extend(more);
+    problems.extend(path_problems(ctx, &document, &services));
+    problems.extend(missing_file::other_extension_warning(ctx));
     let credential_urls = initial_credential_urls(ctx);
     let environment_name = name;
     Ok(RunConfig {
@@ -114,6 +116,19 @@ fn service_problems(ctx: &RunContext, file: &str, services: &[ServiceSpec]) -> V
         problems.extend(time_budget::problems(ctx.inputs.timeout, services.iter().map(Deref::deref)));
     }
     problems
+}
+
+/// What the checked-out files show of the `paths` of services. Only an operation that selects services by them reads them.
+fn path_problems(ctx: &RunContext, document: &DeployFile, services: &[DeclaredService]) -> Vec<Problem> {
+    if !matches!(operation(ctx), Operation::Deploy | Operation::Plan) || ctx.is_rollback() {
+        return Vec::new();
+    }
+    let files = missing_file::Workspace(&ctx.workspace);
+    let problems = services.iter().flat_map(|declared| {
+        let context = declared.build.as_ref().map(|build| build.context.as_str());
+        document.workspace_problems(&declared.service, context, &files)
+    });
+    problems.collect()
 }
 
 /// Reads what belongs to each service. A broken build or file of this commit must not keep an earlier version from being
@@ -169,7 +184,9 @@ fn read_build(file: &str, service: &Service) -> Result<Option<Build>, Vec<Proble
             Problem::error(Code::ConfigInvalid, "There is a `build` but no `repository` to push to.");
         return Err(vec![problem.at_location(file, node.line, node.column)]);
     }
-    let errors: Vec<Problem> = build.problems().into_iter().filter(Problem::is_error).collect();
+    let node = service.build.as_ref().unwrap_or(&service.settings);
+    let errors = build.problems().into_iter().filter(Problem::is_error);
+    let errors: Vec<Problem> = errors.map(|problem| config::locate_in(file, node, problem)).collect();
     if errors.is_empty() { Ok(service.config.repository.as_ref().map(|_| build)) } else { Err(errors) }
 }
 
@@ -178,13 +195,7 @@ fn read_config_text(ctx: &RunContext) -> Result<(String, String), Problem> {
         ConfigSource::Text(text) => Ok((INLINE_CONFIG.into(), text.clone())),
         ConfigSource::Path(path) => match read_named_file(&ctx.workspace, path) {
             Ok(text) => Ok((path.clone(), text)),
-            Err(error) => {
-                Err(Problem::error(Code::ConfigMissing, format!("The deploy file `{path}` cannot be read."))
-                    .cause(format!("{error:#}"))
-                    .help(
-                        "Check the input `config`, and that the repository was checked out before this step.",
-                    ))
-            }
+            Err(error) => Err(missing_file::deploy_file_problem(&ctx.workspace, path, &error)),
         },
     }
 }
@@ -200,13 +211,14 @@ fn read_named_file(workspace: &Path, path: &str) -> anyhow::Result<String> {
 /// The file that a target's block names, read from the workspace and from nowhere else.
 fn read_definition(workspace: &Path, service: &ServiceSpec) -> Result<Option<DefinitionFile>, Problem> {
     let Some(SourceFile { description, path }) = service.source_file() else { return Ok(None) };
-    let problem = |why: String| {
-        Problem::error(Code::FileUnreadable, format!("The {description} `{path}` cannot be read.")).cause(why)
-    };
+    let at = |problem| config::locate_in(&service.location.file, &service.settings, problem);
     if config::paths::leaves_workspace(&path) {
-        return Err(problem("the path leaves the workspace".into()));
+        let sentence = format!("The {description} `{path}` cannot be read.");
+        return Err(
+            at(Problem::error(Code::FileUnreadable, sentence).cause("the path leaves the workspace")),
+        );
     }
-    let text = disk::read_text_within(workspace, Path::new(&path));
-    let text = text.map_err(|error| problem(format!("{error:#}")))?;
+    let text = disk::read_text_within(workspace, Path::new(&path))
+        .map_err(|error| at(missing_file::source_file_problem(workspace, description, &path, &error)))?;
     Ok(Some(DefinitionFile { path: path.clone(), text }))
 }

@@ -8,6 +8,7 @@ pub(in crate::run) mod deploy_file;
 mod image_copy;
 mod last_release;
 pub(in crate::run) mod merged;
+mod missing_file;
 mod placeholders;
 mod preflight;
 mod promote;
@@ -139,7 +140,12 @@ struct ObservedRun {
 async fn observe_run(ctx: &RunContext, config: &RunConfig) -> Result<ObservedRun, EarlyExit> {
     let session = match open_session(ctx, config).await {
         Ok(session) => session,
-        Err(problem) => return Err(config.invalid([config.problems.clone(), vec![problem]].concat())),
+        Err(problem) => {
+            // A region or role that is missing because its block is broken was reported there.
+            let follows = config.has_errors() && config.environment.aws.is_none();
+            let more = Some(problem).filter(|_| !follows);
+            return Err(config.invalid(config.problems.iter().cloned().chain(more).collect()));
+        }
     };
     let problems = [config.problems.clone(), session.problems.clone()].concat();
     if config.has_errors() {

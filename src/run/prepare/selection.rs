@@ -8,6 +8,7 @@ use crate::action::{ConfigSource, ServiceSelection};
 use crate::github::{
     ApiError, ChangedFile, CommitComparison, DeploymentHistory, RecordEnd, RecordedDeployment, RunRepository,
 };
+use crate::image::Build;
 use crate::plan::affected::{BaseCommit, ChangedPath, PathScope, affected_by, base_commits};
 use crate::plan::proof::ProofRules;
 use crate::problem::{Code, Problem};
@@ -87,7 +88,8 @@ fn affected_reason(ctx: &RunContext, declared: &DeclaredService, changes: &Servi
         ServiceChanges::Unknown(why) => return Some(format!("counts as changed: {why}")),
     };
     let definition = declared.definition.iter().map(|definition| definition.path.clone());
-    let own: Vec<String> = definition.chain(containers::build_files(declared)).collect();
+    let dockerfile = declared.build.iter().map(Build::dockerfile_path);
+    let own: Vec<String> = definition.chain(dockerfile).chain(containers::build_files(declared)).collect();
     let deploy_file = match &ctx.inputs.config {
         ConfigSource::Path(path) => Some(path.as_str()),
         ConfigSource::Text(_) => None,
@@ -138,7 +140,7 @@ impl<'c> ChangeReader<'c> {
                 Some(Err(ApiError::NotFound(_) | ApiError::Rejected(_))) => {
                     reason = format!("the commit {} is not in the repository any more", base.commit());
                 }
-                Some(Err(error)) => return Err(error_text(error, &self.repository)),
+                Some(Err(error)) => return Err(error_text(error, &self.repository, Reading::Contents)),
                 None => {}
             }
         }
@@ -160,7 +162,7 @@ impl ReleaseReader {
         repository: Rc<RunRepository>,
     ) -> Result<Self, String> {
         let history = repository.deployment_history(&rules.environment).await;
-        let history = history.map_err(|error| error_text(&error, &repository))?;
+        let history = history.map_err(|error| error_text(&error, &repository, Reading::Deployments))?;
         let verifier = RecordVerifier::new(repository.clone(), rules, ctx.run_number());
         Ok(Self { repository, verifier, history })
     }
@@ -180,7 +182,7 @@ impl ReleaseReader {
             }
             checked = entries.len();
             let older = self.repository.read_older(&mut self.history).await;
-            if !older.map_err(|error| error_text(&error, &self.repository))? {
+            if !older.map_err(|error| error_text(&error, &self.repository, Reading::Deployments))? {
                 return Ok(None);
             }
         }
@@ -213,6 +215,23 @@ fn usable_changes(base: &BaseCommit<'_>, comparison: &CommitComparison) -> Resul
     Ok(comparison.files.iter().map(changed_path).collect())
 }
 
-fn error_text(error: &ApiError, repository: &RunRepository) -> String {
-    error.problem(repository.repository()).to_string()
+/// What a token must be allowed to read.
+#[derive(Clone, Copy)]
+enum Reading {
+    Deployments,
+    Contents,
+}
+
+fn error_text(error: &ApiError, repository: &RunRepository, reading: Reading) -> String {
+    let permission = match reading {
+        Reading::Deployments => "deployments: read",
+        Reading::Contents => "contents: read",
+    };
+    let problem = error.problem(repository.repository());
+    match error {
+        ApiError::Forbidden(_) => {
+            problem.help(format!("Add `permissions: {permission}` to the job.")).to_string()
+        }
+        _ => problem.to_string(),
+    }
 }

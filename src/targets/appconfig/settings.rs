@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::release::aws_values;
+
 /// Configuration or feature flags hosted by AWS AppConfig, deployed gradually without a build.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -36,6 +38,7 @@ impl TryFrom<String> for AppConfigName {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
+        aws_values::reject_arn(&text, "the name or the id")?;
         let fits = (1..=128).contains(&text.chars().count()) && !text.chars().any(char::is_control);
         let wrong =
             format!("`{}` is not a valid name in AppConfig (1 to 128 characters)", text.escape_debug());

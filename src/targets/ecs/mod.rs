@@ -46,6 +46,7 @@ pub mod reader;
 pub mod rollout;
 pub mod seed;
 pub mod serving;
+mod setting_names;
 pub mod settings;
 pub mod staged;
 pub mod task_definition;

@@ -6,26 +6,35 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::patience::Patience;
-use crate::config::BuildBlock;
+use super::setting_names;
+use crate::config::{BuildBlock, WrittenText, written_texts};
+use crate::release::aws_values::Arn;
 
 /// A service on Amazon ECS, driven by the ECS deployment controller.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Settings {
     /// Name or ARN of the cluster.
+    #[serde(deserialize_with = "setting_names::read_cluster")]
     pub cluster: String,
     /// Name of the service.
+    #[serde(deserialize_with = "setting_names::read_service")]
     pub service: String,
     /// Name of the container whose image is deployed. Default: the only container of the task definition, or the only
     /// essential one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "setting_names::read_container"
+    )]
     pub container: Option<String>,
     /// Path of a task definition in JSON or YAML, relative to the repository. Default: the running task definition, of
     /// which only image and environment are changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task_definition: Option<String>,
     /// Environment variables to set on that container; all others stay as they are.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "written_texts")]
+    #[schemars(with = "BTreeMap<String, WrittenText>")]
     pub environment: BTreeMap<String, String>,
     /// Images of further containers of the task definition, by the name of the container. They are deployed with the image
     /// of the service in one revision.
@@ -61,6 +70,7 @@ pub struct ContainerSettings {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PairSettings {
     /// Name of the second service, in the same cluster, with a target group of its own.
+    #[serde(deserialize_with = "setting_names::read_service")]
     pub service: String,
     /// ARN of the listener rule that forwards to the target groups of both services.
     pub rule: RuleArn,
@@ -88,8 +98,11 @@ impl TryFrom<String> for RuleArn {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let parts: Vec<&str> = text.split(':').collect();
-        let fits = matches!(parts[..], ["arn", _, "elasticloadbalancing", _, _, path] if path.starts_with("listener-rule/app/"));
+        let arn = Arn::parse(&text).filter(|arn| arn.service == "elasticloadbalancing");
+        let fits = arn.is_some_and(|arn| arn.resource.starts_with("listener-rule/app/"));
+        if let Some(why) = arn.and_then(|arn| arn.check_place().err()).filter(|_| fits) {
+            return Err(format!("in the ARN of the rule, {why}"));
+        }
         let wrong = format!(
             "`{text}` is not the ARN of a listener rule of an Application Load Balancer (`arn:…:listener-rule/app/…`)"
         );
@@ -146,9 +159,10 @@ mod tests {
                 serde_json::json!({"cluster":"c","service":"blue","pair":{"service":"green","rule":rule}});
             serde_json::from_value::<Settings>(pair).map(|settings| settings.pair.unwrap())
         };
-        let pair = with("arn:aws:elasticloadbalancing:eu-west-1:1:listener-rule/app/web/1/2/3").unwrap();
+        let pair =
+            with("arn:aws:elasticloadbalancing:eu-west-1:111111111111:listener-rule/app/web/1/2/3").unwrap();
         assert!(!pair.scale_down);
-        for wrong in ["", "web", "arn:aws:elasticloadbalancing:eu-west-1:1:listener/app/web/1/2"] {
+        for wrong in ["", "web", "arn:aws:elasticloadbalancing:eu-west-1:111111111111:listener/app/web/1/2"] {
             assert!(
                 with(wrong).unwrap_err().to_string().contains("is not the ARN of a listener rule"),
                 "{wrong}"
