@@ -84,6 +84,11 @@ impl SupportClients {
         }
     }
 
+    /// Waits until one more request may be sent: for a request that is made elsewhere.
+    pub async fn acquire_read_slot(&self) {
+        self.rate_limiter.acquire().await;
+    }
+
     /// Account id and ARN of the caller.
     pub async fn caller_identity(&self) -> Result<(String, String), AwsError> {
         self.known_caller.get_or_try_init(|| self.read_caller_identity()).await.cloned()

@@ -48,6 +48,7 @@ pub async fn fetch_blob(around: &SupportClients, ecr: &EcrImage, digest: &str) -
     let connector = parts.http_client()?.http_connector(&HttpConnectorSettings::default(), &parts);
     let mut request = HttpRequest::new(SdkBody::empty());
     request.set_uri(url).ok()?;
+    around.acquire_read_slot().await;
     let response = connector.call(request).await.ok()?;
     if !response.status().is_success() {
         return None;
