@@ -400,7 +400,10 @@ fn values_with_a_tag_alone_are_released_once() {
     );
     let mut trial = TestRun::custom(&scenario);
     trial.config = WATCHED
-        .replace("{ path: \"apps/analytics/${environment}/kustomization.yaml\" }", "{ path: charts/analytics/values.yaml, image: image }")
+        .replace(
+            "{ path: \"apps/analytics/${environment}/kustomization.yaml\" }",
+            "{ path: charts/analytics/values.yaml, image: image }",
+        )
         .replace("      server: https://argocd.acme.dev\n", "");
     run_in_virtual_time(async {
         let stage = trial.set_up();
@@ -425,7 +428,8 @@ fn named_image_needs_no_aws() {
         trial.inputs.image = Some(format!("ghcr.io/acme/analytics:v2@sha256:{}", "0a".repeat(32)));
         let ran = trial.run();
         assert_eq!(ran.report.outcome, Outcome::Committed, "{repository}{:#?}", ran.lines);
-        let services: std::collections::BTreeSet<_> = ran.calls.iter().map(|call| call.service.clone()).collect();
+        let services: std::collections::BTreeSet<_> =
+            ran.calls.iter().map(|call| call.service.clone()).collect();
         assert_eq!(services.into_iter().collect::<Vec<_>>(), ["github"]);
     }
 }

@@ -13,7 +13,9 @@ pub(super) fn global_registry(tree: &YamlTree<'_>, at: NodeId) -> Option<(NodeId
     let top = || {
         let above = tree.ancestors(at);
         let mut tops = above.filter(|up| tree.is_mapping(*up));
-        tops.find_map(|up| value_of_kind(tree, up, |kind, key| kind == PartKind::Registry && key != "registry"))
+        tops.find_map(|up| {
+            value_of_kind(tree, up, |kind, key| kind == PartKind::Registry && key != "registry")
+        })
     };
     let id = found.or_else(top)?;
     let host = tree.text(id)?.trim_end_matches('/').to_owned();
@@ -38,7 +40,8 @@ pub(super) fn registry_in_front(
 pub(super) fn inherited_tag(tree: &YamlTree<'_>, at: NodeId) -> Option<NodeId> {
     let is_tag = |kind, _: &str| kind == PartKind::Tag;
     std::iter::once(at).chain(tree.ancestors(at)).find_map(|up| {
-        let global = global_mappings(tree, up).into_iter().find_map(|scope| value_of_kind(tree, scope, is_tag));
+        let global =
+            global_mappings(tree, up).into_iter().find_map(|scope| value_of_kind(tree, scope, is_tag));
         global.or_else(|| value_of_kind(tree, up, is_tag).filter(|_| up != at))
     })
 }
@@ -60,7 +63,8 @@ fn value_of_kind(
     mapping: NodeId,
     wanted: impl Fn(PartKind, &str) -> bool,
 ) -> Option<NodeId> {
-    let fits = |key: &str| classify_key(key).is_some_and(|part| part.prefix.is_empty() && wanted(part.kind, key));
+    let fits =
+        |key: &str| classify_key(key).is_some_and(|part| part.prefix.is_empty() && wanted(part.kind, key));
     let entries = tree.entries(mapping).iter();
     let mut named = entries.filter(|(key, _)| tree.text(*key).is_some_and(fits)).map(|(_, value)| *value);
     named.find(|value| tree.text(*value).is_some() && !tree.is_empty(*value))

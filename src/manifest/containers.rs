@@ -39,7 +39,9 @@ pub(super) fn by_name(tree: &YamlTree<'_>, name: &str) -> Result<Vec<NodeId>, Ed
         return Err(tree.error_at(*other, why).help("Move them to separate files."));
     }
     match images.is_empty() {
-        true => Err(EditError::ambiguous(format!("no container is named `{name}`")).help(list_containers(&known))),
+        true => {
+            Err(EditError::ambiguous(format!("no container is named `{name}`")).help(list_containers(&known)))
+        }
         false => Ok(images),
     }
 }
@@ -65,7 +67,8 @@ fn list_containers(known: &BTreeSet<String>) -> String {
 
 /// Containers in the order of the file; some may be aliases.
 fn containers<'a>(tree: &'a YamlTree<'_>) -> impl Iterator<Item = NodeId> + 'a {
-    let has_image = move |id: NodeId| tree.entries(id).iter().any(|(key, _)| tree.text(*key) == Some("image"));
+    let has_image =
+        move |id: NodeId| tree.entries(id).iter().any(|(key, _)| tree.text(*key) == Some("image"));
     let is_container = move |id: &NodeId| {
         let (parent, own) = (tree.node(*id).parent, tree.resolve_alias(*id));
         let in_list = tree.is_sequence(parent);

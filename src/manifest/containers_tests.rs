@@ -136,7 +136,10 @@ fn shared_value_is_edited_if_all_that_read_it_are_the_image() {
     let pod = |containers: &str| format!("kind: Pod\nspec:\n  containers:\n{containers}");
     for (text, location) in [
         (pod("  - &c {name: app, image: app:1}\n  - *c\n"), container_named("app")),
-        (format!("x: &i app:1\n{}", pod("  - {name: app, image: *i}\n")), ImageLocation::ContainersByRepository),
+        (
+            format!("x: &i app:1\n{}", pod("  - {name: app, image: *i}\n")),
+            ImageLocation::ContainersByRepository,
+        ),
         (
             pod("  - {name: a, image: &i app:1}\n  - {name: app, image: *i}\n"),
             ImageLocation::ContainersByRepository,
@@ -154,7 +157,8 @@ fn shared_value_is_edited_if_all_that_read_it_are_the_image() {
 
 #[test]
 fn spelling_of_the_registry_is_kept() {
-    let pod = |image: &str| format!("kind: Pod\nspec:\n  containers:\n  - {{name: app, image: \"{image}\"}}\n");
+    let pod =
+        |image: &str| format!("kind: Pod\nspec:\n  containers:\n  - {{name: app, image: \"{image}\"}}\n");
     for (now, image, wanted) in [
         ("docker.io/acme/api:v1", "acme/api:v2", "docker.io/acme/api:v2"),
         ("docker.io/library/redis:7", "redis:7.2", "docker.io/library/redis:7.2"),
@@ -179,7 +183,9 @@ fn containers_of_tekton_are_edited() {
         task.replace("name: a\n    image: app:1", "name: a\n    image: app:v2")
     );
     let rollout = "kind: Rollout\nspec:\n  steps: [{setWeight: 10}, {name: app}]\n";
-    assert!(text_after_edit(rollout, &container_named("app"), "app:v2").contains("no container is named `app`"));
+    assert!(
+        text_after_edit(rollout, &container_named("app"), "app:v2").contains("no container is named `app`")
+    );
 }
 
 #[test]

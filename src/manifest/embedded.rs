@@ -36,7 +36,8 @@ pub(super) enum Embedded {
 pub(super) fn find_embedded(tree: &YamlTree<'_>) -> Vec<Embedded> {
     let nodes = (0..).take(tree.nodes.len());
     let found = nodes.clone().filter_map(|id| embedded_at(tree, id));
-    let fields = nodes.filter(|id| tree.key(*id) == Some("spec") && is_custom_resource(tree, tree.node(*id).parent));
+    let fields =
+        nodes.filter(|id| tree.key(*id) == Some("spec") && is_custom_resource(tree, tree.node(*id).parent));
     found.chain(fields.map(Embedded::Fields)).collect()
 }
 
@@ -47,10 +48,13 @@ fn embedded_at(tree: &YamlTree<'_>, id: NodeId) -> Option<Embedded> {
     let kind = object_kind(tree, id);
     let (values, text) = (tree.is_mapping(id), tree.text(id).is_some_and(|text| text.contains('\n')));
     match (key, above, kind) {
-        ("values" | "valuesObject", Some("helm"), _) | ("values", Some("spec"), Some("HelmRelease")) if values => {
+        ("values" | "valuesObject", Some("helm"), _) | ("values", Some("spec"), Some("HelmRelease"))
+            if values =>
+        {
             Some(Embedded::Values(id))
         }
-        ("values", Some("helm"), _) | ("valuesContent", Some("spec"), Some("HelmChart" | "HelmChartConfig"))
+        ("values", Some("helm"), _)
+        | ("valuesContent", Some("spec"), Some("HelmChart" | "HelmChartConfig"))
             if text =>
         {
             Some(Embedded::ValuesText(id))
@@ -106,7 +110,9 @@ pub(super) fn parameter_images(tree: &YamlTree<'_>, list: NodeId) -> Vec<ImagePa
     let mut paths: Vec<(&str, Vec<_>)> = Vec::new();
     for item in tree.items(list) {
         let get = |key| tree.get(*item, key).ok().flatten();
-        let (Some(name), Some(value)) = (get("name").and_then(|id| tree.text(id)), get("value")) else { continue };
+        let (Some(name), Some(value)) = (get("name").and_then(|id| tree.text(id)), get("value")) else {
+            continue;
+        };
         let front = name.rsplit_once('.').map_or("", |(front, _)| front);
         let Some(field) = part_field(tree, name, value) else { continue };
         match paths.iter_mut().find(|(path, _)| *path == front) {

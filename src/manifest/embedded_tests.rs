@@ -6,7 +6,8 @@ const DIGEST: &str = "sha256:00112233445566778899aabbccddeeff0011223344556677889
 
 /// The file after the edit, or the reason of the rejection. A second edit must change nothing.
 fn text_after_edit(text: &str, location: Option<&str>, image: &str) -> String {
-    let update = ImageUpdate { image: image.replace("DIGEST", DIGEST).parse().unwrap(), pin: HelmPin::Digest };
+    let update =
+        ImageUpdate { image: image.replace("DIGEST", DIGEST).parse().unwrap(), pin: HelmPin::Digest };
     let edit = |text: &[u8]| match location {
         Some(path) => edit_image(text, &ImageLocation::from_values_path(path), &update),
         None => edit_file("file.yaml", text, &update),
@@ -19,7 +20,11 @@ fn text_after_edit(text: &str, location: Option<&str>, image: &str) -> String {
             for it in edited.replacements {
                 let line = now.lines().nth(it.line - 1).unwrap();
                 let at: String = line.chars().skip(it.column - 1).collect();
-                assert!(at.trim_start_matches('"').starts_with(&it.to.unwrap_or_default()), "{line}: {}", it.path);
+                assert!(
+                    at.trim_start_matches('"').starts_with(&it.to.unwrap_or_default()),
+                    "{line}: {}",
+                    it.path
+                );
             }
             now.replace(DIGEST, "DIGEST")
         }
@@ -101,10 +106,9 @@ fn images_of_objects_are_found_in_every_form() {
         .replace("value: \"v1\"", "value: \"v2\"");
     assert_eq!(text_after_edit(APPLICATION, None, "g.io/api:v2"), image);
     assert_eq!(text_after_edit(FLUX, None, "g.io/api:v2"), FLUX.replacen("newTag: v1", "newTag: v2", 1));
-    let set = APPLICATION.replace("kind: Application", "kind: ApplicationSet").replace(
-        "spec:\n  sources:",
-        "spec:\n generators: []\n template:\n  spec:\n  sources:",
-    );
+    let set = APPLICATION
+        .replace("kind: Application", "kind: ApplicationSet")
+        .replace("spec:\n  sources:", "spec:\n generators: []\n template:\n  spec:\n  sources:");
     let nested = set.replace("  spec:\n  sources:", "  sources:").replace(" template:", " template:");
     let wanted = nested
         .replace("api:v1", "api:v2")
@@ -117,10 +121,16 @@ fn images_of_objects_are_found_in_every_form() {
 #[test]
 fn values_as_text_are_edited_line_by_line() {
     let application = |text: &str| {
-        format!("apiVersion: argoproj.io/v1alpha1\nkind: Application\nspec:\n  source:\n    helm:\n      values: {text}")
+        format!(
+            "apiVersion: argoproj.io/v1alpha1\nkind: Application\nspec:\n  source:\n    helm:\n      values: {text}"
+        )
     };
     for (before, image, wanted) in [
-        ("|\n        image: {repository: app, tag: v1}\n", "app:v2", "|\n        image: {repository: app, tag: v2}\n"),
+        (
+            "|\n        image: {repository: app, tag: v1}\n",
+            "app:v2",
+            "|\n        image: {repository: app, tag: v2}\n",
+        ),
         (
             "|-\n        image:\n          repository: app\n\n        # end\n",
             "app:v2",

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::yaml_text;
 use super::yaml_parser;
+use super::yaml_text;
 use super::yaml_tree::YamlTree;
 
 /// A kind of file that contains images.

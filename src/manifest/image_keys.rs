@@ -121,7 +121,8 @@ mod tests {
             let part = classify_key(key).map(|part| format!("{:?} {}", part.kind, part.prefix));
             assert_eq!(part.as_deref(), Some(wanted), "{key}");
         }
-        for key in ["apiVersion", "chartVersion", "fullName", "tags", "images", "url", "", "imagePullPolicy"] {
+        for key in ["apiVersion", "chartVersion", "fullName", "tags", "images", "url", "", "imagePullPolicy"]
+        {
             assert_eq!(classify_key(key), None, "{key}");
         }
         assert!(is_images_key("images") && is_images_key("initImages") && !is_images_key("image"));

@@ -57,9 +57,7 @@ pub(super) fn group_fields(tree: &YamlTree<'_>, owner: NodeId, fields: &[PartFie
             prefixes.push(&field.prefix);
         }
     }
-    let is_named = |prefix: &str| {
-        fields.iter().any(|it| it.prefix == prefix && is_bare_name(tree, it))
-    };
+    let is_named = |prefix: &str| fields.iter().any(|it| it.prefix == prefix && is_bare_name(tree, it));
     let strays: Vec<&PartField> =
         fields.iter().filter(|it| is_version(it.kind) && !is_named(&it.prefix)).collect();
     let alone = prefixes.iter().filter(|prefix| is_named(prefix)).count() <= 1;
@@ -87,7 +85,9 @@ impl ImageParts {
         };
         let all = |kind: PartKind| own.iter().filter(|it| it.kind == kind).collect::<Vec<_>>();
         let mut doubt = match all(PartKind::Tag).as_slice() {
-            [one, other, ..] => Some((other.value, format!("both `{}` and `{}` hold a tag", one.label, other.label))),
+            [one, other, ..] => {
+                Some((other.value, format!("both `{}` and `{}` hold a tag", one.label, other.label)))
+            }
             _ => None,
         };
         let mut tag = first(&[PartKind::Tag, PartKind::Version]);
@@ -98,7 +98,8 @@ impl ImageParts {
             [one, rest @ ..] => {
                 let labels: Vec<String> =
                     [one].into_iter().chain(rest).map(|it| format!("`{}`", it.label)).collect();
-                let why = format!("it is not clear whether {} is the version of the image", labels.join(" or "));
+                let why =
+                    format!("it is not clear whether {} is the version of the image", labels.join(" or "));
                 doubt = Some((one.value, why));
             }
         }
@@ -163,7 +164,11 @@ impl ImageParts {
     /// The joined name that is the repository of `wanted`, in any way in which charts join the parts.
     fn matching_name(&self, tree: &YamlTree<'_>, wanted: &ImageRef) -> Option<String> {
         let text = |field: &Option<PartField>| {
-            field.as_ref().and_then(|it| tree.text(it.value)).filter(|text| !text.is_empty()).map(str::to_owned)
+            field
+                .as_ref()
+                .and_then(|it| tree.text(it.value))
+                .filter(|text| !text.is_empty())
+                .map(str::to_owned)
         };
         let (registry, repository) = (text(&self.registry), text(&self.repository));
         let (image, name) = (text(&self.image), text(&self.name));
@@ -225,7 +230,10 @@ impl ImageParts {
     pub(super) fn edit(&self, draft: &mut EditBuffer<'_>, update: &ImageUpdate) -> Result<(), EditError> {
         draft.ensure_editable(self.owner)?;
         if let Some((at, why)) = &self.doubt {
-            return Err(draft.tree.error_at(*at, why).help("Name the value in the deploy file by its own path."));
+            return Err(draft
+                .tree
+                .error_at(*at, why)
+                .help("Name the value in the deploy file by its own path."));
         }
         self.edit_name(draft, &update.image)?;
         self.edit_digest(draft, update.image.digest.as_ref())?;
@@ -250,7 +258,8 @@ impl ImageParts {
         let bare = !now.contains(':') && (field.kind == PartKind::Sha || !now.is_empty());
         let full = if now.contains(':') { now.to_owned() } else { format!("sha256:{now}") };
         if !now.is_empty() && full.parse::<Digest>().is_err() {
-            let why = format!("`{}` is `{now}`, which is not the digest of an image", draft.tree.path(field.value));
+            let why =
+                format!("`{}` is `{now}`, which is not the digest of an image", draft.tree.path(field.value));
             return Err(draft.tree.error_at(field.value, why));
         }
         if digest.is_none() && now.is_empty() {
@@ -287,7 +296,9 @@ impl ImageParts {
         if !tree.is_mapping(self.owner) {
             return Err(tree.error_at(self.owner, "there is no parameter for the tag"));
         }
-        if let Some(name) = self.repository.as_ref().or(self.image.as_ref()).filter(|it| it.label != "repository") {
+        if let Some(name) =
+            self.repository.as_ref().or(self.image.as_ref()).filter(|it| it.label != "repository")
+        {
             let why = format!("there is no value for the version beside `{}`", name.label);
             return Err(tree.error_at(name.value, why));
         }
@@ -296,7 +307,8 @@ impl ImageParts {
             return Err(tree.error_at(self.owner, why));
         }
         if let Some(other) = inherited_tag(tree, self.owner) {
-            let why = format!("there is no `tag`, and `{}` may be the version of the image", tree.path(other));
+            let why =
+                format!("there is no `tag`, and `{}` may be the version of the image", tree.path(other));
             return Err(tree.error_at(self.owner, why).help("Write the `tag` beside the `repository`."));
         }
         let near = self.repository.as_ref().or(self.digest.as_ref()).map(|field| field.value);
@@ -315,9 +327,10 @@ impl ImageParts {
             return Err(draft.tree.error_at(field.value, why));
         }
         let host = if wanted.registry.is_empty() { "docker.io" } else { &wanted.registry };
-        let has_host = draft.tree.text(field.value).is_some_and(|text| {
-            text.parse::<ImageRef>().is_ok_and(|now| !now.registry.is_empty())
-        });
+        let has_host = draft
+            .tree
+            .text(field.value)
+            .is_some_and(|text| text.parse::<ImageRef>().is_ok_and(|now| !now.registry.is_empty()));
         if let Some((at, global)) = global_registry(&draft.tree, self.owner).filter(|_| !has_host) {
             if global == host {
                 return draft.set_scalar(field.value, &wanted.repository);

@@ -33,7 +33,8 @@ impl ImageReaders {
             }
             let owner = target.owner(tree);
             let part = matches!(target, ImageTarget::Parts(_));
-            let replaced = |up: NodeId| part && up == owner && tree.aliases(up).iter().any(|it| is_renamed(tree, *it));
+            let replaced =
+                |up: NodeId| part && up == owner && tree.aliases(up).iter().any(|it| is_renamed(tree, *it));
             let above = std::iter::once(owner).chain(tree.ancestors(owner));
             readers.collections.extend(above.filter(|up| !replaced(*up)));
         }
@@ -47,7 +48,8 @@ impl ImageReaders {
 
     /// Whether all that read an anchored node read the image.
     pub(super) fn are_all_of(&self, tree: &YamlTree<'_>, anchored: NodeId) -> bool {
-        let value = self.values.contains(&anchored) && tree.aliases(anchored).iter().all(|it| self.has_alias(*it));
+        let value =
+            self.values.contains(&anchored) && tree.aliases(anchored).iter().all(|it| self.has_alias(*it));
         value || self.collections.contains(&anchored)
     }
 }

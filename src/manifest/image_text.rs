@@ -38,7 +38,9 @@ fn spelled_name(text: &str, wanted: &ImageRef, global: Option<&str>) -> Option<I
 pub(super) fn updated_text(now: &str, wanted: &ImageRef, global: Option<&str>) -> String {
     let (prefix, reference) = split_assignment(now);
     let image = match spelled_name(reference, wanted, global) {
-        Some(written) => ImageRef { registry: written.registry, repository: written.repository, ..wanted.clone() },
+        Some(written) => {
+            ImageRef { registry: written.registry, repository: written.repository, ..wanted.clone() }
+        }
         None => wanted.clone(),
     };
     format!("{prefix}{image}")

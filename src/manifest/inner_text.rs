@@ -57,7 +57,10 @@ impl EditBuffer<'_> {
         let node = self.tree.node(id);
         if !matches!(node.kind, NodeKind::Scalar { style: ScalarStyle::Literal, .. }) {
             let why = format!("`{}` is YAML in a text that is not a block of lines", self.tree.path(id));
-            return Err(self.tree.error_at(id, why).help("Write it behind `|`, or as values and not as text."));
+            return Err(self
+                .tree
+                .error_at(id, why)
+                .help("Write it behind `|`, or as values and not as text."));
         }
         let first = lines::line_start(self.text, node.bytes.start);
         let indent = self.text[first..node.bytes.start].to_owned();

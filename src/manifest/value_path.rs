@@ -86,9 +86,8 @@ pub(super) fn find_at_path(
         }
     }
     let targets = |end: &PathEnd<'_>| targets_at(tree, end, path, image);
-    let is_ours = |end: &&PathEnd<'_>| {
-        targets(end).is_ok_and(|targets| targets.iter().all(|it| it.is_of(tree, image)))
-    };
+    let is_ours =
+        |end: &&PathEnd<'_>| targets(end).is_ok_and(|targets| targets.iter().all(|it| it.is_of(tree, image)));
     let shown = path.join(".");
     match (ends.as_slice(), ends.iter().filter(is_ours).collect::<Vec<_>>().as_slice()) {
         ([one], _) => targets(one),
@@ -96,11 +95,15 @@ pub(super) fn find_at_path(
         ([], _) => Err(match missing.len() {
             0 => EditError::ambiguous("it is empty"),
             1 => missing.swap_remove(0),
-            _ => EditError::ambiguous(format!("no document of the file has `{shown}`")).help(list_known(tree)),
+            _ => {
+                EditError::ambiguous(format!("no document of the file has `{shown}`")).help(list_known(tree))
+            }
         }),
         ([_, second, ..], _) => {
             let at = second.nodes.first().copied().unwrap_or_default();
-            let why = format!("several documents of the file have `{shown}`, and it is not clear which one is meant");
+            let why = format!(
+                "several documents of the file have `{shown}`, and it is not clear which one is meant"
+            );
             Err(tree.error_at(at, why).help("Move them to separate files."))
         }
     }
@@ -181,7 +184,12 @@ fn list_keys(known: &[&str]) -> String {
 }
 
 /// What is edited at the end of a path.
-fn target_at(tree: &YamlTree<'_>, id: NodeId, path: &[String], image: &ImageRef) -> Result<ImageTarget, EditError> {
+fn target_at(
+    tree: &YamlTree<'_>,
+    id: NodeId,
+    path: &[String],
+    image: &ImageRef,
+) -> Result<ImageTarget, EditError> {
     let own = tree.resolve_alias(id);
     if is_yaml_text(tree, own) {
         return Ok(ImageTarget::Inner { text: id, location: ImageLocation::ValuesByRepository });
@@ -209,7 +217,8 @@ fn mapping_target(
     }
     let all = find_parts(tree, id);
     let named = |parts: &&ImageParts| parts.is_of(tree, image);
-    let chosen = all.iter().find(named).or_else(|| all.iter().find(|parts| parts.is_named(tree))).or(all.first());
+    let chosen =
+        all.iter().find(named).or_else(|| all.iter().find(|parts| parts.is_named(tree))).or(all.first());
     match chosen {
         Some(parts) => Ok(match parts.whole_reference(tree).filter(|_| !parts.has_version()) {
             Some(text) => ImageTarget::Text(text),
@@ -275,7 +284,10 @@ fn text_target(
     let (_, reference) = split_assignment(text);
     let key = tree.key(id).and_then(classify_key).map(|part| part.kind);
     let single = matches!(tree.node(tree.resolve_alias(id)).kind, NodeKind::Scalar { .. });
-    let part = matches!(key, Some(PartKind::Repository | PartKind::Registry | PartKind::Tag | PartKind::Digest | PartKind::Sha));
+    let part = matches!(
+        key,
+        Some(PartKind::Repository | PartKind::Registry | PartKind::Tag | PartKind::Digest | PartKind::Sha)
+    );
     let fits = has_image_key(tree, id)
         || names_repository(reference, image, None)
         || is_surely_image(tree, id, reference)

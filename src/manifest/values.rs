@@ -79,7 +79,9 @@ fn text_target(tree: &YamlTree<'_>, id: NodeId, text: &str) -> Result<ImageTarge
                 tree.path(id),
                 tree.path(other)
             );
-            Err(tree.error_at(id, why).help("Write the whole image there, or name the other value by its path."))
+            Err(tree
+                .error_at(id, why)
+                .help("Write the whole image there, or name the other value by its path."))
         }
         None => Ok(ImageTarget::Text(id)),
     }

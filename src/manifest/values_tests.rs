@@ -193,13 +193,21 @@ fn ambiguous_values_are_rejected() {
             "a.registry",
             "1:15: `a.registry` is part of an image Use the path of the mapping with `repository` and `tag`.",
         ),
-        ("api: {version: \"1.2.3\"}\n", "api.version", "1:16: `api.version` is `1.2.3`, which is not an image"),
+        (
+            "api: {version: \"1.2.3\"}\n",
+            "api.version",
+            "1:16: `api.version` is `1.2.3`, which is not an image",
+        ),
         (
             "api: {replicas: 3}\nweb: {image: b:v1}\n",
             "api.replicas",
             "1:17: `api.replicas` is `3`, which is not an image The file has `b`.",
         ),
-        ("cache: {url: \"redis:6379\"}\n", "cache.url", "1:14: `cache.url` is `redis:6379`, which is not an image"),
+        (
+            "cache: {url: \"redis:6379\"}\n",
+            "cache.url",
+            "1:14: `cache.url` is `redis:6379`, which is not an image",
+        ),
         ("a: [x]\n", "a", "1:4: `a` is not a single value"),
         ("a: {tag: v1, tag: v1}\n", "a", "1:14: the key `tag` occurs twice in the same mapping"),
         ("a: {tag: v1}\nb: 1\nb: 2\n", "a", "3:1: the key `b` occurs twice in the same mapping"),
@@ -298,7 +306,11 @@ fn version_is_edited_where_it_is() {
     for (before, image, wanted) in [
         ("web: {image: acme/web, imageTag: v1}\n", "acme/web:v2", "web: {image: acme/web, imageTag: v2}\n"),
         ("api: {image: g.io/api, version: v1}\n", "g.io/api:v2", "api: {image: g.io/api, version: v2}\n"),
-        ("{repository: g.io/api, prefectTag: v1}\n", "g.io/api:v2", "{repository: g.io/api, prefectTag: v2}\n"),
+        (
+            "{repository: g.io/api, prefectTag: v1}\n",
+            "g.io/api:v2",
+            "{repository: g.io/api, prefectTag: v2}\n",
+        ),
         ("{repository: g.io/api, version: v1}\n", "g.io/api:v2", "{repository: g.io/api, version: v2}\n"),
         ("{imageName: g.io/api, image_tag: v1}\n", "g.io/api:v2", "{imageName: g.io/api, image_tag: v2}\n"),
         (
@@ -346,13 +358,19 @@ fn name_is_joined_as_charts_join_it() {
         ("{registry: g.io, repo: acme/api, tag: v1}\n", "g.io/acme/api:v2"),
         ("{registry: g.io, image: acme/api, tag: v1}\n", "g.io/acme/api:v2"),
         ("global: {imageRegistry: g.io}\nimage: {repository: acme/web, tag: v1}\n", "g.io/acme/web:v2"),
-        ("global: {imageRegistry: g.io}\nimage: {registry: docker.io, repository: acme/web, tag: v1}\n", "g.io/acme/web:v2"),
+        (
+            "global: {imageRegistry: g.io}\nimage: {registry: docker.io, repository: acme/web, tag: v1}\n",
+            "g.io/acme/web:v2",
+        ),
         ("global: {image: {registry: g.io}}\nweb: {image: acme/web:v1}\n", "g.io/acme/web:v2"),
         ("imageRegistry: g.io\nimage: {repository: acme/web, tag: v1}\n", "g.io/acme/web:v2"),
     ] {
         assert_eq!(text_after_repository_edit(before, image), before.replace("v1", "v2"), "{before}");
     }
-    let (path, doubled) = (ImageLocation::from_values_path("image"), "global: {imageRegistry: g.io}\nimage: {repository: acme/old, tag: v1}\n");
+    let (path, doubled) = (
+        ImageLocation::from_values_path("image"),
+        "global: {imageRegistry: g.io}\nimage: {repository: acme/old, tag: v1}\n",
+    );
     assert_eq!(
         text_after_edit(doubled, &path, "g.io/acme/web:v2", HelmPin::Digest),
         doubled.replace("old, tag: v1", "web, tag: v2")
@@ -420,8 +438,16 @@ fn path_leads_to_what_belongs_there() {
         ("web.version", "web: {image: app, version: v1}\n", "web: {image: app, version: v2}\n"),
         ("web", "web: {name: x, image: app:v1}\n", "web: {name: x, image: \"app:v2\"}\n"),
         ("a[0].image", "a: [{image: 'app:v1'}]\n", "a: [{image: 'app:v2'}]\n"),
-        ("a.x.image", "a: [{name: y}, {name: x, image: 'app:v1'}]\n", "a: [{name: y}, {name: x, image: 'app:v2'}]\n"),
-        ("a[].image", "a: [{image: 'app:v1'}, {image: 'app:v0'}]\n", "a: [{image: 'app:v2'}, {image: 'app:v2'}]\n"),
+        (
+            "a.x.image",
+            "a: [{name: y}, {name: x, image: 'app:v1'}]\n",
+            "a: [{name: y}, {name: x, image: 'app:v2'}]\n",
+        ),
+        (
+            "a[].image",
+            "a: [{image: 'app:v1'}, {image: 'app:v0'}]\n",
+            "a: [{image: 'app:v2'}, {image: 'app:v2'}]\n",
+        ),
         ("[\"a.b\"].image", "a.b: {image: 'app:v1'}\n", "a.b: {image: 'app:v2'}\n"),
         ("spec/image", "spec: {image: 'app:v1'}\n", "spec: {image: 'app:v2'}\n"),
         ("entry", "entry: app=app:v1\n", "entry: app=app:v2\n"),

@@ -45,8 +45,9 @@ fn is_end_of_comment(text: &str, tree: &YamlTree<'_>, at: usize, end: usize) -> 
     let line = &text[lines::line_start(text, at)..at];
     let is_mark = |(offset, _): &(usize, &str)| {
         let before = line[..*offset].chars().next_back();
-        before.is_none_or(|letter| letter.is_whitespace() || letter == '\u{feff}' || SEPARATORS.contains(&letter))
-            && !is_in_scalar(tree, at - line.len() + offset)
+        before.is_none_or(|letter| {
+            letter.is_whitespace() || letter == '\u{feff}' || SEPARATORS.contains(&letter)
+        }) && !is_in_scalar(tree, at - line.len() + offset)
     };
     let rest = &text[end..lines::line_end(text, end)];
     let rest = rest.split(SEPARATORS).next().unwrap_or_default().trim();
@@ -78,12 +79,20 @@ pub(super) fn join_folded(text: &str, error: &ScanError) -> Option<String> {
     loop {
         bytes[cut..end].iter_mut().for_each(|byte| *byte = b' ');
         cut = lines::line_end(text, end);
+        if is_document_mark(&text[end..cut]) {
+            return None;
+        }
         if text[end..cut].contains(['"', '\'']) || cut == text.len() {
             break;
         }
         end = cut + lines::newline_at(text, cut).len();
     }
     String::from_utf8(bytes).ok()
+}
+
+fn is_document_mark(line: &str) -> bool {
+    let behind = line.strip_prefix("---").or_else(|| line.strip_prefix("..."));
+    behind.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t']))
 }
 
 #[cfg(test)]

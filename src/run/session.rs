@@ -38,7 +38,8 @@ pub(in crate::run) async fn open_session(
 }
 
 fn needs_aws(ctx: &RunContext, config: &RunConfig) -> bool {
-    let uses = |declared: &DeclaredService| declared.service.needs().aws || uses_registry(ctx, config, declared);
+    let uses =
+        |declared: &DeclaredService| declared.service.needs().aws || uses_registry(ctx, config, declared);
     config.environment.aws.is_some()
         || config.notify.sns.is_some()
         || (config.services.is_empty() && !config.has_errors())
@@ -48,7 +49,8 @@ fn needs_aws(ctx: &RunContext, config: &RunConfig) -> bool {
 /// Whether the image of a service is built or looked up in ECR. One that the inputs name is neither, if it has its digest
 /// or is elsewhere.
 fn uses_registry(ctx: &RunContext, config: &RunConfig, declared: &DeclaredService) -> bool {
-    let is_named = |service: &Option<String>| service.as_ref().is_none_or(|name| *name == declared.service.name);
+    let is_named =
+        |service: &Option<String>| service.as_ref().is_none_or(|name| *name == declared.service.name);
     let given = ctx.inputs.images.iter().find(|choice| is_named(&choice.service)).map(|choice| &choice.image);
     let is_complete = given.is_some_and(|it| it.digest.is_some() || !it.registry.contains(".dkr.ecr."));
     let is_taken = is_complete && !ctx.is_rollback() && config.environment.promote_from.is_none();

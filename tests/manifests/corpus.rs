@@ -237,7 +237,12 @@ fn write_custom_resource(file: &mut YamlWriter) -> Shape {
 fn write_image_and_tag_key(file: &mut YamlWriter) -> Shape {
     let (image, tag) = *file
         .random
-        .choice(&[("image", "imageTag"), ("image", "version"), ("imageName", "image_tag"), ("webImage", "webTag")])
+        .choice(&[
+            ("image", "imageTag"),
+            ("image", "version"),
+            ("imageName", "image_tag"),
+            ("webImage", "webTag"),
+        ])
         .unwrap_or(&("image", "imageTag"));
     let repository = file.repository.clone();
     file.write_line(0, "web:");
@@ -247,7 +252,10 @@ fn write_image_and_tag_key(file: &mut YamlWriter) -> Shape {
     file.write_line(1, "sidecarImage: envoy");
     file.write_line(1, "sidecarImageTag: v1.30");
     let path = format!("web.{image}");
-    Shape::edited("values, image and a key for its tag", path_or(file, &path, ImageLocation::ValuesByRepository))
+    Shape::edited(
+        "values, image and a key for its tag",
+        path_or(file, &path, ImageLocation::ValuesByRepository),
+    )
 }
 
 fn write_repository_and_version(file: &mut YamlWriter) -> Shape {
@@ -320,7 +328,8 @@ fn write_hosts_and_ports(file: &mut YamlWriter) -> Shape {
 fn write_spelled_registry(file: &mut YamlWriter) -> Shape {
     write_head(file, "apps/v1", "Deployment");
     file.repository = "redis".into();
-    let spelled = file.random.choice(["docker.io/library/redis", "docker.io/redis", "redis"]).unwrap_or("redis");
+    let spelled =
+        file.random.choice(["docker.io/library/redis", "docker.io/redis", "redis"]).unwrap_or("redis");
     let items = " ".repeat(3 * file.indent + file.item_indent);
     file.write_line(1, "template:");
     file.write_line(2, "spec:");
@@ -371,14 +380,18 @@ fn write_separator_in_comment(file: &mut YamlWriter) -> Shape {
     write_image_line(file, "  image: ");
     match harmless {
         true => Shape::edited("separator in a comment", ImageLocation::ValuesByRepository),
-        false => {
-            Shape::rejected("separator before text", ImageLocation::ValuesByRepository, "line end in YAML 1.1")
-        }
+        false => Shape::rejected(
+            "separator before text",
+            ImageLocation::ValuesByRepository,
+            "line end in YAML 1.1",
+        ),
     }
 }
 
 fn write_documents_by_path(file: &mut YamlWriter) -> Shape {
-    file.write_raw("apiVersion: argoproj.io/v1alpha1\nkind: AppProject\nmetadata: { name: p }\nspec: {}\n---\n");
+    file.write_raw(
+        "apiVersion: argoproj.io/v1alpha1\nkind: AppProject\nmetadata: { name: p }\nspec: {}\n---\n",
+    );
     let (level, path) = write_source(file);
     file.write_line(level, "helm:");
     file.write_line(level + 1, "valuesObject:");

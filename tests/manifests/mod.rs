@@ -76,7 +76,12 @@ fn shapes_that_people_have_are_edited_or_rejected_with_the_reason() {
     let faults: Vec<String> =
         (0..count).filter_map(|seed| corpus_fault(seed, &generate_corpus_case(seed))).collect();
     let share = faults.len() as f64 / count as f64;
-    assert!(faults.is_empty(), "{} of {count} ({share:.3}):\n{}", faults.len(), faults[..faults.len().min(8)].join("\n===\n"));
+    assert!(
+        faults.is_empty(),
+        "{} of {count} ({share:.3}):\n{}",
+        faults.len(),
+        faults[..faults.len().min(8)].join("\n===\n")
+    );
 }
 
 /// The command line finds the same places by itself.

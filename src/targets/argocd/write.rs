@@ -121,9 +121,8 @@ fn other_writer(
     entries: &[EditRecord],
     intent: &ImageEdit,
 ) -> Result<Option<String>, Problem> {
-    let current = |name: &ImageRef| {
-        read_images(tree, &intent.fields, name).map(|found| canonical_image(&found))
-    };
+    let current =
+        |name: &ImageRef| read_images(tree, &intent.fields, name).map(|found| canonical_image(&found));
     // A field that has a tag alone has the name that it is read with, so each image is compared with its own.
     let is_written = |image: &ImageRef| current(image).map(|now| now.as_ref() == Some(image));
     let last = entries.first();
@@ -139,7 +138,8 @@ fn other_writer(
     let fine = match &intent.precondition {
         Precondition::AsObserved(_) if last.filter(by_us).is_some_and(replaced) => false,
         Precondition::AsObserved(observed) => {
-            is_as_observed(tree, intent, observed)? || recorded.is_some_and(|entry| is_from_older_run(entry, intent))
+            is_as_observed(tree, intent, observed)?
+                || recorded.is_some_and(|entry| is_from_older_run(entry, intent))
         }
         Precondition::OurImage(ours) => is_written(ours)?,
         Precondition::OurLastEdit => {
