@@ -167,13 +167,10 @@ impl<'t> EditBuffer<'t> {
             }
         }
         for at in std::iter::once(id).chain(self.tree.ancestors(id)).collect::<Vec<_>>() {
-            let mut aliases = self.tree.aliases(at).iter();
-            if !aliases.as_slice().is_empty() && !self.readers.are_all_of(&self.tree, at) {
-                let first = self.tree.aliases(at).first();
-                let Some(alias) = aliases.find(|alias| !self.readers.has_alias(**alias)).or(first) else {
-                    continue;
-                };
-                let line = self.tree.position(*alias).0;
+            let aliases = self.tree.aliases(at);
+            if !aliases.is_empty() && !self.readers.are_all_of(&self.tree, at) {
+                let other = aliases.iter().find(|alias| !self.readers.has_alias(**alias)).or(aliases.first());
+                let line = other.map_or(0, |alias| self.tree.position(*alias).0);
                 let why =
                     format!("`{}` is also used elsewhere, by an alias on line {line}", self.tree.path(at));
                 return Err(self.tree.error_at(at, why).help("Replace the alias with a value of its own."));

@@ -79,12 +79,20 @@ pub(super) fn join_folded(text: &str, error: &ScanError) -> Option<String> {
     loop {
         bytes[cut..end].iter_mut().for_each(|byte| *byte = b' ');
         cut = lines::line_end(text, end);
+        if is_document_mark(&text[end..cut]) {
+            return None;
+        }
         if text[end..cut].contains(['"', '\'']) || cut == text.len() {
             break;
         }
         end = cut + lines::newline_at(text, cut).len();
     }
     String::from_utf8(bytes).ok()
+}
+
+fn is_document_mark(line: &str) -> bool {
+    let behind = line.strip_prefix("---").or_else(|| line.strip_prefix("..."));
+    behind.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t']))
 }
 
 #[cfg(test)]
