@@ -15,7 +15,7 @@ use super::{
     Environment, NotifySettings, Placeholders, ServiceConfig, aws_settings, check, limits, notify, outline,
     paths, promotion, read, resource_names,
 };
-use crate::problem::list::{for_first, name_list};
+use crate::problem::list::{MAX_PER_BLOCK, for_first, name_list};
 use crate::problem::{Code, Location, Problem, suggest};
 
 /// A deploy file that is valid YAML; its parts are read on demand.
@@ -276,8 +276,10 @@ impl DeployFile {
             .iter()
             .map(|entry| entry.key.clone())
             .collect();
-        let slipped =
-            overrides.entries().iter().find_map(|entry| find_misplaced(overrides, &entry.key, &names));
+        let unknown = overrides.entries().iter().filter(|entry| !names.contains(&entry.key));
+        // Each look reads the whole block.
+        let mut first = unknown.take(MAX_PER_BLOCK);
+        let slipped = first.find_map(|entry| find_misplaced(overrides, &entry.key, &names));
         if let Some(slipped) = slipped {
             return vec![slipped.problem(&self.file)];
         }

@@ -1,6 +1,8 @@
 //! The outline of a deploy file: which keys stand at which level. A key at the wrong level is reported once, with the level
 //! that it belongs to, and nothing that follows from it is.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::blocks::{ENVIRONMENT_KEYS, SERVICE_KEYS};
@@ -8,7 +10,7 @@ use super::limits;
 use super::read_error::describe_given;
 use super::read_layout::{MisplacedKeys, find_misplaced};
 use super::tree::{ConfigEntry, ConfigNode, ConfigValue};
-use crate::problem::list::{for_first, name_list};
+use crate::problem::list::{MAX_PER_BLOCK, for_first, name_list};
 use crate::problem::{Code, Problem, suggest};
 
 /// Keys of the file as a whole.
@@ -140,14 +142,17 @@ fn unknown_keys(
     help: fn(&ConfigEntry) -> Option<String>,
 ) -> UnknownKeys {
     let names: Vec<String> = known.iter().map(|&key| key.to_owned()).collect();
-    let (mut meant, mut told) = (Vec::new(), Vec::new());
+    let (mut meant, mut told) = (Vec::new(), BTreeSet::new());
     let mut found = Vec::new();
     for entry in node.entries().iter().filter(|entry| !names.contains(&entry.key)) {
-        if told.contains(&entry.key.as_str()) {
+        if told.contains(entry.key.as_str()) {
             continue;
         }
-        let near = suggest(&entry.key, known.iter().copied());
-        let misplaced = find_misplaced(node, &entry.key, &names).filter(|_| near.is_none());
+        // Those after the first are only counted: each look reads the whole block.
+        let is_reported = found.len() < MAX_PER_BLOCK;
+        let near = is_reported.then(|| suggest(&entry.key, known.iter().copied())).flatten();
+        let is_looked_up = is_reported && near.is_none();
+        let misplaced = is_looked_up.then(|| find_misplaced(node, &entry.key, &names)).flatten();
         meant.extend(near.map(str::to_owned));
         if let Some(misplaced) = &misplaced {
             meant.push(misplaced.owner.key.clone());
@@ -234,7 +239,7 @@ fn service_help(entry: &ConfigEntry) -> Option<String> {
 pub(super) fn has_misspelled_target(node: &ConfigNode, targets: &[&str]) -> bool {
     let known = [&SERVICE_KEYS[..], &SPECIAL_SERVICE_KEYS, targets].concat();
     let unknown = node.entries().iter().filter(|entry| !known.contains(&entry.key.as_str()));
-    unknown.into_iter().any(|entry| match suggest(&entry.key, known.iter().copied()) {
+    unknown.take(MAX_PER_BLOCK).any(|entry| match suggest(&entry.key, known.iter().copied()) {
         Some(near) => targets.contains(&near),
         None => matches!(entry.value.kind, ConfigValue::Mapping(_)),
     })

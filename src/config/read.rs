@@ -147,7 +147,7 @@ impl<'n> BlockReader<'n> {
         let is_list = |path: &&[String]| {
             find_node(self.root, path).is_some_and(|node| matches!(node.kind, ConfigValue::Sequence(_)))
         };
-        let above = (0..path.len()).map(|end| &path[..end]);
+        let above = (0..path.len()).filter(|_| self.is_advised()).map(|end| &path[..end]);
         above
             .filter(is_list)
             .find(|list| self.probe().is_block(&shift_indexes(self.root, list, &self.removed)))
@@ -245,7 +245,7 @@ impl<'n> BlockReader<'n> {
     }
 
     fn explain_misplaced(&self, above: &[String], misplaced: &MisplacedKeys<'_>) -> Finding {
-        let path = |entry: &ConfigEntry| [above, &[entry.key.clone()]].concat();
+        let path = |entry: &ConfigEntry| [above, std::slice::from_ref(&entry.key)].concat();
         let culprits =
             misplaced.keys.iter().map(|entry| path(entry)).chain([path(misplaced.owner)]).collect();
         Finding { problem: Some(misplaced.problem(self.file)), culprits, meant: None }

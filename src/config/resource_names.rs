@@ -70,7 +70,7 @@ fn check_repository(text: &str) -> Result<(), String> {
     }
     let lower = name.to_ascii_lowercase();
     let bare = lower.trim_matches('/');
-    let near = is_repository(bare).then(|| format!("; did you mean `{}`", whole(bare))).unwrap_or_default();
+    let near = if is_repository(bare) { format!("; did you mean `{}`", whole(bare)) } else { String::new() };
     Err(format!(
         "`{}` cannot be the name of a repository, which has lowercase letters, digits, and `.`, `_`, `-` and `/` between them{near}",
         text.escape_debug()

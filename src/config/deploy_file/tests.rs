@@ -218,7 +218,7 @@ fn value_of_another_form_is_one_error() {
     3:25 `verify` of service `a` is a block of keys, but must be a list. Put `- ` in front of it: it is a list, also with one item.
     3:26 `verify.0` of service `a` is text, but must be a block of keys. Did you mean `{ http: … }`? Known: `http`, `status`, `body`, `latency`, `certificate-days`, `redirects`, `headers`, `within`.
     3:26 `alarms.0` of service `a` is `5`, but must be text. Put the value in quotes: `"5"`.
-    3:26 `before.0` of service `a`: a command is a list, because no shell splits it; write ["./migrate"].
+    3:25 `before` of service `a` is a list, but must be a block of keys. Known: `run`, `timeout`, `container`.
     3:27 `strategy` of service `a` is a list, but must be one of the names that are known here. Known: `rolling`, `blue-green`, `linear`, `canary`.
     3:45 `strategy.canary.bake` of service `a`: `15` has no unit: write `15m` or `15s`.
     3:58 `strategy.canary.percent` of service `a` is the text `10%`, but must be a whole number. Write `10`, without quotes or unit.

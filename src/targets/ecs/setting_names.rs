@@ -72,7 +72,7 @@ fn check_name(text: &str, what: &str) -> Result<(), String> {
     }
     let last = text.rsplit('/').next().unwrap_or_default();
     let is_path = text.contains('/') && !last.is_empty() && last.chars().all(is_plain);
-    let near = is_path.then(|| format!("; did you mean `{last}`")).unwrap_or_default();
+    let near = if is_path { format!("; did you mean `{last}`") } else { String::new() };
     Err(format!(
         "`{}` cannot be the name of a {what}, which has letters, digits, `-` and `_`{near}",
         text.escape_debug()
