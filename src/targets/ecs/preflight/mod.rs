@@ -144,7 +144,8 @@ pub async fn check_images(reader: &ServiceReader, intent: &PreflightInput<'_>) -
             }
         }
     });
-    join_all(checking).await.into_iter().flatten().collect()
+    let found = join_all(checking).await.into_iter().flatten();
+    rules::check_pull_role(wanted).into_iter().filter(|_| starts_tasks).chain(found).collect()
 }
 
 async fn check_image(

@@ -61,6 +61,23 @@ async fn images_and_platforms_are_checked() {
     }
 }
 
+#[test]
+fn pull_from_ecr_on_fargate_needs_the_execution_role() {
+    let task = |kind: &str, role: &str, image: &str| {
+        serde_json::json!({"requiresCompatibilities": [kind], "executionRoleArn": role,
+            "containerDefinitions": [{"name": "app", "image": image}]})
+    };
+    let ecr = format!("{ECR}/web@sha256:{}", "0".repeat(64));
+    for (definition, is_refused) in [
+        (task("FARGATE", "", &ecr), true),
+        (task("FARGATE", "exec", &ecr), false),
+        (task("EC2", "", &ecr), false),
+        (task("FARGATE", "", "registry.example/acme/web:1"), false),
+    ] {
+        assert_eq!(super::rules::check_pull_role(&definition).is_some(), is_refused, "{definition}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn account_alarms_and_controller_are_checked() {
     let mut red = scenario("alarm-red: {}");

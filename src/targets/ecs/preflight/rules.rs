@@ -3,11 +3,13 @@
 use serde_json::Value;
 
 use super::super::aws_clients::AlarmState;
+use super::super::ecr_image::parse_ecr_image;
 use super::super::read::{EcsService, list_field, optional_str, str_field};
 use super::super::rollout::deployment_configuration;
 use super::super::rollout::ecs_strategy::target_group_label;
 use super::super::settings::ExpectedAccount;
 use super::super::task_definition::definition::containers;
+use super::super::task_definition::lint;
 use crate::problem::{Code, Problem};
 
 /// The region must be the declared one.
@@ -204,6 +206,17 @@ pub fn image_missing(reference: &str) -> Problem {
     let sentence = format!("The image {reference} is not in ECR.");
     Problem::error(Code::ImageMissing, sentence)
         .help("Push the image, or check repository, account and region.")
+}
+
+/// Fargate pulls from ECR with the execution role; RegisterTaskDefinition refuses a definition without one.
+pub fn check_pull_role(definition: &Value) -> Option<Problem> {
+    if !lint::is_fargate(definition) || optional_str(definition, "executionRoleArn").is_some() {
+        return None;
+    }
+    let image = image_references(definition).into_iter().find(|image| parse_ecr_image(image).is_some())?;
+    let sentence = format!("Fargate needs `executionRoleArn` in the task definition to pull {image} from ECR.");
+    let help = "Set it to a role that may pull from ECR (`AmazonECSTaskExecutionRolePolicy`).";
+    Some(Problem::error(Code::TaskDefinitionInvalid, sentence).help(help))
 }
 
 /// An image outside of ECR of this region.
