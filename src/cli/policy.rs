@@ -95,8 +95,9 @@ fn pull_source(aws: &Aws, service: &Service, origin: &Aws, other: &Service) -> O
         let of_role = aws.role.as_deref().and_then(|role| role.split(':').nth(4)).map(str::to_owned);
         aws.account.clone().or(of_role)
     };
-    let location =
-        |aws: &Aws, service: &Service| (aws.region.clone(), account(aws), service.config.repository.clone());
+    let location = |aws: &Aws, service: &Service| {
+        (aws.region.clone(), account(aws), service.config.ecr_repository().map(str::to_owned))
+    };
     let (region, account, repository) = location(origin, other);
     let any = |known: Option<String>| known.unwrap_or_else(|| "*".into());
     (location(aws, service) != location(origin, other)).then(|| PullSource {

@@ -8,7 +8,8 @@ use super::branch_fault::impossible_branches;
 use super::placeholder::substitute;
 use super::tree::{self, ConfigEntry, ConfigNode, ConfigValue};
 use super::{
-    Environment, NotifySettings, Placeholders, ServiceConfig, check, limits, notify, paths, promotion, read,
+    Environment, NotifySettings, Placeholders, Registries, ServiceConfig, build_tags, check, limits, notify,
+    paths, promotion, read, registries,
 };
 use crate::problem::list::{for_first, name_list};
 use crate::problem::{Code, Location, Problem, suggest};
@@ -52,7 +53,7 @@ impl DeployFile {
 
     fn check_top_level(&self) -> Vec<Problem> {
         let needed = ["environments", "services"];
-        let known = ["environments", "services", "notify", "atomic"];
+        let known = ["environments", "services", "notify", "atomic", "registries"];
         let unknown = self.root.entries().iter().filter(|entry| !known.contains(&entry.key.as_str()));
         let mut problems = for_first(unknown, |entry| {
             let problem = self.unknown_key_problem(&entry.key, "the deploy file", &known);
@@ -135,6 +136,20 @@ impl DeployFile {
         (all.with_overrides(environment.notify.clone().unwrap_or_default()), problems)
     }
 
+    /// The logins of registries, and their problems.
+    pub fn registries(&self, known: &Placeholders) -> (Registries, Vec<Problem>) {
+        let mut node = self.root.get("registries").cloned().unwrap_or_else(ConfigNode::empty_mapping);
+        let mut problems = substitute(&self.file, &mut node, known);
+        problems.extend(registries::problems(&self.file, &node));
+        if !problems.is_empty() {
+            return (Registries::new(), problems);
+        }
+        match read::<Registries>(&self.file, "`registries`", &node) {
+            Ok(registries) => (registries, problems),
+            Err(problems) => (Registries::new(), problems),
+        }
+    }
+
     /// Branches that can never match or that two environments match, each with its line. `branch` is that of the run, if there is one: two
     /// patterns may overlap, and only names show whether they do.
     pub fn ambiguous_branch(&self, branch: Option<&str>) -> Vec<Problem> {
@@ -203,6 +218,7 @@ impl DeployFile {
             None => node,
         };
         let mut problems = self.unknown_overrides(overrides.as_ref());
+        build_tags::drop_unset(&mut merged, known);
         let placeholders = known.clone().into_iter().chain([("service", name.to_owned())]).collect();
         problems.extend(substitute(&self.file, &mut merged, &placeholders));
         let (merged, build) = merged.take_key("build");

@@ -5,6 +5,7 @@ mod blocks;
 mod bounded;
 mod branch;
 mod branch_fault;
+mod build_tags;
 mod check;
 mod deploy_file;
 mod limits;
@@ -15,6 +16,7 @@ mod placeholder;
 mod promotion;
 mod proof;
 mod read;
+mod registries;
 mod strategy;
 pub mod tree;
 
@@ -33,6 +35,7 @@ pub use notify::{AddressSource, NotifySettings, SnsTopic, VariableName, Webhook,
 pub(crate) use parsed_string::parsed_string;
 pub use proof::{ImagePattern, WorkflowFile};
 pub use read::read;
+pub use registries::{Registries, RegistryCredentials};
 pub use strategy::{
     AnalysisConfig, BlueGreen, Canary, Latency, Linear, Metric, NoOptions, OnInconclusive, Probe, Prometheus,
     Rolling, Strategy,

@@ -95,6 +95,11 @@ impl FromStr for ImageRef {
     }
 }
 
+/// The host of the registry that the name of a repository begins with; `None` if it names none.
+pub fn registry_of(repository: &str) -> Option<&str> {
+    Some(split_registry(repository).0).filter(|host| !host.is_empty())
+}
+
 /// The part before the first slash is a registry only when it looks like a host.
 fn split_registry(text: &str) -> (&str, &str) {
     match text.split_once('/') {
@@ -147,6 +152,19 @@ impl Serialize for ImageRef {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn registry_is_a_part_that_looks_like_a_host() {
+        for (repository, registry) in [
+            ("acme/app", None),
+            ("app", None),
+            ("ghcr.io/acme/app", Some("ghcr.io")),
+            ("localhost/app", Some("localhost")),
+            ("registry:5000/app", Some("registry:5000")),
+        ] {
+            assert_eq!(registry_of(repository), registry, "{repository}");
+        }
+    }
 
     #[test]
     fn references_round_trip() {

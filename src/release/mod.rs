@@ -15,7 +15,7 @@ mod workflow_run;
 pub use history::{CompletedVersion, RollbackTarget};
 pub use host::{is_loopback, may_receive_credentials};
 pub use human_duration::HumanDuration;
-pub use image::{Digest, ImageRef};
+pub use image::{Digest, ImageRef, registry_of};
 pub use observed::{
     Change, Changes, HiddenChange, InFlight, Observed, Rollout, TrafficControl, TrafficSupport, Version,
 };

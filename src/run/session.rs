@@ -41,7 +41,11 @@ fn needs_aws(config: &RunConfig) -> bool {
     config.environment.aws.is_some()
         || config.notify.sns.is_some()
         || (config.services.is_empty() && !config.has_errors())
-        || config.services.iter().any(|declared| declared.build.is_some() || declared.service.needs().aws)
+        || config.services.iter().any(|declared| {
+            let pushes_to_ecr =
+                declared.build.is_some() && declared.service.config.ecr_repository().is_some();
+            pushes_to_ecr || declared.service.needs().aws
+        })
 }
 
 async fn open_aws(ctx: &RunContext, environment: &Environment) -> Result<(SdkConfig, Vec<Problem>), Problem> {

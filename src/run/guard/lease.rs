@@ -36,7 +36,8 @@ pub(super) async fn acquire_leases(
     if leased.is_empty() {
         return;
     }
-    let created = cancel::until_cancelled(ctx, create_request(ctx, coordinator)).await;
+    let wait = leased.iter().map(|service| service.time_before_rollout(ctx)).min().unwrap_or_default();
+    let created = cancel::until_cancelled(ctx, create_request(ctx, coordinator, wait)).await;
     let Some(created) = created else { return };
     let request = match created {
         Ok(request) => request,
@@ -60,7 +61,12 @@ fn needs_lease(ctx: &RunContext, service: &ServiceRun) -> bool {
     start.is_some_and(|start| time_budget::problem(ctx, service, &start).is_none())
 }
 
-async fn create_request(ctx: &RunContext, coordinator: &Coordinator) -> Result<LeaseRequest, ApiError> {
+/// The request for all leases; `wait` is how long the run can wait for them.
+async fn create_request(
+    ctx: &RunContext,
+    coordinator: &Coordinator,
+    wait: Duration,
+) -> Result<LeaseRequest, ApiError> {
     let variable = |name: &str| ctx.io.variables.get(name).cloned().unwrap_or_default();
     let owner = Owner {
         run: coordinator.run.id,
@@ -72,7 +78,7 @@ async fn create_request(ctx: &RunContext, coordinator: &Coordinator) -> Result<L
     };
     let tree = coordinator.repository.tree_sha(ctx.context.sha.as_deref().unwrap_or_default()).await?;
     let commit = coordinator.repository.create_lease_commit(&owner, &tree, None).await?;
-    let deadline = Instant::now() + ctx.time_left().min(MAX_WAIT);
+    let deadline = Instant::now() + wait.min(MAX_WAIT);
     Ok(LeaseRequest { owner, tree, commit, deadline })
 }
 

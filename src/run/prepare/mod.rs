@@ -4,10 +4,12 @@
 mod ancestry;
 mod base_file;
 pub(in crate::run) mod deploy_file;
+mod image_build;
 mod image_copy;
 mod last_release;
 pub(in crate::run) mod merged;
 mod placeholders;
+mod preflight;
 mod promote;
 mod proven_releases;
 mod selection;
@@ -123,7 +125,7 @@ async fn resolve_releases(
     }
     let (services, registry) = match promote::source_environment(ctx, config).filter(|_| !ctx.is_set_env()) {
         Some(source) => promote::promote_images(ctx, config, source, session.aws(), services).await,
-        None => service_image::resolve_images(ctx, session.aws(), services).await,
+        None => service_image::resolve_images(ctx, config, session.aws(), services).await,
     }?;
     Ok(ResolvedServices { services, registry, notices: Vec::new() })
 }
@@ -237,8 +239,7 @@ async fn run_preflight(
     mut services: Vec<ServiceRun>,
 ) -> Result<Vec<ServiceRun>, Vec<Problem>> {
     ctx.log.info(None, "Running pre-flight checks");
-    let checking =
-        refusal::open(&services).map(|service| service.target.preflight(&service.release, &service.observed));
+    let checking = refusal::open(&services).map(|service| preflight::check_target(ctx, service));
     let found = join_all(checking).await;
     for (service, problems) in refusal::open_mut(&mut services).zip(found) {
         for problem in problems {

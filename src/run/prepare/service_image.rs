@@ -8,22 +8,28 @@ use futures::stream::StreamExt as _;
 
 use crate::action::{ImageOverride, Operation};
 use crate::aws::RateLimiters;
+use crate::config::Service;
 use crate::image;
-use crate::image::{Build, BuildRequest, ImageBuilder, Registry};
+use crate::image::{Build, BuildRequest, Registry};
 use crate::problem::{Code, Problem};
 use crate::release::ImageRef;
 use crate::report::text::truncate;
 use crate::run::context::RunContext;
 use crate::run::event::operation;
+use crate::run::prepare::image_build::{PreparedBuild, build_problems, run_builder};
+use crate::run::prepare::placeholders::run_placeholders;
 use crate::run::refusal;
-use crate::run::registry::{EnvironmentRegistry, open_registry};
+use crate::run::registry::Registries;
+use crate::run::run_config::RunConfig;
 use crate::run::service_run::ServiceRun;
 use crate::sys::process;
+use crate::targets;
 
-/// Gives each service its image; builds if the deploy file says so and the run is no dry run. The registry is
-/// returned if one was needed. Without a session there is none: a named image is used as it is.
+/// Gives each service its image; builds if the deploy file says so and the run is no dry run. The registry of the
+/// environment is returned if it was needed. Without a session a named image of ECR is used as it is.
 pub(in crate::run) async fn resolve_images(
     ctx: &RunContext,
+    config: &RunConfig,
     session: Option<&SdkConfig>,
     mut services: Vec<ServiceRun>,
 ) -> Result<(Vec<ServiceRun>, Option<Rc<dyn Registry>>), Vec<Problem>> {
@@ -34,12 +40,9 @@ pub(in crate::run) async fn resolve_images(
     if services.iter().all(|service| service.build.is_none()) && ctx.inputs.images.is_empty() {
         return Ok((services, None));
     }
-    let registry = match session {
-        Some(session) => Some(open_registry(ctx, session).await.map_err(|problem| vec![problem])?),
-        None => None,
-    };
-    let sources = image_sources(ctx, &mut services, registry.as_ref());
-    let images = resolve_all(ctx, sources, registry.as_ref()).await;
+    let registries = Registries::new(ctx, config, session);
+    let sources = image_sources(&registries, config, &mut services, ctx).await;
+    let images = resolve_all(ctx, sources, &registries).await;
     if let Some(Err(cancelled)) = images.iter().find(|image| is_cancelled(image)) {
         return Err(vec![cancelled.clone()]);
     }
@@ -49,7 +52,7 @@ pub(in crate::run) async fn resolve_images(
             Err(problem) => refusal::refuse(ctx, service, problem),
         }
     }
-    Ok((refusal::unless_all_end(services)?, registry.map(|registry| registry.client)))
+    Ok((refusal::unless_all_end(services)?, registries.opened()))
 }
 
 fn is_cancelled(image: &Result<ResolvedImage, Problem>) -> bool {
@@ -57,19 +60,36 @@ fn is_cancelled(image: &Result<ResolvedImage, Problem>) -> bool {
 }
 
 /// The image source of each open service, by name. A service whose source is not known is refused.
-fn image_sources(
-    ctx: &RunContext,
+async fn image_sources(
+    registries: &Registries<'_>,
+    config: &RunConfig,
     services: &mut [ServiceRun],
-    registry: Option<&EnvironmentRegistry>,
+    ctx: &RunContext,
 ) -> Vec<(String, ImageSource)> {
+    let all = all_services(ctx, config);
     let mut sources = Vec::new();
     for service in refusal::open_mut(services) {
-        match image_source(ctx, service, registry) {
+        match image_source(ctx, service, registries, &all).await {
             Ok(source) => sources.push((service.name().to_owned(), source)),
-            Err(problem) => refusal::refuse(ctx, service, problem),
+            Err(problems) => refuse_all(ctx, service, problems),
         }
     }
     sources
+}
+
+/// All services of the deploy file in this environment, also those that are not part of this run.
+pub(in crate::run) fn all_services(ctx: &RunContext, config: &RunConfig) -> Vec<Service> {
+    let (targets, known) = (targets::keys(ctx.kinds), run_placeholders(ctx, &config.environment_name));
+    config.document.services(&config.environment_name, &[], &targets, &known).0
+}
+
+/// Ends a service for several reasons at once.
+fn refuse_all(ctx: &RunContext, service: &mut ServiceRun, problems: Vec<Problem>) {
+    let mut problems =
+        problems.into_iter().map(|problem| problem.for_service(service.name())).collect::<Vec<_>>();
+    let last = problems.pop();
+    service.report.problems.extend(problems);
+    last.into_iter().for_each(|problem| refusal::refuse(ctx, service, problem));
 }
 
 /// Images named for services that are not part of this run, or for nobody in particular among several.
@@ -101,42 +121,77 @@ enum ImageSource {
     /// In a dry run: what would be built, as people read it.
     BuildPreview(String),
     /// An image that is to be built.
-    Build(Box<BuildRequest>),
+    Build(Box<PreparedBuild>),
 }
 
-fn image_source(
+async fn image_source(
     ctx: &RunContext,
-    service: &ServiceRun,
-    registry: Option<&EnvironmentRegistry>,
-) -> Result<ImageSource, Problem> {
+    service: &mut ServiceRun,
+    registries: &Registries<'_>,
+    all: &[Service],
+) -> Result<ImageSource, Vec<Problem>> {
     let named = |choice: &&ImageOverride| choice.service.as_deref().is_none_or(|name| name == service.name());
     if let Some(choice) = ctx.inputs.images.iter().find(named) {
         return Ok(ImageSource::Named(choice.image.clone()));
     }
-    let (Some(settings), Some(repository), Some(registry)) =
-        (&service.build, &service.declared.config.repository, registry)
-    else {
+    let (Some(settings), Some(repository)) = (&service.build, &service.declared.config.repository) else {
         return Ok(ImageSource::Unchanged);
     };
-    if operation(ctx) == Operation::Plan {
-        let commit = ctx.context.commit();
-        let commit = commit.map_or("the workspace", |commit| commit.get(..7).unwrap_or(commit));
-        return Ok(ImageSource::BuildPreview(format!("{repository}, built from {commit}")));
+    let preview = build_preview(ctx, repository);
+    let opened = registries.repository(repository).await;
+    let unopened =
+        || ImageRef { registry: String::new(), repository: repository.clone(), tag: None, digest: None };
+    let name = opened.as_ref().map_or_else(|_| unopened(), |opened| opened.name.clone());
+    let tag_suffix = registries.tag_suffix(all, &service.declared);
+    let request = build_request(ctx, service, settings, Destination { repository: name, tag_suffix });
+    // What is wrong with the build is reported together with what is wrong with its repository.
+    let (mut errors, warnings): (Vec<_>, Vec<_>) =
+        build_problems(ctx, &request).into_iter().partition(Problem::is_error);
+    service.report.problems.extend(warnings);
+    match opened {
+        Err(problem) => errors.push(problem),
+        Ok(_) if operation(ctx) == Operation::Plan && errors.is_empty() => {
+            return Ok(ImageSource::BuildPreview(preview));
+        }
+        Ok(opened) if errors.is_empty() => {
+            let (access, rollout_time) = (registries.access(), service.min_rollout_time(ctx));
+            let registry = opened.registry;
+            return Ok(ImageSource::Build(Box::new(PreparedBuild {
+                request,
+                registry,
+                access,
+                rollout_time,
+            })));
+        }
+        Ok(_) => {}
     }
-    let target = image_name(&registry.host, repository)?;
-    Ok(ImageSource::Build(Box::new(build_request(ctx, service, settings, target))))
+    Err(errors)
+}
+
+/// Where an image is pushed to.
+struct Destination {
+    repository: ImageRef,
+    tag_suffix: Option<String>,
+}
+
+/// What a dry run says of an image that would be built.
+fn build_preview(ctx: &RunContext, repository: &str) -> String {
+    let commit = ctx.context.commit();
+    let commit = commit.map_or("the workspace", |commit| commit.get(..7).unwrap_or(commit));
+    format!("{repository}, built from {commit}")
 }
 
 fn build_request(
     ctx: &RunContext,
     service: &ServiceRun,
     settings: &Build,
-    repository: ImageRef,
+    destination: Destination,
 ) -> BuildRequest {
     let context = &ctx.context;
     BuildRequest {
         service: service.name().to_owned(),
-        repository,
+        repository: destination.repository,
+        tag_suffix: destination.tag_suffix,
         workspace: ctx.workspace.clone(),
         settings: settings.clone(),
         commit: context.commit().unwrap_or_default().to_owned(),
@@ -183,7 +238,7 @@ impl ResolvedImage {
 async fn resolve_all(
     ctx: &RunContext,
     sources: Vec<(String, ImageSource)>,
-    registry: Option<&EnvironmentRegistry>,
+    registries: &Registries<'_>,
 ) -> Vec<Result<ResolvedImage, Problem>> {
     let builds = sources.iter().filter(|(_, source)| matches!(source, ImageSource::Build(_))).count();
     if builds > 1 {
@@ -192,7 +247,9 @@ async fn resolve_all(
     let limits = &RateLimiters::for_services(sources.len());
     let one = |(service, source): (String, ImageSource)| async move {
         limits.reads.acquire().await;
-        resolve_one(ctx, source, registry, builds == 1).await.map_err(|problem| problem.for_service(&service))
+        resolve_one(ctx, source, registries, builds == 1)
+            .await
+            .map_err(|problem| problem.for_service(&service))
     };
     let at_once = process::cpu_count().max(1);
     let images = stream::iter(sources).map(one).buffered(at_once).collect().await;
@@ -205,42 +262,46 @@ async fn resolve_all(
 async fn resolve_one(
     ctx: &RunContext,
     source: ImageSource,
-    registry: Option<&EnvironmentRegistry>,
+    registries: &Registries<'_>,
     alone: bool,
 ) -> Result<ResolvedImage, Problem> {
-    match (source, registry) {
-        (ImageSource::Named(image), _) => {
+    match source {
+        ImageSource::Named(image) => {
             let tag = image.tag.clone();
-            Ok(ResolvedImage {
-                image: Some(pin_digest(ctx, &image, registry).await?),
-                tag,
-                ..ResolvedImage::default()
-            })
+            let image = Some(pin_digest(ctx, &image, registries).await?);
+            Ok(ResolvedImage { image, tag, ..ResolvedImage::default() })
         }
-        (ImageSource::BuildPreview(words), _) => {
+        ImageSource::BuildPreview(words) => {
             Ok(ResolvedImage { build_preview: Some(words), ..ResolvedImage::default() })
         }
-        (ImageSource::Build(request), Some(registry)) => {
-            let built = run_builder(ctx, &request, &registry.client, alone).await?;
-            let (image, tag) = (Some(built.image.clone()), preferred_tag(&request.commit, &built.tags));
+        ImageSource::Build(build) => {
+            let built = run_builder(ctx, &build, alone).await?;
+            let (image, tag) = (Some(built.image.clone()), preferred_tag(&build.request, &built.tags));
             Ok(ResolvedImage { image, tag, build: Some(built), build_preview: None })
         }
-        _ => Ok(ResolvedImage::default()),
+        ImageSource::Unchanged => Ok(ResolvedImage::default()),
     }
 }
 
-/// A tag can move between the check and the start of a task: what is deployed is the digest it stands for now.
+/// A tag can move between the check and the start of a task: what is deployed is the digest it stands for now. A registry
+/// that this run cannot read leaves the tag as it is: the target may have a login of its own.
 async fn pin_digest(
     ctx: &RunContext,
     image: &ImageRef,
-    registry: Option<&EnvironmentRegistry>,
+    registries: &Registries<'_>,
 ) -> Result<ImageRef, Problem> {
-    let Some(registry) =
-        registry.filter(|registry| image.digest.is_none() && registry.host == image.registry)
-    else {
+    if image.digest.is_some() {
         return Ok(image.clone());
+    }
+    let Some(registry) = registries.of_image(image).await? else { return Ok(image.clone()) };
+    let found = match registry.find(image).await {
+        Err(problem) if !registries.is_own(image) => {
+            ctx.log.info(None, &format!("{image} is used by its tag. {}", problem.sentence));
+            return Ok(image.clone());
+        }
+        found => found?,
     };
-    let found = registry.client.find(image).await?.ok_or_else(|| {
+    let found = found.ok_or_else(|| {
         Problem::error(Code::ImageMissing, format!("The image `{image}` is not in the registry."))
             .help("Check repository and tag, and that the image was pushed to this account and region.")
     })?;
@@ -248,58 +309,8 @@ async fn pin_digest(
     Ok(image.with_digest(found.digest))
 }
 
-/// The `repository` of a service in a registry.
-pub(in crate::run) fn image_name(host: &str, repository: &str) -> Result<ImageRef, Problem> {
-    format!("{host}/{repository}")
-        .parse()
-        .map_err(|why| Problem::error(Code::ConfigInvalid, format!("`repository` cannot be used: {why}.")))
-}
-
 /// The most specific tag: that of the commit, else any.
-fn preferred_tag(commit: &str, tags: &[String]) -> Option<String> {
-    let of_commit = image::tags::commit_tag(commit);
+fn preferred_tag(request: &BuildRequest, tags: &[String]) -> Option<String> {
+    let of_commit = request.commit_tag();
     tags.iter().find(|tag| **tag == of_commit).or(tags.first()).cloned()
-}
-
-async fn run_builder(
-    ctx: &RunContext,
-    request: &BuildRequest,
-    registry: &Rc<dyn Registry>,
-    alone: bool,
-) -> Result<image::BuildOutput, Problem> {
-    let builder: Rc<dyn ImageBuilder> = match &ctx.builder {
-        Some(builder) => builder.clone(),
-        None => buildx_builder(ctx, registry.clone()),
-    };
-    // Log groups do not nest, and lines of several builds mix: each line names its service.
-    let title = format!("build {} → {}", request.service, request.repository);
-    if alone {
-        ctx.log.group(&title)
-    } else {
-        ctx.log.info(Some(&request.service), &title)
-    }
-    let mut log = |line: &str| ctx.log.untrusted(&request.service, line);
-    let result = tokio::select! {
-        result = builder.build(request, &mut log) => result,
-        () = ctx.cancel.wait_for(crate::sys::signal::CancelLevel::Cancel) => Err(cancelled_problem()),
-        () = tokio::time::sleep(ctx.time_left()) => Err(overdue_problem()),
-    };
-    builder.clean_up().await;
-    if alone {
-        ctx.log.end_group();
-    }
-    result
-}
-
-fn buildx_builder(ctx: &RunContext, registry: Rc<dyn Registry>) -> Rc<dyn ImageBuilder> {
-    Rc::new(image::Buildx::new(ctx.io.variables.clone(), registry, ctx.secret_masker()))
-}
-
-fn overdue_problem() -> Problem {
-    Problem::error(Code::TimedOut, "The image was not built in the time given; nothing was released.")
-        .help("Give the input `timeout` more, or cache the layers: `build: { cache: registry }`.")
-}
-
-fn cancelled_problem() -> Problem {
-    Problem::error(Code::Cancelled, "The run was cancelled while the image was built; nothing was released.")
 }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::grants::GrantScope;
 use super::pair::{PairOptions, ServicePair, member_settings};
 use super::policy::ServicePermissions;
+use super::repository_credentials;
 use super::{CommandContainer, Ecs, ExpectedAccount, Settings, SharedClients, lint_service};
 use crate::aws::RateLimiters;
 use crate::config::Strategy;
@@ -45,7 +46,12 @@ impl Kind for EcsKind {
     }
 
     fn lint(spec: &Spec<'_, Settings>) -> Vec<Problem> {
-        lint_service(spec.settings, spec.source)
+        let mut problems = lint_service(spec.settings, spec.source);
+        if let (Some(repository), Some(file)) = (&spec.service.config.repository, spec.source) {
+            let container = spec.settings.container.as_deref();
+            problems.extend(repository_credentials::missing_credentials(repository, container, file));
+        }
+        problems
     }
 
     fn permissions(spec: &Spec<'_, Settings>, scope: &PolicyScope) -> Vec<Permission> {

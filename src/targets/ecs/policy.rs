@@ -36,8 +36,8 @@ impl ServicePermissions {
                 |container: &Value| optional_str(&container["logConfiguration"]["options"], "awslogs-group");
             scope.log_groups = containers(&known).iter().filter_map(group).collect();
         }
-        if let Some(repository) = &common.repository {
-            scope.repositories = vec![repository.clone()];
+        if let Some(repository) = common.ecr_repository() {
+            scope.repositories = vec![repository.to_owned()];
         }
         Self {
             shifts_traffic: scope.pair.is_none() && !matches!(common.strategy, Strategy::Rolling(_)),
@@ -45,7 +45,7 @@ impl ServicePermissions {
             reads_metrics: strategy_metrics(&common.strategy)
                 .iter()
                 .any(|m| matches!(m, Metric::Errors(_) | Metric::Latency(_))),
-            pushes_image: common.repository.is_some(),
+            pushes_image: common.ecr_repository().is_some(),
             runs_command: common.before.is_some(),
             sets_tags: known["tags"].as_array().is_some_and(|tags| !tags.is_empty()) || known.is_null(),
         }
