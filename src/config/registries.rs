@@ -100,7 +100,7 @@ mod tests {
             ),
             ("{ a.example: { username: a, password: 'my password' } }", "password"),
             ("{ a.example: { username: a } }", "password"),
-            ("{ a.example: { username: a, token: B } }", "token"),
+            ("{ a.example: { username: a, password: B, token: C } }", "token"),
             ("{ a.example: { username: 'a:b', password: B } }", "user"),
         ] {
             let (found, problems) = read(text);
