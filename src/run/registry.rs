@@ -41,14 +41,14 @@ pub(in crate::run) struct Repository {
 }
 
 /// The registries of a run.
-pub(in crate::run) struct Registries<'r> {
+pub(in crate::run) struct RunRegistries<'r> {
     ctx: &'r RunContext,
     config: &'r RunConfig,
     session: Option<&'r SdkConfig>,
     own: OnceCell<EnvironmentRegistry>,
 }
 
-impl<'r> Registries<'r> {
+impl<'r> RunRegistries<'r> {
     /// The registries that `config` and the job have logins for. Nothing is asked.
     pub(in crate::run) fn new(
         ctx: &'r RunContext,

@@ -12,7 +12,7 @@ use crate::release::{Digest, ImageRef};
 use crate::run::context::RunContext;
 use crate::run::prepare::service_image;
 use crate::run::refusal;
-use crate::run::registry::Registries;
+use crate::run::registry::RunRegistries;
 use crate::run::run_config::RunConfig;
 use crate::run::service_run::ServiceRun;
 use crate::run::{registry, session};
@@ -61,7 +61,7 @@ pub(in crate::run) async fn copy_all(
     services: &mut [ServiceRun],
     promoted: &[PromotedImage],
 ) -> Result<Option<Rc<dyn Registry>>, Vec<Problem>> {
-    let registries = Registries::new(ctx, declared, session);
+    let registries = RunRegistries::new(ctx, declared, session);
     let copy_source = CopySource {
         ctx,
         config: declared,
@@ -97,7 +97,7 @@ struct CopySource<'r> {
     /// The environment that proved it.
     source_environment: &'r str,
     session: Option<&'r SdkConfig>,
-    registries: &'r Registries<'r>,
+    registries: &'r RunRegistries<'r>,
     /// All services of the deploy file in this environment.
     all_services: Vec<Service>,
 }

@@ -19,7 +19,7 @@ use crate::run::event::operation;
 use crate::run::prepare::image_build::{PreparedBuild, build_problems, run_builder};
 use crate::run::prepare::placeholders::run_placeholders;
 use crate::run::refusal;
-use crate::run::registry::Registries;
+use crate::run::registry::RunRegistries;
 use crate::run::run_config::RunConfig;
 use crate::run::service_run::ServiceRun;
 use crate::sys::process;
@@ -40,7 +40,7 @@ pub(in crate::run) async fn resolve_images(
     if services.iter().all(|service| service.build.is_none()) && ctx.inputs.images.is_empty() {
         return Ok((services, None));
     }
-    let registries = Registries::new(ctx, config, session);
+    let registries = RunRegistries::new(ctx, config, session);
     let sources = image_sources(&registries, config, &mut services, ctx).await;
     let images = resolve_all(ctx, sources, &registries).await;
     if let Some(Err(cancelled)) = images.iter().find(|image| is_cancelled(image)) {
@@ -61,7 +61,7 @@ fn is_cancelled(image: &Result<ResolvedImage, Problem>) -> bool {
 
 /// The image source of each open service, by name. A service whose source is not known is refused.
 async fn image_sources(
-    registries: &Registries<'_>,
+    registries: &RunRegistries<'_>,
     config: &RunConfig,
     services: &mut [ServiceRun],
     ctx: &RunContext,
@@ -127,7 +127,7 @@ enum ImageSource {
 async fn image_source(
     ctx: &RunContext,
     service: &mut ServiceRun,
-    registries: &Registries<'_>,
+    registries: &RunRegistries<'_>,
     all: &[Service],
 ) -> Result<ImageSource, Vec<Problem>> {
     let named = |choice: &&ImageOverride| choice.service.as_deref().is_none_or(|name| name == service.name());
@@ -143,7 +143,7 @@ async fn image_source(
         || ImageRef { registry: String::new(), repository: repository.clone(), tag: None, digest: None };
     let name = opened.as_ref().map_or_else(|_| unopened(), |opened| opened.name.clone());
     let tag_suffix = registries.tag_suffix(all, &service.declared);
-    let request = build_request(ctx, service, settings, Destination { repository: name, tag_suffix });
+    let request = build_request(ctx, service, settings, PushDestination { repository: name, tag_suffix });
     // What is wrong with the build is reported together with what is wrong with its repository.
     let (mut errors, warnings): (Vec<_>, Vec<_>) =
         build_problems(ctx, &request).into_iter().partition(Problem::is_error);
@@ -169,7 +169,7 @@ async fn image_source(
 }
 
 /// Where an image is pushed to.
-struct Destination {
+struct PushDestination {
     repository: ImageRef,
     tag_suffix: Option<String>,
 }
@@ -185,7 +185,7 @@ fn build_request(
     ctx: &RunContext,
     service: &ServiceRun,
     settings: &Build,
-    destination: Destination,
+    destination: PushDestination,
 ) -> BuildRequest {
     let context = &ctx.context;
     BuildRequest {
@@ -238,7 +238,7 @@ impl ResolvedImage {
 async fn resolve_all(
     ctx: &RunContext,
     sources: Vec<(String, ImageSource)>,
-    registries: &Registries<'_>,
+    registries: &RunRegistries<'_>,
 ) -> Vec<Result<ResolvedImage, Problem>> {
     let builds = sources.iter().filter(|(_, source)| matches!(source, ImageSource::Build(_))).count();
     if builds > 1 {
@@ -262,7 +262,7 @@ async fn resolve_all(
 async fn resolve_one(
     ctx: &RunContext,
     source: ImageSource,
-    registries: &Registries<'_>,
+    registries: &RunRegistries<'_>,
     alone: bool,
 ) -> Result<ResolvedImage, Problem> {
     match source {
@@ -288,7 +288,7 @@ async fn resolve_one(
 async fn pin_digest(
     ctx: &RunContext,
     image: &ImageRef,
-    registries: &Registries<'_>,
+    registries: &RunRegistries<'_>,
 ) -> Result<ImageRef, Problem> {
     if image.digest.is_some() {
         return Ok(image.clone());
