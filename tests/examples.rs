@@ -166,8 +166,13 @@ fn checkout_of(folder: &Path, file: &str) -> tempfile::TempDir {
     let checkout = tempfile::tempdir().unwrap();
     copy_files(folder, checkout.path());
     let tree = tree::parse("roadstead.yml", file).unwrap().to_value();
-    for service in tree["services"].as_object().unwrap().values() {
-        let text = |key: &str, default| service["build"][key].as_str().unwrap_or(default).to_owned();
+    let services = tree["services"].as_object().unwrap().values();
+    let builds = services.flat_map(|service| {
+        let further = service["ecs"]["images"].as_object().into_iter().flat_map(|images| images.values());
+        std::iter::once(service).chain(further).map(|image| &image["build"])
+    });
+    for build in builds {
+        let text = |key: &str, default| build[key].as_str().unwrap_or(default).to_owned();
         let folder = checkout.path().join(text("context", "."));
         let path = folder.join(text("dockerfile", "Dockerfile"));
         fs::create_dir_all(&folder).unwrap();

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::config::{Aws, DeployFile, Placeholders, Service};
+use crate::config::{Aws, DeployFile, Placeholders};
 use crate::problem::{Code, Problem};
-use crate::release::DefinitionFile;
+use crate::release::{DefinitionFile, ecr_repository};
 use crate::sys::{disk, terminal};
 use crate::targets::policy::{PolicySubject, PullSource, build_policy};
 use crate::targets::{self, KINDS, ServiceSpec};
@@ -14,7 +14,7 @@ use crate::targets::{self, KINDS, ServiceSpec};
 use super::arguments::PolicyOptions;
 
 /// Placeholders with values only a run knows: a wildcard in the policy.
-const WILDCARD_PLACEHOLDERS: [&str; 3] = ["branch", "sha", "short-sha"];
+const WILDCARD_PLACEHOLDERS: [&str; 4] = ["branch", "tag", "sha", "short-sha"];
 
 /// Prints the policy, or everything that is wrong with the deploy file.
 pub(super) fn main(options: &PolicyOptions) -> u8 {
@@ -69,16 +69,16 @@ pub fn policy_json(
     let from = chosen.promote_from.as_deref().and_then(|name| environments.get_key_value(name));
     let proven = from.map(|(name, _)| {
         let known = known.clone().into_iter().chain([("environment", name.clone())]).collect();
-        document.services(name, &[], &targets, &known).0
+        targets::read_specs(KINDS, file, document.services(name, &[], &targets, &known).0).0
     });
-    let source = |service: &Service| {
-        let origin = from?.1.aws.clone().unwrap_or_default();
-        let other = proven.as_ref()?.iter().find(|other| other.name == service.name)?;
-        pull_source(&aws, service, &origin, other)
+    let sources = |spec: &ServiceSpec| {
+        let origin = from.and_then(|(_, environment)| environment.aws.clone()).unwrap_or_default();
+        let other = proven.iter().flatten().find(|other| other.name == spec.name);
+        other.map(|other| pull_sources(&aws, spec, &origin, other)).unwrap_or_default()
     };
     let subject = |spec: ServiceSpec| PolicySubject {
         source: read_source(workspace, &spec),
-        pull_source: source(&spec),
+        pull_sources: sources(&spec),
         spec,
     };
     let mut policy = build_policy(&aws, &specs.into_iter().map(subject).collect::<Vec<_>>());
@@ -88,23 +88,49 @@ pub fn policy_json(
     Ok(serde_json::to_string_pretty(&policy).unwrap_or_default())
 }
 
-/// The repository that the image of `service` is copied from: that of `other`, the same service in the environment that
-/// verified it. `None` if both are the same repository.
-fn pull_source(aws: &Aws, service: &Service, origin: &Aws, other: &Service) -> Option<PullSource> {
+/// The repositories that the images of a service are copied from: those of `other`, the same service in the environment that
+/// verified it. A repository that is the same in both is none of them.
+fn pull_sources(aws: &Aws, spec: &ServiceSpec, origin: &Aws, other: &ServiceSpec) -> Vec<PullSource> {
     let account = |aws: &Aws| {
         let of_role = aws.role.as_deref().and_then(|role| role.split(':').nth(4)).map(str::to_owned);
         aws.account.clone().or(of_role)
     };
-    let location = |aws: &Aws, service: &Service| {
-        (aws.region.clone(), account(aws), service.config.ecr_repository().map(str::to_owned))
+    let location = |aws: &Aws, repository: Option<&str>| {
+        (aws.region.clone(), account(aws), repository.and_then(ecr_repository).map(str::to_owned))
     };
-    let (region, account, repository) = location(origin, other);
     let any = |known: Option<String>| known.unwrap_or_else(|| "*".into());
-    (location(aws, service) != location(origin, other)).then(|| PullSource {
-        region: any(region),
-        account: any(account),
-        repository: any(repository),
-    })
+    let copied = image_repositories(spec, other).into_iter().filter_map(|pair| {
+        let from = location(origin, pair.there.as_deref());
+        // No policy of AWS opens another registry.
+        let is_foreign = pair.there.as_deref().is_some_and(|name| ecr_repository(name).is_none());
+        let is_other = !is_foreign && location(aws, pair.here.as_deref()) != from;
+        let (region, account, repository) = from;
+        is_other.then(|| PullSource {
+            region: any(region),
+            account: any(account),
+            repository: any(repository),
+        })
+    });
+    copied.collect()
+}
+
+/// The repository of an image in an environment, and in the one that verifies it.
+struct RepositoryPair {
+    here: Option<String>,
+    there: Option<String>,
+}
+
+/// The repositories of the image of a service and of those of its further containers.
+fn image_repositories(spec: &ServiceSpec, other: &ServiceSpec) -> Vec<RepositoryPair> {
+    let repository = |spec: &ServiceSpec| spec.config.repository.clone();
+    let of_service = RepositoryPair { here: repository(spec), there: repository(other) };
+    let there = other.containers();
+    let further = spec.containers().into_iter().filter(|container| container.repository.is_some());
+    let further = further.map(|container| RepositoryPair {
+        there: there.iter().find(|it| it.name == container.name).and_then(|it| it.repository.clone()),
+        here: container.repository,
+    });
+    std::iter::once(of_service).chain(further).collect()
 }
 
 /// Permissions to publish to an SNS topic.

@@ -1,17 +1,19 @@
 //! The deploy file's own types: environments and settings that all services share. Settings of an adapter
 //! (a target, the build) stay trees and are read by the adapter.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
-use serde::Deserialize;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::before_command::BeforeCommand;
 use super::parsed_string::parsed_string;
 use super::proof::{ImagePattern, WorkflowFile};
 use super::strategy::Strategy;
 use super::{Check, NotifySettings};
-use crate::release::registry_of;
+use crate::release::ecr_repository;
 
 /// An environment, selected by branch or by name.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
@@ -78,13 +80,7 @@ pub struct ServiceConfig {
 impl ServiceConfig {
     /// The name of the repository, if it is in ECR: in the environment's account, or in that of the address.
     pub fn ecr_repository(&self) -> Option<&str> {
-        let repository = self.repository.as_deref()?;
-        match registry_of(repository) {
-            None => Some(repository),
-            Some(host) => {
-                repository.strip_prefix(host)?.strip_prefix('/').filter(|_| host.contains(".dkr.ecr"))
-            }
-        }
+        self.repository.as_deref().and_then(ecr_repository)
     }
 }
 
@@ -98,6 +94,25 @@ fn check_env_name(text: &str) -> Result<(), String> {
     match !text.is_empty() && text.len() <= 200 && text.chars().all(plain) {
         true => Ok(()),
         false => Err(format!("`{text}` is not the name of an environment variable")),
+    }
+}
+
+/// A `build` block inside the settings of a target, as it stands in the file: the image adapter reads it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BuildBlock(Value);
+
+impl JsonSchema for BuildBlock {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "BuildBlock".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "$ref": "#/$defs/Build" })
     }
 }
 

@@ -6,9 +6,18 @@ use super::tree::{ConfigNode, ConfigValue};
 /// Placeholders that not every run has.
 const OPTIONAL: [&str; 2] = ["branch", "tag"];
 
-/// Removes the tags of `service` that this run has no value for.
+/// Removes the tags of `service`, and those of the builds in the block of its target, that this run has no value for.
 pub(super) fn drop_unset(service: &mut ConfigNode, known: &Placeholders) {
-    let Some(tags) = entry_mut(service, "build").and_then(|build| entry_mut(build, "tags")) else { return };
+    let ConfigValue::Mapping(entries) = &mut service.kind else { return };
+    for entry in entries {
+        match entry_mut(&mut entry.value, "tags").filter(|_| entry.key == "build") {
+            Some(tags) => drop_unset_items(tags, known),
+            None => drop_unset(&mut entry.value, known),
+        }
+    }
+}
+
+fn drop_unset_items(tags: &mut ConfigNode, known: &Placeholders) {
     let ConfigValue::Sequence(items) = &mut tags.kind else { return };
     let unset: Vec<String> = OPTIONAL
         .iter()
@@ -47,5 +56,16 @@ mod tests {
         assert_eq!(tags(&["tag"]), serde_json::json!(["${tag}", "stable", "${tga}"]));
         assert_eq!(tags(&["branch"]), serde_json::json!(["latest-${branch}", "stable", "${tga}"]));
         assert_eq!(tags(&[]), serde_json::json!(["stable", "${tga}"]));
+    }
+
+    #[test]
+    fn tags_of_further_containers_are_left_out_too() {
+        let text =
+            "ecs: { images: { web: { build: { tags: ['${tag}', stable] } }, build: { image: '${tag}' } } }\n";
+        let mut service = super::super::tree::parse("f.yml", text).unwrap();
+        drop_unset(&mut service, &Placeholders::new());
+        let images = service.to_value()["ecs"]["images"].clone();
+        assert_eq!(images["web"]["build"]["tags"], serde_json::json!(["stable"]));
+        assert_eq!(images["build"]["image"], "${tag}");
     }
 }

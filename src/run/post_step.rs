@@ -63,7 +63,7 @@ async fn close_held(ctx: &RunContext, state: PostState, report: &mut RunReport) 
     }
     let mut ignored = Vec::new();
     let rules = ProofRules { environment: state.environment.clone(), ..ProofRules::default() };
-    if let Some(coordinator) = Coordinator::open(ctx, rules, None, &mut ignored) {
+    if let Some(coordinator) = Coordinator::open(ctx, rules, &mut ignored) {
         let failed = state.has_failure();
         *ctx.held.borrow_mut() = state.held;
         record::close_interrupted(ctx, coordinator, report, failed).await;

@@ -6,7 +6,6 @@ use std::rc::Rc;
 use aws_config::{Region, SdkConfig};
 use tokio::sync::OnceCell;
 
-use crate::config::Service;
 use crate::image::{self, LoginSource, Registry, RegistryAccess, RegistryLogin, RegistryLogins, ecr};
 use crate::problem::{Code, Problem};
 use crate::release::{ImageRef, is_loopback, registry_of};
@@ -44,8 +43,9 @@ pub(in crate::run) struct Repository {
 pub(in crate::run) struct RunRegistries<'r> {
     ctx: &'r RunContext,
     config: &'r RunConfig,
-    session: Option<&'r SdkConfig>,
-    own: OnceCell<EnvironmentRegistry>,
+    session: Option<SdkConfig>,
+    /// The registry of the environment, or why it cannot be opened: it is asked for once.
+    own: OnceCell<Result<EnvironmentRegistry, Problem>>,
 }
 
 impl<'r> RunRegistries<'r> {
@@ -53,24 +53,30 @@ impl<'r> RunRegistries<'r> {
     pub(in crate::run) fn new(
         ctx: &'r RunContext,
         config: &'r RunConfig,
-        session: Option<&'r SdkConfig>,
+        session: Option<SdkConfig>,
     ) -> Self {
         Self { ctx, config, session, own: OnceCell::new() }
     }
 
+    /// What calls to AWS are made with; `None` where the run has no session.
+    pub(in crate::run) fn session(&self) -> Option<&SdkConfig> {
+        self.session.as_ref()
+    }
+
     /// The registry of the environment.
     pub(in crate::run) async fn own(&self) -> Result<&EnvironmentRegistry, Problem> {
-        let Some(session) = self.session else {
+        let Some(session) = &self.session else {
             let sentence = "A repository without a registry is in ECR, and this run has no AWS session.";
             return Err(Problem::error(Code::CredentialsMissing, sentence)
                 .help("Give the environment `aws: { region: …, role: … }`, or name the registry: `ghcr.io/acme/app`."));
         };
-        self.own.get_or_try_init(|| open_registry(self.ctx, session)).await
+        let opened = self.own.get_or_init(|| open_registry(self.ctx, session)).await;
+        opened.as_ref().map_err(Problem::clone)
     }
 
     /// The registry of the environment, if it was needed.
     pub(in crate::run) fn opened(self) -> Option<Rc<dyn Registry>> {
-        self.own.into_inner().map(|own| own.client)
+        self.own.into_inner().and_then(Result::ok).map(|own| own.client)
     }
 
     /// The repository that the deploy file names.
@@ -93,7 +99,7 @@ impl<'r> RunRegistries<'r> {
         image: &ImageRef,
     ) -> Result<Option<Rc<dyn Registry>>, Problem> {
         let is_own = self.is_own(image);
-        match self.session.filter(|_| is_own) {
+        match self.session.as_ref().filter(|_| is_own) {
             Some(_) => {
                 let own = self.own().await?;
                 Ok((own.host == image.registry).then(|| own.client.clone()))
@@ -103,6 +109,11 @@ impl<'r> RunRegistries<'r> {
         }
     }
 
+    /// Whether the registry of the environment is asked for what is pushed to this repository.
+    pub(in crate::run) fn needs_own(&self, repository: &str) -> bool {
+        registry_of(repository).is_none_or(|host| ecr::region_of_host(host).is_some())
+    }
+
     /// Whether the image can be in the registry of an environment: in ECR, or on this machine.
     pub(in crate::run) fn is_own(&self, image: &ImageRef) -> bool {
         ecr::region_of_host(&image.registry).is_some() || is_loopback(&image.registry)
@@ -110,7 +121,7 @@ impl<'r> RunRegistries<'r> {
 
     /// The registry at `host`.
     async fn named(&self, host: &str) -> Result<Rc<dyn Registry>, Problem> {
-        if let Some(session) = self.session
+        if let Some(session) = &self.session
             && let Some(region) = ecr::region_of_host(host)
         {
             let own = self.own().await?;
@@ -184,17 +195,6 @@ impl<'r> RunRegistries<'r> {
     /// The login of a registry other than ECR.
     pub(in crate::run) fn login_source(&self, host: &str) -> Rc<dyn LoginSource> {
         self.access().login_source(host)
-    }
-
-    /// What the tags of a service end with: its name, if another service builds other images for the same repository.
-    pub(in crate::run) fn tag_suffix(&self, all: &[Service], service: &Service) -> Option<String> {
-        let build = |service: &Service| service.build.as_ref().map(|node| node.to_value());
-        let is_rival = |other: &&Service| {
-            other.name != service.name
-                && other.config.repository == service.config.repository
-                && build(other) != build(service)
-        };
-        all.iter().find(is_rival).map(|_| service.name.clone())
     }
 }
 

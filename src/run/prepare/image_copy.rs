@@ -1,16 +1,14 @@
 //! Brings a proven image into the registry of this environment: it is there, it is copied, or it is used where it is.
 //! All sources are read before the first copy.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use aws_config::SdkConfig;
-
-use crate::config::Service;
 use crate::image::{CopySummary, LoginSource, Registry, RepositoryClient, tags};
 use crate::problem::{Code, Problem};
-use crate::release::{Digest, ImageRef};
+use crate::release::{Digest, ImageRef, ecr_repository};
 use crate::run::context::RunContext;
-use crate::run::prepare::service_image;
+use crate::run::prepare::pushed_images::PushedImages;
 use crate::run::refusal;
 use crate::run::registry::RunRegistries;
 use crate::run::run_config::RunConfig;
@@ -22,14 +20,30 @@ use crate::{aws, image};
 /// What is promoted for one service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::run) struct PromotedImage {
-    /// The image where it was proven, by its digest.
-    pub(in crate::run) image: ImageRef,
-    /// Its digest.
-    pub(in crate::run) digest: Digest,
+    /// The image of the service.
+    pub(in crate::run) own: ProvenImage,
+    /// The images of its further containers, by name.
+    pub(in crate::run) containers: BTreeMap<String, ProvenImage>,
     /// The commit that it is of, in full; `None` where the proof names none.
     pub(in crate::run) commit: Option<String>,
     /// Where it was proven, such as `proven in staging by deployment 17`.
     pub(in crate::run) origin: String,
+}
+
+/// An image that was proven.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::run) struct ProvenImage {
+    /// The image where it was proven, by its digest.
+    pub(in crate::run) image: ImageRef,
+    /// Its digest.
+    pub(in crate::run) digest: Digest,
+}
+
+impl ProvenImage {
+    /// An image with this digest.
+    pub(in crate::run) fn new(image: &ImageRef, digest: &Digest) -> Self {
+        Self { image: image.with_digest(digest.clone()), digest: digest.clone() }
+    }
 }
 
 /// Where the image of a service is, and where it has to be.
@@ -51,35 +65,41 @@ struct PresentImage {
     commit_tag: Option<String>,
 }
 
-/// Gives each open service its image, by digest, and the registry that has them. `promoted` are theirs, in their order. A
-/// service whose image cannot be brought is refused; in an atomic run nothing more is copied then.
+/// What is done with one image of a service.
+struct PlannedCopy {
+    /// The further container that gets it; `None` for the image of the service.
+    container: Option<String>,
+    proven: ProvenImage,
+    action: CopyAction,
+}
+
+/// Gives each open service its images, by digest. `promoted` are theirs, in their order. A service whose image cannot be
+/// brought is refused; in an atomic run nothing more is copied then.
 pub(in crate::run) async fn copy_all(
     ctx: &RunContext,
     declared: &RunConfig,
     source: &str,
-    session: Option<&SdkConfig>,
+    registries: &RunRegistries<'_>,
     services: &mut [ServiceRun],
     promoted: &[PromotedImage],
-) -> Result<Option<Rc<dyn Registry>>, Vec<Problem>> {
-    let registries = RunRegistries::new(ctx, declared, session);
+) {
     let copy_source = CopySource {
         ctx,
         config: declared,
         source_environment: source,
-        session,
-        registries: &registries,
-        all_services: service_image::all_services(ctx, declared),
+        registries,
+        pushed: PushedImages::read(ctx, declared),
     };
     let mut actions = Vec::new();
     for (service, promoted_image) in refusal::open(services).zip(promoted) {
-        actions.push(copy_source.plan_copy(service, promoted_image).await);
+        actions.push(copy_source.plan_copies(service, promoted_image).await);
     }
     let is_atomic = services.iter().any(|service| service.atomic);
     let mut is_broken = is_atomic && actions.iter().any(Result::is_err);
     for ((service, promoted_image), action) in refusal::open_mut(services).zip(promoted).zip(actions) {
         let copied = match action {
             Ok(_) if is_broken => continue,
-            Ok(action) => copy_one(ctx, service, promoted_image, action).await,
+            Ok(planned) => copy_service(ctx, service, promoted_image, planned).await,
             Err(problem) => Err(problem),
         };
         if let Err(problem) = copied {
@@ -87,7 +107,6 @@ pub(in crate::run) async fn copy_all(
             refusal::refuse(ctx, service, problem);
         }
     }
-    Ok(registries.opened())
 }
 
 /// What is known of the ways to an image.
@@ -96,31 +115,55 @@ struct CopySource<'r> {
     config: &'r RunConfig,
     /// The environment that proved it.
     source_environment: &'r str,
-    session: Option<&'r SdkConfig>,
     registries: &'r RunRegistries<'r>,
-    /// All services of the deploy file in this environment.
-    all_services: Vec<Service>,
+    /// What all services of the deploy file push in this environment.
+    pushed: PushedImages,
 }
 
 impl CopySource<'_> {
-    async fn plan_copy(
+    /// What is done with each image of a service.
+    async fn plan_copies(
         &self,
         service: &ServiceRun,
-        promoted_image: &PromotedImage,
-    ) -> Result<CopyAction, Problem> {
-        let Some(repository) = service.declared.config.repository.as_deref() else {
-            self.readable_repository(&promoted_image.image, &promoted_image.digest).await?;
-            return Ok(CopyAction::UseOriginal);
+        promoted: &PromotedImage,
+    ) -> Result<Vec<PlannedCopy>, Problem> {
+        let repository = |name: &String| {
+            service.containers.iter().find(|it| it.name == *name).and_then(|it| it.repository.as_deref())
         };
+        let own = (None, service.declared.config.repository.as_deref(), &promoted.own);
+        let further = promoted.containers.iter();
+        let further = further.map(|(name, proven)| (Some(name.clone()), repository(name), proven));
+        let mut planned = Vec::new();
+        for (container, repository, proven) in std::iter::once(own).chain(further) {
+            let action = match repository {
+                Some(repository) => {
+                    let commit_tag = promoted.commit.as_deref().map(|commit| {
+                        let suffix = self.pushed.tag_suffix(service.name(), repository);
+                        tags::commit_tag(commit, suffix.as_deref())
+                    });
+                    self.plan_copy(repository, commit_tag, proven).await?
+                }
+                None => {
+                    self.readable_repository(&proven.image, &proven.digest).await?;
+                    CopyAction::UseOriginal
+                }
+            };
+            planned.push(PlannedCopy { container, proven: proven.clone(), action });
+        }
+        Ok(planned)
+    }
+
+    async fn plan_copy(
+        &self,
+        repository: &str,
+        commit_tag: Option<String>,
+        promoted_image: &ProvenImage,
+    ) -> Result<CopyAction, Problem> {
         // The emulator has no registry but ECR.
-        if self.ctx.rehearsal && service.declared.config.ecr_repository().is_none() {
+        if self.ctx.rehearsal && ecr_repository(repository).is_none() {
             return Ok(CopyAction::UseOriginal);
         }
         let own = self.registries.repository(repository).await?;
-        let commit_tag = promoted_image.commit.as_deref().map(|commit| {
-            let suffix = self.registries.tag_suffix(&self.all_services, &service.declared);
-            tags::commit_tag(commit, suffix.as_deref())
-        });
         let image = own.name.with_digest(promoted_image.digest.clone());
         let present = PresentImage { image, registry: own.registry, commit_tag };
         if present.image.name() == promoted_image.image.name() {
@@ -201,7 +244,7 @@ impl CopySource<'_> {
 
     /// A login with the run's own credentials. A token of ECR opens the registries of its own region.
     async fn own_login(&self, image: &ImageRef) -> Result<Option<Rc<dyn LoginSource>>, Problem> {
-        let Some(session) = self.session else { return Ok(None) };
+        let Some(session) = self.registries.session() else { return Ok(None) };
         let own = self.registries.own().await?;
         if own.host == image.registry {
             return Ok(Some(own.client.clone()));
@@ -257,32 +300,54 @@ fn unreadable_problem(problem: Problem, image: &ImageRef, source: &str) -> Probl
     ))
 }
 
+/// Brings all images of a service.
+async fn copy_service(
+    ctx: &RunContext,
+    service: &mut ServiceRun,
+    promoted: &PromotedImage,
+    planned: Vec<PlannedCopy>,
+) -> Result<(), Problem> {
+    for PlannedCopy { container, proven, action } in planned {
+        let present = copy_one(ctx, service, &proven, action).await?;
+        let tag = match &present {
+            Some(present) => tag_commit(service, present).await,
+            None => None,
+        };
+        let image = present.map_or(proven.image, |present| present.image);
+        match container {
+            Some(container) => {
+                service.report.container_images.insert(container.clone(), image.clone());
+                service.release.container_images.insert(container, image);
+            }
+            None => {
+                service.release.tag = tag;
+                service.report.image = Some(image.clone());
+                service.release.image = Some(image);
+            }
+        }
+    }
+    service.image_of_commit = promoted.commit.is_some();
+    Ok(())
+}
+
+/// The image in the repository of this environment; `None` if it is used where it is.
 async fn copy_one(
     ctx: &RunContext,
     service: &mut ServiceRun,
-    promoted_image: &PromotedImage,
+    proven: &ProvenImage,
     action: CopyAction,
-) -> Result<(), Problem> {
-    let present = match action {
+) -> Result<Option<PresentImage>, Problem> {
+    Ok(match action {
         CopyAction::UseOriginal => None,
         CopyAction::AlreadyPresent(present) => Some(present),
         CopyAction::Copy { from, to, present } => {
-            let copied = copy_with_timeout(ctx, service, &from, &to, &promoted_image.digest).await?;
+            let copied = copy_with_timeout(ctx, service, &from, &to, &proven.digest).await?;
             let words = format!("copied from {} to {}: {}", from.name(), to.name(), copy_summary(&copied));
             ctx.log.info(Some(service.name()), &words);
             service.report.add_timeline_entry(ctx.io.clock.now(), words);
             Some(present)
         }
-    };
-    service.release.tag = match &present {
-        Some(present) => tag_commit(service, present).await,
-        None => None,
-    };
-    let image = present.map_or_else(|| promoted_image.image.clone(), |present| present.image);
-    service.report.image = Some(image.clone());
-    service.release.image = Some(image);
-    service.image_of_commit = promoted_image.commit.is_some();
-    Ok(())
+    })
 }
 
 fn copy_summary(copied: &CopySummary) -> String {

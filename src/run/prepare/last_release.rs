@@ -53,7 +53,7 @@ async fn find(ctx: &RunContext, config: &RunConfig, services: &[ServiceRun]) -> 
     let rules = proof::proof_rules(ctx, &config.environment_name, &config.environment);
     let verifier = RecordVerifier::new(repository.clone(), rules, ctx.run_number());
     let serving: Vec<ServingService<'_>> = refusal::open(services)
-        .map(|service| ServingService { name: service.name(), digests: service.observed.recorded_digests() })
+        .map(|service| ServingService { name: service.name(), observed: &service.observed })
         .collect();
     search(&repository, &verifier, &config.environment_name, &serving).await
 }

@@ -5,13 +5,17 @@ use std::rc::Rc;
 use super::grants::GrantScope;
 use super::pair::{PairOptions, ServicePair, member_settings};
 use super::policy::ServicePermissions;
-use super::repository_credentials;
-use super::{CommandContainer, Ecs, ExpectedAccount, Settings, SharedClients, lint_service};
+use super::{
+    CommandContainer, Ecs, ExpectedAccount, Settings, SharedClients, container_images, lint_service,
+    repository_credentials,
+};
 use crate::aws::RateLimiters;
 use crate::config::Strategy;
 use crate::problem::Problem;
 use crate::targets::policy::{Permission, PolicyScope};
-use crate::targets::{Feature, ImageUse, Kind, Needs, SourceFile, Spec, Target, TargetContext};
+use crate::targets::{
+    DeclaredContainer, Feature, ImageUse, Kind, Needs, SourceFile, Spec, Target, TargetContext,
+};
 
 /// Services on Amazon ECS.
 pub struct EcsKind;
@@ -46,21 +50,25 @@ impl Kind for EcsKind {
     }
 
     fn lint(spec: &Spec<'_, Settings>) -> Vec<Problem> {
-        let mut problems = lint_service(spec.settings, spec.source);
-        if let (Some(repository), Some(file)) = (&spec.service.config.repository, spec.source) {
-            let container = spec.settings.container.as_deref();
-            problems.extend(repository_credentials::missing_credentials(repository, container, file));
+        let mut found = lint_service(spec.settings, spec.source);
+        found.extend(container_images::lint(spec));
+        if let Some(file) = spec.source {
+            found.extend(repository_credentials::missing_credentials(spec, file));
         }
-        problems
+        found
+    }
+
+    fn containers(spec: &Spec<'_, Settings>) -> Vec<DeclaredContainer> {
+        container_images::declared_containers(spec)
     }
 
     fn permissions(spec: &Spec<'_, Settings>, scope: &PolicyScope) -> Vec<Permission> {
         let scope = GrantScope {
             caller_role: scope.role.clone(),
-            pull_source: scope.pull_source.clone(),
+            pull_sources: scope.pull_sources.clone(),
             ..GrantScope::from_settings(spec.settings, &scope.region, &scope.account)
         };
-        ServicePermissions::new(scope, &spec.service.config, spec.source).permissions()
+        ServicePermissions::new(scope, spec).permissions()
     }
 
     fn connect(spec: &Spec<'_, Settings>, run: &TargetContext<'_>) -> Result<Rc<dyn Target>, Problem> {
@@ -96,7 +104,11 @@ fn connect_service(
         ExpectedAccount { account: run.expected_account.clone(), region: Some(run.region.clone()) };
     let config = &spec.service.config;
     let command = config.before.as_ref().map(|before| CommandContainer::new(before.container.clone()));
+    // Where requests are spaced, one that may not be needed delays the others.
+    let named = run.run.input_image(&spec.service.name).filter(|image| image.digest.is_some());
+    let named = named.filter(|_| !RateLimiters::are_needed(run.service_count));
     Ecs::new(settings, expected_account, config.alarms.clone(), shared)
+        .with_named_image(named.map(ToString::to_string))
         .with_traffic_shift(!matches!(config.strategy, Strategy::Rolling(_)))
         .with_command(command)
         .with_shown_env(config.show_env.iter().map(|name| name.as_str().to_owned()).collect())

@@ -2,12 +2,15 @@
 
 use serde_json::Value;
 
+use super::ecr_image::{EcrImage, parse_ecr_image};
 use super::grants::{self, GRANTS, Grant, GrantScope, Resource};
 use super::read::optional_str;
+use super::settings::Settings;
 use super::task_definition::definition::containers;
 use super::task_definition::document::TaskDefinitionDocument;
-use crate::config::{Metric, ServiceConfig, Strategy};
-use crate::release::DefinitionFile;
+use crate::config::{Metric, Strategy};
+use crate::release::ecr_repository;
+use crate::targets::Spec;
 use crate::targets::policy::{Condition, Permission, StatementId};
 
 /// A service with what its permissions depend on.
@@ -23,7 +26,8 @@ pub struct ServicePermissions {
 
 impl ServicePermissions {
     /// The service from the deploy file, with its definition if the file names one.
-    pub fn new(mut scope: GrantScope, common: &ServiceConfig, definition: Option<&DefinitionFile>) -> Self {
+    pub fn new(mut scope: GrantScope, spec: &Spec<'_, Settings>) -> Self {
+        let (common, definition) = (&spec.service.config, spec.source);
         let read = definition.and_then(|file| TaskDefinitionDocument::parse(&file.path, &file.text).ok());
         let known = read.map(|document| document.value).unwrap_or_default();
         if let Some(family) = optional_str(&known, "family") {
@@ -36,16 +40,14 @@ impl ServicePermissions {
                 |container: &Value| optional_str(&container["logConfiguration"]["options"], "awslogs-group");
             scope.log_groups = containers(&known).iter().filter_map(group).collect();
         }
-        if let Some(repository) = common.ecr_repository() {
-            scope.repositories = vec![repository.to_owned()];
-        }
+        set_repositories(&mut scope, spec);
         Self {
+            pushes_image: !scope.pushed_repositories.is_empty(),
             shifts_traffic: scope.pair.is_none() && !matches!(common.strategy, Strategy::Rolling(_)),
             scope,
             reads_metrics: strategy_metrics(&common.strategy)
                 .iter()
                 .any(|m| matches!(m, Metric::Errors(_) | Metric::Latency(_))),
-            pushes_image: common.ecr_repository().is_some(),
             runs_command: common.before.is_some(),
             sets_tags: known["tags"].as_array().is_some_and(|tags| !tags.is_empty()) || known.is_null(),
         }
@@ -84,6 +86,7 @@ impl ServicePermissions {
             | Resource::TaskDefinitions
             | Resource::Logs
             | Resource::Repository
+            | Resource::PushedRepository
             | Resource::Source
             | Resource::Rule
             | Resource::Everything
@@ -101,8 +104,26 @@ impl ServicePermissions {
             Condition::HasPair => self.scope.pair.is_some(),
             Condition::ReadsMetrics => self.reads_metrics,
             Condition::PushesImage => self.pushes_image,
-            Condition::PromotesImage => self.pushes_image && self.scope.pull_source.is_some(),
+            Condition::PromotesImage => self.pushes_image && !self.scope.pull_sources.is_empty(),
         }
+    }
+}
+
+/// The repositories in ECR of all images. Where the service has none, its image may be in any repository, and is only read.
+fn set_repositories(scope: &mut GrantScope, spec: &Spec<'_, Settings>) {
+    let further = spec.settings.images.values();
+    let of_service = spec.service.config.ecr_repository();
+    let of_containers = further.clone().filter_map(|it| it.repository.as_deref()).filter_map(ecr_repository);
+    let pushed = of_service.into_iter().chain(of_containers);
+    scope.pushed_repositories = pushed.map(str::to_owned).collect();
+    if of_service.is_some() {
+        let is_same = |known: &str, own: &str| known == "*" || known == own;
+        let is_here = |image: &EcrImage| {
+            is_same(&scope.region, &image.region) && is_same(&scope.account, &image.account)
+        };
+        let fixed = further.filter_map(|it| parse_ecr_image(it.image.as_deref()?)).filter(is_here);
+        let fixed = fixed.map(|image| image.repository);
+        scope.repositories = scope.pushed_repositories.iter().cloned().chain(fixed).collect();
     }
 }
 
@@ -117,7 +138,7 @@ fn statement_id(resource: Resource) -> StatementId {
         Resource::TaskDefinitions => StatementId { rank: 5, sid: "TaskDefinitions" },
         Resource::Roles => StatementId { rank: 6, sid: "Roles" },
         Resource::Logs => StatementId { rank: 7, sid: "Logs" },
-        Resource::Repository => StatementId::REPOSITORY,
+        Resource::Repository | Resource::PushedRepository => StatementId::REPOSITORY,
         Resource::Source => StatementId::SOURCE,
         Resource::Rule => StatementId { rank: 10, sid: "Rule" },
         Resource::Everything => StatementId::EVERYTHING,
@@ -147,7 +168,9 @@ mod tests {
             .filter(|permission| permission.statement == StatementId::REPOSITORY)
             .map(|permission| permission.action)
             .collect();
-        let rows = GRANTS.iter().filter(|grant| grant.resource == Resource::Repository);
+        let rows = GRANTS
+            .iter()
+            .filter(|grant| matches!(grant.resource, Resource::Repository | Resource::PushedRepository));
         let rows = rows.filter(|grant| matches!(grant.condition, Condition::Always | Condition::PushesImage));
         let mut granted: Vec<&str> = rows.map(|grant| grant.action).collect();
         pushing.sort_unstable();

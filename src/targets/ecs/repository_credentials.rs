@@ -2,19 +2,26 @@
 
 use crate::problem::{Code, Problem};
 use crate::release::{DefinitionFile, is_loopback, registry_of};
+use crate::targets::Spec;
 
+use super::Settings;
 use super::task_definition::definition::{containers, find_container};
 use super::task_definition::document::TaskDefinitionDocument;
 
 /// Registries whose repositories are public unless somebody made them private.
 const PUBLIC_REGISTRIES: [&str; 3] = ["docker.io", "index.docker.io", "public.ecr.aws"];
 
-/// The warning that ECS will probably not be allowed to pull from `repository`, the repository of the service.
-pub(super) fn missing_credentials(
-    repository: &str,
-    container: Option<&str>,
-    file: &DefinitionFile,
-) -> Option<Problem> {
+/// The warnings that ECS will probably not be allowed to pull the image of the service, or that of a further container.
+pub(super) fn missing_credentials(spec: &Spec<'_, Settings>, file: &DefinitionFile) -> Vec<Problem> {
+    let own = (spec.service.config.repository.as_deref(), spec.settings.container.as_deref());
+    let further = spec.settings.images.iter();
+    let further = further.map(|(name, image)| (image.repository.as_deref(), Some(name.as_str())));
+    let all = std::iter::once(own).chain(further);
+    all.filter_map(|(repository, container)| missing_credential(repository?, container, file)).collect()
+}
+
+/// The warning that ECS will probably not be allowed to pull from `repository` for a container.
+fn missing_credential(repository: &str, container: Option<&str>, file: &DefinitionFile) -> Option<Problem> {
     let host = registry_of(repository)?;
     if PUBLIC_REGISTRIES.contains(&host) || is_loopback(host) || host.contains(".dkr.ecr") {
         return None;
@@ -45,7 +52,7 @@ mod tests {
             "repositoryCredentials":{"credentialsParameter":"arn:aws:secretsmanager:eu-west-1:111111111111:secret:ghcr"}}]}"#;
         let found = |repository: &str, text: &str, container: Option<&str>| {
             let file = DefinitionFile { path: "d.json".into(), text: text.into() };
-            missing_credentials(repository, container, &file)
+            missing_credential(repository, container, &file)
         };
         let problem = found("ghcr.io/acme/app", plain, Some("app")).unwrap();
         assert!(!problem.is_error() && problem.location.is_some(), "{problem}");

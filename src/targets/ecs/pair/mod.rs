@@ -165,9 +165,18 @@ impl Target for ServicePair {
 
     async fn preflight(&self, release: &Release, seen: &Observed) -> Vec<Problem> {
         let basis = self.observed_member(seen);
-        let mut found = self.member(basis).preflight(release, seen).await;
-        found.extend(preflight::check(self, basis, release, seen).await);
+        let own = self.member(basis).preflight(release, seen);
+        let (mut found, more) = tokio::join!(own, preflight::check(self, basis, release, seen));
+        found.extend(more);
         found
+    }
+
+    async fn ask_ahead(&self) {
+        self.member(PairMember::First).ask_ahead().await;
+    }
+
+    async fn preflight_image(&self, release: &Release, seen: &Observed) -> Vec<Problem> {
+        self.member(self.observed_member(seen)).preflight_image(release, seen).await
     }
 
     fn history(&self) -> &dyn History {
