@@ -55,6 +55,8 @@ codes! {
     Unsupported = "unsupported",
     /// A file named in the deploy file cannot be read.
     FileUnreadable = "file-unreadable",
+    /// Files of the build context have no content, because the checkout left it out: Git LFS, submodules.
+    CheckoutIncomplete = "checkout-incomplete",
     /// The task definition breaks a rule of AWS, or contains a likely mistake.
     TaskDefinitionInvalid = "task-definition-invalid",
     /// A configuration is not valid for AppConfig or for its profile.
@@ -191,6 +193,8 @@ codes! {
     TagImmutable = "tag-immutable",
     /// The registry rejected the login.
     RegistryLoginFailed = "registry-login-failed",
+    /// The cache of layers that the deploy file asks for does not exist here.
+    CacheUnavailable = "cache-unavailable",
     /// A repository, branch or file does not exist, or the token cannot read it.
     RepositoryMissing = "repository-missing",
     /// GitHub rejects the token, or the token lacks a permission.
@@ -240,6 +244,7 @@ impl Code {
                 | BranchAmbiguous
                 | Unsupported
                 | FileUnreadable
+                | CheckoutIncomplete
                 | TaskDefinitionInvalid
                 | ConfigurationInvalid
                 | ContainerAmbiguous

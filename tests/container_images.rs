@@ -37,9 +37,16 @@ services:
     )
 }
 
+/// A runner with the Dockerfiles of all builds.
+fn with_dockerfiles(runner: Runner) -> Runner {
+    ["php", "nginx", "log", "side", "docker/nginx"].iter().fold(runner, |runner, context| {
+        runner.with_file(&format!("workspace/{context}/Dockerfile"), "FROM scratch\n")
+    })
+}
+
 /// A runner for a push of this commit.
 fn runner(images: &str, commit: &str) -> Runner {
-    Runner::builtin("happy")
+    with_dockerfiles(Runner::builtin("happy"))
         .with_config(&config(images))
         .with_file("workspace/deploy/shop.json", DEFINITION)
         .with_variable("GITHUB_SHA", &full_sha(commit))
@@ -309,7 +316,7 @@ fn promotion_world() -> PromotionHarness {
 fn promotion_brings_all_images_of_the_proven_revision() {
     run_in_virtual_time(async {
         let world = promotion_world();
-        let staged = world.run(&world.push_runner("develop", "d1")).await;
+        let staged = world.run(&with_dockerfiles(world.push_runner("develop", "d1"))).await;
         assert_eq!((staged.exit_code, staged.output("outcome")), (0, "deployed"), "{:#?}", staged.lines);
         let planned =
             world.run(&world.push_runner("main", "aa").with_variable("INPUT_OPERATION", "plan")).await;
@@ -404,7 +411,8 @@ fn change_of_a_build_context_affects_the_service() {
             let image = |name: &str| json!({ "image": world.push_image(&format!("acme/{name}"), "c1") });
             let services = json!({ "backend": image("backend"), "frontend": image("frontend") });
             world.record_proven_services("production", proven, services).await;
-            let runner = world.push_runner("main", pushed).with_variable("INPUT_SERVICES", "changed");
+            let runner = with_dockerfiles(world.push_runner("main", pushed));
+            let runner = runner.with_variable("INPUT_SERVICES", "changed");
             let step = world.run(&runner).await;
             assert_eq!(step.exit_code, 0, "{pushed}: {:#?}", step.lines);
             let released: Value = serde_json::from_str(step.output("services")).unwrap_or_default();

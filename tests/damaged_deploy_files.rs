@@ -94,8 +94,7 @@ fn problems_in(text: &str, environment: Option<&str>) -> Vec<Problem> {
                 config::read::<Build>("f.yml", &format!("`build` of service `{}`", service.name), node);
             match build {
                 Ok(build) => {
-                    let own = build.problems().into_iter();
-                    problems.extend(own.map(|problem| config::locate_in("f.yml", node, problem)));
+                    problems.extend(build.problems_at("f.yml", node));
                 }
                 Err(more) => problems.extend(more),
             }
@@ -139,7 +138,7 @@ impl Written {
 
     fn write_entries(&mut self, entries: &[ConfigEntry], indent: usize, path: &[String], is_in_list: bool) {
         for entry in entries {
-            let path = [path, &[entry.key.clone()]].concat();
+            let path = [path, std::slice::from_ref(&entry.key)].concat();
             let at = self.keys.len();
             let head = format!("{}{}:", " ".repeat(indent), Value::from(entry.key.clone()));
             let line = self.lines.len() + 1;

@@ -161,14 +161,48 @@ fn every_deploy_file_loads_without_problems() {
     }
 }
 
+/// A copy of the folder, with the Dockerfiles that the deploy file names: an example has no sources.
+fn checkout_of(folder: &Path, file: &str) -> tempfile::TempDir {
+    let checkout = tempfile::tempdir().unwrap();
+    copy_files(folder, checkout.path());
+    let tree = tree::parse("roadstead.yml", file).unwrap().to_value();
+    let services = tree["services"].as_object().unwrap().values();
+    let builds = services.flat_map(|service| {
+        let further = service["ecs"]["images"].as_object().into_iter().flat_map(|images| images.values());
+        std::iter::once(service).chain(further).map(|image| &image["build"])
+    });
+    for build in builds {
+        let text = |key: &str, default| build[key].as_str().unwrap_or(default).to_owned();
+        let folder = checkout.path().join(text("context", "."));
+        let path = folder.join(text("dockerfile", "Dockerfile"));
+        fs::create_dir_all(&folder).unwrap();
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "FROM scratch AS runtime\n").unwrap();
+    }
+    checkout
+}
+
+fn copy_files(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let (path, copy) = (entry.path(), to.join(entry.file_name()));
+        match path.is_dir() {
+            true => copy_files(&path, &copy),
+            false => drop(fs::copy(path, copy).unwrap()),
+        }
+    }
+}
+
 /// A deploy to an environment of a deploy file, on the emulator.
 pub(crate) fn rehearse_deploy(folder: &Path, file: &str, environment: &str) -> RunReport {
+    let checkout = checkout_of(folder, file);
     let story = rehearse::find_source("happy").unwrap();
     let began = rehearse::start_time(&story.base_scenario()).unwrap();
     run_in_virtual_time(async {
         let rehearsal = Rehearsal {
             config: ("roadstead.yml".into(), file.to_owned()),
-            workspace: folder.to_owned(),
+            workspace: checkout.path().to_owned(),
             environment: Some(environment.to_owned()),
             source: story,
             seed: 1,

@@ -11,6 +11,7 @@ mod atomic;
 mod before_command;
 mod bounds;
 mod branch_client;
+mod builds;
 mod canary;
 mod cancelled;
 mod checkout;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::config::{Aws, DeployFile, Placeholders};
 use crate::problem::{Code, Problem};
-use crate::release::DefinitionFile;
+use crate::release::{DefinitionFile, ecr_repository};
 use crate::sys::{disk, terminal};
 use crate::targets::policy::{PolicySubject, PullSource, build_policy};
 use crate::targets::{self, KINDS, ServiceSpec};
@@ -14,7 +14,7 @@ use crate::targets::{self, KINDS, ServiceSpec};
 use super::arguments::PolicyOptions;
 
 /// Placeholders with values only a run knows: a wildcard in the policy.
-const WILDCARD_PLACEHOLDERS: [&str; 3] = ["branch", "sha", "short-sha"];
+const WILDCARD_PLACEHOLDERS: [&str; 4] = ["branch", "tag", "sha", "short-sha"];
 
 /// Prints the policy, or everything that is wrong with the deploy file.
 pub(super) fn main(options: &PolicyOptions) -> u8 {
@@ -95,11 +95,15 @@ fn pull_sources(aws: &Aws, spec: &ServiceSpec, origin: &Aws, other: &ServiceSpec
         let of_role = aws.role.as_deref().and_then(|role| role.split(':').nth(4)).map(str::to_owned);
         aws.account.clone().or(of_role)
     };
-    let location = |aws: &Aws, repository: Option<String>| (aws.region.clone(), account(aws), repository);
+    let location = |aws: &Aws, repository: Option<&str>| {
+        (aws.region.clone(), account(aws), repository.and_then(ecr_repository).map(str::to_owned))
+    };
     let any = |known: Option<String>| known.unwrap_or_else(|| "*".into());
     let copied = image_repositories(spec, other).into_iter().filter_map(|pair| {
-        let from = location(origin, pair.there);
-        let is_other = location(aws, pair.here) != from;
+        let from = location(origin, pair.there.as_deref());
+        // No policy of AWS opens another registry.
+        let is_foreign = pair.there.as_deref().is_some_and(|name| ecr_repository(name).is_none());
+        let is_other = !is_foreign && location(aws, pair.here.as_deref()) != from;
         let (region, account, repository) = from;
         is_other.then(|| PullSource {
             region: any(region),

@@ -3,7 +3,7 @@
 use schemars::{JsonSchema, Schema, schema_for};
 use serde_json::{Map, Value, json};
 
-use crate::config::{Environment, NotifySettings, ServiceConfig};
+use crate::config::{Environment, NotifySettings, RegistryCredentials, ServiceConfig};
 use crate::image::Build;
 use crate::targets::KINDS;
 
@@ -14,6 +14,7 @@ pub fn schema() -> String {
     let mut service = subschema::<ServiceConfig>(&mut definitions);
     let notify = subschema::<NotifySettings>(&mut definitions);
     let build = subschema::<Build>(&mut definitions);
+    let credentials = subschema::<RegistryCredentials>(&mut definitions);
     let targets: Vec<_> =
         KINDS.iter().map(|kind| (kind.key(), embed(kind.schema(), &mut definitions))).collect();
     // Blocks of targets refer to it, too.
@@ -49,6 +50,11 @@ pub fn schema() -> String {
             },
             "services": { "type": "object", "minProperties": 1, "additionalProperties": service },
             "notify": notify,
+            "registries": {
+                "type": "object",
+                "description": "Logins for registries, by their host: to push images, and to pull base images. ECR needs none.",
+                "additionalProperties": credentials,
+            },
         },
         "$defs": definitions,
     });

@@ -14,6 +14,7 @@ use super::parsed_string::parsed_string;
 use super::proof::{ImagePattern, WorkflowFile};
 use super::strategy::Strategy;
 use super::{Check, NotifySettings};
+use crate::release::ecr_repository;
 
 /// An environment, selected by branch or by name.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
@@ -70,7 +71,8 @@ pub struct ServiceConfig {
     /// Paths whose changes affect this service, for `services: changed`.
     #[serde(default)]
     pub paths: Vec<String>,
-    /// Repository of the image in the environment's registry, such as `acme/backend`.
+    /// Repository of the image: in the environment's ECR, such as `acme/backend`, or with its registry, such as
+    /// `ghcr.io/acme/backend`.
     pub repository: Option<String>,
     /// How the new version gets traffic.
     #[serde(default)]
@@ -87,6 +89,13 @@ pub struct ServiceConfig {
     /// HTTP checks after the new version is verified; if one fails, the release is rolled back.
     #[serde(default)]
     pub verify: Vec<Check>,
+}
+
+impl ServiceConfig {
+    /// The name of the repository, if it is in ECR: in the environment's account, or in that of the address.
+    pub fn ecr_repository(&self) -> Option<&str> {
+        self.repository.as_deref().and_then(ecr_repository)
+    }
 }
 
 parsed_string!(

@@ -12,8 +12,8 @@ use super::strategy_form::{drop_replaced_strategy, expand_names};
 use super::tree::{self, ConfigEntry, ConfigNode, ConfigValue};
 use super::workspace_paths::{self, CheckedOutFiles};
 use super::{
-    Environment, NotifySettings, Placeholders, ServiceConfig, aws_settings, check, limits, notify, outline,
-    paths, promotion, read, resource_names,
+    Environment, NotifySettings, Placeholders, Registries, ServiceConfig, aws_settings, build_tags, check,
+    limits, notify, outline, paths, promotion, read, registries, resource_names,
 };
 use crate::problem::list::{MAX_PER_BLOCK, for_first, name_list};
 use crate::problem::{Code, Location, Problem, suggest};
@@ -113,6 +113,20 @@ impl DeployFile {
             problems.extend(notify::warnings(&self.file, block));
         }
         (all.with_overrides(environment.notify.clone().unwrap_or_default()), problems)
+    }
+
+    /// The logins of registries, and their problems.
+    pub fn registries(&self, known: &Placeholders) -> (Registries, Vec<Problem>) {
+        let mut node = self.root.get("registries").cloned().unwrap_or_else(ConfigNode::empty_mapping);
+        let mut problems = substitute(&self.file, &mut node, known);
+        problems.extend(registries::problems(&self.file, &node));
+        if !problems.is_empty() {
+            return (Registries::new(), problems);
+        }
+        match read::<Registries>(&self.file, "`registries`", &node) {
+            Ok(registries) => (registries, problems),
+            Err(problems) => (Registries::new(), problems),
+        }
     }
 
     /// Branches that can never match or that two environments match, each with its line. `branch` is that of the run, if there is one: two
@@ -233,6 +247,7 @@ impl DeployFile {
             None => node,
         };
         let mut problems = self.override_problems(name, overrides.as_ref());
+        build_tags::drop_unset(&mut merged, known);
         let placeholders = known.clone().into_iter().chain([("service", name.to_owned())]).collect();
         problems.extend(substitute(&self.file, &mut merged, &placeholders));
         let (merged, build) = merged.take_key("build");

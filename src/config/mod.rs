@@ -6,6 +6,7 @@ mod blocks;
 mod bounded;
 mod branch;
 mod branch_fault;
+mod build_tags;
 mod check;
 mod deploy_file;
 mod limits;
@@ -21,6 +22,7 @@ mod read;
 mod read_advice;
 mod read_error;
 mod read_layout;
+mod registries;
 mod resource_names;
 mod scalar;
 mod strategy;
@@ -47,6 +49,7 @@ pub use notify::{AddressSource, NotifySettings, SnsTopic, VariableName, Webhook,
 pub(crate) use parsed_string::parsed_string;
 pub use proof::{ImagePattern, WorkflowFile};
 pub use read::read;
+pub use registries::{Registries, RegistryCredentials};
 pub use strategy::{
     AnalysisConfig, BlueGreen, Canary, Latency, Linear, Metric, NoOptions, OnInconclusive, Probe, Prometheus,
     Rolling, Strategy,

@@ -14,7 +14,7 @@ use crate::problem::list::{MAX_PER_BLOCK, for_first, name_list};
 use crate::problem::{Code, Problem, suggest};
 
 /// Keys of the file as a whole.
-const TOP_LEVEL_KEYS: [&str; 4] = ["environments", "services", "notify", "atomic"];
+const TOP_LEVEL_KEYS: [&str; 5] = ["environments", "services", "notify", "atomic", "registries"];
 /// Keys that hold what users name.
 const REQUIRED_KEYS: [&str; 2] = ["environments", "services"];
 /// Keys of a service that are read apart from its other settings.

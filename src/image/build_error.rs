@@ -1,7 +1,11 @@
 //! Classifies the errors of buildx. Pure; the output of buildx is untrusted text.
 
 use super::builder::BuildRequest;
-use crate::problem::{Code, Problem};
+use super::dockerfile::Dockerfile;
+use super::registry::DOCKER_HUB;
+use super::registry_help::{login_help, push_help};
+use crate::problem::list::name_list;
+use crate::problem::{Code, Problem, suggest};
 use crate::sys::process::ExitResult;
 
 /// How many of the last lines a problem quotes.
@@ -46,7 +50,7 @@ pub fn classify_output(
     if is_push_failure(lines, &text) {
         classify_push(request, &text, quote)
     } else {
-        classify_build(request, lines, &text, quote, dockerfile)
+        classify_build(request, lines, &text, quote, &Dockerfile::parse(dockerfile))
     }
 }
 
@@ -106,7 +110,8 @@ fn classify_push(request: &BuildRequest, text: &str, quote: String) -> BuildErro
     }
     if contains_any(text, LOGIN_EXPIRED_TEXTS) {
         let sentence = format!("The registry rejected the login for `{repository}`.");
-        return BuildError::LoginRefused(Problem { code: Code::RegistryLoginFailed, ..problem(sentence) });
+        let problem = problem(sentence).help(login_help(&request.repository.registry));
+        return BuildError::LoginRefused(Problem { code: Code::RegistryLoginFailed, ..problem });
     }
     if contains_any(
         text,
@@ -118,8 +123,7 @@ fn classify_push(request: &BuildRequest, text: &str, quote: String) -> BuildErro
         );
     }
     if contains_any(text, &["denied", "403 forbidden", "insufficient_scope", "not authorized"]) {
-        let help = "For ECR, allow ecr:InitiateLayerUpload, ecr:UploadLayerPart, ecr:CompleteLayerUpload, \
-                    ecr:BatchCheckLayerAvailability, ecr:BatchGetImage and ecr:PutImage on the repository.";
+        let help = push_help(&request.repository.registry);
         return BuildError::Final(problem(format!("Pushing to `{repository}` is not allowed.")).help(help));
     }
     let problem = problem(format!("The image could not be pushed to `{repository}`."));
@@ -134,31 +138,114 @@ fn classify_build(
     lines: &[String],
     text: &str,
     quote: String,
-    dockerfile: &str,
+    dockerfile: &Dockerfile,
 ) -> BuildError {
     let step = failed_step(lines);
-    let loading = step.as_deref().is_some_and(|step| step.starts_with("[internal] load metadata for "));
-    let mut problem = Problem::error(Code::BuildFailed, build_sentence(step.as_deref()))
-        .cause(quote)
-        .for_service(&request.service);
-    if contains_any(text, &["exit code: 137", "signal: killed"]) {
-        problem = problem.help(OUT_OF_MEMORY_HELP);
-    } else if contains_any(text, &["no space left"]) {
-        problem = problem.help("The disk is full: free space on the runner.");
+    let base = step.as_deref().and_then(|step| step.strip_prefix("[internal] load metadata for "));
+    let problem = match base {
+        Some(base) => base_image_problem(base, text),
+        None => match missing_stage(text).or_else(|| missing_target(request, text)) {
+            Some(target) => unknown_stage_problem(&target, dockerfile),
+            None => Problem::error(Code::BuildFailed, build_sentence(step.as_deref())),
+        },
+    };
+    let mut problem = problem.cause(quote).for_service(&request.service);
+    if let Some(help) = failure_help(text, lines) {
+        problem = problem.help(help);
     }
     if let Some(line) = dockerfile_line(request, lines, text, step.as_deref(), dockerfile) {
         problem = problem.at_location(request.dockerfile_name(), line, 1);
     }
     // Nothing has run yet when a base image cannot be resolved, so another attempt is cheap.
-    if loading && is_transient(text) { BuildError::Transient(problem) } else { BuildError::Final(problem) }
+    if base.is_some() && is_transient(text) {
+        BuildError::Transient(problem)
+    } else {
+        BuildError::Final(problem)
+    }
+}
+
+/// What to do about a step that failed for a reason outside of the Dockerfile.
+fn failure_help(text: &str, lines: &[String]) -> Option<&'static str> {
+    let is_foreign_program = |line: &String| line.to_ascii_lowercase().contains("exec format error");
+    if contains_any(text, &["exit code: 137", "signal: killed"]) {
+        Some(OUT_OF_MEMORY_HELP)
+    } else if contains_any(text, &["no space left"]) {
+        Some("The disk is full: free space on the runner.")
+    } else if text.contains("exec format error") || lines.iter().any(is_foreign_program) {
+        Some(FOREIGN_PLATFORM_HELP)
+    } else {
+        None
+    }
+}
+
+const FOREIGN_PLATFORM_HELP: &str = "A program of another platform was started, and the runner cannot emulate it. Add \
+     `docker/setup-qemu-action` before this step, use a runner of that platform (such as `ubuntu-24.04-arm`), or compile \
+     in a stage `FROM --platform=$BUILDPLATFORM`.";
+
+/// The problem of a base image that could not be resolved, with what to do about its registry.
+fn base_image_problem(base: &str, text: &str) -> Problem {
+    let sentence = format!("The base image `{base}` could not be resolved.");
+    let host = base.split_once('/').map(|(first, _)| first).filter(|first| first.contains(['.', ':']));
+    let host = host.unwrap_or(DOCKER_HUB);
+    if has_status(text, &["429"]) || contains_any(text, RATE_LIMIT_TEXTS) {
+        let sentence = format!("{sentence} The registry `{host}` limits pulls.");
+        return Problem::error(Code::BuildFailed, sentence)
+            .help(format!("Log in, which has a higher limit: {}", login_help(host)));
+    }
+    if has_status(text, &["401", "403"]) || contains_any(text, BASE_LOGIN_TEXTS) {
+        let sentence = format!("{sentence} The registry `{host}` needs a login for it, or does not have it.");
+        return Problem::error(Code::RegistryLoginFailed, sentence)
+            .help(format!("Check the name and tag. If it is private: {}", login_help(host)));
+    }
+    let problem = Problem::error(Code::BuildFailed, sentence);
+    if contains_any(text, &["not found", "manifest unknown", "name unknown"]) {
+        return problem.help("Check the name and tag in `FROM`.");
+    }
+    problem
+}
+
+const RATE_LIMIT_TEXTS: &[&str] =
+    &["toomanyrequests", "too many requests", "rate limit", "failed to copy after 5 retries"];
+const BASE_LOGIN_TEXTS: &[&str] = &[
+    "unauthorized",
+    "authorization failed",
+    "insufficient_scope",
+    "denied",
+    "no basic auth credentials",
+    "authentication required",
+];
+
+/// The stage that BuildKit did not find.
+fn missing_stage(text: &str) -> Option<String> {
+    let (before, _) =
+        text.split_once(" could not be found").or_else(|| text.split_once(" not found in dockerfile"))?;
+    let (_, name) = before.rsplit_once("target stage ")?;
+    Some(name.trim_matches(['"', '`', '\'']).to_owned())
+}
+
+/// The target, where BuildKit says of it only that it is not there.
+fn missing_target(request: &BuildRequest, text: &str) -> Option<String> {
+    let target = request.settings.target.as_ref()?;
+    text.contains("failed to reach build target").then(|| target.clone())
+}
+
+/// The problem of a target that is no stage of the Dockerfile.
+pub(super) fn unknown_stage_problem(target: &str, dockerfile: &Dockerfile) -> Problem {
+    let names = dockerfile.stage_names();
+    let near = suggest(target, names.iter().copied())
+        .map(|name| format!("Did you mean `{name}`? "))
+        .unwrap_or_default();
+    let list = match names.is_empty() {
+        true => "None of its stages has a name (`FROM … AS name`).".to_owned(),
+        false => format!("Its stages: {}.", name_list(names.iter().copied())),
+    };
+    Problem::error(Code::BuildFailed, format!("The Dockerfile has no stage `{target}`."))
+        .help(format!("{near}{list}"))
 }
 
 fn build_sentence(step: Option<&str>) -> String {
     match step {
-        Some(step) => match step.strip_prefix("[internal] load metadata for ") {
-            Some(base) => format!("The base image `{base}` could not be resolved."),
-            None => format!("The image could not be built: the step `{step}` failed."),
-        },
+        Some(step) => format!("The image could not be built: the step `{step}` failed."),
         None => "The image could not be built.".into(),
     }
 }
@@ -189,7 +276,7 @@ fn dockerfile_line(
     lines: &[String],
     text: &str,
     step: Option<&str>,
-    dockerfile: &str,
+    dockerfile: &Dockerfile,
 ) -> Option<usize> {
     let name = request.settings.dockerfile.rsplit('/').next().unwrap_or_default();
     let reported =
@@ -198,42 +285,22 @@ fn dockerfile_line(
         let rest = text.split_once("parse error")?.1.split_once("line ")?.1;
         rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
     };
-    reported.or_else(parsed).or_else(|| find_instruction(dockerfile, step?.split_once("] ")?.1))
-}
-
-/// The line where the instruction `words` begins, if it occurs in the Dockerfile exactly once.
-fn find_instruction(dockerfile: &str, words: &str) -> Option<usize> {
-    let same = |text: &str| text.split_whitespace().eq(words.split_whitespace());
-    let mut found = parse_instructions(dockerfile).into_iter().filter(|(_, text)| same(text));
-    let (line, _) = found.next()?;
-    found.next().is_none().then_some(line)
-}
-
-/// Instructions with their first line, continuation lines joined.
-fn parse_instructions(dockerfile: &str) -> Vec<(usize, String)> {
-    let mut all: Vec<(usize, String)> = Vec::new();
-    let mut open = false;
-    for (index, line) in dockerfile.lines().enumerate().filter(|(_, l)| !l.trim_start().starts_with('#')) {
-        let body = line.trim_end();
-        let text = body.strip_suffix('\\').unwrap_or(body);
-        match all.last_mut() {
-            Some((_, last)) if open => last.push_str(text),
-            _ => all.push((index + 1, text.to_owned())),
-        }
-        open = body.ends_with('\\');
-    }
-    all
+    reported.or_else(parsed).or_else(|| dockerfile.find_instruction(step?.split_once("] ")?.1))
 }
 
 fn is_transient(text: &str) -> bool {
-    let status = ["429", "500", "502", "503", "504"].iter().any(|code| {
+    has_status(text, &["429", "500", "502", "503", "504"]) || contains_any(text, TRANSIENT_TEXTS)
+}
+
+/// Whether one of these statuses is in the text, as a word.
+fn has_status(text: &str, statuses: &[&str]) -> bool {
+    statuses.iter().any(|code| {
         text.match_indices(code).any(|(at, _)| {
-            let (before, after) = (text[..at].chars().next_back(), text[at + 3..].chars().next());
+            let (before, after) = (text[..at].chars().next_back(), text[at + code.len()..].chars().next());
             !before.is_some_and(|c| c.is_ascii_alphanumeric())
                 && !after.is_some_and(|c| c.is_ascii_alphanumeric())
         })
-    });
-    status || contains_any(text, TRANSIENT_TEXTS)
+    })
 }
 
 const TRANSIENT_TEXTS: &[&str] = &[

@@ -10,6 +10,7 @@ fn request() -> BuildRequest {
         settings: serde_saphyr::from_str("context: app").unwrap(),
         commit: "c0ffee0".into(),
         branch: None,
+        tag_suffix: None,
         source: None,
     }
 }
@@ -187,4 +188,99 @@ fn progress_is_not_quoted() {
     let lines = ["#9 pushing layer 5ac4 0.1s done", "", "#9 0.1 pushing layer by hand", "ERROR: x"]
         .map(str::to_owned);
     assert_eq!(quote_lines(&lines), "#9 0.1 pushing layer by hand\nERROR: x");
+}
+
+#[test]
+fn base_image_of_a_registry_that_refuses_says_how_to_log_in() {
+    let failed = |base: &str, text: &str| {
+        classify(&format!(
+            "#3 ERROR: {text}\n------\n > [internal] load metadata for {base}:\n------\nERROR: failed to solve: {text}"
+        ))
+        .into_problem()
+    };
+    let hub = "docker.io/acme/private:1";
+    for (base, text, code, sentence, help) in [
+        (
+            hub,
+            "pull access denied, repository does not exist or may require authorization: server message: \
+             insufficient_scope: authorization failed",
+            Code::RegistryLoginFailed,
+            "The registry `docker.io` needs a login",
+            "`registries: { docker.io: {",
+        ),
+        (
+            "ghcr.io/acme/base:1",
+            "failed to authorize: failed to fetch anonymous token: unexpected status: 401 Unauthorized",
+            Code::RegistryLoginFailed,
+            "The registry `ghcr.io` needs a login",
+            "packages: write",
+        ),
+        (
+            "registry.acme.dev:5000/base:1",
+            "unexpected status from HEAD request: 403 Forbidden",
+            Code::RegistryLoginFailed,
+            "The registry `registry.acme.dev:5000` needs a login",
+            "`registries: { registry.acme.dev:5000: {",
+        ),
+        (
+            hub,
+            "429 Too Many Requests - Server message: toomanyrequests: You have reached your pull rate limit",
+            Code::BuildFailed,
+            "The registry `docker.io` limits pulls",
+            "`registries: { docker.io: {",
+        ),
+        (
+            hub,
+            "docker.io/acme/private:1: not found",
+            Code::BuildFailed,
+            "could not be resolved.",
+            "name and tag",
+        ),
+    ] {
+        let problem = failed(base, text);
+        assert!(problem.sentence.contains(sentence) && problem.help.contains(help), "{text}: {problem}");
+        assert_eq!(problem.code, code, "{text}");
+    }
+}
+
+#[test]
+fn program_of_another_platform_gets_the_hint_about_qemu() {
+    for text in [
+        "#7 0.232 exec /bin/sh: exec format error\n#7 ERROR: process \"/bin/sh -c a\" did not complete successfully: exit code: 255",
+        "#7 ERROR: .buildkit_qemu_emulator: /bin/sh: Exec format error",
+    ] {
+        let output =
+            format!("{text}\n------\n > [linux/arm64 3/3] RUN a:\n------\nERROR: failed to solve: x");
+        let problem = classify(&output).into_problem();
+        assert!(problem.help.contains("setup-qemu-action"), "{text}: {problem}");
+    }
+}
+
+#[test]
+fn unknown_stage_is_named_with_those_that_exist() {
+    for text in [
+        "failed to solve: target stage \"biuld\" could not be found",
+        "failed to solve: target stage biuld could not be found",
+        "failed to solve: target stage \"biuld\" not found in Dockerfile",
+    ] {
+        let lines = [format!("ERROR: {text}")];
+        let dockerfile = "FROM a AS build\nFROM b AS run";
+        let problem = classify_output(&request(), &lines, EXIT_1, dockerfile).into_problem();
+        assert_eq!(problem.sentence, "The Dockerfile has no stage `biuld`.", "{text}");
+        assert!(
+            problem.help.contains("Did you mean `build`?") && problem.help.contains("`run`"),
+            "{problem}"
+        );
+    }
+}
+
+#[test]
+fn denied_push_says_what_the_registry_wants() {
+    let mut github = request();
+    github.repository = "ghcr.io/acme/app".parse().unwrap();
+    let text = "denied: permission_denied: write_package";
+    let lines = ["#9 ERROR: x", " > pushing ghcr.io/acme/app:1 with docker:", &format!("ERROR: {text}")]
+        .map(str::to_owned);
+    let problem = classify_output(&github, &lines, EXIT_1, "").into_problem();
+    assert!(problem.help.contains("packages: write") && !problem.help.contains("ecr:"), "{problem}");
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 
 use super::settings::Build;
+use super::tags;
 use crate::problem::Problem;
 use crate::release::ImageRef;
 
@@ -23,11 +24,28 @@ pub struct BuildRequest {
     pub commit: String,
     /// The branch, if the run is on one.
     pub branch: Option<String>,
+    /// What the tags of commit and branch end with, where another service pushes other images to the same repository.
+    pub tag_suffix: Option<String>,
     /// URL of the source, such as `https://github.com/acme/backend`, for the image's labels.
     pub source: Option<String>,
 }
 
 impl BuildRequest {
+    /// The tag of the commit.
+    pub fn commit_tag(&self) -> String {
+        tags::commit_tag(&self.commit, self.tag_suffix.as_deref())
+    }
+
+    /// The tag of the branch.
+    pub fn branch_tag(&self) -> Option<String> {
+        tags::branch_tag(self.branch.as_deref()?, self.tag_suffix.as_deref())
+    }
+
+    /// The tags of the deploy file; one without a value in this run is left out.
+    pub fn release_tags(&self) -> Vec<String> {
+        self.settings.tags.iter().filter_map(|tag| tags::release_tag(tag)).collect()
+    }
+
     /// The build context; never parsed as an option or as standard input.
     pub fn context(&self) -> PathBuf {
         Path::new(".").join(&self.workspace).join(&self.settings.context)

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::docker_config::DockerConfigDir;
+use super::dockerfile::Dockerfile;
 use crate::problem::{Code, Problem};
 use crate::release::ImageRef;
 use crate::sys::disk;
@@ -16,8 +17,6 @@ use crate::sys::network::Network;
 /// The proxy settings that Docker passes to every build without storing them in the image.
 pub(super) const PROXY_VARIABLES: [&str; 6] =
     ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"];
-/// The registry of image names without a host.
-const DEFAULT_REGISTRY: &str = "docker.io";
 
 /// Our variables, with the network settings in the form that buildx reads. The authorities are written below `home`.
 pub(super) fn prepare_variables(variables: &Variables, home: &DockerConfigDir) -> Result<Variables, Problem> {
@@ -49,7 +48,7 @@ pub(super) fn write_daemon_config(
     if !disk::exists(&bundle) {
         return Ok(());
     }
-    let mut hosts = base_registries(dockerfile);
+    let mut hosts = Dockerfile::parse(dockerfile).registries();
     hosts.insert(image.registry.clone());
     let path = home.path().join("buildx/buildkitd.default.toml");
     disk::write(&path, daemon_config(&hosts, &bundle).as_bytes()).map_err(|error| unwritable_problem(&error))
@@ -60,30 +59,6 @@ fn daemon_config(hosts: &BTreeSet<String>, bundle: &Path) -> String {
     let quoted = |text: &str| Value::from(text).to_string();
     let bundle = quoted(&bundle.display().to_string());
     hosts.iter().map(|host| format!("[registry.{}]\n  ca = [{bundle}]\n", quoted(host))).collect()
-}
-
-/// The registries that a Dockerfile names, as far as they contain no variables.
-fn base_registries(dockerfile: &str) -> BTreeSet<String> {
-    let images = dockerfile.lines().filter_map(image_of_line);
-    let hosts = images.filter(|image| !image.contains('$')).filter_map(|image| {
-        let (first, _) = image.split_once('/')?;
-        (first.contains(['.', ':']) || first == "localhost").then(|| first.to_owned())
-    });
-    hosts.chain([DEFAULT_REGISTRY.to_owned()]).collect()
-}
-
-/// The image in `FROM …`, `COPY --from=…` or `# syntax=…`.
-fn image_of_line(line: &str) -> Option<&str> {
-    let line = line.trim();
-    if let Some(syntax) = line.strip_prefix('#') {
-        return syntax.trim().strip_prefix("syntax=").map(str::trim);
-    }
-    let mut words = line.split_whitespace();
-    match words.next()?.to_ascii_uppercase().as_str() {
-        "FROM" => words.find(|word| !word.starts_with("--")),
-        "COPY" | "ADD" => words.find_map(|word| word.strip_prefix("--from=")),
-        _ => None,
-    }
 }
 
 /// Adds the proxies whose URL has a password to the container builder `name`, which buildx has created and not started.
@@ -140,19 +115,6 @@ mod tests {
 
     fn variables(pairs: &[(&str, &str)]) -> Variables {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
-    }
-
-    #[test]
-    fn dockerfile_names_its_registries() {
-        let text = "# syntax=tools.example/dockerfile:1\nARG X\nFROM --platform=$BUILDPLATFORM mirror.example:5000/node:22 AS a\n\
-                    from alpine\nFROM library/alpine\nFROM $X/b.example/c\nCOPY --chown=1 --from=other.example/x /a /b\n\
-                    COPY --from=a /a /b\nRUN echo FROM no.example/x\nFROM localhost/x";
-        let found: Vec<_> = base_registries(text).into_iter().collect();
-        assert_eq!(
-            found,
-            ["docker.io", "localhost", "mirror.example:5000", "other.example", "tools.example"]
-        );
-        assert_eq!(base_registries("").into_iter().collect::<Vec<_>>(), ["docker.io"]);
     }
 
     #[test]

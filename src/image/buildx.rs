@@ -8,12 +8,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::base_images::{self, BaseImage};
 use super::build_error::{self, BuildError};
 use super::builder::{BuildLog, BuildOutput, BuildRequest, ImageBuilder};
 use super::builder_network;
 use super::buildx_arguments::{self, BuildCall};
-use super::docker_config::DockerConfigDir;
+use super::docker_config::{self, DockerConfigDir};
+use super::ecr;
+use super::gha_cache::GhaCache;
 use super::registry::Registry;
+use super::registry_logins::RegistryAccess;
+use super::settings::Cache;
 use super::{metadata, source_digest, tags};
 use crate::problem::{Code, Problem, Severity};
 use crate::release::{Digest, ImageRef};
@@ -39,6 +44,8 @@ const PLUGIN_FOLDERS: [&str; 4] = [
 pub struct Buildx {
     variables: Variables,
     registry: Rc<dyn Registry>,
+    /// Logins for base images, and how their registries are reached.
+    access: RegistryAccess,
     mask: Rc<dyn Fn(&str)>,
     /// Builds in progress, so that `close` can remove what they created.
     open_sessions: RefCell<Vec<Rc<BuildxSession>>>,
@@ -53,14 +60,64 @@ struct BuildxSession {
 }
 
 impl Buildx {
-    /// `variables` is our environment, of which buildx gets an allowed part; `mask` receives every secret before use.
-    pub fn new(variables: Variables, registry: Rc<dyn Registry>, mask: Rc<dyn Fn(&str)>) -> Self {
-        Self { variables, registry, mask, open_sessions: RefCell::default() }
+    /// `variables` is our environment, of which buildx gets an allowed part; `registry` is that of the image, `access` leads
+    /// to those of base images; `mask` receives every secret before use.
+    pub fn new(
+        variables: Variables,
+        registry: Rc<dyn Registry>,
+        access: RegistryAccess,
+        mask: Rc<dyn Fn(&str)>,
+    ) -> Self {
+        Self { variables, registry, access, mask, open_sessions: RefCell::default() }
+    }
+
+    /// What makes another image of the same source: newer base images with `pull`, every run with `no-cache`.
+    async fn rebuild_reasons(&self, request: &BuildRequest, log: BuildLog<'_>) -> Vec<String> {
+        if request.settings.no_cache {
+            return vec![unique_word()];
+        }
+        if !request.settings.pull {
+            return Vec::new();
+        }
+        let mut reasons = Vec::new();
+        for base in base_images::resolve(request, &self.registry, &self.access).await {
+            reasons.push(match base {
+                BaseImage::Resolved(image) => {
+                    log(&format!("Base image: {image}"));
+                    image
+                }
+                BaseImage::Unknown(why) => {
+                    log(&format!(
+                        "The image is built anew, because the digest of a base image is not known: {why}."
+                    ));
+                    unique_word()
+                }
+            });
+        }
+        reasons
     }
 
     async fn find_built(&self, request: &BuildRequest, tag: &str) -> Result<Option<Digest>, Problem> {
         let found = self.registry.find(&request.repository.with_tag(tag)).await?;
         Ok(found.map(|found| found.digest))
+    }
+
+    /// The image of the same source. Registries that create a repository with its first push refuse reads before: then nothing
+    /// is there, or the push says what is wrong.
+    async fn find_reusable(
+        &self,
+        request: &BuildRequest,
+        tag: &str,
+        log: BuildLog<'_>,
+    ) -> Result<Option<Digest>, Problem> {
+        let is_ecr = ecr::region_of_host(&request.repository.registry).is_some();
+        match self.find_built(request, tag).await {
+            Err(problem) if !is_ecr && problem.code == Code::RegistryLoginFailed => {
+                log(&format!("{} The image is built.", problem.sentence));
+                Ok(None)
+            }
+            found => found,
+        }
     }
 
     /// Builds and pushes under `tag` and returns the digest that buildx reports.
@@ -109,11 +166,11 @@ impl Buildx {
     }
 
     async fn log_in(&self, session: &BuildxSession) -> Result<(), Problem> {
-        let login = self.registry.login().await?;
-        let folder = |name: &str, below: &str| Some(PathBuf::from(self.variables.get(name)?).join(below));
-        let candidates = [folder("DOCKER_CONFIG", "config.json"), folder("HOME", ".docker/config.json")];
-        let inherited = candidates.into_iter().flatten().find_map(|path| disk::read_text(&path).ok());
-        session.home.write_login(&login, inherited.as_deref(), &*self.mask)
+        let own = self.registry.login().await?;
+        let inherited = docker_config::inherited_config(&self.variables);
+        // The login of the registry that is pushed to wins.
+        let logins = self.access.logins.iter().chain(own.as_ref());
+        session.home.write_logins(logins, inherited.as_deref(), &*self.mask)
     }
 
     async fn build_with_retries(
@@ -158,8 +215,7 @@ impl Buildx {
         Err(Problem::error(Code::PushFailed, sentence).for_service(&request.service))
     }
 
-    /// Adds the tags of commit and branch to the image. If the commit's tag names another image, that is an error; an
-    /// immutable branch tag is a notice.
+    /// Adds its other tags to the image: nothing is pushed again.
     async fn tag_image(
         &self,
         request: &BuildRequest,
@@ -167,25 +223,55 @@ impl Buildx {
         tree: String,
         reused: bool,
     ) -> Result<BuildOutput, Problem> {
-        let mut built = BuildOutput { image, tags: vec![tree], reused, notices: Vec::new() };
-        let commit = tags::commit_tag(&request.commit);
-        self.registry
-            .tag(&built.image, &commit)
-            .await
-            .map_err(|problem| explain_tag_conflict(problem).for_service(&request.service))?;
-        built.tags.push(commit);
-        if let Some(branch) = request.branch.as_deref().and_then(tags::branch_tag) {
-            match self.registry.tag(&built.image, &branch).await {
-                Ok(()) => built.tags.push(branch),
-                Err(problem) if problem.code == Code::TagImmutable => {
-                    let notice = Problem { severity: Severity::Notice, ..problem };
-                    built.notices.push(notice.for_service(&request.service));
-                }
-                Err(problem) => return Err(problem.for_service(&request.service)),
+        let mut built =
+            BuildOutput { image, tags: vec![tree], reused, notices: cache_warnings(self, request) };
+        for tag in wanted_tags(request) {
+            match self.registry.tag(&built.image, &tag.name).await {
+                Ok(()) if built.tags.contains(&tag.name) => {}
+                Ok(()) => built.tags.push(tag.name),
+                Err(problem) => match tag.if_immutable.filter(|_| problem.code == Code::TagImmutable) {
+                    Some(severity) => {
+                        let problem = Problem { severity, ..problem }.help(
+                            "The image is released by its digest, without this tag. To move the tag, make the repository's \
+                             tags mutable.",
+                        );
+                        built.notices.push(problem.for_service(&request.service));
+                    }
+                    None => return Err(explain_tag_conflict(problem).for_service(&request.service)),
+                },
             }
         }
         Ok(built)
     }
+}
+
+/// A tag that an image gets after its push.
+struct WantedTag {
+    name: String,
+    /// How much it matters if it names another image and is immutable; `None` if that ends the run.
+    if_immutable: Option<Severity>,
+}
+
+/// The tags of commit, branch and deploy file. An image that was built again has the commit of another one.
+fn wanted_tags(request: &BuildRequest) -> Vec<WantedTag> {
+    let commit = request.settings.can_rebuild().then_some(Severity::Notice);
+    let mut tags = vec![WantedTag { name: request.commit_tag(), if_immutable: commit }];
+    let branch = request.branch_tag().into_iter();
+    tags.extend(branch.map(|name| WantedTag { name, if_immutable: Some(Severity::Notice) }));
+    let release = request.release_tags().into_iter();
+    tags.extend(release.map(|name| WantedTag { name, if_immutable: Some(Severity::Warning) }));
+    tags
+}
+
+fn cache_warnings(buildx: &Buildx, request: &BuildRequest) -> Vec<Problem> {
+    let uses_gha = request.settings.cache == Cache::Gha;
+    let warning = uses_gha.then(|| GhaCache::from_variables(&buildx.variables).warning()).flatten();
+    warning.into_iter().map(|problem| problem.for_service(&request.service)).collect()
+}
+
+/// A word that occurs once, so that nothing is taken for the same.
+fn unique_word() -> String {
+    format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..))
 }
 
 fn explain_tag_conflict(problem: Problem) -> Problem {
@@ -262,8 +348,9 @@ impl BuildxSession {
 #[async_trait(?Send)]
 impl ImageBuilder for Buildx {
     async fn build(&self, request: &BuildRequest, log: BuildLog<'_>) -> Result<BuildOutput, Problem> {
-        let tree = tags::source_tag(&source_digest::source_digest(request)?);
-        if let Some(digest) = self.find_built(request, &tree).await? {
+        let reasons = self.rebuild_reasons(request, log).await;
+        let tree = tags::source_tag(&source_digest::source_digest(request, &reasons)?);
+        if let Some(digest) = self.find_reusable(request, &tree, log).await? {
             log(&format!("The repository already has an image of this source: {digest}."));
             return self.tag_image(request, request.repository.with_digest(digest), tree, true).await;
         }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::builder::BuildRequest;
 use super::builder_network::PROXY_VARIABLES;
+use super::gha_cache::{GHA_CACHE_VARIABLES, GhaCache};
 use super::settings::Cache;
 use super::tags;
 use crate::release::is_loopback;
@@ -21,10 +22,6 @@ const INHERITED_VARIABLES: [&str; 8] = [
     "SSL_CERT_DIR",
 ];
 
-/// The variables of the GitHub Actions cache; passed for `cache: gha` only.
-const GHA_CACHE_VARIABLES: [&str; 4] =
-    ["ACTIONS_CACHE_URL", "ACTIONS_RESULTS_URL", "ACTIONS_RUNTIME_TOKEN", "ACTIONS_CACHE_SERVICE_V2"];
-
 /// One run of `buildx build`.
 #[derive(Debug, Clone, Copy)]
 pub struct BuildCall<'a> {
@@ -38,7 +35,7 @@ pub struct BuildCall<'a> {
     pub secrets: &'a [(String, PathBuf)],
     /// The container builder; the daemon's own if absent.
     pub builder: Option<&'a str>,
-    /// The environment of buildx; used only to see which proxies are set.
+    /// The environment of buildx; used only to see which proxies and which cache of GitHub Actions there are.
     pub variables: &'a Variables,
 }
 
@@ -55,7 +52,7 @@ pub fn build_arguments(call: &BuildCall<'_>) -> Vec<String> {
     }
     add_source(&mut words, call);
     add_labels(&mut words, call.request);
-    add_cache(&mut words, call.request);
+    add_cache(&mut words, call);
     add_provenance(&mut words, call);
     words.0.push(call.request.context().display().to_string());
     words.0
@@ -63,6 +60,12 @@ pub fn build_arguments(call: &BuildCall<'_>) -> Vec<String> {
 
 fn add_source(words: &mut ArgumentList, call: &BuildCall<'_>) {
     let settings = &call.request.settings;
+    if settings.pull {
+        words.0.push("--pull".into());
+    }
+    if settings.no_cache {
+        words.0.push("--no-cache".into());
+    }
     if let Some(target) = &settings.target {
         words.push_option("--target", target);
     }
@@ -96,26 +99,32 @@ fn add_labels(words: &mut ArgumentList, request: &BuildRequest) {
 }
 
 /// A cache that cannot be written costs time, but does not fail the release: hence `ignore-error`.
-fn add_cache(words: &mut ArgumentList, request: &BuildRequest) {
+fn add_cache(words: &mut ArgumentList, call: &BuildCall<'_>) {
+    let request = call.request;
     let at = |tag: &str| format!("type=registry,ref={}", request.repository.with_tag(tag));
     match request.settings.cache {
         Cache::None => {}
         Cache::Inline => {
-            if let Some(tag) = request.branch.as_deref().and_then(tags::branch_tag) {
+            if let Some(tag) = request.branch_tag() {
                 words.push_option("--cache-from", at(&tag));
             }
             words.push_option("--cache-to", "type=inline");
         }
         Cache::Registry => {
-            words.push_option("--cache-from", at(tags::CACHE_TAG));
+            let tag = tags::cache_tag(request.tag_suffix.as_deref());
+            words.push_option("--cache-from", at(&tag));
             // ECR accepts a cache only as an image manifest of OCI types.
             let how = "mode=max,image-manifest=true,oci-mediatypes=true,ignore-error=true";
-            words.push_option("--cache-to", format!("{},{how}", at(tags::CACHE_TAG)));
+            words.push_option("--cache-to", format!("{},{how}", at(&tag)));
         }
         Cache::Gha => {
-            let scope = csv_field(&format!("scope={}", request.service));
-            words.push_option("--cache-from", format!("type=gha,{scope}"));
-            words.push_option("--cache-to", format!("type=gha,mode=max,ignore-error=true,{scope}"));
+            let service = GhaCache::from_variables(call.variables);
+            if matches!(service, GhaCache::Unavailable(_)) {
+                return;
+            }
+            let (scope, how) = (csv_field(&format!("scope={}", request.service)), service.attributes());
+            words.push_option("--cache-from", format!("type=gha,{scope}{how}"));
+            words.push_option("--cache-to", format!("type=gha,mode=max,ignore-error=true,{scope}{how}"));
         }
     }
 }
@@ -209,6 +218,7 @@ mod tests {
             settings: serde_saphyr::from_str(yaml).unwrap(),
             commit: "c0ffee0".into(),
             branch: Some("feature/x".into()),
+            tag_suffix: None,
             source: Some("https://github.com/acme/backend".into()),
         }
     }
@@ -265,15 +275,44 @@ mod tests {
                 ),
             ),
             (
-                "cache: gha",
+                "{ cache: gha, pull: true, no-cache: true }",
                 Some("rs"),
-                "--builder rs --cache-from type=gha,scope=backend --cache-to \
-                 type=gha,mode=max,ignore-error=true,scope=backend --provenance mode=max"
-                    .into(),
+                "--builder rs --pull --no-cache --provenance mode=max".into(),
             ),
         ] {
             assert_eq!(difference(yaml, builder), expected, "{yaml}");
         }
+    }
+
+    #[test]
+    fn cache_of_github_actions_is_that_of_the_job() {
+        let (token, url) =
+            (("ACTIONS_RUNTIME_TOKEN", "t0ken"), ("ACTIONS_RESULTS_URL", "https://r.example/"));
+        let line =
+            command_line("cache: gha", Some("rs"), &[token, url, ("ACTIONS_CACHE_SERVICE_V2", "True")]);
+        let service = "url=https://r.example/,url_v2=https://r.example/,version=2";
+        assert!(line.contains(&format!("--cache-from type=gha,scope=backend,{service} ")), "{line}");
+        assert!(
+            line.contains(&format!("type=gha,mode=max,ignore-error=true,scope=backend,{service} ")),
+            "{line}"
+        );
+        assert!(!line.contains("t0ken"), "{line}");
+    }
+
+    #[test]
+    fn services_of_one_repository_have_caches_of_their_own() {
+        let mut own = request("cache: registry");
+        own.tag_suffix = Some("web".into());
+        let call = BuildCall {
+            request: &own,
+            tags: &[],
+            metadata_file: Path::new("/p/m.json"),
+            secrets: &[],
+            builder: None,
+            variables: &Variables::new(),
+        };
+        let line = build_arguments(&call).join(" ");
+        assert_eq!(line.matches(":build-cache-web").count(), 2, "{line}");
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The order of calls, with a script in place of buildx and an in-memory registry.
 
 use super::*;
-use crate::image::registry::{ImageInfo, RegistryLogin};
+use crate::image::registry::{ImageInfo, LoginSource, RegistryLogin};
+use crate::image::registry_logins::RegistryLogins;
+use crate::sys::http::HttpClient;
 
 /// An in-memory registry.
 #[derive(Default)]
@@ -14,6 +16,8 @@ struct FakeRegistry {
     late: RefCell<Option<(String, Digest)>>,
     /// Immutable tags.
     fixed: Vec<String>,
+    /// How many reads are refused, as by a registry that has no such repository yet.
+    refused_reads: RefCell<u32>,
 }
 
 impl FakeRegistry {
@@ -23,14 +27,23 @@ impl FakeRegistry {
 }
 
 #[async_trait(?Send)]
-impl Registry for FakeRegistry {
-    async fn login(&self) -> Result<RegistryLogin, Problem> {
+impl LoginSource for FakeRegistry {
+    async fn login(&self) -> Result<Option<RegistryLogin>, Problem> {
         *self.logins.borrow_mut() += 1;
         let password = format!("hunter{}", self.logins.borrow());
-        Ok(RegistryLogin { server: "r.example".into(), username: "AWS".into(), password, expires_at: None })
+        let (server, username) = ("r.example".into(), "AWS".into());
+        Ok(Some(RegistryLogin { server, username, password, expires_at: None }))
     }
+}
 
+#[async_trait(?Send)]
+impl Registry for FakeRegistry {
     async fn find(&self, image: &ImageRef) -> Result<Option<ImageInfo>, Problem> {
+        let refused = *self.refused_reads.borrow();
+        if refused > 0 {
+            self.refused_reads.replace(refused - 1);
+            return Err(Problem::error(Code::RegistryLoginFailed, "It is not there yet."));
+        }
         let digest = match (&image.digest, &image.tag) {
             (Some(digest), _) => self.pushed.borrow().clone().filter(|pushed| pushed == digest),
             (None, tag) => self.holder(tag.as_deref().unwrap_or_default()),
@@ -55,6 +68,8 @@ struct BuildxFixture {
     registry: Rc<FakeRegistry>,
     masked: Rc<RefCell<Vec<String>>>,
     log: Vec<String>,
+    /// Logins for base images.
+    access: RegistryAccess,
     /// Variables of our environment, besides those that every build has.
     variables: Variables,
 }
@@ -85,6 +100,7 @@ impl BuildxFixture {
             registry: Rc::new(shelf),
             masked: Rc::default(),
             log: Vec::new(),
+            access: RegistryAccess { http: HttpClient::direct(), logins: RegistryLogins::default() },
             variables: Variables::new(),
         }
     }
@@ -95,7 +111,8 @@ impl BuildxFixture {
         variables.extend([("PATH".to_owned(), path), ("NPM".to_owned(), "s3cret".to_owned())]);
         let masked = Rc::clone(&self.masked);
         let mask = Rc::new(move |secret: &str| masked.borrow_mut().push(secret.to_owned()));
-        let buildx = Buildx::new(variables, Rc::clone(&self.registry) as Rc<dyn Registry>, mask);
+        let registry = Rc::clone(&self.registry) as Rc<dyn Registry>;
+        let buildx = Buildx::new(variables, registry, self.access.clone(), mask);
         let request = BuildRequest {
             service: "app".into(),
             repository: "r.example/acme/app".parse().unwrap(),
@@ -103,6 +120,7 @@ impl BuildxFixture {
             settings: serde_saphyr::from_str(&format!("{{ context: app, {settings} }}")).unwrap(),
             commit: "0123456789abcdef0123456789abcdef01234567".into(),
             branch: Some("main".into()),
+            tag_suffix: None,
             source: None,
         };
         let log = &mut self.log;
@@ -279,6 +297,7 @@ async fn interrupted_build_leaves_no_builder() {
     let buildx = Buildx::new(
         [("PATH".to_owned(), path)].into(),
         Rc::clone(&bench.registry) as Rc<dyn Registry>,
+        bench.access.clone(),
         Rc::new(|_: &str| ()),
     );
     let request = BuildRequest {
@@ -288,6 +307,7 @@ async fn interrupted_build_leaves_no_builder() {
         settings: serde_saphyr::from_str("{ context: app, cache: gha }").unwrap(),
         commit: "0123456".into(),
         branch: None,
+        tag_suffix: None,
         source: None,
     };
     let mut quiet = |_: &str| ();
@@ -306,4 +326,129 @@ fn buildx_is_found_on_the_path_or_as_a_plugin_and_never_in_the_current_folder() 
     assert_eq!(at("/h").as_deref(), Some("/h/.docker/cli-plugins/docker-buildx"));
     assert_eq!(at("/usr/lib").as_deref(), Some("/usr/lib/docker/cli-plugins/docker-buildx"));
     assert_eq!(at("docker-buildx"), None);
+}
+
+/// A source that starts from `r.example/base:1`, which the registry has with this digest.
+fn with_base(byte: &str) -> FakeRegistry {
+    FakeRegistry { tags: RefCell::new(vec![("1".into(), digest_of(byte))]), ..FakeRegistry::default() }
+}
+
+fn base_fixture(byte: &str) -> BuildxFixture {
+    let bench = BuildxFixture::new("push \"$@\"", with_base(byte));
+    let dockerfile = b"ARG V=1\nFROM r.example/base:$V\n";
+    disk::write(&bench.folder.path().join("app/Dockerfile"), dockerfile).unwrap();
+    bench
+}
+
+#[tokio::test(start_paused = true)]
+async fn newer_base_image_is_noticed_with_pull_and_not_without() {
+    let tag = async |byte: &str, settings: &str| {
+        let mut bench = base_fixture(byte);
+        let built = bench.build(settings).await.unwrap();
+        (built.tags[0].clone(), bench.calls()[0].clone())
+    };
+    let (old, call) = tag("ab", "pull: true").await;
+    assert_ne!(old, tag("cd", "pull: true").await.0);
+    assert_eq!(old, tag("ab", "pull: true").await.0);
+    assert!(call.contains(" --pull "), "{call}");
+    assert_eq!(tag("ab", "").await.0, tag("cd", "").await.0);
+    assert_ne!(tag("ab", "").await.0, old);
+}
+
+#[tokio::test(start_paused = true)]
+async fn base_image_that_cannot_be_read_leads_to_a_build() {
+    let mut bench = base_fixture("ab");
+    bench.registry.tags.borrow_mut().clear();
+    let first = bench.build("pull: true").await.unwrap();
+    bench.registry.tags.borrow_mut().push((first.tags[0].clone(), digest_of("ab")));
+    let second = bench.build("pull: true").await.unwrap();
+    assert!(
+        !second.reused && bench.log.iter().any(|line| line.contains("is not in its registry")),
+        "{:?}",
+        bench.log
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_cache_builds_every_time() {
+    let mut bench = BuildxFixture::new("push \"$@\"", FakeRegistry::default());
+    let first = bench.build("no-cache: true").await.unwrap();
+    bench.registry.tags.borrow_mut().push((first.tags[0].clone(), digest_of("ab")));
+    let second = bench.build("no-cache: true").await.unwrap();
+    assert_eq!((second.reused, bench.calls().len()), (false, 2));
+    assert!(bench.calls()[1].contains(" --no-cache "), "{:?}", bench.calls());
+}
+
+#[tokio::test(start_paused = true)]
+async fn commit_tag_of_an_image_that_is_built_again_may_be_immutable() {
+    let shelf = FakeRegistry {
+        fixed: vec!["sha-0123456".into()],
+        tags: RefCell::new(vec![("sha-0123456".into(), digest_of("cd"))]),
+        ..FakeRegistry::default()
+    };
+    let built = BuildxFixture::new("push \"$@\"", shelf).build("no-cache: true").await.unwrap();
+    assert_eq!((built.tags.len(), built.notices[0].code), (2, Code::TagImmutable));
+}
+
+#[tokio::test(start_paused = true)]
+async fn release_tags_are_moved_without_a_push() {
+    let mut bench = BuildxFixture::new("push \"$@\"", FakeRegistry::default());
+    let built = bench.build("tags: ['v1.2.3+4', main, stable]").await.unwrap();
+    assert_eq!(built.tags[1..], ["sha-0123456", "main", "v1.2.3-4", "stable"]);
+    assert_eq!((bench.calls().len(), bench.registry.holder("stable")), (1, Some(digest_of("ab"))));
+
+    let taken = FakeRegistry {
+        fixed: vec!["v1".into()],
+        tags: RefCell::new(vec![("v1".into(), digest_of("cd"))]),
+        ..FakeRegistry::default()
+    };
+    let built = BuildxFixture::new("push \"$@\"", taken).build("tags: [v1]").await.unwrap();
+    let notice = &built.notices[0];
+    assert_eq!((built.tags.len(), notice.code, notice.severity), (3, Code::TagImmutable, Severity::Warning));
+    assert!(notice.help.contains("released by its digest"), "{notice}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn unavailable_cache_of_github_actions_is_told() {
+    let mut bench = BuildxFixture::new("case $1 in build) push \"$@\";; esac", FakeRegistry::default());
+    let built = bench.build("cache: gha").await.unwrap();
+    assert_eq!(built.notices.iter().map(|notice| notice.code).collect::<Vec<_>>(), [Code::CacheUnavailable]);
+    bench.variables.extend([
+        ("ACTIONS_RUNTIME_TOKEN".to_owned(), "t".to_owned()),
+        ("ACTIONS_RESULTS_URL".to_owned(), "https://r.example/".to_owned()),
+    ]);
+    assert_eq!(bench.build("cache: gha").await.unwrap().notices, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn logins_for_base_images_reach_buildx_and_are_masked_and_gone() {
+    let mut bench = BuildxFixture::new(
+        "push \"$@\"; cat \"$DOCKER_CONFIG/config.json\" > seen; echo $DOCKER_CONFIG > home",
+        FakeRegistry::default(),
+    );
+    let login = |server: &str| RegistryLogin {
+        server: server.into(),
+        username: "ann".into(),
+        password: "p4ss".into(),
+        expires_at: None,
+    };
+    bench.access.logins = RegistryLogins::default().with(login("docker.io")).with(login("r.example"));
+    bench.build("").await.unwrap();
+    let read = |name: &str| disk::read_text(&bench.folder.path().join(name)).unwrap();
+    let seen: serde_json::Value = serde_json::from_str(&read("seen")).unwrap();
+    assert_eq!(seen["auths"]["https://index.docker.io/v1/"]["auth"], login("x").basic_auth());
+    assert_eq!(
+        seen["auths"]["r.example"]["auth"], "QVdTOmh1bnRlcjE=",
+        "the login of the registry itself wins"
+    );
+    assert!(bench.masked.borrow().contains(&"p4ss".to_owned()));
+    assert!(!std::path::Path::new(read("home").trim()).exists());
+}
+
+#[tokio::test(start_paused = true)]
+async fn repository_that_its_first_push_creates_is_pushed_to() {
+    let shelf = FakeRegistry { refused_reads: RefCell::new(1), ..FakeRegistry::default() };
+    let mut bench = BuildxFixture::new("push \"$@\"", shelf);
+    assert!(bench.build("").await.is_ok());
+    assert!(bench.log[0].contains("It is not there yet."), "{:?}", bench.log);
 }

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use super::registry::RegistryLogin;
+use super::registry::{RegistryLogin, docker_config_key};
 use super::settings::{BuildSecret, SecretSource, looks_like_secret};
 use crate::problem::{Code, Problem};
 use crate::sys::disk;
@@ -41,16 +41,17 @@ impl DockerConfigDir {
         self.path().join("metadata.json")
     }
 
-    /// Writes the login into `config.json`, over the plain logins of `inherited` (the text of another
-    /// `config.json`, for base images from private registries).
-    pub fn write_login(
+    /// Writes the logins into `config.json`, over the plain logins of `inherited` (the text of another `config.json`, for
+    /// base images from private registries).
+    pub fn write_logins<'l>(
         &self,
-        login: &RegistryLogin,
+        logins: impl Iterator<Item = &'l RegistryLogin>,
         inherited: Option<&str>,
         mask: MaskSecret<'_>,
     ) -> Result<(), Problem> {
-        login.secret_values().iter().for_each(|secret| mask(secret));
-        let text = config_json(login, inherited).to_string();
+        inherited.map(inherited_secrets).unwrap_or_default().iter().for_each(|secret| mask(secret));
+        let logins = logins.inspect(|login| login.secret_values().iter().for_each(|secret| mask(secret)));
+        let text = config_json(logins, inherited).to_string();
         disk::write_private(&self.path().join("config.json"), text.as_bytes())
             .map_err(|error| unwritable_problem(&error))
     }
@@ -64,12 +65,7 @@ impl DockerConfigDir {
         mask: MaskSecret<'_>,
     ) -> Result<Vec<(String, PathBuf)>, Problem> {
         let keep = |(index, secret): (usize, &BuildSecret)| {
-            let value = match &secret.source {
-                SecretSource::File(path) => read_secret_file(&secret.id, workspace, path)?,
-                SecretSource::Variable(name) => {
-                    secret_variable(&secret.id, name, variables)?.clone().into_bytes()
-                }
-            };
+            let value = secret_value(secret, workspace, variables)?;
             mask_value(&value, mask);
             // The builder gets what was masked, also if the file of the workspace changes later.
             let path = self.path().join(format!("secret-{index}"));
@@ -77,6 +73,20 @@ impl DockerConfigDir {
             Ok((secret.id.clone(), path))
         };
         secrets.iter().enumerate().map(keep).collect()
+    }
+}
+
+/// The value of a build secret.
+pub(super) fn secret_value(
+    secret: &BuildSecret,
+    workspace: &Path,
+    variables: &Variables,
+) -> Result<Vec<u8>, Problem> {
+    match &secret.source {
+        SecretSource::File(path) => read_secret_file(&secret.id, workspace, path),
+        SecretSource::Variable(name) => {
+            secret_variable(&secret.id, name, variables).map(|value| value.clone().into_bytes())
+        }
     }
 }
 
@@ -150,11 +160,45 @@ fn unwritable_problem(error: &anyhow::Error) -> Problem {
         .help("Make the folder for temporary files writable.")
 }
 
-/// A `config.json` with the login as plain `auths`: no credential helper is called.
-fn config_json(login: &RegistryLogin, inherited: Option<&str>) -> Value {
+/// The secrets in the logins of another `config.json`, in every form that could occur in a log.
+fn inherited_secrets(text: &str) -> Vec<String> {
+    let config: Value = serde_json::from_str(text).unwrap_or_default();
+    let logins = config.get("auths").and_then(Value::as_object);
+    let mut secrets = Vec::new();
+    for login in logins.into_iter().flat_map(Map::values) {
+        let field = |name: &str| login.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+        secrets.extend(
+            ["auth", "password", "identitytoken", "registrytoken"]
+                .into_iter()
+                .filter_map(field)
+                .map(str::to_owned),
+        );
+        secrets.extend(field("auth").and_then(decode_password));
+    }
+    secrets
+}
+
+/// The password of `base64(user:password)`.
+fn decode_password(auth: &str) -> Option<String> {
+    let text = String::from_utf8(STANDARD.decode(auth).ok()?).ok()?;
+    let (_, password) = text.split_once(':')?;
+    Some(password.trim_end_matches('\0').to_owned()).filter(|password| !password.is_empty())
+}
+
+/// The text of the Docker configuration that the job has.
+pub fn inherited_config(variables: &Variables) -> Option<String> {
+    let folder = |name: &str, below: &str| Some(PathBuf::from(variables.get(name)?).join(below));
+    let candidates = [folder("DOCKER_CONFIG", "config.json"), folder("HOME", ".docker/config.json")];
+    candidates.into_iter().flatten().find_map(|path| disk::read_text(&path).ok())
+}
+
+/// A `config.json` with the logins as plain `auths`: no credential helper is called.
+fn config_json<'l>(logins: impl Iterator<Item = &'l RegistryLogin>, inherited: Option<&str>) -> Value {
     let other: Value = inherited.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     let mut auths = other.get("auths").and_then(Value::as_object).cloned().unwrap_or_else(Map::new);
-    auths.insert(login.server.clone(), json!({ "auth": login.basic_auth() }));
+    for login in logins {
+        auths.insert(docker_config_key(&login.server).to_owned(), json!({ "auth": login.basic_auth() }));
+    }
     json!({ "auths": auths })
 }
 
@@ -182,7 +226,8 @@ mod tests {
     fn login_is_masked_private_and_deleted_afterwards() {
         let masked = RefCell::new(Vec::new());
         let home = DockerConfigDir::new().unwrap();
-        home.write_login(&login(), None, &|secret| masked.borrow_mut().push(secret.to_owned())).unwrap();
+        home.write_logins([login()].iter(), None, &|secret| masked.borrow_mut().push(secret.to_owned()))
+            .unwrap();
         let (folder, file) = (home.path().to_owned(), home.path().join("config.json"));
         assert_eq!((mode(&folder), mode(&file)), (0o700, 0o600));
         assert_eq!(disk::read_text(&file).unwrap(), r#"{"auths":{"r.example":{"auth":"QVdTOmh1bnRlcjI="}}}"#);
@@ -194,10 +239,31 @@ mod tests {
     #[test]
     fn other_logins_are_kept_and_credential_helpers_are_not() {
         let inherited = r#"{"auths":{"r.example":{"auth":"old"},"registry.example":{"auth":"x"}},"credsStore":"desktop"}"#;
-        let config = config_json(&login(), Some(inherited));
+        let config = config_json([login()].iter(), Some(inherited));
         assert_eq!(config["auths"]["registry.example"]["auth"], "x");
         assert_eq!(config["auths"]["r.example"]["auth"], "QVdTOmh1bnRlcjI=");
         assert!(config.get("credsStore").is_none());
+    }
+
+    #[test]
+    fn inherited_logins_are_masked() {
+        let masked = RefCell::new(Vec::new());
+        let home = DockerConfigDir::new().unwrap();
+        let inherited = format!(
+            r#"{{"auths":{{"a.example":{{"auth":"{}"}},"b.example":{{"auth":"","identitytoken":"token-b"}},"c.example":{{}},"d":5}}}}"#,
+            STANDARD.encode("ann:s3cr:et")
+        );
+        home.write_logins([login()].iter(), Some(&inherited), &|secret| {
+            masked.borrow_mut().push(secret.to_owned())
+        })
+        .unwrap();
+        assert_eq!(
+            masked.borrow()[..3],
+            [STANDARD.encode("ann:s3cr:et"), "s3cr:et".into(), "token-b".into()]
+        );
+        for odd in ["", "[]", "{}", r#"{"auths":5}"#, r#"{"auths":{"x":{"auth":"%%"}}}"#] {
+            assert!(inherited_secrets(odd).len() <= 1, "{odd}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::metadata;
 use super::oci_registry::{OciRegistry, TIMEOUT};
-use super::registry::{ImageInfo, Registry, RegistryLogin, registry_host};
+use super::registry::{ImageInfo, LoginSource, Registry, RegistryLogin, registry_host};
 use crate::problem::{Code, Problem};
 use crate::release::{Digest, ImageRef, is_loopback};
 use crate::sys::http::HttpClient;
@@ -31,7 +31,7 @@ pub async fn connect_registry(
     mask: SharedMask,
 ) -> Result<(Rc<dyn Registry>, String), Problem> {
     let ecr = Rc::new(EcrRegistry { mask: Some(mask), ..EcrRegistry::new(config, web.clone()) });
-    let host = ecr.login().await?.server;
+    let host = ecr.fetch_login().await?.server;
     match web {
         Some(web) if is_loopback(&host) => Ok((Rc::new(OciRegistry::new(ecr, web)), host)),
         _ => Ok((ecr, host)),
@@ -86,9 +86,9 @@ impl EcrRegistry {
     }
 }
 
-#[async_trait(?Send)]
-impl Registry for EcrRegistry {
-    async fn login(&self) -> Result<RegistryLogin, Problem> {
+impl EcrRegistry {
+    /// A login for all registries that the credentials may use.
+    async fn fetch_login(&self) -> Result<RegistryLogin, Problem> {
         let response = self.client.get_authorization_token().send().await;
         let response = response.map_err(|error| login_problem(&error))?;
         let data = response.authorization_data().first();
@@ -100,7 +100,17 @@ impl Registry for EcrRegistry {
         }
         Ok(login)
     }
+}
 
+#[async_trait(?Send)]
+impl LoginSource for EcrRegistry {
+    async fn login(&self) -> Result<Option<RegistryLogin>, Problem> {
+        self.fetch_login().await.map(Some)
+    }
+}
+
+#[async_trait(?Send)]
+impl Registry for EcrRegistry {
     async fn find(&self, image: &ImageRef) -> Result<Option<ImageInfo>, Problem> {
         let Some(found) = self.fetch_image(image).await? else { return Ok(None) };
         let digest = found.image_id().and_then(ImageIdentifier::image_digest).unwrap_or_default();
@@ -135,7 +145,8 @@ impl Registry for EcrRegistry {
     }
 
     async fn tags(&self, image: &ImageRef) -> Result<Vec<String>, Problem> {
-        let Some(digest) = &image.digest else { return Ok(Vec::new()) };
+        let is_here = region_of_host(&image.registry).is_some() || is_loopback(&image.registry);
+        let Some(digest) = image.digest.as_ref().filter(|_| is_here) else { return Ok(Vec::new()) };
         let id = ImageIdentifier::builder().image_digest(digest.as_str()).build();
         let call = self.client.describe_images().repository_name(&image.repository).image_ids(id);
         match call.set_registry_id(account_of_host(&image.registry)).send().await {

@@ -89,7 +89,7 @@ async fn ecr_token_is_parsed_into_a_login() {
     let endpoint = "https://111111111111.dkr.ecr.eu-west-1.amazonaws.com";
     let data = json!({"authorizationToken": "QVdTOmh1bnRlcjI=", "expiresAt": 1_700_000_000, "proxyEndpoint": endpoint});
     let (ecr, _) = MockEcr::ecr(vec![(200, json!({"authorizationData": [data]}))]);
-    let login = ecr.login().await.unwrap();
+    let login = ecr.login().await.unwrap().unwrap();
     assert_eq!(login.server, "111111111111.dkr.ecr.eu-west-1.amazonaws.com");
     assert_eq!((login.username.as_str(), login.password.as_str()), ("AWS", "hunter2"));
     assert_eq!(login.expires_at.unwrap().as_second(), 1_700_000_000);

@@ -1,7 +1,6 @@
-//! Any registry with the distribution specification and basic authentication, as a [`Registry`]: images are
-//! read from the registry itself, the login comes from another source (ECR's token, or a fixed one).
+//! Any registry with the distribution specification, as a [`Registry`]: images are read from the registry itself, the login
+//! comes from another source (ECR's token, or a fixed one).
 
-use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -9,9 +8,13 @@ use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
 
 use super::metadata;
-use super::registry::{ImageInfo, Registry, RegistryLogin, rejection_text};
-use crate::problem::{Code, Problem};
-use crate::release::{Digest, ImageRef, is_loopback};
+use super::registry::{
+    ImageInfo, LoginSource, Registry, RegistryLogin, api_origin, api_repository, rejection_text,
+};
+use super::registry_auth::{RegistryAuth, Renewals};
+use super::registry_help::{login_help, push_help};
+use crate::problem::{Code, Problem, capitalize};
+use crate::release::{Digest, ImageRef};
 use crate::sys::http::{HttpClient, Method, Request, Response};
 
 /// Timeout of one request.
@@ -19,16 +22,14 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A registry behind its own HTTP interface.
 pub struct OciRegistry {
-    login_source: Rc<dyn Registry>,
     http: HttpClient,
-    /// The current login, kept until the registry rejects it.
-    cached_login: RefCell<Option<RegistryLogin>>,
+    auth: RegistryAuth,
 }
 
 impl OciRegistry {
     /// `login_source` is used for logins only.
-    pub fn new(login_source: Rc<dyn Registry>, http: HttpClient) -> Self {
-        Self { login_source, http, cached_login: RefCell::default() }
+    pub fn new(login_source: Rc<dyn LoginSource>, http: HttpClient) -> Self {
+        Self { auth: RegistryAuth::new(http.clone(), login_source), http }
     }
 
     async fn fetch_manifest(&self, image: &ImageRef) -> Result<Option<FetchedManifest>, Problem> {
@@ -69,28 +70,21 @@ impl OciRegistry {
         accept: &str,
         body: Option<&FetchedManifest>,
     ) -> Result<Response, Problem> {
-        let scheme = if is_loopback(&image.registry) { "http" } else { "https" };
-        let url = format!("{scheme}://{}/v2/{}/{path}", image.registry, image.repository);
-        let (mut waits, mut renewed) = ([1, 2, 4].into_iter(), false);
+        let url = format!("{}/v2/{}/{path}", api_origin(&image.registry), api_repository(image));
+        let (mut waits, mut renewals) = ([1, 2, 4].into_iter(), Renewals::default());
         loop {
-            let known = self.cached_login.borrow().clone();
-            let authorization = match known {
-                Some(login) => login.basic_auth(),
-                None => self.login().await?.basic_auth(),
-            };
-            let mut request = Request::new(method.clone(), &url)
-                .header("authorization", &format!("Basic {authorization}"))
-                .header("accept", accept);
+            let request = Request::new(method.clone(), &url).header("accept", accept);
+            let mut request = self.auth.authorize(request, &image.repository).await?;
             if let Some(manifest) = body {
                 request = request.header("content-type", &manifest.media_type);
                 request.body = manifest.text.clone().into_bytes();
             }
             let response = self.http.send(request, TIMEOUT).await;
             match &response {
-                Ok(response) if response.status == 401 && !renewed => {
-                    renewed = true;
-                    self.cached_login.take();
-                    continue;
+                Ok(response) if response.status == 401 => {
+                    if self.auth.renew(response, image, &mut renewals).await? {
+                        continue;
+                    }
                 }
                 Ok(response) if response.status != 429 && response.status < 500 => {}
                 Err(error) if error.is_final() => {}
@@ -139,12 +133,25 @@ impl FetchedManifest {
 }
 
 fn rejected_problem(image: &ImageRef, response: &Response) -> Problem {
-    let name = image.name();
+    let (name, host) = (image.name(), &image.registry);
     let problem = match response.status {
-        401 | 403 => Problem::error(
-            Code::RegistryLoginFailed,
-            format!("The registry rejected the login for `{name}`."),
-        ),
+        401 => {
+            let sentence = format!("The registry rejected the login for `{name}`.");
+            Problem::error(Code::RegistryLoginFailed, sentence).help(capitalize(&login_help(host)))
+        }
+        403 => {
+            let sentence = format!("The registry does not allow this login to use `{name}`.");
+            Problem::error(Code::RegistryLoginFailed, sentence).help(push_help(host))
+        }
+        404 => Problem::error(Code::ImageMissing, format!("The repository `{name}` does not exist."))
+            .help("Create it; Roadstead does not create repositories."),
+        429 => {
+            let sentence =
+                format!("The registry limits requests, and did not respond to those for `{name}` (429).");
+            let help =
+                format!("Run the job again later, or log in, which has a higher limit: {}", login_help(host));
+            Problem::error(Code::ProviderError, sentence).help(help)
+        }
         status => {
             Problem::error(Code::ProviderError, format!("The registry responded with {status} for `{name}`."))
         }
@@ -160,13 +167,14 @@ fn with_rejection(problem: Problem, response: &Response) -> Problem {
 }
 
 #[async_trait(?Send)]
-impl Registry for OciRegistry {
-    async fn login(&self) -> Result<RegistryLogin, Problem> {
-        let login = self.login_source.login().await?;
-        self.cached_login.replace(Some(login.clone()));
-        Ok(login)
+impl LoginSource for OciRegistry {
+    async fn login(&self) -> Result<Option<RegistryLogin>, Problem> {
+        self.auth.fetch_login().await
     }
+}
 
+#[async_trait(?Send)]
+impl Registry for OciRegistry {
     async fn find(&self, image: &ImageRef) -> Result<Option<ImageInfo>, Problem> {
         let Some(manifest) = self.fetch_manifest(image).await? else { return Ok(None) };
         let mut platforms = metadata::index_platforms(&manifest.text);

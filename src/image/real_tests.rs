@@ -20,18 +20,10 @@ struct OptionalLogin {
 }
 
 #[async_trait(?Send)]
-impl Registry for OptionalLogin {
-    async fn login(&self) -> Result<RegistryLogin, Problem> {
+impl LoginSource for OptionalLogin {
+    async fn login(&self) -> Result<Option<RegistryLogin>, Problem> {
         let (server, password) = (self.server.clone(), self.password.clone());
-        Ok(RegistryLogin { server, username: "AWS".into(), password, expires_at: None })
-    }
-
-    async fn find(&self, _: &ImageRef) -> Result<Option<ImageInfo>, Problem> {
-        unreachable!("the registry itself is asked")
-    }
-
-    async fn tag(&self, _: &ImageRef, _: &str) -> Result<(), Problem> {
-        unreachable!("the registry itself is asked")
+        Ok(Some(RegistryLogin { server, username: "AWS".into(), password, expires_at: None }))
     }
 }
 
@@ -44,7 +36,9 @@ fn real(password: Option<&str>, more: &[(&str, &str)]) -> (ImageRef, Rc<OciRegis
     let image = format!("{server}/acme/hello-{:x}", fastrand::u32(..)).parse().unwrap();
     let registry =
         Rc::new(OciRegistry::new(Rc::new(OptionalLogin { server, password }), HttpClient::direct()));
-    let buildx = Buildx::new(variables, Rc::clone(&registry) as Rc<dyn Registry>, Rc::new(|_: &str| ()));
+    let access = RegistryAccess { http: HttpClient::direct(), logins: RegistryLogins::default() };
+    let own = Rc::clone(&registry) as Rc<dyn Registry>;
+    let buildx = Buildx::new(variables, own, access, Rc::new(|_: &str| ()));
     (image, registry, buildx)
 }
 
@@ -56,6 +50,7 @@ fn request(repository: &ImageRef, settings: &str) -> BuildRequest {
         settings: serde_saphyr::from_str(settings).unwrap(),
         commit: "0123456789abcdef0123456789abcdef01234567".into(),
         branch: Some("feature/x".into()),
+        tag_suffix: None,
         source: Some("https://github.com/acme/hello".into()),
     }
 }
@@ -150,7 +145,7 @@ async fn real_images_are_copied_by_digest_mounted_or_sent() {
     let (repository, registry, _) = real(None, &[]);
     let logins = || Rc::clone(&registry) as Rc<dyn Registry>;
     let depot = |place: &ImageRef| RepositoryClient::new(HttpClient::direct(), place, logins());
-    let digest = seed(&repository, &registry.login().await.unwrap().basic_auth()).await;
+    let digest = seed(&repository, &registry.login().await.unwrap().unwrap().basic_auth()).await;
     let from = depot(&repository);
     let other: ImageRef = repository.to_string().replace("127.0.0.1", "localhost").parse().unwrap();
     for (place, expected) in [(&repository, (2, 0)), (&other, (0, 2))] {

@@ -1,10 +1,12 @@
-//! A registry, except for pushing: a login, the image of a reference, and one more tag for a digest.
+//! A registry, except for pushing: a login, the image of a reference, and one more tag for a digest. And how registries are
+//! named: in image references, in URLs and in Docker's configuration.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::problem::Problem;
-use crate::release::{Digest, ImageRef};
+use super::registry_help::login_help;
+use crate::problem::{Code, Problem, capitalize};
+use crate::release::{Digest, ImageRef, is_loopback};
 
 /// The most that is quoted of a registry's messages.
 const MAX_REJECTION_CHARS: usize = 500;
@@ -29,6 +31,11 @@ impl RegistryLogin {
         base64::engine::general_purpose::STANDARD.encode(format!("{}:{}", self.username, self.password))
     }
 
+    /// Whether it is sent with every request: ECR accepts nothing else. Other registries ask for what they want.
+    pub(super) fn is_sent_unasked(&self) -> bool {
+        self.username == "AWS"
+    }
+
     /// Every form of the secret that could occur in a log.
     pub fn secret_values(&self) -> [String; 2] {
         [self.password.clone(), self.basic_auth()]
@@ -51,12 +58,16 @@ pub struct ImageInfo {
     pub platforms: Vec<String>,
 }
 
+/// Where the login of a registry comes from.
+#[async_trait(?Send)]
+pub trait LoginSource {
+    /// Credentials to push and pull with; `None` if requests are anonymous.
+    async fn login(&self) -> Result<Option<RegistryLogin>, Problem>;
+}
+
 /// A registry, as seen by one environment.
 #[async_trait(?Send)]
-pub trait Registry {
-    /// Credentials to push and pull with.
-    async fn login(&self) -> Result<RegistryLogin, Problem>;
-
+pub trait Registry: LoginSource {
     /// The image of a reference, by its digest or else its tag; `None` if it does not exist (or is not pullable).
     async fn find(&self, image: &ImageRef) -> Result<Option<ImageInfo>, Problem>;
 
@@ -85,6 +96,49 @@ pub fn rejection_text(body: &[u8]) -> String {
     texts.collect::<Vec<_>>().join("; ").chars().take(MAX_REJECTION_CHARS).collect()
 }
 
+/// The host of Docker Hub in image references.
+pub const DOCKER_HUB: &str = "docker.io";
+
+/// The host of GitHub's registry, which the token of a job opens.
+pub const GITHUB_REGISTRY: &str = "ghcr.io";
+
+/// The one name of a registry that has several: Docker Hub. The text may be a URL, as in Docker's configuration.
+pub fn canonical_host(text: &str) -> &str {
+    match registry_host(text).0 {
+        "" | "index.docker.io" | "registry-1.docker.io" | "registry.hub.docker.com" => DOCKER_HUB,
+        host => host,
+    }
+}
+
+/// The beginning of the URLs of a registry.
+pub(super) fn api_origin(host: &str) -> String {
+    match canonical_host(host) {
+        DOCKER_HUB => "https://registry-1.docker.io".into(),
+        host if is_loopback(host) => format!("http://{host}"),
+        host => format!("https://{host}"),
+    }
+}
+
+/// The path of a repository in URLs: images of Docker Hub without a namespace are in `library`.
+pub(super) fn api_repository(image: &ImageRef) -> String {
+    let is_official = canonical_host(&image.registry) == DOCKER_HUB && !image.repository.contains('/');
+    if is_official { format!("library/{}", image.repository) } else { image.repository.clone() }
+}
+
+/// The key of a registry in Docker's `config.json`.
+pub(super) fn docker_config_key(host: &str) -> &str {
+    match canonical_host(host) {
+        DOCKER_HUB => "https://index.docker.io/v1/",
+        host => host,
+    }
+}
+
+/// The problem of a registry that nobody here has a login for.
+pub fn missing_login_problem(host: &str) -> Problem {
+    let sentence = format!("There is no login for the registry `{host}`, so nothing can be pushed there.");
+    Problem::error(Code::RegistryLoginFailed, sentence).help(capitalize(&login_help(host)))
+}
+
 /// The host part of a registry's URL, and whether it is used without TLS.
 pub fn registry_host(endpoint: &str) -> (&str, bool) {
     let plain = endpoint.starts_with("http://");
@@ -101,6 +155,30 @@ mod tests {
         let ecr = "https://111111111111.dkr.ecr.eu-west-1.amazonaws.com";
         assert_eq!(registry_host(ecr), ("111111111111.dkr.ecr.eu-west-1.amazonaws.com", false));
         assert_eq!(registry_host("http://127.0.0.1:5077/"), ("127.0.0.1:5077", true));
+    }
+
+    #[test]
+    fn registries_have_one_name_and_their_own_urls() {
+        for (host, name, origin, key) in [
+            ("", "docker.io", "https://registry-1.docker.io", "https://index.docker.io/v1/"),
+            ("docker.io", "docker.io", "https://registry-1.docker.io", "https://index.docker.io/v1/"),
+            (
+                "https://index.docker.io/v1/",
+                "docker.io",
+                "https://registry-1.docker.io",
+                "https://index.docker.io/v1/",
+            ),
+            ("ghcr.io", "ghcr.io", "https://ghcr.io", "ghcr.io"),
+            ("127.0.0.1:5000", "127.0.0.1:5000", "http://127.0.0.1:5000", "127.0.0.1:5000"),
+        ] {
+            assert_eq!((canonical_host(host), docker_config_key(host)), (name, key), "{host}");
+            assert_eq!(api_origin(host), origin, "{host}");
+        }
+        for (image, path) in
+            [("debian:12", "library/debian"), ("docker.io/acme/app", "acme/app"), ("ghcr.io/app", "app")]
+        {
+            assert_eq!(api_repository(&image.parse().unwrap()), path, "{image}");
+        }
     }
 
     #[test]

@@ -2,16 +2,18 @@
 //! mounts. Effects, one function a call; idempotent calls are retried.
 //! <https://github.com/opencontainers/distribution-spec/blob/main/spec.md>
 
-use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::digest_stream::{verify_stream, with_stall_timeout};
+use super::ecr;
 use super::image_manifest::{Blob, ImageManifest};
 use super::metadata;
-use super::registry::{Registry, RegistryLogin, rejection_text};
-use crate::problem::{Code, Problem};
-use crate::release::{Digest, ImageRef, is_loopback};
+use super::registry::{LoginSource, api_origin, api_repository, rejection_text};
+use super::registry_auth::{RegistryAuth, Renewals};
+use super::registry_help::{login_help, push_help};
+use crate::problem::{Code, Problem, capitalize};
+use crate::release::{Digest, ImageRef};
 use crate::sys::http::{HttpClient, Method, OpenResponse, Request, RequestError, Response};
 
 /// Timeout of a response without a blob.
@@ -26,8 +28,7 @@ pub struct RepositoryClient {
     http: HttpClient,
     /// Registry and repository.
     repository: ImageRef,
-    login_source: Rc<dyn Registry>,
-    cached_login: RefCell<Option<RegistryLogin>>,
+    auth: RegistryAuth,
 }
 
 /// The result of a mount request.
@@ -55,8 +56,8 @@ impl From<Problem> for BlobError {
 
 impl RepositoryClient {
     /// A client of `repository`; `login_source` is used for logins only.
-    pub fn new(http: HttpClient, repository: &ImageRef, login_source: Rc<dyn Registry>) -> Self {
-        Self { http, repository: repository.clone(), login_source, cached_login: RefCell::default() }
+    pub fn new(http: HttpClient, repository: &ImageRef, login_source: Rc<dyn LoginSource>) -> Self {
+        Self { auth: RegistryAuth::new(http.clone(), login_source), http, repository: repository.clone() }
     }
 
     /// Registry and repository.
@@ -155,8 +156,17 @@ impl RepositoryClient {
         let response = sent.map_err(|error| self.send_error(error))?;
         match response.status {
             201 => Ok(()),
+            401 => Err(self.login_expired(&read_body(response).await).await?),
             status if is_transient(status) => Err(transient_status(status)),
             _ => Err(self.rejected_problem(&read_body(response).await).into()),
+        }
+    }
+
+    /// A token can expire during a long copy: the same succeeds with a new one.
+    async fn login_expired(&self, response: &Response) -> Result<BlobError, Problem> {
+        match self.auth.renew(response, &self.repository, &mut Renewals::default()).await? {
+            true => Ok(BlobError::Transient("the login has expired".into())),
+            false => Ok(self.rejected_problem(response).into()),
         }
     }
 
@@ -176,6 +186,7 @@ impl RepositoryClient {
                     request = self.with_login(Request::get(url)).await?;
                 }
                 (300..=399, Some((_, url))) => request = Request::get(url.clone()),
+                (401, _) => return Err(self.login_expired(&read_body(opened).await).await?),
                 (status, _) if is_transient(status) => return Err(transient_status(status)),
                 (404, _) => return Err(self.blob_missing_problem(blob).into()),
                 _ => return Err(self.rejected_problem(&read_body(opened).await).into()),
@@ -193,12 +204,11 @@ impl RepositoryClient {
     }
 
     fn origin(&self) -> String {
-        let scheme = if is_loopback(&self.repository.registry) { "http" } else { "https" };
-        format!("{scheme}://{}", self.repository.registry)
+        api_origin(&self.repository.registry)
     }
 
     fn request(&self, method: Method, rest: &str) -> Request {
-        Request::new(method, format!("{}/v2/{}{rest}", self.origin(), self.repository.repository))
+        Request::new(method, format!("{}/v2/{}{rest}", self.origin(), api_repository(&self.repository)))
     }
 
     /// The request with the login, if it goes to this registry.
@@ -206,27 +216,20 @@ impl RepositoryClient {
         if !request.url.starts_with(&format!("{}/", self.origin())) {
             return Ok(request);
         }
-        let known = self.cached_login.borrow().clone();
-        let login = match known {
-            Some(login) => login,
-            None => self.login_source.login().await?,
-        };
-        let basic = format!("Basic {}", login.basic_auth());
-        self.cached_login.replace(Some(login));
-        Ok(request.header("authorization", &basic))
+        self.auth.authorize(request, &self.repository.repository).await
     }
 
     /// One request; it is retried if the registry is busy, and a rejected login is renewed once.
     async fn send(&self, request: Request) -> Result<Response, Problem> {
-        let (mut pauses, mut renewed) = (RETRY_DELAYS.into_iter(), false);
+        let (mut pauses, mut renewals) = (RETRY_DELAYS.into_iter(), Renewals::default());
         loop {
             let signed = self.with_login(request.clone()).await?;
             let response = self.http.send(signed, TIMEOUT).await;
             match &response {
-                Ok(response) if response.status == 401 && !renewed => {
-                    renewed = true;
-                    self.cached_login.take();
-                    continue;
+                Ok(response) if response.status == 401 => {
+                    if self.auth.renew(response, &self.repository, &mut renewals).await? {
+                        continue;
+                    }
                 }
                 Ok(response) if !is_transient(response.status) => {}
                 Err(error) if error.is_final() => {}
@@ -261,17 +264,23 @@ impl RepositoryClient {
     }
 
     fn rejected_problem(&self, response: &Response) -> Problem {
-        let name = self.name();
+        let (name, host) = (self.name(), &self.repository.registry);
         let problem = match response.status {
             401 => Problem::error(
                 Code::RegistryLoginFailed,
                 format!("The registry rejected the login for `{name}`."),
-            ),
-            403 => Problem::error(
+            )
+            .help(capitalize(&login_help(host))),
+            403 if ecr::region_of_host(host).is_some() => Problem::error(
                 Code::PermissionMissing,
                 format!("The role has no permission for this in the repository `{name}`."),
             )
             .help("Allow the actions of a promotion; docs/iam.md lists them for each repository."),
+            403 => Problem::error(
+                Code::PermissionMissing,
+                format!("The registry does not allow this login to use `{name}`."),
+            )
+            .help(push_help(host)),
             404 => Problem::error(Code::ImageMissing, format!("The repository `{name}` does not exist."))
                 .help("Create it; Roadstead does not create repositories."),
             status => Problem::error(

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::tags;
+use crate::config::tree::{ConfigNode, ConfigValue};
 use crate::config::{WrittenText, paths, written_texts};
 use crate::problem::{Code, Problem};
 
@@ -31,6 +33,14 @@ pub struct Build {
     pub platforms: Vec<String>,
     /// Cache of layers between runs.
     pub cache: Cache,
+    /// Whether the base images are read from their registries at every build, and count as a part of the source: a newer one
+    /// leads to a new image of the same commit.
+    pub pull: bool,
+    /// Whether everything is built at every run, without layers of earlier builds, also if an image of the same source exists.
+    pub no_cache: bool,
+    /// More tags of the image, such as `${tag}` or `${branch}-latest`. They are moved to the image; one whose placeholder has
+    /// no value in a run is left out.
+    pub tags: Vec<String>,
     /// Labels of the image; they override those for commit and source.
     #[serde(deserialize_with = "written_texts")]
     #[schemars(with = "BTreeMap<String, WrittenText>")]
@@ -51,6 +61,9 @@ impl Default for Build {
             target: None,
             platforms: Vec::new(),
             cache: Cache::None,
+            pull: false,
+            no_cache: false,
+            tags: Vec::new(),
             labels: BTreeMap::new(),
             provenance: None,
         }
@@ -91,6 +104,11 @@ pub enum SecretSource {
 }
 
 impl Build {
+    /// Whether the same source can become another image.
+    pub fn can_rebuild(&self) -> bool {
+        self.pull || self.no_cache
+    }
+
     /// Whether the daemon's own builder does not support it, so that a container builder is needed: it exports neither
     /// caches other than inline ones, nor several platforms, nor full provenance.
     pub fn needs_container_builder(&self) -> bool {
@@ -104,27 +122,37 @@ impl Build {
         self.secrets.iter().map(|entry| parse_secret(entry)).collect()
     }
 
-    /// All problems of the block. Reads nothing.
-    pub fn problems(&self) -> Vec<Problem> {
-        let secrets = self.secrets.iter().filter_map(|entry| parse_secret(entry).err());
-        let names = self.args.keys().filter(|name| !is_name(name)).map(|name| {
-            Problem::error(Code::ConfigInvalid, format!("The build argument `{name}` is not a name."))
-        });
-        let plain =
-            self.args.keys().filter(|name| looks_like_secret(name)).map(|name| plain_secret_warning(name));
-        let platforms = self.platforms.iter().filter(|p| !is_platform(p)).map(|platform| {
-            Problem::error(Code::ConfigInvalid, format!("`{platform}` is not a platform."))
-                .help("Use the form os/architecture, such as linux/amd64 or linux/arm64.")
-        });
-        let outside = self.paths_outside();
-        let outside = outside.into_iter().map(|(key, path)| {
-            Problem::error(
+    /// All problems of the block, each on the line of what it is about; `node` is the block in `file`. Reads nothing.
+    pub fn problems_at(&self, file: &str, node: &ConfigNode) -> Vec<Problem> {
+        self.faults().into_iter().map(|fault| fault.into_problem(file, node)).collect()
+    }
+
+    fn faults(&self) -> Vec<BuildFault> {
+        let mut faults = self.secret_faults();
+        faults.extend(self.argument_faults());
+        faults.extend(self.platforms.iter().filter(|text| !is_platform(text)).map(|platform| {
+            let problem = Problem::error(Code::ConfigInvalid, format!("`{platform}` is not a platform."))
+                .help("Use the form os/architecture, such as linux/amd64 or linux/arm64.");
+            BuildFault::of_item("platforms", platform, problem)
+        }));
+        faults.extend(self.tags.iter().filter(|tag| tags::is_reserved(tag)).map(|tag| {
+            let problem = Problem::error(
+                Code::ConfigInvalid,
+                format!("The tag `{tag}` has a meaning of its own here."),
+            )
+            .help("`sha-…`, `tree-…` and `build-cache` are set by Roadstead. Use another name.");
+            BuildFault::of_item("tags", tag, problem)
+        }));
+        faults.extend(self.paths_outside().into_iter().map(|path| {
+            let BuildPath { key, path, item } = path;
+            let problem = Problem::error(
                 Code::ConfigInvalid,
                 format!("The `{key}` of a build, `{path}`, is outside of the workspace."),
             )
-            .help("A build reads only files of the workspace. Name a path below it.")
-        });
-        secrets.chain(names).chain(plain).chain(platforms).chain(outside).collect()
+            .help("A build reads only files of the workspace. Name a path below it.");
+            BuildFault { key, item, problem }
+        }));
+        faults
     }
 
     /// The Dockerfile, relative to the workspace, as Git writes it.
@@ -140,20 +168,78 @@ impl Build {
         parts.join("/")
     }
 
-    /// Keys whose path leads out of the workspace, and the path.
-    fn paths_outside(&self) -> Vec<(&'static str, String)> {
-        let dockerfile = format!("{}/{}", self.context, self.dockerfile);
-        let mut paths = vec![("context", self.context.clone())];
+    fn secret_faults(&self) -> Vec<BuildFault> {
+        let fault = |entry: &String| Some(BuildFault::of_item("secrets", entry, parse_secret(entry).err()?));
+        self.secrets.iter().filter_map(fault).collect()
+    }
+
+    fn argument_faults(&self) -> Vec<BuildFault> {
+        let names = self.args.keys().filter(|name| !is_name(name)).map(|name| {
+            let sentence = format!("The build argument `{name}` is not a name.");
+            BuildFault::of_item("args", name, Problem::error(Code::ConfigInvalid, sentence))
+        });
+        let plain = self.args.iter().filter(|(name, value)| looks_like_secret(name) && !value.is_empty());
+        let plain = plain.map(|(name, _)| BuildFault::of_item("args", name, plain_secret_warning(name)));
+        names.chain(plain).collect()
+    }
+
+    /// The paths that lead out of the workspace.
+    fn paths_outside(&self) -> Vec<BuildPath> {
+        let of_key = |key, path: String| BuildPath { key, path, item: None };
+        let mut paths = vec![of_key("context", self.context.clone())];
         if !paths::leaves_workspace(&self.context) {
             let is_absolute = self.dockerfile.starts_with('/');
-            paths.push(("dockerfile", if is_absolute { self.dockerfile.clone() } else { dockerfile }));
+            let joined = format!("{}/{}", self.context, self.dockerfile);
+            paths.push(of_key("dockerfile", if is_absolute { self.dockerfile.clone() } else { joined }));
         }
-        let sources = self.secrets.iter().filter_map(|entry| parse_secret(entry).ok()).map(|it| it.source);
-        paths.extend(sources.filter_map(|source| match source {
-            SecretSource::File(path) => Some(("secrets", path)),
+        paths.extend(self.secrets.iter().filter_map(|entry| match parse_secret(entry).ok()?.source {
+            SecretSource::File(path) => Some(BuildPath { key: "secrets", path, item: Some(entry.clone()) }),
             SecretSource::Variable(_) => None,
         }));
-        paths.into_iter().filter(|(_, path)| paths::leaves_workspace(path)).collect()
+        paths.into_iter().filter(|it| paths::leaves_workspace(&it.path)).collect()
+    }
+}
+
+/// A path of the block.
+struct BuildPath {
+    key: &'static str,
+    path: String,
+    /// The item of a list that contains it.
+    item: Option<String>,
+}
+
+/// What is wrong with a key of the block, or with an item below it.
+struct BuildFault {
+    key: &'static str,
+    /// The item of a list, or the key of a mapping.
+    item: Option<String>,
+    problem: Problem,
+}
+
+impl BuildFault {
+    fn of_item(key: &'static str, item: &str, problem: Problem) -> Self {
+        Self { key, item: Some(item.to_owned()), problem }
+    }
+
+    /// The problem on the line of the item, else of the key, else of the block.
+    fn into_problem(self, file: &str, block: &ConfigNode) -> Problem {
+        let key = block.entries().iter().find(|entry| entry.key == self.key);
+        let (mut line, mut column) = key.map_or((block.line, block.column), |key| (key.line, key.column));
+        let items = key.map(|key| &key.value.kind).zip(self.item.as_deref());
+        match items {
+            Some((ConfigValue::Mapping(entries), item)) => {
+                for entry in entries.iter().filter(|entry| entry.key == item) {
+                    (line, column) = (entry.line, entry.column);
+                }
+            }
+            Some((ConfigValue::Sequence(nodes), item)) => {
+                for node in nodes.iter().filter(|node| node.to_value() == item) {
+                    (line, column) = (node.line, node.column);
+                }
+            }
+            _ => {}
+        }
+        self.problem.at_location(file, line, column)
     }
 }
 
@@ -220,6 +306,10 @@ mod tests {
         serde_saphyr::from_str(yaml).unwrap()
     }
 
+    fn problems(yaml: &str) -> Vec<Problem> {
+        read(yaml).faults().into_iter().map(|fault| fault.problem).collect()
+    }
+
     #[test]
     fn empty_build_block_builds_the_workspace() {
         assert_eq!(read("{}"), Build::default());
@@ -261,11 +351,20 @@ mod tests {
 
     #[test]
     fn all_problems_are_reported_together() {
-        let build =
-            read("{ args: { NPM_TOKEN: x, 'a b': y, PORT: z }, secrets: ['a=b'], platforms: [arm64] }");
-        let codes: Vec<_> = build.problems().into_iter().map(|p| (p.code, p.is_error())).collect();
+        let block = "{ args: { NPM_TOKEN: x, 'a b': y, PORT: z, EMPTY_TOKEN: '' }, secrets: ['a=b'], platforms: [arm64] }";
+        let codes: Vec<_> = problems(block).into_iter().map(|p| (p.code, p.is_error())).collect();
         let (bad, plain) = ((Code::ConfigInvalid, true), (Code::SecretInPlainText, false));
         assert_eq!(codes, [bad, bad, plain, bad]);
+    }
+
+    #[test]
+    fn problem_is_on_the_line_of_its_item() {
+        let yaml = "args:\n  NPM_TOKEN: x\nplatforms:\n  - linux/amd64\n  - arm64\ncontext: ../..\n";
+        let node = crate::config::tree::parse("f.yml", yaml).unwrap();
+        let found = read(yaml).problems_at("f.yml", &node);
+        let lines: Vec<usize> =
+            found.iter().filter_map(|it| it.location.as_ref()).map(|at| at.line).collect();
+        assert_eq!(lines, [2, 5, 6]);
     }
 
     #[test]
@@ -275,7 +374,7 @@ mod tests {
             "{ context: app, dockerfile: ../docker/Dockerfile }",
             "secrets: ['id=ca,src=certs/../ca.pem', PASSWD]",
         ] {
-            assert_eq!(read(inside).problems(), [], "{inside}");
+            assert_eq!(problems(inside), [], "{inside}");
         }
         for (yaml, key, path) in [
             ("context: ../../..", "context", "../../.."),
@@ -287,13 +386,9 @@ mod tests {
             ("secrets: ['id=a,src=/etc/passwd']", "secrets", "/etc/passwd"),
             ("secrets: ['id=a,src=../a']", "secrets", "../a"),
         ] {
-            let problems = read(yaml).problems();
+            let found = problems(yaml);
             let sentence = format!("The `{key}` of a build, `{path}`, is outside of the workspace.");
-            assert_eq!(
-                problems.iter().map(|it| it.sentence.as_str()).collect::<Vec<_>>(),
-                [sentence],
-                "{yaml}"
-            );
+            assert_eq!(found.iter().map(|it| it.sentence.as_str()).collect::<Vec<_>>(), [sentence], "{yaml}");
         }
     }
 

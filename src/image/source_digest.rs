@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
+use super::build_check::read_dockerfile;
 use super::builder::BuildRequest;
 use super::dockerignore::Dockerignore;
 use crate::problem::{Code, Problem};
@@ -14,21 +15,15 @@ use crate::sys::disk;
 
 /// The digest of everything that decides the content of the image: the files of the context (path, executable bit,
 /// link target, content) except those in `.dockerignore`, the Dockerfile, arguments, target, platforms,
-/// the names of secrets, and the labels of the deploy file. A `.git` folder in the context counts as its commit.
-pub fn source_digest(request: &BuildRequest) -> Result<Digest, Problem> {
+/// the names of secrets, and the labels of the deploy file. A `.git` folder in the context counts as its commit. `more` is
+/// what else makes another image of it, such as the digests of base images.
+pub fn source_digest(request: &BuildRequest, more: &[String]) -> Result<Digest, Problem> {
     let mut sum = FieldHasher::new();
-    let text = disk::read_bytes_within(&request.workspace, &request.dockerfile_path()).map_err(|error| {
-        Problem::error(
-            Code::FileUnreadable,
-            format!("The Dockerfile `{}` cannot be read.", request.dockerfile_name()),
-        )
-        .cause(format!("{error:#}"))
-        .help("Check the path: `dockerfile` is relative to `context`, which is relative to the workspace.")
-        .for_service(&request.service)
-    })?;
+    let text = read_dockerfile(request)?;
     sum.add_field(&text);
     add_settings(&mut sum, request)?;
     add_files(&mut sum, request).map_err(|problem| problem.for_service(&request.service))?;
+    more.iter().for_each(|field| sum.add_field(field.as_bytes()));
     sum.finish()
 }
 
@@ -50,30 +45,39 @@ fn add_settings(sum: &mut FieldHasher, request: &BuildRequest) -> Result<(), Pro
 }
 
 fn add_files(sum: &mut FieldHasher, request: &BuildRequest) -> Result<(), Problem> {
-    let unreadable = |error: anyhow::Error| {
-        let sentence = format!("The build context `{}` cannot be read.", request.settings.context);
-        Problem::error(Code::FileUnreadable, sentence).cause(format!("{error:#}"))
-    };
+    let unreadable = |error: anyhow::Error| unreadable_context(request, format!("{error:#}"));
     let context = disk::resolve_within(&request.workspace, Path::new(&request.settings.context));
     let context = context.map_err(unreadable)?;
-    let ignore = read_dockerignore(request)?;
-    for path in disk::walk(&context).map_err(unreadable)? {
-        let name = path.to_string_lossy();
-        if ignore.excludes(&name) {
-            continue;
-        }
+    let (mut has_git_folder, files) = (false, context_files(request, &context)?);
+    for path in &files {
         if path.starts_with(".git") {
-            sum.has_git_folder = true;
+            has_git_folder = true;
             continue;
         }
-        sum.add_field(name.as_bytes());
-        add_entry(sum, &context.join(&path)).map_err(unreadable)?;
+        sum.add_field(path.to_string_lossy().as_bytes());
+        add_entry(sum, &context.join(path)).map_err(unreadable)?;
     }
-    if sum.has_git_folder {
+    if has_git_folder {
         // The files in there change with every checkout; they are represented by the commit.
         sum.add_field(request.commit.as_bytes());
     }
     Ok(())
+}
+
+/// The files of the context that are sent to the builder, relative to it.
+pub(super) fn context_files(request: &BuildRequest, context: &Path) -> Result<Vec<PathBuf>, Problem> {
+    let ignore = read_dockerignore(request)?;
+    let files = disk::walk(context).map_err(|error| unreadable_context(request, format!("{error:#}")))?;
+    Ok(files.into_iter().filter(|path| !ignore.excludes(&path.to_string_lossy())).collect())
+}
+
+/// The problem of a context that cannot be read.
+pub(super) fn unreadable_context(request: &BuildRequest, cause: String) -> Problem {
+    let sentence = format!("The build context `{}` cannot be read.", request.settings.context);
+    Problem::error(Code::FileUnreadable, sentence)
+        .cause(cause)
+        .help("Check the path: `context` is a folder, relative to the root of the repository.")
+        .for_service(&request.service)
 }
 
 fn add_entry(sum: &mut FieldHasher, path: &Path) -> anyhow::Result<()> {
@@ -88,7 +92,7 @@ fn add_entry(sum: &mut FieldHasher, path: &Path) -> anyhow::Result<()> {
 }
 
 /// `Dockerfile.dockerignore` next to the Dockerfile wins over `.dockerignore` in the context.
-fn read_dockerignore(request: &BuildRequest) -> Result<Dockerignore, Problem> {
+pub(super) fn read_dockerignore(request: &BuildRequest) -> Result<Dockerignore, Problem> {
     let mut own = request.dockerfile_path().into_os_string();
     own.push(".dockerignore");
     let candidates = [own.into(), Path::new(&request.settings.context).join(".dockerignore")];
@@ -107,12 +111,11 @@ fn read_dockerignore(request: &BuildRequest) -> Result<Dockerignore, Problem> {
 /// A hash over fields, each with its length, so that different lists of fields never look the same.
 struct FieldHasher {
     hash: Sha256,
-    has_git_folder: bool,
 }
 
 impl FieldHasher {
     fn new() -> Self {
-        let mut sum = Self { hash: Sha256::new(), has_git_folder: false };
+        let mut sum = Self { hash: Sha256::new() };
         sum.add_field(b"roadstead tree 1");
         sum
     }
@@ -154,6 +157,7 @@ mod tests {
             settings: Build::default(),
             commit: "c0ffee".into(),
             branch: None,
+            tag_suffix: None,
             source: None,
         }
     }
@@ -168,7 +172,7 @@ mod tests {
     }
 
     fn tag_of(request: &BuildRequest) -> String {
-        source_digest(request).unwrap().to_string()
+        source_digest(request, &[]).unwrap().to_string()
     }
 
     #[test]
@@ -245,7 +249,8 @@ mod tests {
             ("{ dockerfile: src }", "is a folder"),
         ] {
             let settings = serde_saphyr::from_str(yaml).unwrap();
-            let problem = source_digest(&BuildRequest { settings, ..request(folder.path()) }).unwrap_err();
+            let problem =
+                source_digest(&BuildRequest { settings, ..request(folder.path()) }, &[]).unwrap_err();
             assert_eq!(problem.code, Code::FileUnreadable, "{yaml}");
             assert!(problem.cause.as_ref().unwrap().contains(cause), "{yaml}: {problem}");
         }
@@ -254,7 +259,7 @@ mod tests {
     #[test]
     fn missing_dockerfile_is_reported() {
         let folder = disk::private_folder().unwrap();
-        let problem = source_digest(&request(folder.path())).unwrap_err();
+        let problem = source_digest(&request(folder.path()), &[]).unwrap_err();
         assert_eq!((problem.code, problem.service.as_deref()), (Code::FileUnreadable, Some("app")));
     }
 }

@@ -96,6 +96,19 @@ impl FromStr for ImageRef {
     }
 }
 
+/// The host of the registry that the name of a repository begins with; `None` if it names none.
+pub fn registry_of(repository: &str) -> Option<&str> {
+    Some(split_registry(repository).0).filter(|host| !host.is_empty())
+}
+
+/// The name of a repository without its registry, if it is in ECR: in the environment's account, or in that of the address.
+pub fn ecr_repository(repository: &str) -> Option<&str> {
+    match registry_of(repository) {
+        None => Some(repository),
+        Some(host) => repository.strip_prefix(host)?.strip_prefix('/').filter(|_| host.contains(".dkr.ecr")),
+    }
+}
+
 /// The part before the first slash is a registry only when it looks like a host.
 fn split_registry(text: &str) -> (&str, &str) {
     match text.split_once('/') {
@@ -169,6 +182,19 @@ pub fn digests_agree(one: &ContainerImages, other: &ContainerImages) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn registry_is_a_part_that_looks_like_a_host() {
+        for (repository, registry) in [
+            ("acme/app", None),
+            ("app", None),
+            ("ghcr.io/acme/app", Some("ghcr.io")),
+            ("localhost/app", Some("localhost")),
+            ("registry:5000/app", Some("registry:5000")),
+        ] {
+            assert_eq!(registry_of(repository), registry, "{repository}");
+        }
+    }
 
     #[test]
     fn references_round_trip() {

@@ -1,6 +1,6 @@
 //! What the deploy file says about a run, and the reasons for which a run ends before it starts. Values only.
 
-use crate::config::{DeployFile, Environment, NotifySettings};
+use crate::config::{DeployFile, Environment, NotifySettings, Registries};
 use crate::image::Build;
 use crate::problem::{self, Code, Problem};
 use crate::release::{DefinitionFile, ImageRef, Outcome};
@@ -18,6 +18,8 @@ pub(in crate::run) struct RunConfig {
     pub(in crate::run) services: Vec<DeclaredService>,
     /// Where the end of the run is notified.
     pub(in crate::run) notify: NotifySettings,
+    /// The logins of registries.
+    pub(in crate::run) registries: Registries,
     /// Whether the run is atomic: all services, or none.
     pub(in crate::run) atomic: bool,
     /// Which of its URLs may get a credential.

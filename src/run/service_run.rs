@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -14,6 +15,7 @@ use crate::report::ServiceReport;
 use crate::run::context::RunContext;
 use crate::run::rollout_state::{Phase, RolloutState};
 use crate::run::run_config::ReleasedContainer;
+use crate::run::time_budget;
 use crate::strategy;
 use crate::strategy::{Direction, StepState};
 use crate::targets::{OneOffTasks, ServiceSpec, Target};
@@ -93,6 +95,18 @@ impl ServiceRun {
     /// The version that served when the service was last observed, for sentences.
     pub(in crate::run) fn serving_label(&self) -> &str {
         self.observed.last_known_good().map_or("nothing", |version| &version.label)
+    }
+
+    /// How long its rollout takes at least.
+    pub(in crate::run) fn min_rollout_time(&self, ctx: &RunContext) -> Duration {
+        let own = self.target.limits(&self.observed).rollout_duration;
+        time_budget::min_rollout_time(ctx.inputs.timeout, &self.declared, own)
+    }
+
+    /// The time that is left for what comes before its rollout, such as a build: without what the rollout needs, and what is
+    /// kept for a rollback.
+    pub(in crate::run) fn time_before_rollout(&self, ctx: &RunContext) -> Duration {
+        ctx.time_left().saturating_sub(self.min_rollout_time(ctx))
     }
 
     /// What this run staged; a version that existed before if it staged nothing.

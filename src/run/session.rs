@@ -54,7 +54,8 @@ fn uses_registry(ctx: &RunContext, config: &RunConfig, declared: &DeclaredServic
     let given = ctx.inputs.images.iter().find(|choice| is_named(&choice.service)).map(|choice| &choice.image);
     let is_complete = given.is_some_and(|it| it.digest.is_some() || !it.registry.contains(".dkr.ecr."));
     let is_taken = is_complete && !ctx.is_rollback() && config.environment.promote_from.is_none();
-    declared.build.is_some() && !is_taken
+    let pushes_to_ecr = declared.build.is_some() && declared.service.config.ecr_repository().is_some();
+    pushes_to_ecr && !is_taken
 }
 
 async fn open_aws(ctx: &RunContext, environment: &Environment) -> Result<(SdkConfig, Vec<Problem>), Problem> {

@@ -15,6 +15,40 @@ pub(in crate::run) fn rollback_reserve(timeout: Duration) -> Duration {
     (timeout / 4).min(Duration::from_secs(600))
 }
 
+/// How long the rollout of a service takes at least: a version comes up, then its bakes and checks; or what its target says,
+/// if that is longer. In a short run a version has to come up sooner.
+pub(in crate::run) fn min_rollout_time(
+    timeout: Duration,
+    service: &Service,
+    own: Option<Duration>,
+) -> Duration {
+    let bakes =
+        strategy::expected_duration(&service.config.strategy) + max_check_duration(&service.config.verify);
+    bakes.max(own.unwrap_or_default()) + STARTUP_TIME.min(timeout / 4)
+}
+
+/// Why a rollout that takes `needed` is not begun after `elapsed`: it and a rollback no longer fit into `timeout`.
+pub(in crate::run) fn no_time_left(
+    timeout: Duration,
+    elapsed: Duration,
+    service: &str,
+    needed: Duration,
+) -> Option<Problem> {
+    let reserve = rollback_reserve(timeout);
+    (elapsed + needed + reserve > timeout).then(|| {
+        let sentence = format!(
+            "There is no time left for the rollout of `{service}`, so it was not begun: it takes {} or more, and of the {} of \
+             this run {} are left, of which {} are reserved for a rollback.",
+            HumanDuration(needed),
+            HumanDuration(timeout),
+            HumanDuration(timeout.saturating_sub(elapsed)),
+            HumanDuration(reserve)
+        );
+        Problem::error(Code::TimedOut, sentence)
+            .help("Give the input `timeout` more. An image that was built is in the repository and is not built again.")
+    })
+}
+
 /// What is wrong with the times of services: bakes that are longer than the run, a warm-up that leaves nothing.
 pub(in crate::run) fn problems<'s>(
     timeout: Duration,
@@ -112,6 +146,17 @@ mod tests {
         assert_eq!(problem_texts(60, "linear"), Vec::<String>::new());
         insta::assert_snapshot!(problem_texts(60, "{ linear: { step: 10 } }")[0], @"The bakes of `b` take 50m together, and the run has 1h, of which 10m are reserved for a rollback. Give the input `timeout: 1h1m` or more, or shorter ones.");
         assert_eq!(problem_texts(61, "{ linear: { step: 10 } }"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn rollout_is_not_begun_when_it_and_a_rollback_no_longer_fit() {
+        let at = |timeout: u64, elapsed: u64, needed: u64| {
+            let [timeout, elapsed, needed] = [timeout, elapsed, needed].map(Duration::from_secs);
+            no_time_left(timeout, elapsed, "b", needed)
+        };
+        assert_eq!((at(180, 15, 120), at(3600, 2880, 120)), (None, None));
+        insta::assert_snapshot!(at(180, 75, 105).unwrap(), @"There is no time left for the rollout of `b`, so it was not begun: it takes 1m45s or more, and of the 3m of this run 1m45s are left, of which 45s are reserved for a rollback. Give the input `timeout` more. An image that was built is in the repository and is not built again.");
+        assert!(at(3600, 2881, 120).is_some() && at(60, 90, 15).is_some());
     }
 
     #[test]

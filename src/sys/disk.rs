@@ -143,6 +143,17 @@ pub fn file_names(folder: &Path) -> Vec<String> {
     names
 }
 
+/// Whether a folder without entries is at `path`.
+pub fn is_empty_folder(path: &Path) -> bool {
+    std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+/// The size of the regular file at `path`; `None` if it is none.
+pub fn file_size(path: &Path) -> Option<u64> {
+    let metadata = std::fs::symlink_metadata(path).ok()?;
+    metadata.is_file().then_some(metadata.len())
+}
+
 /// Every file and symbolic link below `root`, relative to it, sorted by path; links are not followed.
 pub fn walk(root: &Path) -> Result<Vec<PathBuf>> {
     let (mut found, mut open) = (Vec::new(), vec![PathBuf::new()]);

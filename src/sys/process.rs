@@ -1,13 +1,14 @@
-//! Child processes: no shell, a cleared environment, input on stdin, output in lines of limited length, killed when
-//! dropped.
+//! Child processes: no shell, a cleared environment, input on stdin, output in lines of limited length, stopped with all
+//! processes that they started when dropped.
 
 use std::convert::Infallible;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use tokio::io::{AsyncRead, AsyncWriteExt as _};
-use tokio::process::{ChildStdin, Command};
+use tokio::process::{Child, ChildStdin, Command};
 
 use super::blocking;
 use super::environment::Variables;
@@ -59,10 +60,17 @@ pub enum OutputStream {
 /// How long the output of a child is read after its end. A process that it started can keep the pipe open for ever.
 const OUTPUT_GRACE: Duration = Duration::from_secs(2);
 
+/// How long a child that is stopped may take to end by itself, after SIGTERM and before SIGKILL.
+const STOP_GRACE: Duration = Duration::from_secs(2);
+
+/// Time between two looks at a child that is stopped.
+const STOP_INTERVAL: Duration = Duration::from_millis(20);
+
 /// Runs `child` to its end and passes every line (without its end, bytes that are not UTF-8 replaced, cut if it is too
-/// long) to `line`. Dropping the future kills the child.
+/// long) to `line`. Dropping the future stops the child and what it started: SIGTERM, then SIGKILL.
 pub async fn run(child: &ProcessSpec, mut line: impl FnMut(OutputStream, String)) -> Result<ExitResult> {
     let mut running = build_command(child).spawn().with_context(|| format!("starting {}", child.program))?;
+    let group = ProcessGroup::of(&running);
     let (send, mut receive) = tokio::sync::mpsc::channel(64);
     let out = forward_lines(running.stdout.take(), OutputStream::Stdout, send.clone());
     let err = forward_lines(running.stderr.take(), OutputStream::Stderr, send);
@@ -90,6 +98,7 @@ pub async fn run(child: &ProcessSpec, mut line: impl FnMut(OutputStream, String)
         }
         _ = &mut output => exit.await,
     };
+    group.leave_alone();
     Ok(exit_result(status.with_context(|| format!("waiting for {}", child.program))?))
 }
 
@@ -111,8 +120,45 @@ fn build_command(child: &ProcessSpec) -> Command {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .kill_on_drop(true);
+        .process_group(0);
     command
+}
+
+/// The processes of a child. Dropped before the child has ended, it stops them.
+struct ProcessGroup(Option<Pid>);
+
+impl ProcessGroup {
+    fn of(child: &Child) -> Self {
+        Self(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)))
+    }
+
+    /// What the child left behind after its end runs on.
+    fn leave_alone(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for ProcessGroup {
+    fn drop(&mut self) {
+        let Some(group) = self.0 else { return };
+        let _ = kill_process_group(group, Signal::TERM);
+        // Nobody waits for a future that is dropped; the thread ends with the group or kills it.
+        let killer = std::thread::Builder::new().name("stop".into()).spawn(move || kill_after_grace(group));
+        if killer.is_err() {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+}
+
+fn kill_after_grace(group: Pid) {
+    let started = std::time::Instant::now();
+    while started.elapsed() < STOP_GRACE {
+        if test_kill_process_group(group).is_err() {
+            return;
+        }
+        std::thread::sleep(STOP_INTERVAL);
+    }
+    let _ = kill_process_group(group, Signal::KILL);
 }
 
 async fn forward_lines(
@@ -185,6 +231,37 @@ mod tests {
         assert_eq!(run(&closes, |_, _| ()).await.unwrap().code, Some(3));
         let ignores = ProcessSpec { input: vec![b'x'; 1 << 20], ..child("sh", &["-c", "exit 4"]) };
         assert_eq!(run(&ignores, |_, _| ()).await.unwrap().code, Some(4));
+    }
+
+    /// Starts `script`, drops it once it printed a line (the process id of what it started), and waits for that to end.
+    async fn stop_after_first_line(script: &str) -> Duration {
+        let (send, mut receive) = tokio::sync::mpsc::channel(1);
+        let spec = child("sh", &["-c", script]);
+        let line = tokio::select! {
+            _ = run(&spec, |_, line| drop(send.try_send(line))) => panic!("it ended by itself"),
+            line = receive.recv() => line.unwrap(),
+        };
+        let id: i32 = line.parse().unwrap();
+        // A process that has ended may stay as a zombie until somebody reads its status.
+        let state = || std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        let stopped = std::time::Instant::now();
+        while !(state().is_empty() || state().contains(") Z")) && stopped.elapsed() < Duration::from_secs(30)
+        {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        stopped.elapsed()
+    }
+
+    #[tokio::test]
+    async fn dropped_child_is_stopped_with_what_it_started() {
+        let took = stop_after_first_line("sleep 60 & echo $!; wait").await;
+        assert!(took < STOP_GRACE, "{took:?}");
+    }
+
+    #[tokio::test]
+    async fn child_that_ignores_sigterm_is_killed() {
+        let took = stop_after_first_line("trap '' TERM; echo $$; while :; do sleep 1; done").await;
+        assert!(took >= STOP_GRACE && took < Duration::from_secs(20), "{took:?}");
     }
 
     #[tokio::test]

@@ -22,6 +22,7 @@ services:
 fn test_run(folder: &Path, scenario: &str, text: &str) -> TestRun {
     std::fs::create_dir_all(folder.join("deploy")).unwrap();
     std::fs::write(folder.join("deploy/td.json"), text).unwrap();
+    std::fs::write(folder.join("Dockerfile"), "FROM scratch\n").unwrap();
     let run = if scenario.contains(':') { TestRun::custom(scenario) } else { TestRun::builtin(scenario) };
     TestRun { config: CONFIG.into(), workspace: folder.to_owned(), ..run }
 }

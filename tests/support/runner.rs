@@ -124,13 +124,13 @@ pub(crate) struct Runner {
 struct BreakingBuilder {
     inner: Rc<dyn ImageBuilder>,
     broken: Vec<&'static str>,
-    time: Duration,
+    build_time: Duration,
 }
 
 #[async_trait(?Send)]
 impl ImageBuilder for BreakingBuilder {
     async fn build(&self, request: &BuildRequest, log: BuildLog<'_>) -> Result<BuildOutput, Problem> {
-        tokio::time::sleep(self.time).await;
+        tokio::time::sleep(self.build_time).await;
         match self.broken.contains(&request.service.as_str()) {
             true => Err(Problem::error(Code::BuildFailed, "The image could not be built.")),
             false => self.inner.build(request, log).await,
@@ -202,7 +202,8 @@ impl Runner {
             build_time: Duration::ZERO,
             wrap_http: None,
         };
-        runner.with_file("event.json", "{}").with_file("workspace/.github/roadstead.yml", CONFIG)
+        let runner = runner.with_file("event.json", "{}").with_file("workspace/Dockerfile", "FROM scratch\n");
+        runner.with_file("workspace/.github/roadstead.yml", CONFIG)
     }
 
     /// The deploy file.
@@ -222,7 +223,7 @@ impl Runner {
         Self { broken_builds: services.to_vec(), ..self }
     }
 
-    /// A build takes so long.
+    /// Every build takes so long.
     pub(crate) fn with_build_time(self, build_time: Duration) -> Self {
         Self { build_time, ..self }
     }
@@ -319,7 +320,7 @@ impl Runner {
             builder: Some(Rc::new(BreakingBuilder {
                 inner: rehearse::emulated_builder(cloud),
                 broken: self.broken_builds.clone(),
-                time: self.build_time,
+                build_time: self.build_time,
             })),
             commits: match (self.commits)() {
                 Some(commits) => Box::new(move |_, _| Some(commits.clone())),

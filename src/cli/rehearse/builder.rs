@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::image::{BuildLog, BuildOutput, BuildRequest, ImageBuilder, tags};
+use crate::image::{BuildLog, BuildOutput, BuildRequest, ImageBuilder};
 use crate::problem::{Code, Problem};
 use roadstead_cloud::cloud::Cloud;
 
@@ -12,8 +12,9 @@ pub(super) struct EmulatedBuilder(pub(super) Cloud);
 #[async_trait(?Send)]
 impl ImageBuilder for EmulatedBuilder {
     async fn build(&self, request: &BuildRequest, log: BuildLog<'_>) -> Result<BuildOutput, Problem> {
-        let branch = request.branch.as_deref().and_then(tags::branch_tag);
-        let tags: Vec<String> = [tags::commit_tag(&request.commit)].into_iter().chain(branch).collect();
+        let mut tags = vec![request.commit_tag()];
+        tags.extend(request.branch_tag());
+        tags.extend(request.release_tags());
         log(
             "rehearsal: nothing is built; an image with a digest of its own appears in the embedded registry",
         );

@@ -8,7 +8,7 @@ use crate::targets;
 use roadstead_cloud::builtin::Need;
 
 use super::ScenarioSource;
-use super::example::{self, ExampleFiles};
+use super::example::{self, ExampleFile, ExampleFiles};
 use super::needs::missing_need;
 use super::scenario::{format_problems, placeholders};
 use crate::cli::arguments::RehearseOptions;
@@ -73,7 +73,8 @@ fn needs_of(source: &ScenarioSource) -> &'static [Need] {
 fn choose_example(options: &RehearseOptions, needs: &[Need], folder: &Path) -> Result<ChosenFiles, String> {
     let ExampleFiles { deploy_file, others } = example::example_for(needs);
     let own_folder = disk::private_folder().map_err(|error| format!("{error:#}"))?;
-    for file in &others {
+    let dockerfile = ExampleFile { name: "Dockerfile", text: "FROM scratch\n" };
+    for file in others.iter().chain([&dockerfile]) {
         disk::write(&own_folder.path().join(file.name), file.text.as_bytes())
             .map_err(|error| format!("{error:#}"))?;
     }

@@ -107,7 +107,7 @@ fn invalid_strategy_values_are_reported_on_their_line() {
 #[test]
 fn missing_top_level_keys_are_reported() {
     insta::assert_snapshot!(problems("enviroments: {}\nnotify: {}\n"), @"
-    1:1 `enviroments` is not a key of the deploy file. Did you mean `environments`? Known: `environments`, `services`, `notify`, `atomic`.
+    1:1 `enviroments` is not a key of the deploy file. Did you mean `environments`? Known: `environments`, `services`, `notify`, `atomic`, `registries`.
     1:1 Missing key `services` in the deploy file.
     ");
 }

@@ -36,7 +36,8 @@ pub(super) async fn acquire_leases(
     if leased.is_empty() {
         return;
     }
-    let created = cancel::until_cancelled(ctx, create_request(ctx, coordinator)).await;
+    let wait = leased.iter().map(|service| service.time_before_rollout(ctx)).min().unwrap_or_default();
+    let created = cancel::until_cancelled(ctx, create_request(ctx, coordinator, wait)).await;
     // Nothing that was read before the lease decides after it, if another run can have changed it meanwhile.
     coordinator.forget_passing_answers();
     let Some(created) = created else { return };
@@ -62,12 +63,17 @@ fn needs_lease(ctx: &RunContext, service: &ServiceRun) -> bool {
     start.is_some_and(|start| time_budget::problem(ctx, service, &start).is_none())
 }
 
-async fn create_request(ctx: &RunContext, coordinator: &mut Coordinator) -> Result<LeaseRequest, ApiError> {
+/// The request for all leases; `wait` is how long the run can wait for them.
+async fn create_request(
+    ctx: &RunContext,
+    coordinator: &mut Coordinator,
+    wait: Duration,
+) -> Result<LeaseRequest, ApiError> {
     let LeaseCommit { owner, tree, commit } = match coordinator.lease_commit.take() {
         Some(made) => made,
         None => coordinator.create_lease_commit(ctx).await?,
     };
-    let deadline = Instant::now() + ctx.time_left().min(MAX_WAIT);
+    let deadline = Instant::now() + wait.min(MAX_WAIT);
     Ok(LeaseRequest { owner, tree, commit, deadline })
 }
 

@@ -1,4 +1,4 @@
-//! Guard: a rollout whose own time does not fit into the time of the run is not begun.
+//! Guard: a rollout whose own time and that of a rollback do not fit into what is left of the time of the run is not begun.
 
 use async_trait::async_trait;
 
@@ -8,9 +8,9 @@ use crate::release::Outcome;
 use crate::run::context::RunContext;
 use crate::run::guard::rule::{Blocked, Guard};
 use crate::run::service_run::ServiceRun;
-use crate::run::time_budget::exceeds_timeout;
+use crate::run::time_budget::{exceeds_timeout, no_time_left};
 
-/// Stops a service whose target needs longer than the run has.
+/// Stops a service whose rollout needs longer than the run has left.
 pub(super) struct TimeBudget;
 
 #[async_trait(?Send)]
@@ -34,6 +34,9 @@ pub(super) fn problem(ctx: &RunContext, service: &ServiceRun, start: &Start) -> 
     if !matches!(start, Start::New { .. }) || service.release.rollback_to.is_some() {
         return None;
     }
-    let needed = service.target.limits(&service.observed).rollout_duration.unwrap_or_default();
-    exceeds_timeout(ctx.inputs.timeout, service.name(), needed)
+    let own = service.target.limits(&service.observed).rollout_duration.unwrap_or_default();
+    exceeds_timeout(ctx.inputs.timeout, service.name(), own).or_else(|| {
+        let elapsed = ctx.io.clock.elapsed();
+        no_time_left(ctx.inputs.timeout, elapsed, service.name(), service.min_rollout_time(ctx))
+    })
 }

@@ -69,8 +69,7 @@ fn read_build(file: &str, service: &ServiceSpec, owner: &DeclaredContainer) -> S
     let what = format!("`build` of the container `{}` of service `{}`", owner.name, service.name);
     match config::read::<Build>(file, &what, node) {
         Ok(build) => {
-            let found = build.problems().into_iter();
-            let problems = found.map(|problem| problem.at_location(file, node.line, node.column)).collect();
+            let problems = build.problems_at(file, node);
             SourceReading { source: built(build), problems }
         }
         Err(problems) => SourceReading { source: None, problems },

@@ -66,6 +66,8 @@ fn load_config_for(ctx: &RunContext, environment: Option<&str>) -> Result<RunCon
     let (notify, more) = document.notify_settings(&name, &environment, &known);
     problems.extend(more);
     problems.extend(notify_settings::missing_variables(ctx, &notify));
+    let (registries, more) = document.registries(&known);
+    problems.extend(more);
     let targets = targets::keys(ctx.kinds);
     let (mut services, more) = document.services(&name, &requested_services(ctx), &targets, &known);
     problems.extend(more);
@@ -93,6 +95,7 @@ fn load_config_for(ctx: &RunContext, environment: Option<&str>) -> Result<RunCon
         environment,
         services,
         notify,
+        registries,
         atomic,
         credential_urls,
         problems,
@@ -146,13 +149,12 @@ fn declare_services(
     }
     let mut problems = Vec::new();
     for one in &mut declared {
-        one.build = read_build(file, &one.service).unwrap_or_else(|more| {
-            problems.extend(more.into_iter().map(|problem| problem.for_service(&one.service.name)));
-            None
-        });
-        let (containers, more) = containers::read(file, &one.service);
+        let (build, more) = read_build(file, &one.service);
+        one.build = build;
         problems.extend(more.into_iter().map(|problem| problem.for_service(&one.service.name)));
+        let (containers, more) = containers::read(file, &one.service);
         one.containers = containers;
+        problems.extend(more.into_iter().map(|problem| problem.for_service(&one.service.name)));
     }
     for one in &mut declared {
         one.definition = read_definition(&ctx.workspace, &one.service).unwrap_or_else(|problem| {
@@ -174,20 +176,24 @@ fn requested_services(ctx: &RunContext) -> Vec<String> {
     }
 }
 
-fn read_build(file: &str, service: &Service) -> Result<Option<Build>, Vec<Problem>> {
-    let build = match &service.build {
-        Some(node) => config::read::<Build>(file, &format!("`build` of service `{}`", service.name), node)?,
-        None => Build::default(),
+/// How the image of a service is built, and what is wrong with that: with an error it is not built.
+fn read_build(file: &str, service: &Service) -> (Option<Build>, Vec<Problem>) {
+    let Some(node) = &service.build else {
+        return (service.config.repository.as_ref().map(|_| Build::default()), Vec::new());
     };
-    if let (None, Some(node)) = (&service.config.repository, &service.build) {
+    if service.config.repository.is_none() {
         let problem =
             Problem::error(Code::ConfigInvalid, "There is a `build` but no `repository` to push to.");
-        return Err(vec![problem.at_location(file, node.line, node.column)]);
+        return (None, vec![problem.at_location(file, node.line, node.column)]);
     }
-    let node = service.build.as_ref().unwrap_or(&service.settings);
-    let errors = build.problems().into_iter().filter(Problem::is_error);
-    let errors: Vec<Problem> = errors.map(|problem| config::locate_in(file, node, problem)).collect();
-    if errors.is_empty() { Ok(service.config.repository.as_ref().map(|_| build)) } else { Err(errors) }
+    match config::read::<Build>(file, &format!("`build` of service `{}`", service.name), node) {
+        Ok(build) => {
+            let problems = build.problems_at(file, node);
+            let is_valid = !problems.iter().any(Problem::is_error);
+            (is_valid.then_some(build), problems)
+        }
+        Err(problems) => (None, problems),
+    }
 }
 
 fn read_config_text(ctx: &RunContext) -> Result<(String, String), Problem> {

@@ -4,15 +4,13 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use aws_config::SdkConfig;
-
-use crate::image::{CopySummary, Registry, RepositoryClient, tags};
+use crate::image::{CopySummary, LoginSource, Registry, RepositoryClient, tags};
 use crate::problem::{Code, Problem};
-use crate::release::{Digest, ImageRef, is_loopback};
+use crate::release::{Digest, ImageRef, ecr_repository};
 use crate::run::context::RunContext;
-use crate::run::prepare::service_image;
+use crate::run::prepare::pushed_images::PushedImages;
 use crate::run::refusal;
-use crate::run::registry::EnvironmentRegistry;
+use crate::run::registry::RunRegistries;
 use crate::run::run_config::RunConfig;
 use crate::run::service_run::ServiceRun;
 use crate::run::{registry, session};
@@ -52,10 +50,19 @@ impl ProvenImage {
 enum CopyAction {
     /// Where it was proven: it is deployed from there.
     UseOriginal,
-    /// In the registry of this environment.
-    AlreadyPresent(ImageRef),
+    /// In the repository of this environment.
+    AlreadyPresent(PresentImage),
     /// In another repository.
-    Copy { from: Box<RepositoryClient>, to: Box<RepositoryClient>, image: ImageRef },
+    Copy { from: Box<RepositoryClient>, to: Box<RepositoryClient>, present: PresentImage },
+}
+
+/// An image in the repository of this environment.
+struct PresentImage {
+    /// The image, by digest.
+    image: ImageRef,
+    registry: Rc<dyn Registry>,
+    /// The tag that names its commit there; `None` if the commit is not known.
+    commit_tag: Option<String>,
 }
 
 /// What is done with one image of a service.
@@ -66,26 +73,22 @@ struct PlannedCopy {
     action: CopyAction,
 }
 
-/// Gives each open service its images, by digest, and the registry that has them. `promoted` are theirs, in their order. A
-/// service whose image cannot be brought is refused; in an atomic run nothing more is copied then.
+/// Gives each open service its images, by digest. `promoted` are theirs, in their order. A service whose image cannot be
+/// brought is refused; in an atomic run nothing more is copied then.
 pub(in crate::run) async fn copy_all(
     ctx: &RunContext,
     declared: &RunConfig,
     source: &str,
-    session: Option<&SdkConfig>,
+    registries: &RunRegistries<'_>,
     services: &mut [ServiceRun],
     promoted: &[PromotedImage],
-) -> Result<Option<Rc<dyn Registry>>, Vec<Problem>> {
-    let registry = match session.filter(|_| services.iter().any(has_repository)) {
-        Some(session) => Some(registry::open_registry(ctx, session).await.map_err(|problem| vec![problem])?),
-        None => None,
-    };
+) {
     let copy_source = CopySource {
         ctx,
         config: declared,
         source_environment: source,
-        session,
-        registry: registry.as_ref(),
+        registries,
+        pushed: PushedImages::read(ctx, declared),
     };
     let mut actions = Vec::new();
     for (service, promoted_image) in refusal::open(services).zip(promoted) {
@@ -96,7 +99,7 @@ pub(in crate::run) async fn copy_all(
     for ((service, promoted_image), action) in refusal::open_mut(services).zip(promoted).zip(actions) {
         let copied = match action {
             Ok(_) if is_broken => continue,
-            Ok(planned) => copy_service(ctx, service, promoted_image, planned, registry.as_ref()).await,
+            Ok(planned) => copy_service(ctx, service, promoted_image, planned).await,
             Err(problem) => Err(problem),
         };
         if let Err(problem) = copied {
@@ -104,12 +107,6 @@ pub(in crate::run) async fn copy_all(
             refusal::refuse(ctx, service, problem);
         }
     }
-    Ok(registry.map(|registry| registry.client))
-}
-
-fn has_repository(service: &ServiceRun) -> bool {
-    service.declared.config.repository.is_some()
-        || service.containers.iter().any(|container| container.repository.is_some())
 }
 
 /// What is known of the ways to an image.
@@ -118,9 +115,9 @@ struct CopySource<'r> {
     config: &'r RunConfig,
     /// The environment that proved it.
     source_environment: &'r str,
-    session: Option<&'r SdkConfig>,
-    /// The registry of this environment.
-    registry: Option<&'r EnvironmentRegistry>,
+    registries: &'r RunRegistries<'r>,
+    /// What all services of the deploy file push in this environment.
+    pushed: PushedImages,
 }
 
 impl CopySource<'_> {
@@ -138,7 +135,19 @@ impl CopySource<'_> {
         let further = further.map(|(name, proven)| (Some(name.clone()), repository(name), proven));
         let mut planned = Vec::new();
         for (container, repository, proven) in std::iter::once(own).chain(further) {
-            let action = self.plan_copy(repository, proven).await?;
+            let action = match repository {
+                Some(repository) => {
+                    let commit_tag = promoted.commit.as_deref().map(|commit| {
+                        let suffix = self.pushed.tag_suffix(service.name(), repository);
+                        tags::commit_tag(commit, suffix.as_deref())
+                    });
+                    self.plan_copy(repository, commit_tag, proven).await?
+                }
+                None => {
+                    self.readable_repository(&proven.image, &proven.digest).await?;
+                    CopyAction::UseOriginal
+                }
+            };
             planned.push(PlannedCopy { container, proven: proven.clone(), action });
         }
         Ok(planned)
@@ -146,32 +155,34 @@ impl CopySource<'_> {
 
     async fn plan_copy(
         &self,
-        repository: Option<&str>,
+        repository: &str,
+        commit_tag: Option<String>,
         promoted_image: &ProvenImage,
     ) -> Result<CopyAction, Problem> {
-        let Some((repository, registry)) = repository.zip(self.registry) else {
-            self.readable_repository(&promoted_image.image, &promoted_image.digest).await?;
+        // The emulator has no registry but ECR.
+        if self.ctx.rehearsal && ecr_repository(repository).is_none() {
             return Ok(CopyAction::UseOriginal);
-        };
-        let image =
-            service_image::image_name(&registry.host, repository)?.with_digest(promoted_image.digest.clone());
-        if image.name() == promoted_image.image.name() {
-            let found = registry.client.find(&image).await?;
+        }
+        let own = self.registries.repository(repository).await?;
+        let image = own.name.with_digest(promoted_image.digest.clone());
+        let present = PresentImage { image, registry: own.registry, commit_tag };
+        if present.image.name() == promoted_image.image.name() {
+            let found = present.registry.find(&present.image).await?;
             return found
-                .map(|_| CopyAction::AlreadyPresent(image))
+                .map(|_| CopyAction::AlreadyPresent(present))
                 .ok_or_else(|| image_missing_problem(&promoted_image.image, self.source_environment));
         }
-        let to = self.repository_client(&image, registry.client.clone());
+        let to = self.repository_client(&present.image, present.registry.clone());
         if to.manifest(&promoted_image.digest).await?.is_some() {
-            return Ok(CopyAction::AlreadyPresent(image));
+            return Ok(CopyAction::AlreadyPresent(present));
         }
         match self.readable_repository(&promoted_image.image, &promoted_image.digest).await? {
-            Some(from) => Ok(CopyAction::Copy { from: Box::new(from), to: Box::new(to), image }),
+            Some(from) => Ok(CopyAction::Copy { from: Box::new(from), to: Box::new(to), present }),
             None => Ok(CopyAction::UseOriginal),
         }
     }
 
-    fn repository_client(&self, image: &ImageRef, logins: Rc<dyn Registry>) -> RepositoryClient {
+    fn repository_client(&self, image: &ImageRef, logins: Rc<dyn LoginSource>) -> RepositoryClient {
         RepositoryClient::new(HttpClient::new(self.ctx.io.http.clone()), image, logins)
     }
 
@@ -182,9 +193,8 @@ impl CopySource<'_> {
         image: &ImageRef,
         digest: &Digest,
     ) -> Result<Option<RepositoryClient>, Problem> {
-        let reached = image::ecr::region_of_host(&image.registry).is_some() || is_loopback(&image.registry);
-        if !reached {
-            return Ok(None);
+        if !self.registries.is_own(image) {
+            return self.elsewhere(image, digest).await;
         }
         let mut refused = None;
         for attempt in 0..2 {
@@ -213,22 +223,41 @@ impl CopySource<'_> {
         refused.map_or(Ok(None), |problem| Err(unreadable_problem(problem, image, self.source_environment)))
     }
 
-    /// A login with the run's own credentials. A token of ECR opens the registries of its own region.
-    async fn own_login(&self, image: &ImageRef) -> Result<Option<Rc<dyn Registry>>, Problem> {
-        if let Some(registry) = self.registry.filter(|registry| registry.host == image.registry) {
-            return Ok(Some(registry.client.clone()));
-        }
-        let (Some(session), Some(region)) = (self.session, image::ecr::region_of_host(&image.registry))
-        else {
+    /// A repository outside of ECR, if there is a login for it. Without one the image is used where it is.
+    async fn elsewhere(
+        &self,
+        image: &ImageRef,
+        digest: &Digest,
+    ) -> Result<Option<RepositoryClient>, Problem> {
+        let has_login = self.registries.access().logins.get(&image.registry).is_some();
+        if !has_login || self.ctx.rehearsal {
             return Ok(None);
-        };
+        }
+        let client = self.repository_client(image, self.registries.login_source(&image.registry));
+        match client.manifest(digest).await {
+            Ok(Some(_)) => Ok(Some(client)),
+            Ok(None) => Err(image_missing_problem(image, self.source_environment)),
+            Err(problem) if is_access_error(&problem) => Ok(None),
+            Err(problem) => Err(problem),
+        }
+    }
+
+    /// A login with the run's own credentials. A token of ECR opens the registries of its own region.
+    async fn own_login(&self, image: &ImageRef) -> Result<Option<Rc<dyn LoginSource>>, Problem> {
+        let Some(session) = self.registries.session() else { return Ok(None) };
+        let own = self.registries.own().await?;
+        if own.host == image.registry {
+            return Ok(Some(own.client.clone()));
+        }
+        let Some(region) = image::ecr::region_of_host(&image.registry) else { return Ok(None) };
         let region = aws_config::Region::new(region.to_owned());
         let there = session.clone().into_builder().region(region).build();
-        registry::open_registry(self.ctx, &there).await.map(|registry| Some(registry.client))
+        let opened = registry::open_registry(self.ctx, &there).await?;
+        Ok(Some(opened.client))
     }
 
     /// A login with the role of the environment that proved the image.
-    async fn source_login(&self, image: &ImageRef) -> Result<Option<Rc<dyn Registry>>, Problem> {
+    async fn source_login(&self, image: &ImageRef) -> Result<Option<Rc<dyn LoginSource>>, Problem> {
         let (environments, _) = self.config.document.environments();
         let Some(aws) =
             environments.get(self.source_environment).and_then(|environment| environment.aws.clone())
@@ -243,7 +272,7 @@ impl CopySource<'_> {
             aws::SessionRequest { region, role: aws.role, session_name: session::session_name(self.ctx) };
         let (session, _) = aws::open_session(&self.ctx.io, &wanted).await?;
         let registry = registry::open_registry(self.ctx, &session).await?;
-        Ok((registry.host == image.registry).then_some(registry.client))
+        Ok((registry.host == image.registry).then_some(registry.client as Rc<dyn LoginSource>))
     }
 }
 
@@ -277,11 +306,14 @@ async fn copy_service(
     service: &mut ServiceRun,
     promoted: &PromotedImage,
     planned: Vec<PlannedCopy>,
-    registry: Option<&EnvironmentRegistry>,
 ) -> Result<(), Problem> {
     for PlannedCopy { container, proven, action } in planned {
-        let image = copy_one(ctx, service, &proven, action).await?;
-        let tag = tag_promoted(service, &image, promoted.commit.as_deref(), registry).await;
+        let present = copy_one(ctx, service, &proven, action).await?;
+        let tag = match &present {
+            Some(present) => tag_commit(service, present).await,
+            None => None,
+        };
+        let image = present.map_or(proven.image, |present| present.image);
         match container {
             Some(container) => {
                 service.report.container_images.insert(container.clone(), image.clone());
@@ -298,34 +330,24 @@ async fn copy_service(
     Ok(())
 }
 
+/// The image in the repository of this environment; `None` if it is used where it is.
 async fn copy_one(
     ctx: &RunContext,
     service: &mut ServiceRun,
     proven: &ProvenImage,
     action: CopyAction,
-) -> Result<ImageRef, Problem> {
+) -> Result<Option<PresentImage>, Problem> {
     Ok(match action {
-        CopyAction::UseOriginal => proven.image.clone(),
-        CopyAction::AlreadyPresent(image) => image,
-        CopyAction::Copy { from, to, image } => {
-            let copied = copy_with_timeout(ctx, service.name(), &from, &to, &proven.digest).await?;
+        CopyAction::UseOriginal => None,
+        CopyAction::AlreadyPresent(present) => Some(present),
+        CopyAction::Copy { from, to, present } => {
+            let copied = copy_with_timeout(ctx, service, &from, &to, &proven.digest).await?;
             let words = format!("copied from {} to {}: {}", from.name(), to.name(), copy_summary(&copied));
             ctx.log.info(Some(service.name()), &words);
             service.report.add_timeline_entry(ctx.io.clock.now(), words);
-            image
+            Some(present)
         }
     })
-}
-
-/// Tags an image in the registry of this environment with its commit, if that is known.
-async fn tag_promoted(
-    service: &mut ServiceRun,
-    image: &ImageRef,
-    commit: Option<&str>,
-    registry: Option<&EnvironmentRegistry>,
-) -> Option<String> {
-    let registry = registry.filter(|registry| registry.host == image.registry)?;
-    tag_commit(service, registry, image, &tags::commit_tag(commit?)).await
 }
 
 fn copy_summary(copied: &CopySummary) -> String {
@@ -333,19 +355,17 @@ fn copy_summary(copied: &CopySummary) -> String {
     format!("{sent} parts sent ({} MB), {mounted} mounted, {there} there already", bytes >> 20)
 }
 
-/// Copies an image, within the time that is not kept for a rollback.
+/// Copies an image, within the time that neither the rollout nor a rollback needs.
 async fn copy_with_timeout(
     ctx: &RunContext,
-    service: &str,
+    service: &ServiceRun,
     from: &RepositoryClient,
     to: &RepositoryClient,
     digest: &Digest,
 ) -> Result<CopySummary, Problem> {
-    ctx.log
-        .info(Some(service), &format!("copying {}… from {} to {}", digest.short(), from.name(), to.name()));
-    let left =
-        ctx.inputs.timeout.saturating_sub(ctx.rollback_reserve()).saturating_sub(ctx.io.clock.elapsed());
-    let tell = |words: &str| ctx.log.info(Some(service), words);
+    let tell = |words: &str| ctx.log.info(Some(service.name()), words);
+    tell(&format!("copying {}… from {} to {}", digest.short(), from.name(), to.name()));
+    let left = service.time_before_rollout(ctx);
     match tokio::time::timeout(left, image::copy_image(from, to, digest, &tell)).await {
         Ok(copied) => copied,
         Err(_) => Err(Problem::error(
@@ -358,17 +378,14 @@ async fn copy_with_timeout(
 
 /// The tag of the commit names the image here, too, for people, for lifecycle policies and for later runs. What is
 /// deployed is the digest: without the tag nothing but a name is missing.
-async fn tag_commit(
-    service: &mut ServiceRun,
-    registry: &EnvironmentRegistry,
-    image: &ImageRef,
-    tag: &str,
-) -> Option<String> {
-    let known = registry.client.tags(image).await.unwrap_or_default();
+async fn tag_commit(service: &mut ServiceRun, present: &PresentImage) -> Option<String> {
+    let PresentImage { image, registry, commit_tag } = present;
+    let tag = commit_tag.as_deref()?;
+    let known = registry.tags(image).await.unwrap_or_default();
     if known.iter().any(|known| known == tag) {
         return Some(tag.to_owned());
     }
-    match registry.client.tag(image, tag).await {
+    match registry.tag(image, tag).await {
         Ok(()) => Some(tag.to_owned()),
         Err(problem) => {
             let sentence =

@@ -5,7 +5,9 @@ mod ancestry;
 mod base_file;
 mod containers;
 pub(in crate::run) mod deploy_file;
+mod image_build;
 mod image_copy;
+mod image_source;
 mod last_release;
 pub(in crate::run) mod merged;
 mod missing_file;
@@ -13,6 +15,7 @@ mod placeholders;
 mod preflight;
 mod promote;
 mod proven_releases;
+mod pushed_images;
 mod registry_ahead;
 mod selection;
 mod service_image;
@@ -36,7 +39,8 @@ use crate::run::coordination::{Coordinator, LeaseCommit};
 use crate::run::event::operation;
 use crate::run::notify::Channels;
 use crate::run::prepare::deploy_file::load_config;
-use crate::run::prepare::registry_ahead::OpenedRegistry;
+use crate::run::prepare::registry_ahead::OpenedRegistries;
+use crate::run::registry::RunRegistries;
 use crate::run::run_config::{DeclaredService, EarlyExit, RunConfig};
 use crate::run::service_run::ServiceRun;
 use crate::run::session::{AwsSession, open_session};
@@ -86,13 +90,13 @@ async fn prepare_services(
     mut coordinator: Option<Coordinator>,
 ) -> Result<PreparedRun, EarlyExit> {
     let asking = ask_github(ctx, &config, coordinator.as_mut());
-    let ObservedRun { session, services, registry, mut problems } =
+    let ObservedRun { session, services, registries, mut problems } =
         ahead::beside(observe_run(ctx, &config), asking).await?;
     let services = Box::pin(last_release::keep_brought(ctx, &config, services, &mut problems)).await;
     let invalid = |problems| config.invalid(problems);
     let checked = preflight::check_before_build(ctx, services).await.map_err(invalid)?;
     let (services, checked_at) = checked.into_parts();
-    let resolved = Box::pin(resolve_releases(ctx, &config, &session, registry, services)).await;
+    let resolved = Box::pin(resolve_releases(ctx, &config, &session, registries, services)).await;
     let ResolvedServices { services, registry, notices } = resolved.map_err(invalid)?;
     problems.extend(notices);
     let needs_lease = services.iter().any(starts_something) && operation(ctx) != Operation::Plan;
@@ -127,17 +131,17 @@ async fn make_lease_commit(ctx: &RunContext, coordinator: Option<&Coordinator>) 
 }
 
 /// What is known of a run before its images.
-struct ObservedRun {
+struct ObservedRun<'r> {
     session: AwsSession,
     services: Vec<ServiceRun>,
-    /// The registry of the environment, if it is needed.
-    registry: Option<Result<OpenedRegistry, Problem>>,
+    /// The registries of the run, opened as far as they are needed.
+    registries: OpenedRegistries<'r>,
     /// Warnings and notices so far.
     problems: Vec<Problem>,
 }
 
-/// Opens the session, then observes the services and asks the registry.
-async fn observe_run(ctx: &RunContext, config: &RunConfig) -> Result<ObservedRun, EarlyExit> {
+/// Opens the session, then observes the services and asks the registries.
+async fn observe_run<'r>(ctx: &'r RunContext, config: &'r RunConfig) -> Result<ObservedRun<'r>, EarlyExit> {
     let session = match open_session(ctx, config).await {
         Ok(session) => session,
         Err(problem) => {
@@ -151,11 +155,24 @@ async fn observe_run(ctx: &RunContext, config: &RunConfig) -> Result<ObservedRun
     if config.has_errors() {
         return Err(config.invalid(problems));
     }
-    let promotes = promote::source_environment(ctx, config).is_some() && !ctx.is_set_env();
-    let opening = registry_ahead::open_ahead(ctx, config, session.aws().filter(|_| !promotes));
-    let (services, registry) = tokio::join!(observe_all(ctx, config, &session), opening);
+    let opening = open_registries(ctx, config, &session);
+    let (services, registries) = tokio::join!(observe_all(ctx, config, &session), opening);
     let services = services.map_err(|problems| config.invalid(problems))?;
-    Ok(ObservedRun { session, services, registry, problems })
+    Ok(ObservedRun { session, services, registries, problems })
+}
+
+/// The registries of the run. A rollback and a promotion ask them later for what they need.
+async fn open_registries<'r>(
+    ctx: &'r RunContext,
+    config: &'r RunConfig,
+    session: &AwsSession,
+) -> OpenedRegistries<'r> {
+    let registries = RunRegistries::new(ctx, config, session.aws().cloned());
+    let promotes = promote::source_environment(ctx, config).is_some() && !ctx.is_set_env();
+    match ctx.is_rollback() || promotes {
+        true => OpenedRegistries::unasked(registries),
+        false => OpenedRegistries::ask(ctx, config, registries).await,
+    }
 }
 
 /// Says that the run is about another commit than its event. A rollback and `set-env` are about none.
@@ -186,7 +203,7 @@ async fn resolve_releases(
     ctx: &RunContext,
     config: &RunConfig,
     session: &AwsSession,
-    registry: Option<Result<OpenedRegistry, Problem>>,
+    registries: OpenedRegistries<'_>,
     services: Vec<ServiceRun>,
 ) -> Result<ResolvedServices, Vec<Problem>> {
     if ctx.is_rollback() {
@@ -195,8 +212,10 @@ async fn resolve_releases(
         return Ok(ResolvedServices { services, registry: None, notices });
     }
     let (services, registry) = match promote::source_environment(ctx, config).filter(|_| !ctx.is_set_env()) {
-        Some(source) => promote::promote_images(ctx, config, source, session.aws(), services).await,
-        None => service_image::resolve_images(ctx, registry, services).await,
+        Some(source) => {
+            promote::promote_images(ctx, config, source, session.aws(), registries, services).await
+        }
+        None => service_image::resolve_images(ctx, config, registries, services).await,
     }?;
     Ok(ResolvedServices { services, registry, notices: Vec::new() })
 }

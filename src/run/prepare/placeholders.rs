@@ -11,6 +11,9 @@ pub(in crate::run) fn run_placeholders(ctx: &RunContext, environment: &str) -> P
     if let Some(branch) = event::event_decision(ctx).branch {
         known.insert("branch", branch.to_owned());
     }
+    if let Some(tag) = ctx.context.tag() {
+        known.insert("tag", tag.to_owned());
+    }
     if let Some(sha) = ctx.context.commit() {
         known.insert("sha", sha.to_owned());
         known.insert("short-sha", sha.chars().take(7).collect());

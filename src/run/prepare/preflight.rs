@@ -6,10 +6,10 @@ use std::time::Duration;
 use futures::future::{join, join_all};
 
 use crate::action::Operation;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::run::context::RunContext;
 use crate::run::event::operation;
-use crate::run::prepare::service_image;
+use crate::run::prepare::image_source;
 use crate::run::service_run::ServiceRun;
 use crate::run::{planning, refusal};
 
@@ -36,7 +36,7 @@ pub(super) async fn check_before_build(
     ctx: &RunContext,
     mut services: Vec<ServiceRun>,
 ) -> Result<CheckedServices, Vec<Problem>> {
-    let builds = refusal::open(&services).any(|service| service_image::will_build(ctx, service));
+    let builds = refusal::open(&services).any(|service| image_source::will_build(ctx, service));
     if !builds || operation(ctx) == Operation::Plan {
         return Ok(CheckedServices { services, checked_at: None });
     }
@@ -73,7 +73,7 @@ async fn check_all(ctx: &RunContext, services: &mut [ServiceRun], scope: CheckSc
     if scope != CheckScope::Image {
         ctx.log.info(None, "Running pre-flight checks");
     }
-    let found = join_all(refusal::open(services).map(|service| check_one(service, scope))).await;
+    let found = join_all(refusal::open(services).map(|service| check_one(ctx, service, scope))).await;
     for (service, problems) in refusal::open_mut(services).zip(found) {
         for problem in problems {
             let problem = problem.for_service(service.name());
@@ -86,7 +86,26 @@ async fn check_all(ctx: &RunContext, services: &mut [ServiceRun], scope: CheckSc
     }
 }
 
-async fn check_one(service: &ServiceRun, scope: CheckScope) -> Vec<Problem> {
+/// What the target says of a service, within the time that its rollout leaves. A rollback is not bounded by more than the run.
+async fn check_one(ctx: &RunContext, service: &ServiceRun, scope: CheckScope) -> Vec<Problem> {
+    let left = match service.release.rollback_to {
+        Some(_) => ctx.inputs.timeout.saturating_sub(ctx.io.clock.elapsed()),
+        None => service.time_before_rollout(ctx),
+    };
+    match tokio::time::timeout(left, ask_target(service, scope)).await {
+        Ok(problems) => problems,
+        Err(_) => {
+            let sentence = format!(
+                "The pre-flight checks of `{}` did not end in the time that its rollout leaves. Nothing was changed.",
+                service.name()
+            );
+            let help = "Give the input `timeout` more, and run the job again.";
+            vec![Problem::error(Code::TimedOut, sentence).help(help)]
+        }
+    }
+}
+
+async fn ask_target(service: &ServiceRun, scope: CheckScope) -> Vec<Problem> {
     let (target, release, observed) = (&service.target, &service.release, &service.observed);
     match scope {
         CheckScope::WithoutImage => target.preflight(release, observed).await,

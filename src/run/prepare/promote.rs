@@ -13,6 +13,7 @@ use crate::run::context::RunContext;
 use crate::run::event::operation;
 use crate::run::prepare::image_copy::{self, PromotedImage, ProvenImage};
 use crate::run::prepare::proven_releases::ProvenReleases;
+use crate::run::prepare::registry_ahead::OpenedRegistries;
 use crate::run::prepare::service_image;
 use crate::run::refusal;
 use crate::run::run_config::RunConfig;
@@ -58,10 +59,11 @@ pub(in crate::run) async fn promote_images(
     declared: &RunConfig,
     source: &str,
     session: Option<&SdkConfig>,
+    opened: OpenedRegistries<'_>,
     mut services: Vec<ServiceRun>,
 ) -> Result<(Vec<ServiceRun>, Option<Rc<dyn Registry>>), Vec<Problem>> {
     let planning = operation(ctx) == Operation::Plan;
-    service_image::resolve_fixed_images(ctx, session, &mut services).await?;
+    service_image::resolve_fixed_images(ctx, &opened, &mut services).await?;
     let mut chosen = Vec::new();
     let mut evidence = ProvenReleases::load(ctx, declared, source, session).await;
     for service in refusal::open_mut(&mut services) {
@@ -84,8 +86,8 @@ pub(in crate::run) async fn promote_images(
     if planning {
         return Ok((services, None));
     }
-    let registry = image_copy::copy_all(ctx, declared, source, session, &mut services, &chosen).await?;
-    Ok((refusal::unless_all_end(services)?, registry))
+    image_copy::copy_all(ctx, declared, source, &opened.registries, &mut services, &chosen).await;
+    Ok((refusal::unless_all_end(services)?, opened.registries.opened()))
 }
 
 /// The further containers whose images are promoted: all but those with a fixed image, which is part of the deploy file.

@@ -1,6 +1,6 @@
-//! The registry of the environment, asked beside the services: its login, and the images that the inputs name.
+//! The registries of a run, asked beside the services: the login of the environment's own one, and the images that the inputs
+//! name. What the run does not need is not asked for.
 
-use aws_config::SdkConfig;
 use futures::future::join_all;
 
 use crate::aws::RateLimiters;
@@ -8,60 +8,88 @@ use crate::image::ImageInfo;
 use crate::problem::Problem;
 use crate::release::ImageRef;
 use crate::run::context::RunContext;
-use crate::run::registry::{EnvironmentRegistry, open_registry};
-use crate::run::run_config::{DeclaredService, RunConfig};
+use crate::run::prepare::image_source::named_image;
+use crate::run::registry::RunRegistries;
+use crate::run::run_config::{ContainerSource, DeclaredService, ReleasedContainer, RunConfig};
 
-/// The registry, and what it has of the images that the inputs name by tag.
-pub(super) struct OpenedRegistry {
-    pub(super) registry: EnvironmentRegistry,
+/// The registries, and what they have of the images that the inputs name by tag.
+pub(super) struct OpenedRegistries<'r> {
+    pub(super) registries: RunRegistries<'r>,
     found: Vec<FoundImage>,
+}
+
+/// What is known of an image.
+#[derive(Debug, Clone)]
+pub(super) enum ImageLookup {
+    /// Nothing: this run cannot read its registry.
+    OutOfReach,
+    /// What its registry has.
+    Read(Option<ImageInfo>),
 }
 
 struct FoundImage {
     image: ImageRef,
-    answer: Result<Option<ImageInfo>, Problem>,
+    answer: Result<ImageLookup, Problem>,
 }
 
-impl OpenedRegistry {
-    /// Logs in to the registry of the environment; nothing of it is known yet.
-    pub(super) async fn open(ctx: &RunContext, session: &SdkConfig) -> Result<Self, Problem> {
-        let registry = open_registry(ctx, session).await?;
-        Ok(Self { registry, found: Vec::new() })
+impl<'r> OpenedRegistries<'r> {
+    /// Registries of which nothing was asked yet.
+    pub(super) fn unasked(registries: RunRegistries<'r>) -> Self {
+        Self { registries, found: Vec::new() }
     }
 
-    /// What the registry has of an image.
-    pub(super) async fn find(&self, image: &ImageRef) -> Result<Option<ImageInfo>, Problem> {
+    /// Logs in to the registry of the environment and asks for the images that the inputs name, as far as this run needs
+    /// that. If the login fails, that is said where it is needed.
+    pub(super) async fn ask(ctx: &RunContext, config: &RunConfig, registries: RunRegistries<'r>) -> Self {
+        if registries.session().is_some() && needs_own(ctx, config, &registries) {
+            let _: Option<_> = registries.own().await.ok();
+        }
+        let found = find_named(ctx, &registries).await;
+        Self { registries, found }
+    }
+
+    /// What the registry of an image has of it.
+    pub(super) async fn look_up(&self, image: &ImageRef) -> Result<ImageLookup, Problem> {
         match self.found.iter().find(|found| found.image == *image) {
             Some(found) => found.answer.clone(),
-            None => self.registry.client.find(image).await,
+            None => look_up(&self.registries, image).await,
         }
     }
 }
 
-/// Logs in to the registry, if images of it are built or named by this run. A promotion has a registry of its own.
-pub(super) async fn open_ahead(
-    ctx: &RunContext,
-    config: &RunConfig,
-    session: Option<&SdkConfig>,
-) -> Option<Result<OpenedRegistry, Problem>> {
-    let has_image = |declared: &DeclaredService| declared.build.is_some() || !declared.containers.is_empty();
-    let builds = config.services.iter().any(has_image);
-    let is_needed = !ctx.is_rollback() && (builds || !ctx.inputs.images.is_empty());
-    let session = session.filter(|_| is_needed)?;
-    Some(match open_registry(ctx, session).await {
-        Ok(registry) => Ok(find_named(ctx, registry).await),
-        Err(problem) => Err(problem),
-    })
+/// Whether images of the environment's own registry are built or named by this run.
+fn needs_own(ctx: &RunContext, config: &RunConfig, registries: &RunRegistries<'_>) -> bool {
+    let is_pushed =
+        |repository: &Option<String>| repository.as_deref().is_some_and(|it| registries.needs_own(it));
+    let of_container = |container: &ReleasedContainer| match &container.source {
+        ContainerSource::Built(_) => is_pushed(&container.repository),
+        ContainerSource::Fixed(image) => image.digest.is_none() && registries.is_own(image),
+        ContainerSource::OfService => false,
+    };
+    let of_service = |declared: &DeclaredService| {
+        let is_built = declared.build.is_some() && named_image(ctx, &declared.service.name).is_none();
+        is_built && is_pushed(&declared.service.config.repository)
+            || declared.containers.iter().any(of_container)
+    };
+    // Its tags say what commit a named image is of.
+    let is_named = ctx.inputs.images.iter().any(|choice| registries.is_own(&choice.image));
+    is_named || config.services.iter().any(of_service)
 }
 
-async fn find_named(ctx: &RunContext, registry: EnvironmentRegistry) -> OpenedRegistry {
+async fn find_named(ctx: &RunContext, registries: &RunRegistries<'_>) -> Vec<FoundImage> {
     let named = ctx.inputs.images.iter().map(|choice| &choice.image);
-    let tagged = named.filter(|image| image.digest.is_none() && image.registry == registry.host);
+    let tagged = named.filter(|image| image.digest.is_none());
     let limits = &RateLimiters::for_services(ctx.inputs.images.len());
     let finding = tagged.map(async |image| {
         limits.reads.acquire().await;
-        FoundImage { image: image.clone(), answer: registry.client.find(image).await }
+        FoundImage { image: image.clone(), answer: look_up(registries, image).await }
     });
-    let found = join_all(finding).await;
-    OpenedRegistry { registry, found }
+    join_all(finding).await
+}
+
+async fn look_up(registries: &RunRegistries<'_>, image: &ImageRef) -> Result<ImageLookup, Problem> {
+    match registries.of_image(image).await? {
+        Some(registry) => Ok(ImageLookup::Read(registry.find(image).await?)),
+        None => Ok(ImageLookup::OutOfReach),
+    }
 }

@@ -1,32 +1,32 @@
-//! Which image each service gets: the one that was named, one that is built, or the one it has.
+//! Gives each service its images: those that were named, those that are built, or those it has.
 
 use std::rc::Rc;
 
-use aws_config::SdkConfig;
 use futures::stream;
 use futures::stream::StreamExt as _;
 
-use crate::action::{ImageOverride, Operation};
 use crate::aws::RateLimiters;
 use crate::image;
-use crate::image::{Build, BuildRequest, ImageBuilder, Registry};
+use crate::image::{BuildRequest, Registry};
 use crate::problem::{Code, Problem};
 use crate::release::ImageRef;
 use crate::report::text::truncate;
 use crate::run::context::RunContext;
-use crate::run::event::operation;
-use crate::run::prepare::containers::{self, BuiltSlot, ImageSlot};
-use crate::run::prepare::registry_ahead::OpenedRegistry;
+use crate::run::prepare::containers::ImageSlot;
+use crate::run::prepare::image_build::run_builder;
+use crate::run::prepare::image_source::{ImageSource, fixed_images, image_sources};
+use crate::run::prepare::registry_ahead::{ImageLookup, OpenedRegistries};
 use crate::run::refusal;
-use crate::run::registry::EnvironmentRegistry;
+use crate::run::run_config::RunConfig;
 use crate::run::service_run::ServiceRun;
 use crate::sys::process;
 
-/// Gives each service its image; builds if the deploy file says so and the run is no dry run. The registry is
-/// returned if one was needed. Without a session there is none: a named image is used as it is.
+/// Gives each service its images; builds if the deploy file says so and the run is no dry run. The registry of the
+/// environment is returned if it was needed. Without a session a named image of ECR is used as it is.
 pub(in crate::run) async fn resolve_images(
     ctx: &RunContext,
-    opened: Option<Result<OpenedRegistry, Problem>>,
+    config: &RunConfig,
+    opened: OpenedRegistries<'_>,
     mut services: Vec<ServiceRun>,
 ) -> Result<(Vec<ServiceRun>, Option<Rc<dyn Registry>>), Vec<Problem>> {
     let problems = unknown_names(ctx, &services);
@@ -37,27 +37,19 @@ pub(in crate::run) async fn resolve_images(
     if !services.iter().any(has_image) && ctx.inputs.images.is_empty() {
         return Ok((services, None));
     }
-    let opened = opened.transpose().map_err(|problem| vec![problem])?;
-    let sources = image_sources(ctx, &mut services, opened.as_ref().map(|opened| &opened.registry));
-    resolve_sources(ctx, &mut services, sources, opened.as_ref()).await?;
-    Ok((refusal::unless_all_end(services)?, opened.map(|opened| opened.registry.client)))
+    let sources = image_sources(ctx, config, &opened.registries, &mut services).await;
+    resolve_sources(ctx, &mut services, sources, &opened).await?;
+    Ok((refusal::unless_all_end(services)?, opened.registries.opened()))
 }
 
 /// Gives further containers the fixed images that the deploy file has for them: those are not promoted.
 pub(in crate::run) async fn resolve_fixed_images(
     ctx: &RunContext,
-    session: Option<&SdkConfig>,
+    opened: &OpenedRegistries<'_>,
     services: &mut [ServiceRun],
 ) -> Result<(), Vec<Problem>> {
     let sources: Vec<(ImageSlot, ImageSource)> = refusal::open(services).flat_map(fixed_images).collect();
-    if sources.is_empty() {
-        return Ok(());
-    }
-    let registry = match session {
-        Some(session) => Some(OpenedRegistry::open(ctx, session).await.map_err(|problem| vec![problem])?),
-        None => None,
-    };
-    resolve_sources(ctx, services, sources, registry.as_ref()).await
+    resolve_sources(ctx, services, sources, opened).await
 }
 
 /// Resolves images and gives them to their services. A service without one of its images is refused.
@@ -65,10 +57,10 @@ async fn resolve_sources(
     ctx: &RunContext,
     services: &mut [ServiceRun],
     sources: Vec<(ImageSlot, ImageSource)>,
-    registry: Option<&OpenedRegistry>,
+    opened: &OpenedRegistries<'_>,
 ) -> Result<(), Vec<Problem>> {
     let slots: Vec<ImageSlot> = sources.iter().map(|(slot, _)| slot.clone()).collect();
-    let images = resolve_all(ctx, sources, registry).await;
+    let images = resolve_all(ctx, sources, opened).await;
     if let Some(Err(cancelled)) = images.iter().find(|image| is_cancelled(image)) {
         return Err(vec![cancelled.clone()]);
     }
@@ -89,41 +81,6 @@ fn is_cancelled(image: &Result<ResolvedImage, Problem>) -> bool {
     image.as_ref().is_err_and(|problem| problem.code == Code::Cancelled)
 }
 
-/// The image sources of each open service. A service of which one is not known is refused.
-fn image_sources(
-    ctx: &RunContext,
-    services: &mut [ServiceRun],
-    registry: Option<&EnvironmentRegistry>,
-) -> Vec<(ImageSlot, ImageSource)> {
-    let mut sources = Vec::new();
-    for service in refusal::open_mut(services) {
-        match service_sources(ctx, service, registry) {
-            Ok(own) => sources.extend(own),
-            Err(problem) => refusal::refuse(ctx, service, problem),
-        }
-    }
-    sources
-}
-
-/// The sources of the image of a service and of those of its further containers.
-fn service_sources(
-    ctx: &RunContext,
-    service: &ServiceRun,
-    registry: Option<&EnvironmentRegistry>,
-) -> Result<Vec<(ImageSlot, ImageSource)>, Problem> {
-    let mut sources = vec![(ImageSlot::of_service(service), image_source(ctx, service, registry)?)];
-    sources.extend(fixed_images(service));
-    for BuiltSlot { slot, build, repository } in containers::built_slots(service) {
-        let source = build_source(ctx, &slot, build, repository, registry)?;
-        sources.push((slot, source));
-    }
-    Ok(sources)
-}
-
-fn fixed_images(service: &ServiceRun) -> impl Iterator<Item = (ImageSlot, ImageSource)> {
-    containers::fixed_slots(service).map(|(slot, image)| (slot, ImageSource::Named(image)))
-}
-
 /// Images named for services that are not part of this run, or for nobody in particular among several.
 fn unknown_names(ctx: &RunContext, services: &[ServiceRun]) -> Vec<Problem> {
     let names = services.iter().map(ServiceRun::name).collect::<Vec<_>>();
@@ -142,78 +99,6 @@ fn unknown_names(ctx: &RunContext, services: &[ServiceRun]) -> Vec<Problem> {
     wrong
         .map(|problem| problem.help(format!("Write lines of `service=image`, with services out of {list}.")))
         .collect()
-}
-
-/// Whether the image of a service is built by this run.
-pub(super) fn will_build(ctx: &RunContext, service: &ServiceRun) -> bool {
-    let is_built = service.build.is_some() && service.declared.config.repository.is_some();
-    is_built && named_image(ctx, service).is_none()
-}
-
-/// The image that the inputs name for a service.
-fn named_image<'c>(ctx: &'c RunContext, service: &ServiceRun) -> Option<&'c ImageOverride> {
-    let is_meant =
-        |choice: &&ImageOverride| choice.service.as_deref().is_none_or(|name| name == service.name());
-    ctx.inputs.images.iter().find(is_meant)
-}
-
-/// What one service gets its image from.
-enum ImageSource {
-    /// The image that it has.
-    Unchanged,
-    /// The image that the inputs name.
-    Named(ImageRef),
-    /// In a dry run: what would be built, as people read it.
-    BuildPreview(String),
-    /// An image that is to be built.
-    Build(Box<BuildRequest>),
-}
-
-fn image_source(
-    ctx: &RunContext,
-    service: &ServiceRun,
-    registry: Option<&EnvironmentRegistry>,
-) -> Result<ImageSource, Problem> {
-    if let Some(choice) = named_image(ctx, service) {
-        return Ok(ImageSource::Named(choice.image.clone()));
-    }
-    match (&service.build, &service.declared.config.repository) {
-        (Some(build), Some(repository)) => {
-            build_source(ctx, &ImageSlot::of_service(service), build, repository, registry)
-        }
-        _ => Ok(ImageSource::Unchanged),
-    }
-}
-
-/// An image that is built; in a dry run, what would be built. Without a registry there is none.
-fn build_source(
-    ctx: &RunContext,
-    slot: &ImageSlot,
-    settings: &Build,
-    repository: &str,
-    registry: Option<&EnvironmentRegistry>,
-) -> Result<ImageSource, Problem> {
-    let Some(registry) = registry else { return Ok(ImageSource::Unchanged) };
-    if operation(ctx) == Operation::Plan {
-        let commit = ctx.context.commit();
-        let commit = commit.map_or("the workspace", |commit| commit.get(..7).unwrap_or(commit));
-        return Ok(ImageSource::BuildPreview(format!("{repository}, built from {commit}")));
-    }
-    let target = image_name(&registry.host, repository)?;
-    Ok(ImageSource::Build(Box::new(build_request(ctx, slot.label(), settings, target))))
-}
-
-fn build_request(ctx: &RunContext, service: String, settings: &Build, repository: ImageRef) -> BuildRequest {
-    let context = &ctx.context;
-    BuildRequest {
-        service,
-        repository,
-        workspace: ctx.workspace.clone(),
-        settings: settings.clone(),
-        commit: context.commit().unwrap_or_default().to_owned(),
-        branch: context.branch().map(str::to_owned),
-        source: context.repository.as_ref().zip(context.server_url.as_ref()).map(|(r, s)| format!("{s}/{r}")),
-    }
 }
 
 /// What a source resolved to.
@@ -270,7 +155,7 @@ impl ResolvedImage {
 async fn resolve_all(
     ctx: &RunContext,
     sources: Vec<(ImageSlot, ImageSource)>,
-    registry: Option<&OpenedRegistry>,
+    opened: &OpenedRegistries<'_>,
 ) -> Vec<Result<ResolvedImage, Problem>> {
     let builds = sources.iter().filter(|(_, source)| matches!(source, ImageSource::Build(_))).count();
     if builds > 1 {
@@ -279,7 +164,7 @@ async fn resolve_all(
     let limits = &RateLimiters::for_services(sources.len());
     let one = |(slot, source): (ImageSlot, ImageSource)| async move {
         limits.reads.acquire().await;
-        let resolved = resolve_one(ctx, source, registry, builds == 1).await;
+        let resolved = resolve_one(ctx, source, opened, builds == 1).await;
         resolved.map_err(|problem| problem.for_service(&slot.service))
     };
     let at_once = process::cpu_count().max(1);
@@ -293,42 +178,47 @@ async fn resolve_all(
 async fn resolve_one(
     ctx: &RunContext,
     source: ImageSource,
-    registry: Option<&OpenedRegistry>,
+    opened: &OpenedRegistries<'_>,
     alone: bool,
 ) -> Result<ResolvedImage, Problem> {
-    match (source, registry) {
-        (ImageSource::Named(image), _) => {
+    match source {
+        ImageSource::Named(image) => {
             let tag = image.tag.clone();
-            Ok(ResolvedImage {
-                image: Some(pin_digest(ctx, &image, registry).await?),
-                tag,
-                ..ResolvedImage::default()
-            })
+            let image = Some(pin_digest(ctx, &image, opened).await?);
+            Ok(ResolvedImage { image, tag, ..ResolvedImage::default() })
         }
-        (ImageSource::BuildPreview(words), _) => {
+        ImageSource::BuildPreview(words) => {
             Ok(ResolvedImage { build_preview: Some(words), ..ResolvedImage::default() })
         }
-        (ImageSource::Build(request), Some(registry)) => {
-            let built = run_builder(ctx, &request, &registry.registry.client, alone).await?;
-            let (image, tag) = (Some(built.image.clone()), preferred_tag(&request.commit, &built.tags));
+        ImageSource::Build(build) => {
+            let built = run_builder(ctx, &build, alone).await?;
+            let (image, tag) = (Some(built.image.clone()), preferred_tag(&build.request, &built.tags));
             Ok(ResolvedImage { image, tag, build: Some(built), build_preview: None })
         }
-        _ => Ok(ResolvedImage::default()),
+        ImageSource::Unchanged => Ok(ResolvedImage::default()),
     }
 }
 
-/// A tag can move between the check and the start of a task: what is deployed is the digest it stands for now.
+/// A tag can move between the check and the start of a task: what is deployed is the digest it stands for now. A registry
+/// that this run cannot read leaves the tag as it is: the target may have a login of its own.
 async fn pin_digest(
     ctx: &RunContext,
     image: &ImageRef,
-    registry: Option<&OpenedRegistry>,
+    opened: &OpenedRegistries<'_>,
 ) -> Result<ImageRef, Problem> {
-    let Some(registry) =
-        registry.filter(|opened| image.digest.is_none() && opened.registry.host == image.registry)
-    else {
+    if image.digest.is_some() {
         return Ok(image.clone());
+    }
+    let found = match opened.look_up(image).await {
+        Err(problem) if !opened.registries.is_own(image) => {
+            ctx.log.info(None, &format!("{image} is used by its tag. {}", problem.sentence));
+            return Ok(image.clone());
+        }
+        Ok(ImageLookup::OutOfReach) => return Ok(image.clone()),
+        Ok(ImageLookup::Read(found)) => found,
+        Err(problem) => return Err(problem),
     };
-    let found = registry.find(image).await?.ok_or_else(|| {
+    let found = found.ok_or_else(|| {
         Problem::error(Code::ImageMissing, format!("The image `{image}` is not in the registry."))
             .help("Check repository and tag, and that the image was pushed to this account and region.")
     })?;
@@ -336,58 +226,8 @@ async fn pin_digest(
     Ok(image.with_digest(found.digest))
 }
 
-/// The `repository` of a service in a registry.
-pub(in crate::run) fn image_name(host: &str, repository: &str) -> Result<ImageRef, Problem> {
-    format!("{host}/{repository}")
-        .parse()
-        .map_err(|why| Problem::error(Code::ConfigInvalid, format!("`repository` cannot be used: {why}.")))
-}
-
 /// The most specific tag: that of the commit, else any.
-fn preferred_tag(commit: &str, tags: &[String]) -> Option<String> {
-    let of_commit = image::tags::commit_tag(commit);
+fn preferred_tag(request: &BuildRequest, tags: &[String]) -> Option<String> {
+    let of_commit = request.commit_tag();
     tags.iter().find(|tag| **tag == of_commit).or(tags.first()).cloned()
-}
-
-async fn run_builder(
-    ctx: &RunContext,
-    request: &BuildRequest,
-    registry: &Rc<dyn Registry>,
-    alone: bool,
-) -> Result<image::BuildOutput, Problem> {
-    let builder: Rc<dyn ImageBuilder> = match &ctx.builder {
-        Some(builder) => builder.clone(),
-        None => buildx_builder(ctx, registry.clone()),
-    };
-    // Log groups do not nest, and lines of several builds mix: each line names its service.
-    let title = format!("build {} → {}", request.service, request.repository);
-    if alone {
-        ctx.log.group(&title)
-    } else {
-        ctx.log.info(Some(&request.service), &title)
-    }
-    let mut log = |line: &str| ctx.log.untrusted(&request.service, line);
-    let result = tokio::select! {
-        result = builder.build(request, &mut log) => result,
-        () = ctx.cancel.wait_for(crate::sys::signal::CancelLevel::Cancel) => Err(cancelled_problem()),
-        () = tokio::time::sleep(ctx.time_left()) => Err(overdue_problem()),
-    };
-    builder.clean_up().await;
-    if alone {
-        ctx.log.end_group();
-    }
-    result
-}
-
-fn buildx_builder(ctx: &RunContext, registry: Rc<dyn Registry>) -> Rc<dyn ImageBuilder> {
-    Rc::new(image::Buildx::new(ctx.io.variables.clone(), registry, ctx.secret_masker()))
-}
-
-fn overdue_problem() -> Problem {
-    Problem::error(Code::TimedOut, "The image was not built in the time given; nothing was released.")
-        .help("Give the input `timeout` more, or cache the layers: `build: { cache: registry }`.")
-}
-
-fn cancelled_problem() -> Problem {
-    Problem::error(Code::Cancelled, "The run was cancelled while the image was built; nothing was released.")
 }

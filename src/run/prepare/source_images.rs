@@ -7,7 +7,7 @@ use tokio::sync::OnceCell;
 use crate::config::Environment;
 use crate::image;
 use crate::problem::Problem;
-use crate::release::ImageRef;
+use crate::release::{ImageRef, registry_of};
 use crate::run::context::RunContext;
 use crate::run::prepare::placeholders::run_placeholders;
 use crate::run::registry;
@@ -64,8 +64,10 @@ impl<'r> SourceImages<'r> {
                  `image-repositories` that contain it"
             )));
         };
-        let host = self.host(image).await?;
-        let own = host.as_ref().map(|host| format!("{host}/{repository}"));
+        let own = match registry_of(&repository) {
+            Some(_) => Some(repository),
+            None => self.host(image).await?.map(|host| format!("{host}/{repository}")),
+        };
         Ok((own.as_ref() != Some(&name)).then(|| match own {
             Some(own) => {
                 format!("its image is in `{name}`, and `{source}` has those of {subject} in `{own}`")

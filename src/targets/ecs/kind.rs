@@ -7,6 +7,7 @@ use super::pair::{PairOptions, ServicePair, member_settings};
 use super::policy::ServicePermissions;
 use super::{
     CommandContainer, Ecs, ExpectedAccount, Settings, SharedClients, container_images, lint_service,
+    repository_credentials,
 };
 use crate::aws::RateLimiters;
 use crate::config::Strategy;
@@ -51,6 +52,9 @@ impl Kind for EcsKind {
     fn lint(spec: &Spec<'_, Settings>) -> Vec<Problem> {
         let mut found = lint_service(spec.settings, spec.source);
         found.extend(container_images::lint(spec));
+        if let Some(file) = spec.source {
+            found.extend(repository_credentials::missing_credentials(spec, file));
+        }
         found
     }
 

@@ -43,6 +43,7 @@ pub mod preflight;
 pub mod raw_json;
 pub mod read;
 pub mod reader;
+mod repository_credentials;
 pub mod rollout;
 pub mod seed;
 pub mod serving;

@@ -9,6 +9,7 @@ use super::settings::Settings;
 use super::task_definition::definition::containers;
 use super::task_definition::document::TaskDefinitionDocument;
 use crate::config::{Metric, Strategy};
+use crate::release::ecr_repository;
 use crate::targets::Spec;
 use crate::targets::policy::{Condition, Permission, StatementId};
 
@@ -108,13 +109,14 @@ impl ServicePermissions {
     }
 }
 
-/// The repositories of all images. Where the service has none, its image may be in any repository, and is only read.
+/// The repositories in ECR of all images. Where the service has none, its image may be in any repository, and is only read.
 fn set_repositories(scope: &mut GrantScope, spec: &Spec<'_, Settings>) {
     let further = spec.settings.images.values();
-    let pushed =
-        spec.service.config.repository.iter().chain(further.clone().filter_map(|it| it.repository.as_ref()));
-    scope.pushed_repositories = pushed.cloned().collect();
-    if spec.service.config.repository.is_some() {
+    let of_service = spec.service.config.ecr_repository();
+    let of_containers = further.clone().filter_map(|it| it.repository.as_deref()).filter_map(ecr_repository);
+    let pushed = of_service.into_iter().chain(of_containers);
+    scope.pushed_repositories = pushed.map(str::to_owned).collect();
+    if of_service.is_some() {
         let is_same = |known: &str, own: &str| known == "*" || known == own;
         let is_here = |image: &EcrImage| {
             is_same(&scope.region, &image.region) && is_same(&scope.account, &image.account)

@@ -56,8 +56,8 @@ pub struct ContainerSettings {
     /// How the image is built, with the keys of the `build` of a service. Default: the `Dockerfile` of the repository root.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub build: Option<BuildBlock>,
-    /// Repository of the image, such as `acme/nginx`. With the repository of the service the container gets the image of
-    /// the service.
+    /// Repository of the image, such as `acme/nginx`, or with its registry, such as `ghcr.io/acme/nginx`. With the repository of
+    /// the service the container gets the image of the service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repository: Option<String>,
     /// A fixed image such as `public.ecr.aws/nginx/nginx:1.27`, instead of one that is built.

@@ -214,7 +214,8 @@ pub fn check_pull_role(definition: &Value) -> Option<Problem> {
         return None;
     }
     let image = image_references(definition).into_iter().find(|image| parse_ecr_image(image).is_some())?;
-    let sentence = format!("Fargate needs `executionRoleArn` in the task definition to pull {image} from ECR.");
+    let sentence =
+        format!("Fargate needs `executionRoleArn` in the task definition to pull {image} from ECR.");
     let help = "Set it to a role that may pull from ECR (`AmazonECSTaskExecutionRolePolicy`).";
     Some(Problem::error(Code::TaskDefinitionInvalid, sentence).help(help))
 }
