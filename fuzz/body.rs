@@ -1,6 +1,6 @@
 //! What is tried with every input: the fuzzer's and those of `cargo test`. Panics where a promise is broken.
 
-use granit_parser::{Event, Parser, ScalarStyle};
+use granit_parser::{ErrorKind, Event, Parser, ScalarStyle};
 use roadstead::manifest::{self, HelmPin, ImageLocation, ImageUpdate};
 
 const DIGEST: &str = "sha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
@@ -48,7 +48,7 @@ pub(crate) fn check_edit(text: &[u8], spot: &ImageLocation, update: &ImageUpdate
         (&edited.bytes, 0),
         "a second edit changed something"
     );
-    let (before, after) = (parse_events(text), parse_events(&edited.bytes));
+    let (Some(before), Some(after)) = (parse_events(text), parse_events(&edited.bytes)) else { return };
     let added = after.iter().filter(|event| !before.contains(event)).count();
     let removed = before.iter().filter(|event| !after.contains(event)).count();
     // A list that is made has at most eleven events: itself, an item, four keys and values.
@@ -59,12 +59,14 @@ pub(crate) fn check_edit(text: &[u8], spot: &ImageLocation, update: &ImageUpdate
     );
     if !matches!(spot, ImageLocation::Kustomize { .. }) && after.len() == before.len() {
         let differ = before.iter().zip(&after).filter(|(a, b)| a != b).count();
-        assert_eq!(differ, reported, "another value changed");
+        // The text of a value may have several changes in it.
+        assert!(differ > 0 && differ <= reported, "another value changed");
     }
 }
 
-/// What a parser reads: every event without its place; plain scalars told apart from quoted ones.
-fn parse_events(text: &[u8]) -> Vec<(String, bool)> {
+/// What a parser reads: every event without its place; plain scalars told apart from quoted ones. Nothing if quoted text
+/// continues in the column of its key, which this parser does not read.
+fn parse_events(text: &[u8]) -> Option<Vec<(String, bool)>> {
     let text = std::str::from_utf8(text).expect("UTF-8");
     let each = |event| match event {
         (Event::Scalar(text, style, anchor, tag), _) => {
@@ -76,5 +78,8 @@ fn parse_events(text: &[u8]) -> Vec<(String, bool)> {
     let mut options = granit_parser::Options::default();
     options.max_buffered_comment_events = usize::MAX;
     let parsed = Parser::new_from_str_with_options(text, options).collect::<Result<Vec<_>, _>>();
-    parsed.expect("what can be edited can be read").into_iter().map(each).collect()
+    match parsed {
+        Err(error) if matches!(error.kind(), ErrorKind::InvalidQuotedScalarIndent) => None,
+        parsed => Some(parsed.expect("what can be edited can be read").into_iter().map(each).collect()),
+    }
 }

@@ -92,15 +92,15 @@ fn one_failed_edit_leaves_all_files_unchanged() {
     let folder = EditFolder::new();
     folder.write("broken.yaml", "a: [\n");
     folder.write("other.yaml", "image: other\n");
-    folder.write("twice.yaml", "image: &i reg.io:5000/acme/app:v1\nb: *i\n");
+    folder.write("twice.yaml", "image: {repository: reg.io:5000/acme/app, tag: &i v1}\nb: *i\n");
     symlink("values.yaml", folder.path().join("link.yaml")).unwrap();
     let files = ["values.yaml", "broken.yaml", "other.yaml", "twice.yaml", "link.yaml", "none.yaml", "."];
     let (code, output) = folder.edit(&[&["--tag", "v2"], &files[..]].concat());
     assert_eq!(code, 2, "{output}");
     let heads = [
         "broken.yaml:1:4: error manifest-unreadable: `broken.yaml` was not changed",
-        "error manifest-ambiguous: `other.yaml` was not changed: no `repository`",
-        "twice.yaml:1:11: error manifest-ambiguous: `twice.yaml` was not changed: `image` is also used elsewhere",
+        "error manifest-ambiguous: `other.yaml` was not changed: no image in the file is `reg.io:5000/acme/app`. The file has `other`",
+        "twice.yaml:1:51: error manifest-ambiguous: `twice.yaml` was not changed: `image.tag` is also used elsewhere",
         "error file-unreadable: `link.yaml` was not edited. (it is a symbolic link",
         "error file-unreadable: `none.yaml` was not edited.",
         "error file-unreadable: `.` was not edited.",

@@ -6,20 +6,23 @@ use std::collections::BTreeSet;
 use crate::release::ImageRef;
 
 use super::error::EditError;
+use super::known_images::list_names;
 use super::repository_names::is_reference_to;
 use super::yaml_tree::{NodeId, NodeKind, YamlTree};
 
-/// Keys with lists of containers (Kubernetes' PodSpec; Argo Workflows' sidecars).
+/// Keys with lists of containers (Kubernetes' PodSpec; sidecars of Argo Workflows and Tekton).
 const CONTAINER_LIST_KEYS: [&str; 4] = ["containers", "initContainers", "ephemeralContainers", "sidecars"];
-/// Keys with one container (Argo Workflows' templates).
-const CONTAINER_KEYS: [&str; 2] = ["container", "script"];
+/// A list of containers only if they have images (Tekton's steps; those of Argo Workflows and Rollouts have none).
+const STEP_LIST_KEYS: [&str; 1] = ["steps"];
+/// Keys with one container (Argo Workflows' templates; what Tekton's steps have in common).
+const CONTAINER_KEYS: [&str; 3] = ["container", "script", "stepTemplate"];
 
 /// The images of the containers named `name`. Several containers are edited together only if they run the same image.
 pub(super) fn by_name(tree: &YamlTree<'_>, name: &str) -> Result<Vec<NodeId>, EditError> {
     let (mut images, mut known) = (Vec::new(), BTreeSet::new());
     for container in containers(tree) {
         let called = tree.get(tree.resolve_alias(container), "name")?.and_then(|id| tree.text(id));
-        known.extend(called.map(|called| format!("`{called}`")));
+        known.extend(called.map(str::to_owned));
         if called == Some(name) {
             images.push(container_image(tree, container)?.ok_or_else(|| {
                 tree.error_at(container, format!("the container `{name}` has no `image` of its own"))
@@ -36,45 +39,45 @@ pub(super) fn by_name(tree: &YamlTree<'_>, name: &str) -> Result<Vec<NodeId>, Ed
         return Err(tree.error_at(*other, why).help("Move them to separate files."));
     }
     match images.is_empty() {
-        true => Err(EditError::ambiguous(format!("no container is named `{name}`")).help(list_known(&known))),
+        true => {
+            Err(EditError::ambiguous(format!("no container is named `{name}`")).help(list_containers(&known)))
+        }
         false => Ok(images),
     }
 }
 
 /// The images of all containers that run an image of the repository of `image`.
 pub(super) fn by_repository(tree: &YamlTree<'_>, wanted: &ImageRef) -> Result<Vec<NodeId>, EditError> {
-    let (mut images, mut known) = (Vec::new(), BTreeSet::new());
+    let mut images = Vec::new();
     for container in containers(tree) {
         let Some(id) = container_image(tree, container)? else { continue };
-        let text = tree.text(id).unwrap_or_default();
-        known.extend(text.parse().map(|image: ImageRef| format!("`{}`", image.name())));
-        if is_reference_to(text, wanted) {
+        if tree.text(id).is_some_and(|text| is_reference_to(text, wanted)) {
             images.push(id);
         }
     }
-    match images.is_empty() {
-        true => Err(EditError::ambiguous(format!("no container runs an image of `{}`", wanted.name()))
-            .help(list_known(&known))),
-        false => Ok(images),
-    }
+    Ok(images)
 }
 
-fn list_known(known: &BTreeSet<String>) -> String {
-    let some: Vec<&str> = known.iter().take(10).map(String::as_str).collect();
-    if some.is_empty() {
-        "The file has no containers.".into()
-    } else {
-        format!("The file has {}.", some.join(", "))
+fn list_containers(known: &BTreeSet<String>) -> String {
+    match known.is_empty() {
+        true => "The file has no containers.".into(),
+        false => list_names(known),
     }
 }
 
 /// Containers in the order of the file; some may be aliases.
 fn containers<'a>(tree: &'a YamlTree<'_>) -> impl Iterator<Item = NodeId> + 'a {
-    let is_container = |id: &NodeId| {
-        let parent = tree.node(*id).parent;
-        let key = if tree.is_sequence(parent) { tree.key(parent) } else { tree.key(*id) };
-        let known: &[&str] = if tree.is_sequence(parent) { &CONTAINER_LIST_KEYS } else { &CONTAINER_KEYS };
-        key.is_some_and(|key| known.contains(&key)) && tree.is_mapping(tree.resolve_alias(*id))
+    let has_image =
+        move |id: NodeId| tree.entries(id).iter().any(|(key, _)| tree.text(*key) == Some("image"));
+    let is_container = move |id: &NodeId| {
+        let (parent, own) = (tree.node(*id).parent, tree.resolve_alias(*id));
+        let in_list = tree.is_sequence(parent);
+        let known = |key: &str| match in_list {
+            true => CONTAINER_LIST_KEYS.contains(&key) || (STEP_LIST_KEYS.contains(&key) && has_image(own)),
+            false => CONTAINER_KEYS.contains(&key),
+        };
+        let key = if in_list { tree.key(parent) } else { tree.key(*id) };
+        key.is_some_and(known) && tree.is_mapping(own)
     };
     (0..).take(tree.nodes.len()).filter(is_container)
 }

@@ -83,7 +83,7 @@ fn ambiguous_manifest_is_rejected() {
         (
             pod("  - {name: a, image: x:1}\n"),
             ImageLocation::ContainersByRepository,
-            "0:0: no container runs an image of `app` The file has `x`.",
+            "0:0: no image in the file is `app` The file has `x`.",
         ),
         (
             pod("  - {name: app, image: x:1}\n  - {name: app, image: y:1}\n"),
@@ -106,24 +106,14 @@ fn ambiguous_manifest_is_rejected() {
             "4:27: the key `image` occurs twice in the same mapping",
         ),
         (
-            pod("  - &c {name: app, image: app:1}\n  - *c\n"),
+            pod("  - &c {name: app, image: other:1}\n  - *c\n"),
             container_named("app"),
-            "4:8: `spec.containers[0]` is also used elsewhere, by an alias",
+            "4:8: `spec.containers[0]` is also used elsewhere, by an alias on line 5",
         ),
         (
-            format!("x: &i app:1\n{}", pod("  - {name: app, image: *i}\n")),
+            format!("x: &i app:1\n{}  - {{name: b, args: [*i]}}\n", pod("  - {name: app, image: *i}\n")),
             ImageLocation::ContainersByRepository,
-            "5:24: `spec.containers[0].image` is an alias of a value elsewhere in the file",
-        ),
-        (
-            format!("x: &c {{name: app, image: app:1}}\n{}", pod("  - *c\n")),
-            ImageLocation::ContainersByRepository,
-            "1:7: `x` is also used elsewhere, by an alias",
-        ),
-        (
-            format!("x: &c {{image: app:1}}\n{}", pod("  - {<<: *c, name: app}\n")),
-            container_named("app"),
-            "1:7: `x` is also used elsewhere, by an alias",
+            "1:7: `x` is also used elsewhere, by an alias on line 6",
         ),
         (
             pod("  - name: app\n    image: {{ .Values.image }}\n"),
@@ -139,6 +129,63 @@ fn ambiguous_manifest_is_rejected() {
         let said = text_after_edit(&text, &location, "app:v2");
         assert!(said.starts_with(wanted), "{text}\n{said}");
     }
+}
+
+#[test]
+fn shared_value_is_edited_if_all_that_read_it_are_the_image() {
+    let pod = |containers: &str| format!("kind: Pod\nspec:\n  containers:\n{containers}");
+    for (text, location) in [
+        (pod("  - &c {name: app, image: app:1}\n  - *c\n"), container_named("app")),
+        (
+            format!("x: &i app:1\n{}", pod("  - {name: app, image: *i}\n")),
+            ImageLocation::ContainersByRepository,
+        ),
+        (
+            pod("  - {name: a, image: &i app:1}\n  - {name: app, image: *i}\n"),
+            ImageLocation::ContainersByRepository,
+        ),
+        (pod("  - {name: a, image: &i app:1}\n  - {name: app, image: *i}\n"), container_named("app")),
+        (
+            format!("x: &c {{name: app, image: app:1}}\n{}", pod("  - *c\n")),
+            ImageLocation::ContainersByRepository,
+        ),
+        (format!("x: &c {{image: app:1}}\n{}", pod("  - {<<: *c, name: app}\n")), container_named("app")),
+    ] {
+        assert_eq!(text_after_edit(&text, &location, "app:v2"), text.replace("app:1", "app:v2"), "{text}");
+    }
+}
+
+#[test]
+fn spelling_of_the_registry_is_kept() {
+    let pod =
+        |image: &str| format!("kind: Pod\nspec:\n  containers:\n  - {{name: app, image: \"{image}\"}}\n");
+    for (now, image, wanted) in [
+        ("docker.io/acme/api:v1", "acme/api:v2", "docker.io/acme/api:v2"),
+        ("docker.io/library/redis:7", "redis:7.2", "docker.io/library/redis:7.2"),
+        ("index.docker.io/acme/api", "docker.io/acme/api:v2", "index.docker.io/acme/api:v2"),
+        ("redis:7", "docker.io/library/redis:7.2", "redis:7.2"),
+    ] {
+        for location in [ImageLocation::ContainersByRepository, container_named("app")] {
+            assert_eq!(text_after_edit(&pod(now), &location, image), pod(wanted));
+        }
+    }
+}
+
+#[test]
+fn containers_of_tekton_are_edited() {
+    let task = "apiVersion: tekton.dev/v1\nkind: Task\nspec:\n  stepTemplate: {image: app:1}\n  steps:\n  - name: a\n    image: app:1\n  - name: b\n    image: other:1\n  sidecars:\n  - {name: c, image: app:1}\n";
+    assert_eq!(
+        text_after_edit(task, &ImageLocation::ContainersByRepository, "app:v2"),
+        task.replace("app:1", "app:v2")
+    );
+    assert_eq!(
+        text_after_edit(task, &container_named("a"), "app:v2"),
+        task.replace("name: a\n    image: app:1", "name: a\n    image: app:v2")
+    );
+    let rollout = "kind: Rollout\nspec:\n  steps: [{setWeight: 10}, {name: app}]\n";
+    assert!(
+        text_after_edit(rollout, &container_named("app"), "app:v2").contains("no container is named `app`")
+    );
 }
 
 #[test]

@@ -8,46 +8,61 @@ use std::ops::Range;
 use granit_parser::ScalarStyle;
 
 use super::error::EditError;
+use super::image_readers::ImageReaders;
 use super::lines;
 use super::scalar::{self, ScalarContext};
-use super::yaml_tree::{self, NodeId, NodeKind, YamlNode, YamlTree};
+use super::yaml_parser;
+use super::yaml_tree::{NodeId, NodeKind, YamlNode, YamlTree};
 use super::{EditedFile, Replacement};
 
 pub(super) struct EditBuffer<'t> {
     pub(super) text: &'t str,
     pub(super) tree: YamlTree<'t>,
-    splices: Vec<Splice>,
+    pub(super) splices: Vec<Splice>,
+    /// Who may read a value that is edited.
+    readers: ImageReaders,
     /// The number of nodes that were read; those above were created.
     original_nodes: NodeId,
     /// Mappings whose keys were checked to be unique.
     distinct: HashSet<NodeId>,
 }
 
-struct Splice {
-    range: Range<usize>,
-    text: String,
+/// Bytes that are replaced.
+#[derive(Debug, Clone)]
+pub(super) struct Splice {
+    pub(super) range: Range<usize>,
+    pub(super) text: String,
     /// The reported change: the path and the values before and after. Changes of formatting alone have none.
-    change: Option<ReportedChange>,
+    pub(super) change: Option<ReportedChange>,
 }
 
-struct ReportedChange {
-    path: String,
-    from: Option<String>,
-    to: Option<String>,
+/// A change as users see it.
+#[derive(Debug, Clone)]
+pub(super) struct ReportedChange {
+    pub(super) path: String,
+    pub(super) from: Option<String>,
+    pub(super) to: Option<String>,
     /// Where the value begins in the new text of the splice.
-    offset: usize,
+    pub(super) offset: usize,
 }
 
 impl<'t> EditBuffer<'t> {
     pub(super) fn new(text: &'t str) -> Result<Self, EditError> {
-        let tree = yaml_tree::parse_yaml(text)?;
+        let tree = yaml_parser::parse_yaml(text)?;
         let read = NodeId::try_from(tree.nodes.len()).unwrap_or(NodeId::MAX);
-        Ok(Self { text, tree, splices: Vec::new(), original_nodes: read, distinct: HashSet::new() })
+        let (splices, readers, distinct) = (Vec::new(), ImageReaders::default(), HashSet::new());
+        Ok(Self { text, tree, splices, readers, original_nodes: read, distinct })
+    }
+
+    /// From now on, values with anchors can be edited if these read them and nothing else does.
+    pub(super) fn allow_readers(&mut self, readers: ImageReaders) {
+        self.readers = readers;
     }
 
     /// Sets a scalar to `value`. Nothing happens if it has that value already, for every parser.
     pub(super) fn set_scalar(&mut self, id: NodeId, value: &str) -> Result<(), EditError> {
         self.ensure_editable(id)?;
+        let id = self.tree.resolve_alias(id);
         let node = self.tree.node(id);
         let NodeKind::Scalar { text, style } = &node.kind else {
             return Err(self.tree.error_at(id, format!("`{}` is not a single value", self.tree.path(id))));
@@ -126,32 +141,43 @@ impl<'t> EditBuffer<'t> {
 
     /// The conditions for changing a node or something in it.
     pub(super) fn ensure_editable(&mut self, id: NodeId) -> Result<(), EditError> {
-        let node = self.tree.node(id);
-        if matches!(node.kind, NodeKind::Alias(_)) {
+        let id = self.ensure_reachable(id)?;
+        if self.is_template(id) {
+            let why = format!("`{}` is filled in by a template", self.tree.path(id));
+            return Err(self.tree.error_at(id, why).help("Edit the values of the template instead."));
+        }
+        Ok(())
+    }
+
+    /// The node that is changed for `id`, if nothing else would change with it.
+    pub(super) fn ensure_reachable(&mut self, id: NodeId) -> Result<NodeId, EditError> {
+        if matches!(self.tree.node(id).kind, NodeKind::Alias(_)) && !self.readers.has_alias(id) {
             let why = format!("`{}` is an alias of a value elsewhere in the file", self.tree.path(id));
             return Err(self
                 .tree
                 .error_at(id, why)
                 .help("Write the value itself there, or edit the anchored value."));
         }
+        let id = self.tree.resolve_alias(id);
+        let node = self.tree.node(id);
         if let Some(tag) = node.tag.as_deref().filter(|tag| !["tag:yaml.org,2002:str", "!"].contains(tag)) {
             let why = format!("`{}` carries the YAML tag `{tag}`", self.tree.path(id));
             if matches!(node.kind, NodeKind::Scalar { .. }) {
                 return Err(self.tree.error_at(id, why));
             }
         }
-        if self.is_template(id) {
-            let why = format!("`{}` is filled in by a template", self.tree.path(id));
-            return Err(self.tree.error_at(id, why).help("Edit the values of the template instead."));
-        }
         for at in std::iter::once(id).chain(self.tree.ancestors(id)).collect::<Vec<_>>() {
-            if self.tree.is_aliased(at) {
-                let why = format!("`{}` is also used elsewhere, by an alias", self.tree.path(at));
+            let aliases = self.tree.aliases(at);
+            if !aliases.is_empty() && !self.readers.are_all_of(&self.tree, at) {
+                let other = aliases.iter().find(|alias| !self.readers.has_alias(**alias)).or(aliases.first());
+                let line = other.map_or(0, |alias| self.tree.position(*alias).0);
+                let why =
+                    format!("`{}` is also used elsewhere, by an alias on line {line}", self.tree.path(at));
                 return Err(self.tree.error_at(at, why).help("Replace the alias with a value of its own."));
             }
             self.distinct(at)?;
         }
-        Ok(())
+        Ok(id)
     }
 
     /// Placeholders of Helm, envsubst, Flux and Kubernetes.
@@ -241,7 +267,7 @@ impl<'t> EditBuffer<'t> {
             from = cut.end;
         }
         out.push_str(self.text.get(from..).ok_or_else(unsafe_change_error)?);
-        let after = yaml_tree::parse_yaml(&out).map_err(|_| unsafe_change_error())?;
+        let after = yaml_parser::parse_yaml(&out).map_err(|_| unsafe_change_error())?;
         if !is_same_documents(&self.tree, &after) {
             return Err(unsafe_change_error());
         }

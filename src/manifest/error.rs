@@ -31,6 +31,13 @@ impl EditError {
         self
     }
 
+    /// The same of a text inside of the file that begins at `origin`.
+    pub(super) fn within(mut self, origin: (usize, usize)) -> Self {
+        let (line, column) = self.at.unwrap_or((1, 1));
+        self.at = Some((origin.0 + line - 1, origin.1 + column.max(1) - 1));
+        self
+    }
+
     pub(super) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = help.into();
         self

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use super::yaml_tree::{self, YamlTree};
+use super::yaml_parser;
+use super::yaml_text;
+use super::yaml_tree::YamlTree;
 
 /// A kind of file that contains images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +19,7 @@ pub enum FileKind {
 
 /// The kind of the file at `path` with the content `text`. If it cannot be parsed, its name decides.
 pub fn detect_kind(path: &str, text: &[u8]) -> FileKind {
-    let tree = yaml_tree::decode_text(text).and_then(yaml_tree::parse_yaml).unwrap_or_default();
+    let tree = yaml_text::decode_text(text).and_then(yaml_parser::parse_yaml).unwrap_or_default();
     detect(path, &tree)
 }
 
@@ -29,9 +31,10 @@ pub(super) fn detect(path: &str, tree: &YamlTree<'_>) -> FileKind {
         let mut values = tree.documents.iter().filter_map(|id| tree.get(*id, key).ok().flatten());
         values.any(|id| tree.text(id).is_some_and(wanted))
     };
-    if NAMES.contains(&name)
-        || has_key("apiVersion", |version| version.starts_with("kustomize.config.k8s.io/"))
-    {
+    let of_kustomize = has_key("apiVersion", |version| version.starts_with("kustomize.config.k8s.io/"));
+    // Flux's own objects are often in a file of that name.
+    let of_flux = has_key("apiVersion", |version| version.contains(".toolkit.fluxcd.io/"));
+    if of_kustomize || (NAMES.contains(&name) && !of_flux) {
         FileKind::Kustomize
     } else if has_key("kind", |_| true) && has_key("apiVersion", |_| true) {
         FileKind::Manifest
@@ -53,6 +56,11 @@ mod tests {
                 "other.yaml",
                 "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component",
                 FileKind::Kustomize,
+            ),
+            (
+                "flux/kustomization.yaml",
+                "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization",
+                FileKind::Manifest,
             ),
             ("values.yaml", "image: {repository: a}", FileKind::Values),
             ("deploy.yaml", "---\n---\napiVersion: v1\nkind: List\nitems: []", FileKind::Manifest),

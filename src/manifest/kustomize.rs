@@ -64,7 +64,34 @@ fn entry_for(
     meant: EntryMatch<'_>,
     image: &ImageRef,
 ) -> Result<Option<NodeId>, EditError> {
-    let Some(list) = tree.get(find_root(tree)?, "images")? else { return Ok(None) };
+    match tree.get(find_root(tree)?, "images")? {
+        Some(list) => select_entry(tree, list, meant, image),
+        None => Ok(None),
+    }
+}
+
+/// The entry of the image in a list of another object, such as a Kustomization of Flux.
+pub(super) fn entry_in_list(
+    tree: &YamlTree<'_>,
+    list: NodeId,
+    image: &ImageRef,
+) -> Result<Option<NodeId>, EditError> {
+    select_entry(tree, list, EntryMatch::Image, image)
+}
+
+/// Whether a mapping is an entry of such a list.
+pub(super) fn is_entry(tree: &YamlTree<'_>, item: NodeId) -> bool {
+    let list = tree.node(item).parent;
+    let known = |key: &&str| tree.get(item, key).is_ok_and(|id| id.is_some());
+    tree.is_sequence(list) && tree.key(list) == Some("images") && ENTRY_KEYS[1..].iter().any(known)
+}
+
+fn select_entry(
+    tree: &YamlTree<'_>,
+    list: NodeId,
+    meant: EntryMatch<'_>,
+    image: &ImageRef,
+) -> Result<Option<NodeId>, EditError> {
     let mut all = Vec::new();
     for item in tree.items(list) {
         let said = |key| Ok(tree.get(*item, key)?.and_then(|id| tree.text(id)));
@@ -117,9 +144,14 @@ pub(super) fn find_image(
     meant: EntryMatch<'_>,
     image: &ImageRef,
 ) -> Result<ImageValue, EditError> {
-    let Some(item) = entry_for(tree, meant, image)? else {
-        return Ok(ImageValue::empty_at(tree.position(find_root(tree)?)));
-    };
+    match entry_for(tree, meant, image)? {
+        Some(item) => read_entry(tree, item),
+        None => Ok(ImageValue::empty_at(tree.position(find_root(tree)?))),
+    }
+}
+
+/// The image of an entry.
+pub(super) fn read_entry(tree: &YamlTree<'_>, item: NodeId) -> Result<ImageValue, EditError> {
     let mut said = [None; 4];
     for (slot, key) in ENTRY_KEYS.iter().enumerate() {
         said[slot] = tree.get(item, key)?.filter(|id| !tree.is_null(*id));
@@ -144,7 +176,12 @@ pub(super) fn edit_entry(
     }
 }
 
-fn update_entry(draft: &mut EditBuffer<'_>, item: NodeId, update: &ImageUpdate) -> Result<(), EditError> {
+/// Sets an entry to the requested value.
+pub(super) fn update_entry(
+    draft: &mut EditBuffer<'_>,
+    item: NodeId,
+    update: &ImageUpdate,
+) -> Result<(), EditError> {
     if let Some(suffix) = draft.tree.get(item, "tagSuffix")? {
         return Err(draft
             .tree

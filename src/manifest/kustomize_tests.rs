@@ -306,9 +306,9 @@ fn ambiguous_kustomization_is_rejected() {
         ),
         (
             "images:\n- name: app\n  newTag: &t v1\nx: *t\n",
-            "3:14: `images[0].newTag` is also used elsewhere, by an alias",
+            "3:14: `images[0].newTag` is also used elsewhere, by an alias on line 4",
         ),
-        ("images: &i\n- name: app\nx: *i\n", "2:3: `images` is also used elsewhere, by an alias"),
+        ("images: &i\n- name: app\nx: *i\n", "2:3: `images` is also used elsewhere, by an alias on line 3"),
         (
             "images:\n- name: app\n  newTag: !vault v1\n",
             "3:18: `images[0].newTag` carries the YAML tag `!vault`",

@@ -1,32 +1,52 @@
 //! Image values in YAML files: found, read and replaced. Only the bytes of a value change; an ambiguous value is
 //! rejected with the reason. Pure: text in, text out; files and repositories are read and written elsewhere.
 
+mod chart_scope;
 mod containers;
 #[cfg(test)]
 mod containers_tests;
 mod edit_buffer;
+mod embedded;
+#[cfg(test)]
+mod embedded_tests;
 mod entries;
 mod error;
 mod file_kind;
+mod image_keys;
+mod image_parts;
+mod image_readers;
+mod image_target;
+mod image_text;
+mod inner_text;
+mod known_images;
 mod kustomize;
 #[cfg(test)]
 mod kustomize_tests;
 mod lines;
 mod repository_names;
 mod scalar;
+mod value_path;
 mod values;
 #[cfg(test)]
 mod values_tests;
+mod yaml_parser;
+mod yaml_text;
 mod yaml_tree;
+
+use std::collections::HashSet;
 
 use crate::release::ImageRef;
 
 use edit_buffer::EditBuffer;
+use embedded::{Embedded, find_embedded};
+use image_readers::ImageReaders;
+use image_target::ImageTarget;
 use kustomize::EntryMatch;
+use values::StringRule;
 use yaml_tree::YamlTree;
 
 /// The largest file that is read, in bytes.
-pub const MAX_BYTES: usize = yaml_tree::MAX_BYTES;
+pub const MAX_BYTES: usize = yaml_text::MAX_BYTES;
 
 pub use error::EditError;
 pub use file_kind::{FileKind, detect_kind};
@@ -46,9 +66,10 @@ pub enum ImageLocation {
         /// Repository without a registry, such as `acme/app`.
         repository: String,
     },
-    /// Helm values at a path: a mapping with `repository` and `tag`, or one string.
+    /// A path in Helm values or in an object of any kind: an image in parts, one string, an entry of kustomize's
+    /// images, or a parameter of Helm.
     Values {
-        /// Keys from the top; a number is an item of a list.
+        /// Keys from the top; a number is an item of a list, `[]` every item.
         path: Vec<String>,
     },
     /// Helm values: every pair and every string of the image's repository.
@@ -63,18 +84,10 @@ pub enum ImageLocation {
 }
 
 impl ImageLocation {
-    /// Helm values at a path as users write it: keys with dots between them; `\.` is a dot in a key.
+    /// A path as users write it: `a.b`, `a[0]`, `a["b.c"]`, `a[].b`, or `a/b[]/c` as kustomize writes it; `\.` is a dot
+    /// in a key.
     pub fn from_values_path(path: &str) -> Self {
-        let mut steps = vec![String::new()];
-        let mut letters = path.chars().peekable();
-        while let Some(letter) = letters.next() {
-            let dot = letter == '\\' && letters.next_if_eq(&'.').is_some();
-            match steps.last_mut() {
-                Some(step) if letter != '.' => step.push(if dot { '.' } else { letter }),
-                _ => steps.push(String::new()),
-            }
-        }
-        Self::Values { path: steps }
+        Self::Values { path: value_path::parse_path(path) }
     }
 }
 
@@ -156,14 +169,22 @@ pub struct Replacement {
 /// # Errors
 /// If the file cannot be read, or if it is not clear which value to read.
 pub fn find_image(text: &[u8], location: &ImageLocation, image: &ImageRef) -> Result<ImageValue, EditError> {
-    let tree = yaml_tree::parse_yaml(yaml_tree::decode_text(text)?)?;
+    read_location(&yaml_parser::parse_yaml(yaml_text::decode_text(text)?)?, location, image)
+}
+
+fn read_location(
+    tree: &YamlTree<'_>,
+    location: &ImageLocation,
+    image: &ImageRef,
+) -> Result<ImageValue, EditError> {
     let mut found = match location {
         ImageLocation::Kustomize { .. } | ImageLocation::KustomizeByRepository { .. } => {
-            kustomize::find_image(&tree, EntryMatch::from_location(location), image)?
+            kustomize::find_image(tree, EntryMatch::from_location(location), image)?
         }
-        _ => ImageValue::merge(
-            image_targets(&tree, location, image)?.iter().map(|it| it.read_image(&tree, image)).collect(),
-        ),
+        _ => {
+            let targets = image_targets(tree, location, image)?;
+            ImageValue::merge(targets.iter().map(|it| it.read_image(tree, image)).collect::<Result<_, _>>()?)
+        }
     };
     if let Some(now) = found.image.as_mut().filter(|now| repository_names::is_same_repository(now, image)) {
         (now.registry, now.repository) = (image.registry.clone(), image.repository.clone());
@@ -180,7 +201,9 @@ pub fn edit_image(
     location: &ImageLocation,
     update: &ImageUpdate,
 ) -> Result<EditedFile, EditError> {
-    apply_update(EditBuffer::new(yaml_tree::decode_text(text)?)?, location, update)
+    let mut draft = EditBuffer::new(yaml_text::decode_text(text)?)?;
+    apply_update(&mut draft, location, update)?;
+    draft.finish()
 }
 
 /// As [`edit`], with the location for the kind of the file: by its `path`, and by its shape.
@@ -188,48 +211,109 @@ pub fn edit_image(
 /// # Errors
 /// As [`edit`].
 pub fn edit_file(path: &str, text: &[u8], update: &ImageUpdate) -> Result<EditedFile, EditError> {
-    let draft = EditBuffer::new(yaml_tree::decode_text(text)?)?;
+    let mut draft = EditBuffer::new(yaml_text::decode_text(text)?)?;
     let location = match file_kind::detect(path, &draft.tree) {
         FileKind::Kustomize => ImageLocation::Kustomize { name: None },
         FileKind::Values => ImageLocation::ValuesByRepository,
         FileKind::Manifest => ImageLocation::ContainersByRepository,
     };
-    apply_update(draft, &location, update)
+    apply_update(&mut draft, &location, update)?;
+    draft.finish()
 }
 
 fn apply_update(
-    mut draft: EditBuffer<'_>,
+    draft: &mut EditBuffer<'_>,
     location: &ImageLocation,
     update: &ImageUpdate,
-) -> Result<EditedFile, EditError> {
+) -> Result<(), EditError> {
     if update.image.tag.is_none() && update.image.digest.is_none() {
         return Err(EditError::ambiguous("neither a tag nor a digest is given"));
     }
     match location {
         ImageLocation::Kustomize { .. } | ImageLocation::KustomizeByRepository { .. } => {
-            kustomize::edit_entry(&mut draft, EntryMatch::from_location(location), update)?;
+            kustomize::edit_entry(draft, EntryMatch::from_location(location), update)
         }
         _ => {
-            for target in image_targets(&draft.tree, location, &update.image)? {
-                target.edit(&mut draft, update)?;
+            let targets = image_targets(&draft.tree, location, &update.image)?;
+            if draft.tree.has_aliases() {
+                let known = known_targets(&draft.tree, &update.image);
+                let all: Vec<ImageTarget> = targets.iter().cloned().chain(known).collect();
+                draft.allow_readers(ImageReaders::of(&draft.tree, &all, &update.image));
             }
+            targets.iter().try_for_each(|target| target.edit(draft, update))
         }
     }
-    draft.finish()
 }
 
 fn image_targets(
     tree: &YamlTree<'_>,
     location: &ImageLocation,
     image: &ImageRef,
-) -> Result<Vec<values::ImageTarget>, EditError> {
-    let texts = |ids: Vec<yaml_tree::NodeId>| ids.into_iter().map(values::ImageTarget::Text).collect();
-    match location {
-        ImageLocation::Values { path } => Ok(vec![values::find_at_path(tree, path, image)?]),
-        ImageLocation::Container { name } => Ok(texts(containers::by_name(tree, name)?)),
-        ImageLocation::ContainersByRepository => Ok(texts(containers::by_repository(tree, image)?)),
+) -> Result<Vec<ImageTarget>, EditError> {
+    let found = match location {
+        ImageLocation::Values { path } => return value_path::find_at_path(tree, path, image),
+        ImageLocation::Container { name } => {
+            return Ok(containers::by_name(tree, name)?.into_iter().map(ImageTarget::Text).collect());
+        }
+        ImageLocation::ContainersByRepository => find_in_manifests(tree, image)?,
         ImageLocation::ValuesByRepository
         | ImageLocation::Kustomize { .. }
-        | ImageLocation::KustomizeByRepository { .. } => values::by_repository(tree, image),
+        | ImageLocation::KustomizeByRepository { .. } => find_values(tree, image)?,
+    };
+    match found.is_empty() {
+        true => Err(missing_image(tree, image)),
+        false => Ok(found),
+    }
+}
+
+fn missing_image(tree: &YamlTree<'_>, image: &ImageRef) -> EditError {
+    let known = known_images::known_images(tree);
+    let name = image.name();
+    match known.contains(&name) {
+        true => EditError::ambiguous(format!("`{name}` is not where such a file has images"))
+            .help("Name its path in the deploy file."),
+        false => EditError::ambiguous(format!("no image in the file is `{name}`"))
+            .help(known_images::list_names(&known)),
+    }
+}
+
+/// The images of a repository in Helm values.
+fn find_values(tree: &YamlTree<'_>, image: &ImageRef) -> Result<Vec<ImageTarget>, EditError> {
+    let mut found = Vec::new();
+    for document in &tree.documents {
+        found.extend(values::find_in_scope(tree, *document, image, StringRule::Reference)?);
+    }
+    for embedded in find_embedded(tree).into_iter().filter(|it| !matches!(it, Embedded::Values(_))) {
+        found.extend(embedded::images_of(tree, embedded, image)?);
+    }
+    Ok(without_repetition(found))
+}
+
+/// The images of a repository in objects of any kind.
+fn find_in_manifests(tree: &YamlTree<'_>, image: &ImageRef) -> Result<Vec<ImageTarget>, EditError> {
+    let mut found: Vec<ImageTarget> =
+        containers::by_repository(tree, image)?.into_iter().map(ImageTarget::Text).collect();
+    for embedded in find_embedded(tree) {
+        found.extend(embedded::images_of(tree, embedded, image)?);
+    }
+    Ok(without_repetition(found))
+}
+
+/// Each image once, although it may be found in several ways.
+fn without_repetition(found: Vec<ImageTarget>) -> Vec<ImageTarget> {
+    let mut seen = HashSet::new();
+    let is_new = |target: &ImageTarget| {
+        let values = target.values();
+        values.is_empty() || values.into_iter().fold(false, |new, value| seen.insert(value) || new)
+    };
+    found.into_iter().filter(is_new).collect()
+}
+
+/// Every image of the repository that is found without a location, in a file of any kind.
+fn known_targets(tree: &YamlTree<'_>, image: &ImageRef) -> Vec<ImageTarget> {
+    match file_kind::detect("", tree) {
+        FileKind::Kustomize => Vec::new(),
+        FileKind::Values => find_values(tree, image).unwrap_or_default(),
+        FileKind::Manifest => find_in_manifests(tree, image).unwrap_or_default(),
     }
 }

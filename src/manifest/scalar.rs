@@ -27,7 +27,7 @@ pub(super) fn format_scalar(text: &str, style: Option<ScalarStyle>, context: Sca
 ///
 /// Narrower than YAML allows: ASCII words with the punctuation of image references, and nothing else.
 pub(super) fn is_plain(text: &str, flow: bool) -> bool {
-    let word = |b: u8| b.is_ascii_alphanumeric() || b"._-/@+".contains(&b) || (b == b':' && !flow);
+    let word = |b: u8| b.is_ascii_alphanumeric() || b"._-/@+=".contains(&b) || (b == b':' && !flow);
     let edges = [text.bytes().next(), text.bytes().last()];
     edges.iter().all(|edge| edge.is_some_and(|b| b.is_ascii_alphanumeric()))
         && text.bytes().all(word)

@@ -153,10 +153,11 @@ fn paths_go_through_mappings_and_lists() {
 fn ambiguous_values_are_rejected() {
     for (text, path, wanted) in [
         ("", "image", "0:0: it is empty"),
+        ("a: 1\n---\nb: 1\n", "image", "0:0: no document of the file has `image` The file has no images."),
         (
-            "a: 1\n---\nb: 1\n",
+            "image: {tag: v1}\n---\nimage: {tag: v1}\n",
             "image",
-            "3:1: it contains more than one document, and a values file has exactly one",
+            "3:8: several documents of the file have `image`, and it is not clear which one is meant",
         ),
         ("imege: {tag: v1}\n", "image", "1:1: there is no `image` at the top Did you mean `imege`?"),
         ("a: {b: 1}\n", "a.image", "1:4: there is no `image` in `a`"),
@@ -168,12 +169,12 @@ fn ambiguous_values_are_rejected() {
         (
             "b: &b {tag: v1}\na: *b\n",
             "a",
-            "2:4: `a` is an alias of a value elsewhere in the file Write the value itself there, or edit the anchored value.",
+            "1:7: `b` is also used elsewhere, by an alias on line 2 Replace the alias with a value of its own.",
         ),
         (
             "b: &b {image: {tag: v1}}\na: *b\n",
             "a.image",
-            "2:4: `a` is an alias of a value elsewhere in the file",
+            "1:7: `b` is also used elsewhere, by an alias on line 2",
         ),
         ("b: &b {tag: v1}\na: *b\n", "b", "1:7: `b` is also used elsewhere, by an alias"),
         (
@@ -183,9 +184,29 @@ fn ambiguous_values_are_rejected() {
         ),
         ("a: {x: 1}\n", "a", "1:4: `a` has no `repository`, `tag` or `digest`"),
         (
-            "a: {imageTag: v1}\n",
-            "a.imageTag",
-            "1:15: `a.imageTag` is part of an image Use the path of the mapping with `repository` and `tag`.",
+            "a: {repository: app}\n",
+            "a.repository",
+            "1:17: `a.repository` is part of an image Use the path of the mapping with `repository` and `tag`.",
+        ),
+        (
+            "a: {registry: b.io, repository: app, tag: v1}\n",
+            "a.registry",
+            "1:15: `a.registry` is part of an image Use the path of the mapping with `repository` and `tag`.",
+        ),
+        (
+            "api: {version: \"1.2.3\"}\n",
+            "api.version",
+            "1:16: `api.version` is `1.2.3`, which is not an image",
+        ),
+        (
+            "api: {replicas: 3}\nweb: {image: b:v1}\n",
+            "api.replicas",
+            "1:17: `api.replicas` is `3`, which is not an image The file has `b`.",
+        ),
+        (
+            "cache: {url: \"redis:6379\"}\n",
+            "cache.url",
+            "1:14: `cache.url` is `redis:6379`, which is not an image",
         ),
         ("a: [x]\n", "a", "1:4: `a` is not a single value"),
         ("a: {tag: v1, tag: v1}\n", "a", "1:14: the key `tag` occurs twice in the same mapping"),
@@ -205,7 +226,7 @@ fn ambiguous_values_are_rejected() {
         (
             "a: \u{2028}\n",
             "a",
-            "1:1: it contains a character that is a line end in YAML 1.1 and not in YAML 1.2 Remove U+0085, U+2028 and U+2029.",
+            "1:4: it contains a character that is a line end in YAML 1.1 and not in YAML 1.2 Remove U+0085, U+2028 and U+2029, or write them as escapes in quotes.",
         ),
     ] {
         let said = text_after_edit(text, &ImageLocation::from_values_path(path), "app:v2", HelmPin::Digest);
@@ -243,7 +264,8 @@ docs: {title: a.io/acme/app}
     );
     let none =
         text_after_edit(before, &ImageLocation::ValuesByRepository, "a.io/acme/none:v2", HelmPin::Digest);
-    assert!(none.starts_with("0:0: no `repository` and no image in the file is `a.io/acme/none`"), "{none}");
+    let listed = "The file has `a.io/acme/app`, `a.io/acme/app-proxy`, `a.io:443/acme/app`, `acme/app`.";
+    assert_eq!(none, format!("0:0: no image in the file is `a.io/acme/none` {listed}"));
 }
 
 #[test]
@@ -268,4 +290,190 @@ fn current_image_is_joined_from_its_parts() {
     }
     let two = "a: {image: a.io/acme/app:v1}\nb: {image: a.io/acme/app:v2}\n";
     assert_eq!(find_image(two.as_bytes(), &ImageLocation::ValuesByRepository, &name).unwrap().image, None);
+}
+
+const HEX: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// By the name of the repository, in the whole file.
+fn text_after_repository_edit(text: &str, image: &str) -> String {
+    text_after_edit(&text.replace("HEX", HEX), &ImageLocation::ValuesByRepository, image, HelmPin::Digest)
+        .replace(HEX, "HEX")
+}
+
+/// The value that has the version is edited, under whatever key; nothing is added beside it.
+#[test]
+fn version_is_edited_where_it_is() {
+    for (before, image, wanted) in [
+        ("web: {image: acme/web, imageTag: v1}\n", "acme/web:v2", "web: {image: acme/web, imageTag: v2}\n"),
+        ("api: {image: g.io/api, version: v1}\n", "g.io/api:v2", "api: {image: g.io/api, version: v2}\n"),
+        (
+            "{repository: g.io/api, prefectTag: v1}\n",
+            "g.io/api:v2",
+            "{repository: g.io/api, prefectTag: v2}\n",
+        ),
+        ("{repository: g.io/api, version: v1}\n", "g.io/api:v2", "{repository: g.io/api, version: v2}\n"),
+        ("{imageName: g.io/api, image_tag: v1}\n", "g.io/api:v2", "{imageName: g.io/api, image_tag: v2}\n"),
+        (
+            "{image: acme/web, imageTag: v1, sidecarImage: envoy, sidecarImageTag: v1}\n",
+            "acme/web:v2",
+            "{image: acme/web, imageTag: v2, sidecarImage: envoy, sidecarImageTag: v1}\n",
+        ),
+        (
+            "{image: acme/web, imageTag: v1, sidecarImage: envoy, sidecarImageTag: v1}\n",
+            "envoy:v2",
+            "{image: acme/web, imageTag: v1, sidecarImage: envoy, sidecarImageTag: v2}\n",
+        ),
+        ("{repository: app, tag: v1, sha: HEX}\n", "app:v2", "{repository: app, tag: v2, sha: \"\"}\n"),
+        ("{repository: app, tag: v1, sha: \"\"}\n", "app:v2", "{repository: app, tag: v2, sha: \"\"}\n"),
+        (
+            "{repository: app, tag: v1, sha: \"HEX\"}\n",
+            "app:v2@DIGEST",
+            "{repository: app, tag: v2, sha: \"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\"}\n",
+        ),
+        (
+            "{repository: app, tag: v1, sha: \"\"}\n",
+            "app:v2@DIGEST",
+            "{repository: app, tag: v2, sha: \"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\"}\n",
+        ),
+        (
+            "{repository: app, imageTag: v1, imageDigest: sha256:HEX}\n",
+            "app:v2@DIGEST",
+            "{repository: app, imageTag: v2, imageDigest: \"DIGEST\"}\n",
+        ),
+        ("x: {image: app:v1, version: 3}\n", "app:v2", "x: {image: \"app:v2\", version: 3}\n"),
+    ] {
+        let said = text_after_repository_edit(before, image);
+        assert!(said == wanted || said.replace('"', "") == wanted.replace('"', ""), "{before}{said}");
+    }
+}
+
+/// Names in pieces, and what a chart puts in front of them.
+#[test]
+fn name_is_joined_as_charts_join_it() {
+    for (before, image) in [
+        ("{registry: g.io, name: acme/api, tag: v1}\n", "g.io/acme/api:v2"),
+        ("{registry: g.io, repository: acme, name: api, tag: v1}\n", "g.io/acme/api:v2"),
+        ("{registry: g.io, repository: acme, image: api, tag: v1}\n", "g.io/acme/api:v2"),
+        ("{repository: g.io/acme, image: api, tag: v1}\n", "g.io/acme/api:v2"),
+        ("{registry: g.io, repo: acme/api, tag: v1}\n", "g.io/acme/api:v2"),
+        ("{registry: g.io, image: acme/api, tag: v1}\n", "g.io/acme/api:v2"),
+        ("global: {imageRegistry: g.io}\nimage: {repository: acme/web, tag: v1}\n", "g.io/acme/web:v2"),
+        (
+            "global: {imageRegistry: g.io}\nimage: {registry: docker.io, repository: acme/web, tag: v1}\n",
+            "g.io/acme/web:v2",
+        ),
+        ("global: {image: {registry: g.io}}\nweb: {image: acme/web:v1}\n", "g.io/acme/web:v2"),
+        ("imageRegistry: g.io\nimage: {repository: acme/web, tag: v1}\n", "g.io/acme/web:v2"),
+    ] {
+        assert_eq!(text_after_repository_edit(before, image), before.replace("v1", "v2"), "{before}");
+    }
+    let (path, doubled) = (
+        ImageLocation::from_values_path("image"),
+        "global: {imageRegistry: g.io}\nimage: {repository: acme/old, tag: v1}\n",
+    );
+    assert_eq!(
+        text_after_edit(doubled, &path, "g.io/acme/web:v2", HelmPin::Digest),
+        doubled.replace("old, tag: v1", "web, tag: v2")
+    );
+    assert_eq!(
+        text_after_edit(doubled, &path, "h.io/acme/web:v2", HelmPin::Digest),
+        "2:21: `global.imageRegistry` is `g.io`, which the chart puts in front of the name, so it cannot become `h.io/acme/web`"
+    );
+}
+
+/// Strings that are hosts, names of charts and other things stay.
+#[test]
+fn what_is_not_an_image_stays() {
+    let before = "image: {repository: redis, tag: \"7.0\"}
+cache: {url: 'redis:6379', host: redis}
+env:
+- {name: REDIS_ADDR, value: \"redis:6379\"}
+- {name: REDIS, value: redis:primary}
+dependencies: [{name: redis, version: 18.1.0, repository: 'https://charts.example/redis'}]
+labels: {version: 7.0, tag: \"7.0\"}
+";
+    let wanted = before.replacen("\"7.0\"", "\"7.2\"", 1);
+    assert_eq!(text_after_repository_edit(before, "redis:7.2"), wanted);
+}
+
+#[test]
+fn unclear_version_is_rejected() {
+    for (text, wanted) in [
+        (
+            "{repository: app, webTag: v1, jobTag: v1}\n",
+            "1:27: it is not clear whether `webTag` or `jobTag` is the version of the image",
+        ),
+        (
+            "{repository: app, appVersion: v1}\n",
+            "1:31: it is not clear whether `appVersion` is the version of the image",
+        ),
+        ("{repository: app, tag: v1, imageTag: v1}\n", "1:38: both `tag` and `imageTag` hold a tag"),
+        (
+            "global: {imageTag: v1}\nweb: {repository: app}\n",
+            "2:6: there is no `tag`, and `global.imageTag` may be the version of the image",
+        ),
+        (
+            "imageTag: v1\nweb: {image: app}\n",
+            "2:14: `web.image` has no tag, and `imageTag` may be the version of the image",
+        ),
+        (
+            "{repository: app, tag: v1, sha: c0ffee1}\n",
+            "1:33: `sha` is `c0ffee1`, which is not the digest of an image",
+        ),
+        ("{imageRepository: app}\n", "1:19: there is no value for the version beside `imageRepository`"),
+        ("{repository: app, tag: v1, tag: v1}\n", "1:28: the key `tag` occurs twice in the same mapping"),
+    ] {
+        let said = text_after_repository_edit(text, "app:v2");
+        assert!(said.starts_with(wanted), "{text}{said}");
+    }
+}
+
+#[test]
+fn path_leads_to_what_belongs_there() {
+    for (path, before, wanted) in [
+        ("a.imageTag", "a: {imageTag: v1}\n", "a: {imageTag: v2}\n"),
+        ("image.tag", "image: {repository: app, tag: v1}\n", "image: {repository: app, tag: v2}\n"),
+        ("image.tag", "image: {repository: old, tag: v1}\n", "image: {repository: app, tag: v2}\n"),
+        ("web.image", "web: {image: app, imageTag: v1}\n", "web: {image: app, imageTag: v2}\n"),
+        ("web.version", "web: {image: app, version: v1}\n", "web: {image: app, version: v2}\n"),
+        ("web", "web: {name: x, image: app:v1}\n", "web: {name: x, image: \"app:v2\"}\n"),
+        ("a[0].image", "a: [{image: 'app:v1'}]\n", "a: [{image: 'app:v2'}]\n"),
+        (
+            "a.x.image",
+            "a: [{name: y}, {name: x, image: 'app:v1'}]\n",
+            "a: [{name: y}, {name: x, image: 'app:v2'}]\n",
+        ),
+        (
+            "a[].image",
+            "a: [{image: 'app:v1'}, {image: 'app:v0'}]\n",
+            "a: [{image: 'app:v2'}, {image: 'app:v2'}]\n",
+        ),
+        ("[\"a.b\"].image", "a.b: {image: 'app:v1'}\n", "a.b: {image: 'app:v2'}\n"),
+        ("spec/image", "spec: {image: 'app:v1'}\n", "spec: {image: 'app:v2'}\n"),
+        ("entry", "entry: app=app:v1\n", "entry: app=app:v2\n"),
+        ("b", "a: 1\n---\nb: {tag: v1}\n", "a: 1\n---\nb: {tag: v2}\n"),
+        (
+            "image",
+            "image: {repository: x, tag: v1}\n---\nimage: {repository: app, tag: v1}\n",
+            "image: {repository: x, tag: v1}\n---\nimage: {repository: app, tag: v2}\n",
+        ),
+        (
+            "image",
+            "base: &b {repository: app, tag: v1}\nimage: *b\n",
+            "base: &b {repository: app, tag: v2}\nimage: *b\n",
+        ),
+        (
+            "web",
+            "web: {repository: app, tag: &t v1}\njob: {repository: app, tag: *t}\n",
+            "web: {repository: app, tag: &t v2}\njob: {repository: app, tag: *t}\n",
+        ),
+    ] {
+        let said = text_after_edit(before, &ImageLocation::from_values_path(path), "app:v2", HelmPin::Digest);
+        assert!(said == wanted || said.replace('"', "") == wanted.replace('"', ""), "{path} {before}{said}");
+    }
+    let shared = "web: {repository: app, tag: &t v1}\njob: {repository: other, tag: *t}\n";
+    assert_eq!(
+        text_after_edit(shared, &ImageLocation::from_values_path("web"), "app:v2", HelmPin::Digest),
+        "1:32: `web.tag` is also used elsewhere, by an alias on line 2 Replace the alias with a value of its own."
+    );
 }

@@ -1,19 +1,13 @@
-//! YAML as a tree with the byte range of every node. Aliases are not expanded, so nothing grows; size and depth are
-//! bounded. Reading only.
+//! YAML as a tree with the byte range of every node. Aliases are not expanded, so nothing grows.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::ops::Range;
 
-use granit_parser::{Event, Options, Parser, ScalarStyle, Span, StrInput, StructureStyle, Tag};
+use granit_parser::ScalarStyle;
 
 use super::error::EditError;
-
-/// Maximum bytes of a file.
-pub(super) const MAX_BYTES: usize = 8 << 20;
-const MAX_NODES: usize = 1_000_000;
-/// Maximum depth of block and of flow collections each.
-const MAX_DEPTH: usize = 100;
+use super::lines;
 
 /// A node by its index in the tree.
 pub(super) type NodeId = u32;
@@ -60,153 +54,10 @@ pub(super) struct YamlTree<'t> {
     pub(super) nodes: Vec<YamlNode<'t>>,
     /// The top node of every document.
     pub(super) documents: Vec<NodeId>,
-    /// Anchors that some alias refers to.
-    aliased_anchors: HashSet<u32>,
+    /// The aliases of a node.
+    pub(super) aliases: HashMap<NodeId, Vec<NodeId>>,
     /// The nodes of anchors, by id.
-    anchor_nodes: Vec<NodeId>,
-}
-
-/// The text of a file. An error if it is too large, not UTF-8, or has characters that some parsers read as line ends.
-pub(super) fn decode_text(bytes: &[u8]) -> Result<&str, EditError> {
-    if bytes.len() > MAX_BYTES {
-        return Err(EditError::unreadable(format!("its {} bytes are more than 8 MiB", bytes.len())));
-    }
-    let text = std::str::from_utf8(bytes).map_err(|error| {
-        let before = &bytes[..error.valid_up_to()];
-        let line = 1 + before.iter().filter(|b| **b == b'\n').count();
-        EditError::unreadable("it is not UTF-8").at(line, 1)
-    })?;
-    match text.find(['\u{85}', '\u{2028}', '\u{2029}']) {
-        Some(at) => {
-            let line = 1 + text[..at].matches('\n').count();
-            let why = "it contains a character that is a line end in YAML 1.1 and not in YAML 1.2";
-            Err(EditError::ambiguous(why).help("Remove U+0085, U+2028 and U+2029.").at(line, 1))
-        }
-        None => Ok(text),
-    }
-}
-
-/// Reads all documents of `text`.
-pub(super) fn parse_yaml(text: &str) -> Result<YamlTree<'_>, EditError> {
-    let mut options = Options::default();
-    options.set_emit_comments(false);
-    options.flow_nesting_limit = MAX_DEPTH;
-    options.block_nesting_limit = MAX_DEPTH;
-    let mut parser: Parser<'_, StrInput<'_>> = Parser::new_from_str_with_options(text, options);
-    let mut builder = YamlTreeBuilder { tree: YamlTree::default(), open_collections: Vec::new() };
-    while let Some(next) = parser.next_event() {
-        let (event, span) = next.map_err(|error| yaml_error(text, &error))?;
-        builder.on_event(event, &span)?;
-    }
-    Ok(builder.tree)
-}
-
-fn yaml_error(text: &str, error: &granit_parser::ScanError) -> EditError {
-    let refusal = match text.contains("{{") {
-        true => EditError::ambiguous(format!("it is a template, or not valid YAML ({})", error.info()))
-            .help("Edit the values of the template instead."),
-        false => EditError::unreadable(format!("it is not valid YAML ({})", error.info())),
-    };
-    refusal.at(error.marker().line(), error.marker().col() + 1)
-}
-
-struct YamlTreeBuilder<'t> {
-    tree: YamlTree<'t>,
-    /// Open collections, and the key that waits for its value.
-    open_collections: Vec<(NodeId, Option<NodeId>)>,
-}
-
-impl<'t> YamlTreeBuilder<'t> {
-    fn on_event(&mut self, event: Event<'t>, span: &Span) -> Result<(), EditError> {
-        match event {
-            Event::Scalar(text, style, anchor, tag) => {
-                let implicit = text == "~" && span.start.index() == span.end.index();
-                let text = if implicit { Cow::Borrowed("") } else { text };
-                self.add_node(NodeKind::Scalar { text, style }, anchor, tag, span)?;
-            }
-            Event::Alias(anchor) => {
-                let anchor = u32::try_from(anchor).unwrap_or(0);
-                self.tree.aliased_anchors.insert(anchor);
-                self.add_node(NodeKind::Alias(anchor), 0, None, span)?;
-            }
-            Event::SequenceStart(style, anchor, tag) => {
-                let flow = style == StructureStyle::Flow;
-                let id = self.add_node(NodeKind::Sequence { items: Vec::new(), flow }, anchor, tag, span)?;
-                self.open_collections.push((id, None));
-            }
-            Event::MappingStart(style, anchor, tag) => {
-                let flow = style == StructureStyle::Flow;
-                let id = self.add_node(NodeKind::Mapping { entries: Vec::new(), flow }, anchor, tag, span)?;
-                self.open_collections.push((id, None));
-            }
-            Event::SequenceEnd | Event::MappingEnd => {
-                if let Some((id, _)) = self.open_collections.pop() {
-                    self.tree.nodes[id as usize].bytes.end = span.byte_range().unwrap_or_default().end;
-                }
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn add_node(
-        &mut self,
-        kind: NodeKind<'t>,
-        anchor: usize,
-        tag: Option<Cow<'t, Tag>>,
-        span: &Span,
-    ) -> Result<NodeId, EditError> {
-        let (line, column) = (span.start.line(), span.start.col());
-        let id = NodeId::try_from(self.tree.nodes.len()).unwrap_or(NodeId::MAX);
-        if self.tree.nodes.len() >= MAX_NODES {
-            return Err(EditError::unreadable("it has too many values").at(line, column + 1));
-        }
-        let (parent, slot) = self.attach(id);
-        let anchor = u32::try_from(anchor).unwrap_or(0);
-        if anchor > 0 {
-            let anchored = &mut self.tree.anchor_nodes;
-            anchored.resize(anchored.len().max(anchor as usize + 1), NodeId::MAX);
-            anchored[anchor as usize] = id;
-        }
-        self.tree.nodes.push(YamlNode {
-            kind,
-            bytes: span.byte_range().unwrap_or_default(),
-            line: u32::try_from(line).unwrap_or(0),
-            column: u32::try_from(column).unwrap_or(0),
-            anchor,
-            tag: tag.map(|tag| format!("{}{}", tag.handle(), tag.suffix()).into()),
-            parent,
-            index: slot,
-            edited: false,
-        });
-        Ok(id)
-    }
-
-    /// Adds node `id` to the innermost open collection, and returns its position.
-    fn attach(&mut self, id: NodeId) -> (NodeId, u32) {
-        let Some((parent, key)) = self.open_collections.last_mut() else {
-            self.tree.documents.push(id);
-            return (id, 0);
-        };
-        let slot = match &mut self.tree.nodes[*parent as usize].kind {
-            NodeKind::Sequence { items, .. } => {
-                items.push(id);
-                items.len() - 1
-            }
-            NodeKind::Mapping { entries, .. } => match key.take() {
-                Some(key) => {
-                    entries.push((key, id));
-                    entries.len() - 1
-                }
-                None => {
-                    *key = Some(id);
-                    entries.len()
-                }
-            },
-            _ => 0,
-        };
-        (*parent, u32::try_from(slot).unwrap_or(0))
-    }
+    pub(super) anchor_nodes: Vec<NodeId>,
 }
 
 impl<'t> YamlTree<'t> {
@@ -338,9 +189,41 @@ impl<'t> YamlTree<'t> {
         std::iter::successors(Some(id), |id| Some(self.node(*id).parent).filter(|up| up != id)).skip(1)
     }
 
-    /// Whether some alias refers to this node.
-    pub(super) fn is_aliased(&self, id: NodeId) -> bool {
-        self.aliased_anchors.contains(&self.node(id).anchor)
+    /// Whether the file has aliases.
+    pub(super) fn has_aliases(&self) -> bool {
+        !self.aliases.is_empty()
+    }
+
+    /// The aliases of this node.
+    pub(super) fn aliases(&self, id: NodeId) -> &[NodeId] {
+        self.aliases.get(&id).map_or(&[], Vec::as_slice)
+    }
+
+    /// A node and everything in it: nodes are in the order of the file.
+    pub(super) fn subtree(&self, id: NodeId) -> std::ops::Range<NodeId> {
+        let mut last = id;
+        loop {
+            let inner = match &self.node(last).kind {
+                NodeKind::Sequence { items, .. } => items.last().copied(),
+                NodeKind::Mapping { entries, .. } => entries.last().map(|(_, value)| *value),
+                _ => None,
+            };
+            match inner {
+                Some(inner) => last = inner,
+                None => return id..last + 1,
+            }
+        }
+    }
+
+    /// Takes lines and columns from the bytes of each node.
+    pub(super) fn measure_positions(&mut self, text: &str) {
+        let mut nodes: Vec<&mut YamlNode<'t>> = self.nodes.iter_mut().collect();
+        nodes.sort_by_key(|node| node.bytes.start);
+        let offsets: Vec<usize> = nodes.iter().map(|node| node.bytes.start).collect();
+        for (node, (line, column)) in nodes.into_iter().zip(lines::positions(text, &offsets)) {
+            node.line = u32::try_from(line).unwrap_or(0);
+            node.column = u32::try_from(column - 1).unwrap_or(0);
+        }
     }
 
     /// The path of a node, such as `spec.containers[0].image`.
@@ -358,7 +241,10 @@ impl<'t> YamlTree<'t> {
             NodeKind::Sequence { .. } => format!("[{}]", node.index),
             _ => {
                 let key = self.entries(node.parent).get(node.index as usize).map(|(key, _)| *key);
-                format!(".{}", key.and_then(|key| self.text(key)).unwrap_or("?"))
+                match key.and_then(|key| self.text(key)).unwrap_or("?") {
+                    key if key.contains(['.', '[', ']']) => format!("[{key:?}]"),
+                    key => format!(".{key}"),
+                }
             }
         }
     }

@@ -1,10 +1,12 @@
 //! Image edits of files as they are found in the wild, and of files as nobody writes them: only the bytes of the
 //! value change.
 
+mod corpus;
 mod generator;
 mod property;
 mod yaml_writer;
 
+use corpus::{CorpusCase, SHAPE_COUNT, generate_corpus_case};
 use generator::generate_case;
 use roadstead::manifest::{self, FileKind};
 use yaml_writer::EditCase;
@@ -45,6 +47,41 @@ fn fifteen_hundred_files_keep_every_other_byte() {
         *kinds.entry(shape).or_insert(0) += 1;
     }
     assert!(kinds.len() >= 12 && kinds.values().all(|n| *n >= 40), "{kinds:?}");
+}
+
+/// What is wrong with the outcome of a case, if anything.
+fn corpus_fault(seed: u64, CorpusCase { edit, rejection }: &CorpusCase) -> Option<String> {
+    let name = format!("seed {seed}, {}", edit.shape_name);
+    let edited = manifest::edit_image(edit.before.as_bytes(), &edit.location, &edit.update);
+    let now = match (edited, rejection) {
+        (Err(refusal), Some(reason)) if refusal.reason.contains(reason) => return None,
+        (Err(refusal), _) => return Some(format!("{name}: {refusal:?}\n{}", edit.before)),
+        (Ok(edited), _) => String::from_utf8(edited.bytes).unwrap(),
+    };
+    if rejection.is_some() || now != edit.after {
+        return Some(format!("{name}: {:?}\n{now}\n--- wanted\n{}", edit.location, edit.after));
+    }
+    let found = manifest::find_image(now.as_bytes(), &edit.location, &edit.update.image).unwrap();
+    let wanted = Some(edit.update.image.to_string());
+    let again = manifest::edit_image(now.as_bytes(), &edit.location, &edit.update).unwrap();
+    let read = found.image.map(|it| it.to_string());
+    (read != wanted || !again.replacements.is_empty()).then(|| format!("{name}: read as {read:?}\n{now}"))
+}
+
+/// Files of Argo CD, Flux, Tekton and of charts: the value changes where it is, and no other byte, or the true reason is
+/// given.
+#[test]
+fn shapes_that_people_have_are_edited_or_rejected_with_the_reason() {
+    let count = 100 * SHAPE_COUNT as u64;
+    let faults: Vec<String> =
+        (0..count).filter_map(|seed| corpus_fault(seed, &generate_corpus_case(seed))).collect();
+    let share = faults.len() as f64 / count as f64;
+    assert!(
+        faults.is_empty(),
+        "{} of {count} ({share:.3}):\n{}",
+        faults.len(),
+        faults[..faults.len().min(8)].join("\n===\n")
+    );
 }
 
 /// The command line finds the same places by itself.
