@@ -390,3 +390,46 @@ fn cancelled_run_reverts_the_image_and_post_step_confirms() {
         });
     }
 }
+
+/// Values of an environment that have the tag alone: the registry is the environment's, which the file does not name.
+#[test]
+fn values_with_a_tag_alone_are_released_once() {
+    const VALUES: &str = "charts/analytics/values.yaml";
+    let scenario = format!(
+        "github: {{ repositories: [ {{ name: acme/manifests, files: {{ {VALUES}: \"image:\\n  tag: v1 # live\\n\" }} }} ] }}\n"
+    );
+    let mut trial = TestRun::custom(&scenario);
+    trial.config = WATCHED
+        .replace(
+            "{ path: \"apps/analytics/${environment}/kustomization.yaml\" }",
+            "{ path: charts/analytics/values.yaml, image: image }",
+        )
+        .replace("      server: https://argocd.acme.dev\n", "");
+    run_in_virtual_time(async {
+        let stage = trial.set_up();
+        let first = stage.run().await;
+        assert_eq!(first.outcome, Outcome::Committed, "{:?}", problem_codes(&first));
+        let after = file_text(&stage.cloud, VALUES);
+        assert!(after.contains("@sha256:") && after.ends_with(" # live\n"), "{after}");
+        assert_eq!(stage.run().await.outcome, Outcome::Unchanged);
+        assert_eq!(commit_messages(&stage.cloud).len(), 1);
+    });
+}
+
+/// The image is named with its digest, so nothing is built or looked up, whatever the service's `repository` is.
+#[test]
+fn named_image_needs_no_aws() {
+    for repository in ["    repository: acme/analytics\n", ""] {
+        let config = WATCHED
+            .replace(", aws: { region: eu-west-1 }", "")
+            .replace("    repository: acme/analytics\n", repository)
+            .replace("      server: https://argocd.acme.dev\n", "");
+        let mut trial = test_run("gitops-happy", &config);
+        trial.inputs.image = Some(format!("ghcr.io/acme/analytics:v2@sha256:{}", "0a".repeat(32)));
+        let ran = trial.run();
+        assert_eq!(ran.report.outcome, Outcome::Committed, "{repository}{:#?}", ran.lines);
+        let services: std::collections::BTreeSet<_> =
+            ran.calls.iter().map(|call| call.service.clone()).collect();
+        assert_eq!(services.into_iter().collect::<Vec<_>>(), ["github"]);
+    }
+}

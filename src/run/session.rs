@@ -6,7 +6,7 @@ use crate::aws;
 use crate::config::Environment;
 use crate::problem::Problem;
 use crate::run::context::RunContext;
-use crate::run::run_config::RunConfig;
+use crate::run::run_config::{DeclaredService, RunConfig};
 
 /// The AWS session of a run, if it has one.
 pub(in crate::run) struct AwsSession {
@@ -30,18 +30,31 @@ pub(in crate::run) async fn open_session(
     ctx: &RunContext,
     config: &RunConfig,
 ) -> Result<AwsSession, Problem> {
-    if !needs_aws(config) {
+    if !needs_aws(ctx, config) {
         return Ok(AwsSession { config: aws::disconnected(&ctx.io), problems: Vec::new(), is_open: false });
     }
     let (config, problems) = open_aws(ctx, &config.environment).await?;
     Ok(AwsSession { config, problems, is_open: true })
 }
 
-fn needs_aws(config: &RunConfig) -> bool {
+fn needs_aws(ctx: &RunContext, config: &RunConfig) -> bool {
+    let uses =
+        |declared: &DeclaredService| declared.service.needs().aws || uses_registry(ctx, config, declared);
     config.environment.aws.is_some()
         || config.notify.sns.is_some()
         || (config.services.is_empty() && !config.has_errors())
-        || config.services.iter().any(|declared| declared.build.is_some() || declared.service.needs().aws)
+        || config.services.iter().any(uses)
+}
+
+/// Whether the image of a service is built or looked up in ECR. One that the inputs name is neither, if it has its digest
+/// or is elsewhere.
+fn uses_registry(ctx: &RunContext, config: &RunConfig, declared: &DeclaredService) -> bool {
+    let is_named =
+        |service: &Option<String>| service.as_ref().is_none_or(|name| *name == declared.service.name);
+    let given = ctx.inputs.images.iter().find(|choice| is_named(&choice.service)).map(|choice| &choice.image);
+    let is_complete = given.is_some_and(|it| it.digest.is_some() || !it.registry.contains(".dkr.ecr."));
+    let is_taken = is_complete && !ctx.is_rollback() && config.environment.promote_from.is_none();
+    declared.build.is_some() && !is_taken
 }
 
 async fn open_aws(ctx: &RunContext, environment: &Environment) -> Result<(SdkConfig, Vec<Problem>), Problem> {

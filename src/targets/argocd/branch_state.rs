@@ -32,6 +32,16 @@ impl CurrentImage {
     }
 }
 
+/// The name to read fields with: that of the last record, which has the registry, if it is the same repository. A field
+/// with a tag alone then compares equal to the image that was written.
+fn reading_name<'a>(name: Option<&'a ImageRef>, last: Option<&'a EditRecord>) -> Option<&'a ImageRef> {
+    let recorded = last.map(|entry| &entry.image);
+    let same = |image: &&ImageRef| {
+        name.is_none_or(|name| name.registry.is_empty() && name.repository == image.repository)
+    };
+    recorded.filter(same).or(name)
+}
+
 fn internal_problem(reason: String) -> Problem {
     Problem::error(Code::Internal, reason)
 }
@@ -53,7 +63,7 @@ impl BranchState {
         name: Option<&ImageRef>,
     ) -> Result<Self, Problem> {
         let entries = trailers::read_records(&snapshot.history, key);
-        let name = name.or(entries.first().map(|entry| &entry.image));
+        let name = reading_name(name, entries.first());
         let current = CurrentImage::read(&super::commit_batch::snapshot_files(snapshot), sites, name)?;
         Ok(Self { current, service: service.to_owned(), records: entries })
     }

@@ -121,26 +121,49 @@ fn other_writer(
     entries: &[EditRecord],
     intent: &ImageEdit,
 ) -> Result<Option<String>, Problem> {
-    let now = read_images(tree, &intent.fields, &intent.image)?;
-    let (image, last) = (canonical_image(&now), entries.first());
-    let recorded = last.filter(|entry| image.as_ref() == Some(&entry.image));
+    let current =
+        |name: &ImageRef| read_images(tree, &intent.fields, name).map(|found| canonical_image(&found));
+    // A field that has a tag alone has the name that it is read with, so each image is compared with its own.
+    let is_written = |image: &ImageRef| current(image).map(|now| now.as_ref() == Some(image));
+    let last = entries.first();
+    let recorded = match last {
+        Some(entry) if is_written(&entry.image)? => Some(entry),
+        _ => None,
+    };
     // If this run's image was replaced since, running it again must not restore it.
-    let replaced =
-        |entry: &EditRecord| entry.kind != EditKind::AutoRollback && image.as_ref() != Some(&entry.image);
+    let replaced = |entry: &EditRecord| entry.kind != EditKind::AutoRollback && recorded.is_none();
     let by_us = |entry: &&EditRecord| {
         intent.run.is_some() && entry.run.map(|run| run.id) == intent.run.map(|run| run.id)
     };
     let fine = match &intent.precondition {
         Precondition::AsObserved(_) if last.filter(by_us).is_some_and(replaced) => false,
         Precondition::AsObserved(observed) => {
-            *observed == now || recorded.is_some_and(|entry| is_from_older_run(entry, intent))
+            is_as_observed(tree, intent, observed)?
+                || recorded.is_some_and(|entry| is_from_older_run(entry, intent))
         }
-        Precondition::OurImage(ours) => image.as_ref() == Some(ours),
+        Precondition::OurImage(ours) => is_written(ours)?,
         Precondition::OurLastEdit => {
             recorded.filter(by_us).is_some_and(|entry| entry.kind != EditKind::AutoRollback)
         }
     };
-    Ok((!fine).then(|| describe_writer(recorded, image.as_ref())))
+    Ok(match fine {
+        true => None,
+        false => Some(describe_writer(recorded, current(&intent.image)?.as_ref())),
+    })
+}
+
+/// Whether each field has the image that was observed in it.
+fn is_as_observed(
+    tree: &FileTree,
+    intent: &ImageEdit,
+    observed: &[Option<ImageRef>],
+) -> Result<bool, Problem> {
+    for (field, seen) in intent.fields.iter().zip(observed) {
+        if read_image(tree, field, seen.as_ref().unwrap_or(&intent.image))? != *seen {
+            return Ok(false);
+        }
+    }
+    Ok(observed.len() == intent.fields.len())
 }
 
 /// Whether an entry is of a run that ours may overwrite.
