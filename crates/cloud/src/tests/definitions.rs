@@ -207,7 +207,7 @@ async fn what_aws_refuses_of_the_task_is_refused() {
     Network mode awsvpc is not supported for EXTERNAL compatibility.
     Role is not valid
     Role is not valid
-    Actual length: '65612'. Max allowed length is '65536' bytes.
+    Actual length: '65571'. Max allowed length is '65536' bytes.
     ");
 }
 
