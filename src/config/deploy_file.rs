@@ -196,12 +196,7 @@ impl DeployFile {
         known: &Placeholders,
     ) -> (Option<Service>, Vec<Problem>) {
         let name = entry.key.as_str();
-        let (node, overrides) = entry.value.clone().take_key("environments");
-        let over = overrides.as_ref().and_then(|all| all.get(environment)).cloned();
-        let mut merged = match over {
-            Some(over) => drop_replaced_strategy(node, &over).with_overrides(over),
-            None => node,
-        };
+        let (mut merged, overrides) = merge_overrides(entry, environment);
         let mut problems = self.unknown_overrides(overrides.as_ref());
         let placeholders = known.clone().into_iter().chain([("service", name.to_owned())]).collect();
         problems.extend(substitute(&self.file, &mut merged, &placeholders));
@@ -323,6 +318,17 @@ fn branch_rules(environment: &ConfigEntry) -> Vec<BranchRule<'_>> {
     items.iter().filter_map(claim).collect()
 }
 
+/// A service with what `environment` overrides, and the overrides of all environments.
+fn merge_overrides(entry: &ConfigEntry, environment: &str) -> (ConfigNode, Option<ConfigNode>) {
+    let (node, overrides) = entry.value.clone().take_key("environments");
+    let over = overrides.as_ref().and_then(|all| all.get(environment)).cloned();
+    let merged = match over {
+        Some(over) => drop_replaced_strategy(node, &over).with_overrides(over),
+        None => node,
+    };
+    (merged, overrides)
+}
+
 /// `node` ready to be overridden: another strategy replaces the previous one completely, it is not merged with it.
 fn drop_replaced_strategy(node: ConfigNode, over: &ConfigNode) -> ConfigNode {
     let name = |node: &ConfigNode| {
@@ -379,5 +385,6 @@ fn is_target_key(key: &str, targets: &[&str]) -> bool {
 /// Target keys of the contract that no kind exists for yet.
 const PLANNED_TARGET_KEYS: [&str; 5] = ["kubernetes", "compose", "lambda", "app-runner", "beanstalk"];
 
+mod restorable;
 #[cfg(test)]
 mod tests;

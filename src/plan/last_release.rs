@@ -8,8 +8,8 @@ use crate::release::{Digest, RecordedService};
 pub struct ServingService<'s> {
     /// Its name.
     pub name: &'s str,
-    /// The digests.
-    pub digests: Vec<&'s Digest>,
+    /// The digests; `None` if the service could not be read.
+    pub digests: Option<Vec<&'s Digest>>,
 }
 
 /// The services that the record at `at` brought and that still serve it. `records` are newest first; `is_complete`: there are
@@ -23,7 +23,11 @@ pub fn brought_services<'s>(
     let Some(release) = records.get(at) else { return Vec::new() };
     let is_brought = |service: &&ServingService<'_>| {
         let Some(recorded) = release.record.services.get(service.name) else { return false };
-        let serves = recorded.digest().is_some_and(|digest| service.digests.contains(&digest));
+        let serves = match &service.digests {
+            Some(digests) => recorded.digest().is_some_and(|digest| digests.contains(&digest)),
+            // A newer release of it would have a newer record.
+            None => release.proven,
+        };
         // A release that failed was rolled back, unless its image serves and was not there before.
         let stands =
             || release.proven || is_new_image(service.name, recorded, &records[at + 1..], is_complete);
@@ -72,8 +76,8 @@ mod tests {
             .collect();
         let (api, web) = (image(api).digest.unwrap(), image(web).digest.unwrap());
         let serving = [
-            ServingService { name: "api", digests: vec![&api] },
-            ServingService { name: "web", digests: vec![&web] },
+            ServingService { name: "api", digests: Some(vec![&api]) },
+            ServingService { name: "web", digests: Some(vec![&web]) },
         ];
         let brought = |at: usize| brought_services(at, &known, true, &serving);
         let first = (0..known.len()).find(|at| !brought(*at).is_empty());
@@ -105,11 +109,23 @@ mod tests {
     }
 
     #[test]
+    fn service_that_cannot_be_read_counts_by_its_proven_record() {
+        let (failed, proven) = (record("web=4"), record("web=3"));
+        let records = [
+            RecordedRelease { record: &failed, proven: false },
+            RecordedRelease { record: &proven, proven: true },
+        ];
+        let serving = [ServingService { name: "web", digests: None }];
+        let brought = [0, 1].map(|at| brought_services(at, &records, true, &serving).len());
+        assert_eq!(brought, [0, 1]);
+    }
+
+    #[test]
     fn failed_release_counts_only_if_the_image_before_is_known() {
         let known = record("api=3");
         let (records, digest) =
             ([RecordedRelease { record: &known, proven: false }], image('3').digest.unwrap());
-        let serving = [ServingService { name: "api", digests: vec![&digest] }];
+        let serving = [ServingService { name: "api", digests: Some(vec![&digest]) }];
         assert_eq!(brought_services(0, &records, true, &serving), ["api"]);
         assert_eq!(brought_services(0, &records, false, &serving), [""; 0]);
     }

@@ -30,6 +30,7 @@ mod service_run;
 mod session;
 mod time_budget;
 mod verify;
+mod versions;
 
 use crate::action::Operation;
 use crate::plan::Allowed;
@@ -44,8 +45,9 @@ pub use post_state::{SavedChanges, saved_changes};
 pub use post_step::{needs_post_step, run_post_step};
 use prepare::PreparedRun;
 pub use progress_log::{Mark, ProgressLog};
-use run_config::EarlyExit;
+use run_config::{EarlyExit, RefusedService};
 use service_run::ServiceRun;
+pub use versions::list_versions;
 
 /// Runs the operation to its end, or to the end of its time.
 pub async fn run(ctx: &RunContext) -> RunReport {
@@ -82,8 +84,16 @@ async fn run_operation(ctx: &RunContext) -> RunReport {
 
 /// Releases the services of a prepared run, or plans that.
 async fn release(ctx: &RunContext, prepared: PreparedRun, mut report: RunReport) -> RunReport {
-    let PreparedRun { environment, proof_rules, mut services, problems, registry, channels, session } =
-        prepared;
+    let PreparedRun {
+        environment,
+        proof_rules,
+        mut services,
+        refused,
+        problems,
+        registry,
+        channels,
+        session,
+    } = prepared;
     report.problems.extend(problems);
     let mut coordinator = Coordinator::open(ctx, proof_rules, session, &mut report.problems);
     guard::lock(ctx, coordinator.as_mut(), &mut services).await;
@@ -93,7 +103,8 @@ async fn release(ctx: &RunContext, prepared: PreparedRun, mut report: RunReport)
     rollout::execute(ctx, &environment, coordinator.as_mut(), &mut services).await;
     record::commits::load_commits(ctx, registry.as_deref(), &mut services).await;
     report.environment = Some(environment);
-    report.services = services.into_iter().map(ServiceRun::into_report).collect();
+    let refused = refused.into_iter().map(RefusedService::into_report);
+    report.services = services.into_iter().map(ServiceRun::into_report).chain(refused).collect();
     report.outcome = worst_outcome(&report);
     record::close(ctx, coordinator, &mut report).await;
     let report = ctx.finished_now(report);

@@ -140,6 +140,8 @@ pub(in crate::run) struct RolloutState {
     pub(in crate::run) pending_check: Option<CheckResult>,
     /// Result of the service's own checks, as people read it.
     pub(in crate::run) check_summary: Option<String>,
+    /// The command that has run before the rollout, with success.
+    pub(in crate::run) finished_command: Option<String>,
     /// The last rollout that was in progress.
     pub(in crate::run) last_rollout: Option<Rollout>,
     /// Whether nothing has to be restored after the end.
@@ -165,6 +167,7 @@ impl RolloutState {
             analysis: AnalysisState::default(),
             pending_check: None,
             check_summary: None,
+            finished_command: None,
             last_rollout: None,
             cleaned_up: true,
             awaiting_peers: false,

@@ -10,6 +10,7 @@ pub(in crate::run) mod merged;
 mod placeholders;
 mod promote;
 mod proven_releases;
+mod restorable_file;
 mod selection;
 mod service_image;
 mod set_env;
@@ -26,10 +27,11 @@ use crate::image::Registry;
 use crate::plan::proof::ProofRules;
 use crate::problem::{Code, Problem};
 use crate::release::{Observed, Release};
+use crate::rollback;
 use crate::run::context::RunContext;
 use crate::run::notify::Channels;
 use crate::run::prepare::deploy_file::load_config;
-use crate::run::run_config::{DeclaredService, EarlyExit, RunConfig};
+use crate::run::run_config::{DeclaredService, EarlyExit, RefusedService, RunConfig};
 use crate::run::service_run::ServiceRun;
 use crate::run::session::{AwsSession, open_session};
 use crate::run::{proof, refusal, rollback_version};
@@ -45,6 +47,8 @@ pub(in crate::run) struct PreparedRun {
     pub(in crate::run) proof_rules: ProofRules,
     /// The services, with what runs now.
     pub(in crate::run) services: Vec<ServiceRun>,
+    /// Services of a rollback that are refused before anything of them was read.
+    pub(in crate::run) refused: Vec<RefusedService>,
     /// Warnings and notices of the run as a whole.
     pub(in crate::run) problems: Vec<Problem>,
     /// The registry of the images, where one was needed.
@@ -72,8 +76,16 @@ pub(in crate::run) async fn prepare(ctx: &RunContext) -> Result<PreparedRun, Ear
     if config.has_errors() {
         return Err(config.invalid(problems));
     }
-    let services = observe_all(ctx, &config, &session).await.map_err(|problems| config.invalid(problems))?;
-    let services = Box::pin(last_release::keep_brought(ctx, &config, services, &mut problems)).await;
+    let (services, unconnected) =
+        observe_all(ctx, &config, &session).await.map_err(|problems| config.invalid(problems))?;
+    let refused = std::mem::take(&mut config.refused).into_iter().chain(unconnected).collect();
+    let candidates = RollbackCandidates { services, refused };
+    let candidates = Box::pin(last_release::keep_brought(ctx, &config, candidates, &mut problems)).await;
+    let RollbackCandidates { services, refused } = candidates;
+    if services.is_empty() && !refused.is_empty() {
+        problems.extend(refused.into_iter().flat_map(|one| one.problems));
+        return Err(config.invalid(problems));
+    }
     let resolved = Box::pin(resolve_releases(ctx, &config, &session, services)).await;
     let ResolvedServices { services, registry, notices } =
         resolved.map_err(|problems| config.invalid(problems))?;
@@ -83,7 +95,13 @@ pub(in crate::run) async fn prepare(ctx: &RunContext) -> Result<PreparedRun, Ear
     let session = session.aws().cloned();
     let proof_rules = proof::proof_rules(ctx, &config.environment_name, &config.environment);
     let environment = config.environment_name;
-    Ok(PreparedRun { environment, proof_rules, services, problems, registry, session, channels })
+    Ok(PreparedRun { environment, proof_rules, services, refused, problems, registry, session, channels })
+}
+
+/// What a run can be about: the services that were observed, and those of a rollback that cannot be.
+struct RollbackCandidates {
+    services: Vec<ServiceRun>,
+    refused: Vec<RefusedService>,
 }
 
 /// Says that the run is about another commit than its event. A rollback and `set-env` are about none.
@@ -170,6 +188,7 @@ fn run_info(ctx: &RunContext, config: &RunConfig) -> targets::RunInfo {
         manifests_token: of_github.or_else(|| variable("GITHUB_TOKEN")),
         argocd_token: of_argocd.or_else(|| variable("ARGOCD_AUTH_TOKEN")),
         credential_urls: config.credential_urls.clone(),
+        passes_firing_alarms: ctx.passes_firing_alarms(),
         input_images: inputs
             .images
             .iter()
@@ -194,18 +213,22 @@ pub(in crate::run) fn release_for(
     }
 }
 
-/// Connects to the target of each service and reads what runs.
+/// Connects to the target of each service and reads what runs. A rollback goes on without a service that it cannot connect
+/// to.
 async fn observe_all(
     ctx: &RunContext,
     config: &RunConfig,
     session: &AwsSession,
-) -> Result<Vec<ServiceRun>, Vec<Problem>> {
-    let targets = connect_targets(ctx, config, session)?;
-    let observed = join_all(targets.iter().map(|target| target.observe())).await;
+) -> Result<(Vec<ServiceRun>, Vec<RefusedService>), Vec<Problem>> {
+    let (connected, failed) = connect_each(ctx, config, session);
+    if !failed.is_empty() && (!ctx.is_rollback() || connected.is_empty()) {
+        return Err(failed);
+    }
+    let observed = join_all(connected.iter().map(|(_, target)| target.observe())).await;
     let sources = Rc::new(create_sources(ctx, &session.config));
-    let atomic = config.atomic && targets.len() > 1 && !ctx.is_rollback();
+    let atomic = config.atomic && connected.len() > 1 && !ctx.is_rollback();
     let mut services = Vec::new();
-    for ((declared, target), observed) in config.services.iter().zip(targets).zip(observed) {
+    for ((declared, target), observed) in connected.into_iter().zip(observed) {
         let (observed, problem) = match observed {
             Ok(observed) => (observed, None),
             Err(problem) => (Observed::unreadable(problem.sentence.clone()), Some(problem)),
@@ -219,7 +242,24 @@ async fn observe_all(
         }
         services.push(service);
     }
-    refusal::unless_all_end(services)
+    Ok((refusal::unless_all_end(services)?, RefusedService::from_problems(failed)))
+}
+
+/// The services with their targets, and why others have none.
+pub(in crate::run) fn connect_each<'c>(
+    ctx: &RunContext,
+    config: &'c RunConfig,
+    session: &AwsSession,
+) -> (Vec<(&'c DeclaredService, Rc<dyn Target>)>, Vec<Problem>) {
+    let context = target_context(ctx, &session.config, config);
+    let (mut connected, mut failed) = (Vec::new(), Vec::new());
+    for declared in &config.services {
+        match targets::connect_all(&context, std::slice::from_ref(&declared.service)) {
+            Ok(targets) => connected.extend(targets.into_iter().map(|target| (declared, target))),
+            Err(problems) => failed.extend(problems),
+        }
+    }
+    (connected, failed)
 }
 
 /// The target of each service, in the order of the deploy file.
@@ -242,6 +282,8 @@ async fn run_preflight(
     let found = join_all(checking).await;
     for (service, problems) in refusal::open_mut(&mut services).zip(found) {
         for problem in problems {
+            let is_passable = ctx.is_rollback() && !rollback::is_obstacle(problem.code);
+            let problem = if is_passable { problem.into_warning() } else { problem };
             match problem.is_error() {
                 true => refusal::refuse(ctx, service, problem),
                 false => service.report.problems.push(problem.for_service(service.name())),

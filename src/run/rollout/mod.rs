@@ -8,6 +8,7 @@ pub(in crate::run) mod checks;
 mod endings;
 mod request;
 mod rollback;
+mod stranded;
 mod unanswered;
 mod watch;
 mod watch_time;
@@ -51,6 +52,7 @@ pub(in crate::run) async fn execute(
     }
     start_rollouts(ctx, environment, services).await;
     watch::watch_until_done(ctx, environment, services).await;
+    Box::pin(stranded::explain_all(ctx, environment, services)).await;
 }
 
 fn finish_planned(ctx: &RunContext, services: &mut [ServiceRun]) {

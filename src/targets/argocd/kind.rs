@@ -44,7 +44,7 @@ impl Kind for ArgoCdKind {
 
     /// Manifests need nothing of AWS; an image that is pushed to ECR does.
     fn permissions(spec: &Spec<'_, Settings>, scope: &PolicyScope) -> Vec<Permission> {
-        let repository = spec.service.config.repository.as_deref().filter(|name| !names_registry(name));
+        let repository = spec.service.config.repository.as_deref();
         repository.map(|name| push_permissions(name, scope)).unwrap_or_default()
     }
 
@@ -52,9 +52,4 @@ impl Kind for ArgoCdKind {
         let branches = run.shared.get_or_init(|| BranchWriters::new(run));
         Ok(Rc::new(ArgoCdTarget::new(run, &branches, spec.service, spec.settings.clone())?))
     }
-}
-
-/// Whether a repository begins with the host of a registry. One that does not is in ECR.
-fn names_registry(repository: &str) -> bool {
-    repository.split_once('/').is_some_and(|(host, _)| host.contains(['.', ':']))
 }

@@ -144,7 +144,7 @@ pub struct GrantScope {
     pub roles: Vec<String>,
     /// Log groups of its containers.
     pub log_groups: Vec<String>,
-    /// Repositories of its image.
+    /// Names or ARNs of the repositories of its image; empty if they are in no ECR.
     pub repositories: Vec<String>,
     /// The repository that its image is promoted from, if that is another one.
     pub pull_source: Option<PullSource>,
@@ -189,6 +189,14 @@ impl GrantScope {
         }
     }
 
+    /// A bare name stands for a repository of this account and region.
+    fn repository_arn(&self, name: &str) -> String {
+        match name.starts_with("arn:") {
+            true => name.to_owned(),
+            false => self.arn("ecr", &format!("repository/{name}")),
+        }
+    }
+
     /// The ARNs of an action's resources, its own kind first.
     pub fn resource_arns(&self, on: Resource) -> Vec<String> {
         let ecs = |rest: String| self.arn("ecs", &rest);
@@ -211,9 +219,7 @@ impl GrantScope {
                 let stream = |group: &String| self.arn("logs", &format!("log-group:{group}:log-stream:*"));
                 self.log_groups.iter().map(stream).collect()
             }
-            Resource::Repository => {
-                self.repositories.iter().map(|name| self.arn("ecr", &format!("repository/{name}"))).collect()
-            }
+            Resource::Repository => self.repositories.iter().map(|name| self.repository_arn(name)).collect(),
             Resource::Source => self.pull_source.iter().map(|source| source.arn(&self.partition)).collect(),
             Resource::Caller => vec![self.caller_role.clone().unwrap_or_else(|| self.role_arn("*"))],
             Resource::Cluster | Resource::Everything => vec!["*".into()],

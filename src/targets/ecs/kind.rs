@@ -9,7 +9,7 @@ use super::{CommandContainer, Ecs, ExpectedAccount, Settings, SharedClients, lin
 use crate::aws::RateLimiters;
 use crate::config::Strategy;
 use crate::problem::Problem;
-use crate::targets::policy::{Permission, PolicyScope};
+use crate::targets::policy::{Permission, PolicyScope, repository_arn};
 use crate::targets::{Feature, ImageUse, Kind, Needs, SourceFile, Spec, Target, TargetContext};
 
 /// Services on Amazon ECS.
@@ -49,10 +49,14 @@ impl Kind for EcsKind {
     }
 
     fn permissions(spec: &Spec<'_, Settings>, scope: &PolicyScope) -> Vec<Permission> {
+        let repository = spec.service.config.repository.as_deref();
+        let known = repository.map(|name| repository_arn(name, scope).into_iter().collect());
+        let plain = GrantScope::from_settings(spec.settings, &scope.region, &scope.account);
         let scope = GrantScope {
             caller_role: scope.role.clone(),
             pull_source: scope.pull_source.clone(),
-            ..GrantScope::from_settings(spec.settings, &scope.region, &scope.account)
+            repositories: known.unwrap_or_else(|| plain.repositories.clone()),
+            ..plain
         };
         ServicePermissions::new(scope, &spec.service.config, spec.source).permissions()
     }
@@ -92,6 +96,7 @@ fn connect_service(
     let command = config.before.as_ref().map(|before| CommandContainer::new(before.container.clone()));
     Ecs::new(settings, expected_account, config.alarms.clone(), shared)
         .with_traffic_shift(!matches!(config.strategy, Strategy::Rolling(_)))
+        .with_firing_alarms_passed(run.run.passes_firing_alarms)
         .with_command(command)
         .with_shown_env(config.show_env.iter().map(|name| name.as_str().to_owned()).collect())
 }

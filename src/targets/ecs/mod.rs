@@ -14,14 +14,15 @@ use super::{ChangeError, History, Limits, MetricLabels, OneOffTasks, Target};
 use crate::aws::RateLimiters;
 use crate::problem::{Code, Problem};
 use crate::release::{
-    Changes, CompletedVersion, DefinitionFile, Failure, Observed, Release, Resume, RollbackTarget, Rollout,
-    RolloutStatus, ShiftKind, Staged, StartedTask, TaskCommand, TaskStatus, TrafficPlan, TrafficShift,
-    Variant, Version,
+    Changes, CompletedVersion, DefinitionFile, Diagnosis, Failure, Observed, Release, Resume, RollbackTarget,
+    Rollout, RolloutStatus, ShiftKind, Staged, StartedTask, TaskCommand, TaskStatus, TrafficPlan,
+    TrafficShift, Variant, Version,
 };
 
 pub mod aws_clients;
 pub mod batch_loader;
 pub mod client;
+pub mod diagnose;
 pub mod discover;
 pub mod ecr_image;
 pub mod error;
@@ -118,7 +119,8 @@ impl Ecs {
         shared: &SharedClients,
     ) -> Self {
         let (loader, around) = (shared.loader.clone(), shared.support.clone());
-        let reader = reader::ServiceReader { loader, support: around, settings, alarms };
+        let reader =
+            reader::ServiceReader { loader, support: around, settings, alarms, passes_firing_alarms: false };
         Self {
             reader,
             expected_account,
@@ -133,6 +135,13 @@ impl Ecs {
     #[must_use]
     pub fn with_traffic_shift(self, shifts: bool) -> Self {
         Self { shifts_traffic: shifts, ..self }
+    }
+
+    /// Says whether alarms that fired before the rollout neither stop nor fail it.
+    #[must_use]
+    pub fn with_firing_alarms_passed(mut self, passes: bool) -> Self {
+        self.reader.passes_firing_alarms = passes;
+        self
     }
 
     /// Says whether a command runs once with the new version, and in which container.
@@ -368,6 +377,10 @@ impl Target for Ecs {
             failure.logs = watch.logs.clone().unwrap_or_default();
         }
         Ok(health)
+    }
+
+    async fn diagnose(&self, version: &Version) -> Result<Option<Diagnosis>, Problem> {
+        diagnose::diagnose(&self.reader, version).await.map(Some)
     }
 
     /// ECS drains and stops replaced tasks itself, and rollbacks need the old revisions: only the deployment

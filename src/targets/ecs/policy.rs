@@ -36,16 +36,14 @@ impl ServicePermissions {
                 |container: &Value| optional_str(&container["logConfiguration"]["options"], "awslogs-group");
             scope.log_groups = containers(&known).iter().filter_map(group).collect();
         }
-        if let Some(repository) = &common.repository {
-            scope.repositories = vec![repository.clone()];
-        }
+        let has_repository = !scope.repositories.is_empty();
         Self {
             shifts_traffic: scope.pair.is_none() && !matches!(common.strategy, Strategy::Rolling(_)),
             scope,
             reads_metrics: strategy_metrics(&common.strategy)
                 .iter()
                 .any(|m| matches!(m, Metric::Errors(_) | Metric::Latency(_))),
-            pushes_image: common.repository.is_some(),
+            pushes_image: common.repository.is_some() && has_repository,
             runs_command: common.before.is_some(),
             sets_tags: known["tags"].as_array().is_some_and(|tags| !tags.is_empty()) || known.is_null(),
         }
