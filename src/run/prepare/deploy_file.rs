@@ -39,9 +39,14 @@ pub(in crate::run) fn load_config(ctx: &RunContext) -> Result<RunConfig, EarlyEx
 }
 
 fn load_config_for(ctx: &RunContext, environment: Option<&str>) -> Result<RunConfig, EarlyExit> {
-    if ctx.is_rollback() {
-        return restorable_file::load_restorable(ctx, environment);
+    match ctx.is_rollback() {
+        true => restorable_file::load_restorable(ctx, environment),
+        false => load_strict(ctx, environment),
     }
+}
+
+/// As every operation but a rollback reads it: any error ends the run before the first call.
+fn load_strict(ctx: &RunContext, environment: Option<&str>) -> Result<RunConfig, EarlyExit> {
     let (file, text) = read_config_text(ctx).map_err(|problem| EarlyExit::Invalid(None, vec![problem]))?;
     let document = DeployFile::parse(&file, &text).map_err(|problems| EarlyExit::Invalid(None, problems))?;
     let (environments, mut problems) = document.environments();
