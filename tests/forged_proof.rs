@@ -243,6 +243,11 @@ fn job_of_the_record_decides_and_not_its_run() {
             }
             let runner = world.push_runner("main", "aa").with_variable("GITHUB_RUN_ATTEMPT", attempt);
             let runner = match own {
+                // A runner that does not tell the workflow: GitHub knows that of this run.
+                true if attempt == "1" => {
+                    let runner = runner.with_variable("GITHUB_RUN_ID", &run.to_string());
+                    runner.with_variable("GITHUB_WORKFLOW_REF", "")
+                }
                 true => runner.with_variable("GITHUB_RUN_ID", &run.to_string()),
                 false => runner,
             };

@@ -47,7 +47,7 @@ fn a_push_is_deployed() {
     | hh:mm:ss | rollout of backend:2 started (ecs-svc/…) |
     | hh:mm:ss | proven: service deployment SUCCESSFUL, 2 of 2 targets healthy |
 
-    <details><summary>9 events of the provider</summary>
+    <details><summary>8 events of the provider</summary>
 
     | UTC |  |
     |---|---|

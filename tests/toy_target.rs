@@ -85,6 +85,7 @@ impl ToyTarget {
         let completed = |id: &String| CompletedVersion {
             version: version(id),
             image: id.parse().ok(),
+            container_images: Default::default(),
             digest: None,
             completed_at: None,
             commits: Vec::new(),
@@ -101,6 +102,7 @@ impl Target for ToyTarget {
         Ok(Observed {
             version: serving.map(|id| version(id)),
             image: serving.and_then(|id| id.parse().ok()),
+            container_images: Default::default(),
             digest: None,
             status: serving.map_or(RolloutStatus::Unknown("the shelf is empty".into()), |id| proven(id)),
             previous: versions.iter().rev().nth(1).map(|id| version(id)),

@@ -33,9 +33,14 @@ pub struct RateLimiters {
 }
 
 impl RateLimiters {
+    /// Whether a run of this many services needs limits.
+    pub fn are_needed(services: usize) -> bool {
+        services > MAX_UNLIMITED_SERVICES
+    }
+
     /// For a run of this many services. A few need no limit.
     pub fn for_services(services: usize) -> Self {
-        if services <= MAX_UNLIMITED_SERVICES {
+        if !Self::are_needed(services) {
             return Self::unlimited();
         }
         Self {

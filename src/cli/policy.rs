@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::config::{Aws, DeployFile, Placeholders, Service};
+use crate::config::{Aws, DeployFile, Placeholders};
 use crate::problem::{Code, Problem};
 use crate::release::DefinitionFile;
 use crate::sys::{disk, terminal};
@@ -96,16 +96,16 @@ pub fn environment_policy(
     let from = chosen.promote_from.as_deref().and_then(|name| environments.get_key_value(name));
     let proven = from.map(|(name, _)| {
         let known = known.clone().into_iter().chain([("environment", name.clone())]).collect();
-        document.services(name, &[], &targets, &known).0
+        targets::read_specs(KINDS, file, document.services(name, &[], &targets, &known).0).0
     });
-    let source = |service: &Service| {
-        let origin = from?.1.aws.clone().unwrap_or_default();
-        let other = proven.as_ref()?.iter().find(|other| other.name == service.name)?;
-        pull_source(&aws, service, &origin, other)
+    let sources = |spec: &ServiceSpec| {
+        let origin = from.and_then(|(_, environment)| environment.aws.clone()).unwrap_or_default();
+        let other = proven.iter().flatten().find(|other| other.name == spec.name);
+        other.map(|other| pull_sources(&aws, spec, &origin, other)).unwrap_or_default()
     };
     let subject = |spec: ServiceSpec| PolicySubject {
         source: read_source(workspace, &spec),
-        pull_source: source(&spec),
+        pull_sources: sources(&spec),
         spec,
     };
     let policy_use = if options.read_only { PolicyUse::ReadOnly } else { PolicyUse::Deploy };
@@ -144,24 +144,46 @@ fn policy_warnings(policy: &Value) -> Vec<String> {
     [passes, simulates, is_empty].into_iter().flatten().map(str::to_owned).collect()
 }
 
-/// The repository that the image of `service` is copied from: that of `other`, the same service in the environment that
-/// verified it. `None` if both are the same repository.
-fn pull_source(aws: &Aws, service: &Service, origin: &Aws, other: &Service) -> Option<PullSource> {
+/// The repositories that the images of a service are copied from: those of `other`, the same service in the environment that
+/// verified it. A repository that is the same in both is none of them.
+fn pull_sources(aws: &Aws, spec: &ServiceSpec, origin: &Aws, other: &ServiceSpec) -> Vec<PullSource> {
     let account = |aws: &Aws| {
         let of_role = aws.role.as_deref().and_then(|role| role.split(':').nth(4)).map(str::to_owned);
         aws.account.clone().or(of_role)
     };
-    let location =
-        |aws: &Aws, service: &Service| (aws.region.clone(), account(aws), service.config.repository.clone());
-    let (region, account, repository) = location(origin, other);
+    let location = |aws: &Aws, repository: Option<String>| (aws.region.clone(), account(aws), repository);
     let any = |known: Option<String>| known.unwrap_or_else(|| "*".into());
     let is_in_ecr = |name: &String| repository_arn(name, &PolicyScope::from_aws(origin)).is_some();
-    let is_other = location(aws, service) != location(origin, other);
-    (is_other && repository.as_ref().is_none_or(is_in_ecr)).then(|| PullSource {
-        region: any(region),
-        account: any(account),
-        repository: any(repository),
-    })
+    let copied = image_repositories(spec, other).into_iter().filter_map(|pair| {
+        let from = location(origin, pair.there);
+        let is_other = location(aws, pair.here) != from;
+        let (region, account, repository) = from;
+        (is_other && repository.as_ref().is_none_or(is_in_ecr)).then(|| PullSource {
+            region: any(region),
+            account: any(account),
+            repository: any(repository),
+        })
+    });
+    copied.collect()
+}
+
+/// The repository of an image in an environment, and in the one that verifies it.
+struct RepositoryPair {
+    here: Option<String>,
+    there: Option<String>,
+}
+
+/// The repositories of the image of a service and of those of its further containers.
+fn image_repositories(spec: &ServiceSpec, other: &ServiceSpec) -> Vec<RepositoryPair> {
+    let repository = |spec: &ServiceSpec| spec.config.repository.clone();
+    let of_service = RepositoryPair { here: repository(spec), there: repository(other) };
+    let there = other.containers();
+    let further = spec.containers().into_iter().filter(|container| container.repository.is_some());
+    let further = further.map(|container| RepositoryPair {
+        there: there.iter().find(|it| it.name == container.name).and_then(|it| it.repository.clone()),
+        here: container.repository,
+    });
+    std::iter::once(of_service).chain(further).collect()
 }
 
 /// Permissions to publish to an SNS topic.

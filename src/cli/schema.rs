@@ -16,8 +16,10 @@ pub fn schema() -> String {
     let build = subschema::<Build>(&mut definitions);
     let targets: Vec<_> =
         KINDS.iter().map(|kind| (kind.key(), embed(kind.schema(), &mut definitions))).collect();
+    // Blocks of targets refer to it, too.
+    definitions.insert("Build".into(), build);
     if let Some(properties) = service.get_mut("properties").and_then(Value::as_object_mut) {
-        properties.insert("build".into(), build);
+        properties.insert("build".into(), json!({ "$ref": "#/$defs/Build" }));
         properties.extend(targets.into_iter().map(|(key, block)| (key.to_owned(), block)));
         properties.insert(
             "environments".into(),

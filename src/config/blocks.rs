@@ -1,10 +1,12 @@
 //! The deploy file's own types: environments and settings that all services share. Settings of an adapter
 //! (a target, the build) stay trees and are read by the adapter.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
-use serde::Deserialize;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::before_command::BeforeCommand;
 use super::parsed_string::parsed_string;
@@ -83,6 +85,25 @@ fn check_env_name(text: &str) -> Result<(), String> {
     match !text.is_empty() && text.len() <= 200 && text.chars().all(plain) {
         true => Ok(()),
         false => Err(format!("`{text}` is not the name of an environment variable")),
+    }
+}
+
+/// A `build` block inside the settings of a target, as it stands in the file: the image adapter reads it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BuildBlock(Value);
+
+impl JsonSchema for BuildBlock {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "BuildBlock".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "$ref": "#/$defs/Build" })
     }
 }
 

@@ -19,7 +19,7 @@ mod strategy;
 pub mod tree;
 
 pub use before_command::{BeforeCommand, CommandLine, CommandTimeout};
-pub use blocks::{Aws, EnvName, Environment, Placeholders, ServiceConfig};
+pub use blocks::{Aws, BuildBlock, EnvName, Environment, Placeholders, ServiceConfig};
 pub use bounded::{
     Address, Bake, CanaryPercent, Margin, Milliseconds, PerMinute, Query, Status, StepPercent,
 };

@@ -13,9 +13,16 @@ impl RunRepository {
     pub async fn compare_commits(&self, commit: &str, other: &str) -> Result<CommitRelation, ApiError> {
         let (to, from) = (validate::commit(commit), validate::commit(other));
         let (to, from) = (to.map_err(ApiError::Rejected)?, from.map_err(ApiError::Rejected)?);
-        let request = ApiRequest::get(self.route(&format!("/compare/{from}...{to}?per_page=1")));
+        let pair = format!("{from}...{to}");
+        let known = self.known_relations.borrow().get(&pair).copied();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let request = ApiRequest::get(self.route(&format!("/compare/{pair}?per_page=1")));
         let response = self.client.get(&request, RetryPolicy::SHORT).await?;
-        CommitRelation::parse(&response).map_err(ApiError::Transient)
+        let relation = CommitRelation::parse(&response).map_err(ApiError::Transient)?;
+        self.known_relations.borrow_mut().insert(pair, relation);
+        Ok(relation)
     }
 
     /// Whether `branch` contains `commit`. [`ApiError::NotFound`] if the branch or the commit does not exist, or they

@@ -58,7 +58,7 @@ impl RecordedDeployment {
     /// Whether both name the same attempt of a run, and different images for a service.
     fn contradicts(&self, other: &Self) -> bool {
         let differs = |(name, one): (&String, &RecordedService)| {
-            other.record.services.get(name).is_some_and(|known| known.digest() != one.digest())
+            other.record.services.get(name).is_some_and(|known| !known.has_same_images(one))
         };
         self.run.is_some() && self.run == other.run && self.record.services.iter().any(differs)
     }

@@ -90,7 +90,8 @@ impl RunRepository {
         .map_err(ApiError::from)
     }
 
-    async fn points_to(&self, reference: &str, commit: &str) -> Result<bool, ApiError> {
+    /// Whether a ref points to this commit.
+    pub async fn points_to(&self, reference: &str, commit: &str) -> Result<bool, ApiError> {
         Ok(self.ref_target(reference).await?.as_deref() == Some(commit))
     }
 
@@ -119,6 +120,11 @@ impl RunRepository {
 
     /// Releases a lease. A lease that is no longer ours is not touched.
     pub async fn release(&self, reference: &str, commit: &str) -> Result<(), ApiError> {
+        self.release_if(self.points_to(reference, commit).await?, reference, commit).await
+    }
+
+    /// As [`release`](Self::release), for a lease that was looked at just now. After a lost answer it is looked at again.
+    pub async fn release_if(&self, is_ours: bool, reference: &str, commit: &str) -> Result<(), ApiError> {
         let request = ApiRequest::without_body(Method::DELETE, self.ref_route(reference));
         retry::ambiguous(
             &RetryPolicy::ONCE,
@@ -126,9 +132,12 @@ impl RunRepository {
                 Ok(_) | Err(ApiError::NotFound(_)) => Ok(()),
                 Err(error) => Err(error.into()),
             },
-            async |_| match self.points_to(reference, commit).await? {
-                true => Ok(Look::Send(())),
-                false => Ok(Look::Done(())),
+            async |failed| {
+                let is_ours = match failed {
+                    None => is_ours,
+                    Some(_) => self.points_to(reference, commit).await?,
+                };
+                Ok(if is_ours { Look::Send(()) } else { Look::Done(()) })
             },
         )
         .await

@@ -75,7 +75,7 @@ pub fn parse_graphql(
         });
     }
     let data = value.get_mut("data").map(Value::take).unwrap_or_default();
-    if data.is_null() && errors.is_empty() {
+    if !data.is_object() && errors.is_empty() {
         return Err(ambiguous(aim, "GitHub returned no data".into()));
     }
     Ok((data, errors))

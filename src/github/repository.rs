@@ -2,10 +2,14 @@
 //! kind of
 //! object has its own file.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use super::addresses::Addresses;
 use super::client::Client;
+use super::compare::CommitRelation;
 use super::validate;
 use crate::problem::{Code, Problem};
 
@@ -14,6 +18,8 @@ pub struct RunRepository {
     pub(super) client: Client,
     /// `owner/name`.
     pub(super) repository: String,
+    /// Relations that were read, by both commits: a commit never changes what it contains.
+    pub(super) known_relations: RefCell<BTreeMap<String, CommitRelation>>,
 }
 
 impl RunRepository {
@@ -31,7 +37,7 @@ impl RunRepository {
         };
         validate::repository(repository).map_err(refused)?;
         let client = Client::new(http, addresses, token).map_err(refused)?;
-        Ok(Self { client, repository: repository.to_owned() })
+        Ok(Self { client, repository: repository.to_owned(), known_relations: RefCell::default() })
     }
 
     /// `owner/name`.

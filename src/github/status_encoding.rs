@@ -75,14 +75,23 @@ fn checksum_tag(text: &str) -> String {
     hex::encode(Sha256::digest(text.as_bytes())).chars().take(TAG_LENGTH).collect()
 }
 
-/// `commit;common start of the images;service=rest of its image;…`
+/// `commit;common start of the images;service=rest of its image;…`. Images of further containers follow that of their
+/// service: `,container=rest of its image`.
 fn record_text(record: &DeploymentRecord) -> String {
-    let images: Vec<String> = record.services.values().map(|one| one.image.name()).collect();
+    let images = record
+        .services
+        .values()
+        .flat_map(|one| [&one.image].into_iter().chain(one.container_images.values()));
+    let images: Vec<String> = images.map(ImageRef::name).collect();
     let common = common_prefix(&images);
     let mut fields = vec![escape(&record.commit), escape(common)];
     for (name, one) in &record.services {
         let mark = if one.unchanged { UNCHANGED } else { "" };
-        fields.push(format!("{}={mark}{}", escape(name), image_text(&one.image, common.len())));
+        let further = one.container_images.iter();
+        let further =
+            further.map(|(name, image)| format!(",{}={}", escape(name), image_text(image, common.len())));
+        let text = image_text(&one.image, common.len());
+        fields.push(format!("{}={mark}{text}{}", escape(name), further.collect::<String>()));
     }
     fields.join(";")
 }
@@ -115,7 +124,14 @@ fn parse_record(environment: &str, text: &str) -> Option<DeploymentRecord> {
             Some(rest) => (true, rest),
             None => (false, rest),
         };
-        Some((unescape(name)?, RecordedService { image: parse_image(&common, rest)?, unchanged }))
+        let mut images = rest.split(',');
+        let image = parse_image(&common, images.next()?)?;
+        let container = |part: &str| {
+            let (name, image) = part.split_once('=')?;
+            Some((unescape(name)?, parse_image(&common, image)?))
+        };
+        let container_images = images.map(container).collect::<Option<_>>()?;
+        Some((unescape(name)?, RecordedService { image, container_images, unchanged }))
     };
     let services = fields.map(service).collect::<Option<_>>()?;
     Some(DeploymentRecord { environment: environment.to_owned(), commit, services })
@@ -215,16 +231,24 @@ mod tests {
 
     prop_compose! {
         fn recorded()(
+            image in image(),
+            container_images in prop::collection::btree_map("\\PC{1,12}", image(), 0..3),
+            unchanged in any::<bool>(),
+        ) -> RecordedService {
+            RecordedService { image, container_images, unchanged }
+        }
+    }
+
+    prop_compose! {
+        fn image()(
             registry in prop_oneof![Just(""), Just("r.example/"), Just("127.0.0.1:5000/")],
             path in prop::collection::vec("[a-z0-9]{1,9}", 1..4),
             tag in prop::option::of("[A-Za-z0-9_][A-Za-z0-9._-]{0,9}"),
             byte in prop::option::of(any::<u8>()),
-            unchanged in any::<bool>(),
-        ) -> RecordedService {
+        ) -> ImageRef {
             let tag = tag.map(|tag| format!(":{tag}")).unwrap_or_default();
             let digest = byte.map(|byte| format!("@{}", digest(byte))).unwrap_or_default();
-            let image = format!("{registry}{}{tag}{digest}", path.join("/")).parse().unwrap();
-            RecordedService { image, unchanged }
+            format!("{registry}{}{tag}{digest}", path.join("/")).parse().unwrap()
         }
     }
 

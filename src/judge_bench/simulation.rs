@@ -1,5 +1,9 @@
 //! Every judge on the same runs; how often each reached which verdict, and when.
 
+use std::num::NonZero;
+use std::panic::resume_unwind;
+use std::thread;
+
 use super::cases::{CASES, Case, CountPair, TRAFFIC_LEVELS, TrafficLevel, simulate_traffic};
 use super::kayenta::kayenta;
 use super::rng::Rng;
@@ -154,10 +158,23 @@ pub struct ResultCell {
     pub counts: Vec<Counts>,
 }
 
-/// Runs the benchmark.
+/// Runs the benchmark, on all processors. Each cell has random numbers of its own, so the table does not depend on their
+/// number.
 pub fn run_simulation(contest: &Simulation) -> Vec<ResultCell> {
     let cells = TRAFFIC_LEVELS.iter().flat_map(|level| CASES.iter().map(move |case| (*level, case)));
-    cells.zip(0..).map(|((level, case), stream)| simulate_cell(contest, level, case, stream)).collect()
+    let cells: Vec<(TrafficLevel, &Case)> = cells.collect();
+    let workers = thread::available_parallelism().map_or(1, NonZero::get);
+    let simulate_from = &|first: usize| -> Vec<(usize, ResultCell)> {
+        let own = cells.iter().enumerate().skip(first).step_by(workers);
+        own.map(|(at, (level, case))| (at, simulate_cell(contest, *level, case, at as u64))).collect()
+    };
+    let mut results: Vec<(usize, ResultCell)> = thread::scope(|scope| {
+        let handles: Vec<_> = (0..workers).map(|first| scope.spawn(move || simulate_from(first))).collect();
+        let parts = handles.into_iter().map(|it| it.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        parts.flatten().collect()
+    });
+    results.sort_by_key(|(at, _)| *at);
+    results.into_iter().map(|(_, cell)| cell).collect()
 }
 
 fn simulate_cell(contest: &Simulation, level: TrafficLevel, case: &Case, stream: u64) -> ResultCell {

@@ -50,6 +50,8 @@ pub struct PathScope<'s> {
     pub patterns: &'s [String],
     /// Files that affect it whatever the patterns are, such as its task definition.
     pub own_files: &'s [String],
+    /// Folders below which every file affects it, such as the build context of a further container.
+    pub own_folders: &'s [String],
     /// The deploy file, if it is in the repository: it affects every service.
     pub deploy_file: Option<&'s str>,
 }
@@ -64,6 +66,7 @@ pub fn affected_by(subject: &PathScope<'_>, files: &[ChangedPath]) -> Option<Str
         let meant = if file.is_submodule { paths::matches_below } else { paths::is_match };
         subject.deploy_file.is_some_and(same)
             || subject.own_files.iter().any(|own| same(own))
+            || subject.own_folders.iter().any(|folder| is_within(folder, file))
             || meant(subject.patterns, &file.path)
     };
     let mut all = files.iter().filter(fits);
@@ -72,6 +75,14 @@ pub fn affected_by(subject: &PathScope<'_>, files: &[ChangedPath]) -> Option<Str
         0 => format!("{} changed", first.path),
         more => format!("{} and {more} more changed", first.path),
     })
+}
+
+/// Whether a file is in a folder. A submodule is also concerned by a folder inside of it.
+fn is_within(folder: &str, file: &ChangedPath) -> bool {
+    let folder = normalize_path(folder).trim_end_matches('/');
+    let below =
+        |path: &str, folder: &str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+    file.path == folder || below(&file.path, folder) || file.is_submodule && below(folder, &file.path)
 }
 
 /// A path as Git writes it.
@@ -106,8 +117,13 @@ mod tests {
     fn service_is_affected_by_its_paths_its_own_files_and_the_deploy_file() {
         let patterns = ["backend/**".to_owned(), "!**/*.md".to_owned(), "libs/shared/**".to_owned()];
         let own = ["./deploy/backend.json".to_owned()];
-        let subject =
-            PathScope { patterns: &patterns, own_files: &own, deploy_file: Some(".github/roadstead.yml") };
+        let folders = ["./docker/nginx/".to_owned()];
+        let subject = PathScope {
+            patterns: &patterns,
+            own_files: &own,
+            own_folders: &folders,
+            deploy_file: Some(".github/roadstead.yml"),
+        };
         let why = |files: &[(&str, bool)]| {
             let touched = |(path, submodule): &(&str, bool)| ChangedPath {
                 path: (*path).into(),
@@ -124,6 +140,10 @@ mod tests {
             (vec![("backend/README.md", false), ("frontend/a.js", false)], ""),
             (vec![("deploy/backend.json", false)], "deploy/backend.json changed"),
             (vec![(".github/roadstead.yml", false)], ".github/roadstead.yml changed"),
+            (vec![("docker/nginx/README.md", false)], "docker/nginx/README.md changed"),
+            (vec![("docker/nginx2/a", false), ("docker/nginx", false)], "docker/nginx changed"),
+            (vec![("docker", true)], "docker changed"),
+            (vec![("docker", false)], ""),
             (vec![("libs/shared", true)], "libs/shared changed"),
             (vec![("libs/shared", false)], ""),
             (vec![], ""),

@@ -1,15 +1,15 @@
 //! The last release: the newest record of something that still serves, and the services that it brought. Pure.
 
 use super::RecordedRelease;
-use crate::release::{Digest, RecordedService};
+use crate::release::{Observed, RecordedService};
 
-/// What a service runs, by the digests that a record can name.
-#[derive(Debug, Clone)]
+/// A service, and what it runs.
+#[derive(Debug, Clone, Copy)]
 pub struct ServingService<'s> {
     /// Its name.
     pub name: &'s str,
-    /// The digests; `None` if the service could not be read.
-    pub digests: Option<Vec<&'s Digest>>,
+    /// What it runs; `None` if it could not be read.
+    pub observed: Option<&'s Observed>,
 }
 
 /// The services that the record at `at` brought and that still serve it. `records` are newest first; `is_complete`: there are
@@ -23,8 +23,8 @@ pub fn brought_services<'s>(
     let Some(release) = records.get(at) else { return Vec::new() };
     let is_brought = |service: &&ServingService<'_>| {
         let Some(recorded) = release.record.services.get(service.name) else { return false };
-        let serves = match &service.digests {
-            Some(digests) => recorded.digest().is_some_and(|digest| digests.contains(&digest)),
+        let serves = match service.observed {
+            Some(observed) => observed.runs(recorded),
             // A newer release of it would have a newer record.
             None => release.proven,
         };
@@ -43,7 +43,7 @@ fn is_new_image(
     is_complete: bool,
 ) -> bool {
     let before = older.iter().find_map(|one| one.record.services.get(service));
-    before.map_or(is_complete, |before| before.digest() != recorded.digest())
+    before.map_or(is_complete, |before| !before.is_same_release(recorded))
 }
 
 #[cfg(test)]
@@ -55,13 +55,17 @@ mod tests {
         format!("r.example/acme@sha256:{}", digit.to_string().repeat(64)).parse().unwrap()
     }
 
+    fn observed(digit: char) -> Observed {
+        Observed { image: Some(image(digit)), ..Observed::for_tests() }
+    }
+
     /// `api=3 web=!3`: a record of `api` with the image 3, and of `web`, which had it before.
     fn record(text: &str) -> DeploymentRecord {
         let services = text.split_whitespace().map(|one| {
             let (name, image_text) = one.split_once('=').unwrap();
             let digit = image_text.chars().last().unwrap();
             let unchanged = image_text.starts_with('!');
-            (name.to_owned(), RecordedService { image: image(digit), unchanged })
+            (name.to_owned(), RecordedService { unchanged, ..RecordedService::brought(image(digit)) })
         });
         DeploymentRecord { environment: "staging".into(), commit: "c".into(), services: services.collect() }
     }
@@ -74,10 +78,10 @@ mod tests {
             .zip(records)
             .map(|(record, (_, proven))| RecordedRelease { record, proven: *proven })
             .collect();
-        let (api, web) = (image(api).digest.unwrap(), image(web).digest.unwrap());
+        let (api, web) = (observed(api), observed(web));
         let serving = [
-            ServingService { name: "api", digests: Some(vec![&api]) },
-            ServingService { name: "web", digests: Some(vec![&web]) },
+            ServingService { name: "api", observed: Some(&api) },
+            ServingService { name: "web", observed: Some(&web) },
         ];
         let brought = |at: usize| brought_services(at, &known, true, &serving);
         let first = (0..known.len()).find(|at| !brought(*at).is_empty());
@@ -123,10 +127,33 @@ mod tests {
     #[test]
     fn failed_release_counts_only_if_the_image_before_is_known() {
         let known = record("api=3");
-        let (records, digest) =
-            ([RecordedRelease { record: &known, proven: false }], image('3').digest.unwrap());
-        let serving = [ServingService { name: "api", digests: Some(vec![&digest]) }];
+        let (records, observed) = ([RecordedRelease { record: &known, proven: false }], observed('3'));
+        let serving = [ServingService { name: "api", observed: Some(&observed) }];
         assert_eq!(brought_services(0, &records, true, &serving), ["api"]);
         assert_eq!(brought_services(0, &records, false, &serving), [""; 0]);
+    }
+
+    #[test]
+    fn release_that_changed_only_a_further_container_is_found() {
+        let with = |nginx: char| RecordedService {
+            container_images: [("nginx".to_owned(), image(nginx))].into(),
+            ..RecordedService::brought(image('1'))
+        };
+        let record = |nginx: char| DeploymentRecord {
+            environment: "staging".into(),
+            commit: "c".into(),
+            services: [("api".to_owned(), with(nginx))].into(),
+        };
+        let all = [record('2'), record('1')];
+        let records: Vec<RecordedRelease<'_>> =
+            all.iter().map(|record| RecordedRelease { record, proven: true }).collect();
+        let found = |nginx: char| {
+            let observed = Observed { container_images: with(nginx).container_images, ..observed('1') };
+            let serving = [ServingService { name: "api", observed: &observed }];
+            (0..2)
+                .filter(|at| !brought_services(*at, &records, true, &serving).is_empty())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!((found('2'), found('1'), found('3')), (vec![0], vec![1], vec![]));
     }
 }

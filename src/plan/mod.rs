@@ -286,6 +286,7 @@ mod tests {
         Observed {
             version: Some(version()),
             image: None,
+            container_images: Default::default(),
             digest: None,
             status: health,
             previous: Some(version()),

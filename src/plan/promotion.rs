@@ -72,6 +72,16 @@ pub fn proven_image<'p>(proof: &'p ProvenRelease, service: &str) -> Option<(&'p 
     Some((&recorded.image, recorded.digest()?))
 }
 
+/// The image of a further container of a service in a proven release, with its digest.
+pub fn proven_container_image<'p>(
+    proof: &'p ProvenRelease,
+    service: &str,
+    container: &str,
+) -> Option<(&'p ImageRef, &'p Digest)> {
+    let image = proof.record.services.get(service)?.container_images.get(container)?;
+    Some((image, image.digest.as_ref()?))
+}
+
 fn is_commit_sha(text: &str) -> bool {
     (MIN_SHA_LENGTH..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit())
 }

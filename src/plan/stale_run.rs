@@ -40,12 +40,11 @@ pub fn serving_commits<'r>(
     records: &[RecordedRelease<'r>],
 ) -> ServingCommits<'r> {
     let digests = observed.recorded_digests();
-    let counts =
-        |known: &RecordedRelease<'r>| match known.record.services.get(service).map(|one| one.digest()) {
-            Some(Some(digest)) if !digests.is_empty() => digests.contains(&digest),
-            Some(Some(_)) => known.proven,
-            _ => false,
-        };
+    let counts = |known: &RecordedRelease<'r>| match known.record.services.get(service) {
+        Some(recorded) if !digests.is_empty() => observed.runs(recorded),
+        Some(recorded) => recorded.digest().is_some() && known.proven,
+        None => false,
+    };
     let commit = |(record, known): (usize, &RecordedRelease<'r>)| RecordedCommit {
         record,
         commit: known.record.commit.as_str(),
@@ -143,6 +142,7 @@ mod tests {
         let completed = |version: Version, commit: &str| CompletedVersion {
             version,
             image: None,
+            container_images: Default::default(),
             digest: None,
             completed_at: None,
             commits: vec![commit.into()],

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Digest, ImageRef, Version};
+use super::{ContainerImages, Digest, ImageRef, Version};
 
 /// One completion of a version; the same version can complete several times.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub struct CompletedVersion {
     pub image: Option<ImageRef>,
     /// The digest that ran.
     pub digest: Option<Digest>,
+    /// The images of further containers that the deploy file names, by the digests that ran.
+    pub container_images: ContainerImages,
     /// When it completed, by the provider's clock; `None` if the provider does not record it.
     pub completed_at: Option<Timestamp>,
     /// Commits that its image is known to be built from, in full or shortened; empty until they are read.

@@ -1,9 +1,10 @@
 //! Image references and digests, parsed and formatted by the rules of the distribution specification.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A content digest: `sha256:` and 64 lower-case hex digits (OCI image-spec, descriptor).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -144,6 +145,27 @@ impl Serialize for ImageRef {
     }
 }
 
+impl<'d> Deserialize<'d> for ImageRef {
+    fn deserialize<D: Deserializer<'d>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// Images of the containers that are deployed beside the one of the service, by the name of the container.
+pub type ContainerImages = BTreeMap<String, ImageRef>;
+
+/// Whether two releases can be the same as far as their further containers are known: none of them has another digest in
+/// the other release. A container of which one of the two knows no digest says nothing.
+pub fn digests_agree(one: &ContainerImages, other: &ContainerImages) -> bool {
+    let digest =
+        |images: &ContainerImages, name: &str| images.get(name).and_then(|image| image.digest.clone());
+    let agrees = |name: &String| {
+        let both = digest(one, name).zip(digest(other, name));
+        both.is_none_or(|(one, other)| one == other)
+    };
+    one.keys().all(agrees)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,6 +181,30 @@ mod tests {
             format!("localhost/app:1@sha256:{hex}"),
         ] {
             assert_eq!(text.parse::<ImageRef>().map(|r| r.to_string()), Ok(text));
+        }
+    }
+
+    #[test]
+    fn digests_agree_unless_a_container_has_two() {
+        let images = |text: &str| -> ContainerImages {
+            let image = |digit: &str| match digit {
+                "-" => "nginx".parse().unwrap(),
+                digit => format!("nginx@sha256:{}", digit.repeat(64)).parse().unwrap(),
+            };
+            let parts = text.split_whitespace().map(|part| part.split_once('=').unwrap());
+            parts.map(|(name, digit)| (name.to_owned(), image(digit))).collect()
+        };
+        for (one, other, agree) in [
+            ("", "", true),
+            ("web=1", "", true),
+            ("web=1", "web=1", true),
+            ("web=1", "web=2", false),
+            ("web=1", "log=2", true),
+            ("web=1", "web=-", true),
+            ("log=1 web=1", "log=1 web=2", false),
+        ] {
+            assert_eq!(digests_agree(&images(one), &images(other)), agree, "{one}, {other}");
+            assert_eq!(digests_agree(&images(other), &images(one)), agree, "{other}, {one}");
         }
     }
 

@@ -15,7 +15,7 @@ mod workflow_run;
 pub use history::{CompletedVersion, RollbackTarget};
 pub use host::{is_loopback, may_receive_credentials};
 pub use human_duration::HumanDuration;
-pub use image::{Digest, ImageRef};
+pub use image::{ContainerImages, Digest, ImageRef, digests_agree};
 pub use observed::{
     Change, Changes, HiddenChange, InFlight, Observed, Rollout, TrafficControl, TrafficSupport, Version,
 };
@@ -35,13 +35,15 @@ pub struct Release {
     pub environment: String,
     /// The image, by digest; `None` if only settings change.
     pub image: Option<ImageRef>,
+    /// The images of further containers of the same version; empty where only one image is deployed.
+    pub container_images: ContainerImages,
     /// A tag of the same image, for targets that write tags next to digests.
     pub tag: Option<String>,
     /// The definition from the user's file, if the deploy file names one.
     pub definition: Option<DefinitionFile>,
-    /// The earlier version to restore as it was; then neither `image` nor `definition` is applied.
+    /// The earlier version to restore as it was; then neither images nor `definition` are applied.
     pub rollback_to: Option<RollbackTarget>,
-    /// Variables to change in the running version; then neither `image` nor `definition` is applied.
+    /// Variables to change in the running version; then neither images nor `definition` are applied.
     pub env_changes: Vec<EnvChange>,
     /// The source commit, for records and links.
     pub commit: Option<String>,
@@ -54,6 +56,7 @@ impl Release {
             service: service.to_owned(),
             environment: environment.to_owned(),
             image: None,
+            container_images: ContainerImages::new(),
             tag: None,
             definition: None,
             rollback_to: None,

@@ -3,7 +3,9 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{CompletedVersion, Digest, ImageRef, RolloutStatus};
+use super::{
+    CompletedVersion, ContainerImages, Digest, ImageRef, RecordedService, RolloutStatus, digests_agree,
+};
 
 /// A version as the target identifies it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
@@ -65,6 +67,8 @@ pub struct Observed {
     pub version: Option<Version>,
     /// The image of the deployed container, as the definition names it.
     pub image: Option<ImageRef>,
+    /// The images of further containers that the deploy file names, by the digests that run where the provider reports them.
+    pub container_images: ContainerImages,
     /// The digest that runs, if the provider reports it.
     pub digest: Option<Digest>,
     /// Its rollout status.
@@ -103,6 +107,7 @@ impl Observed {
         Self {
             version: None,
             image: None,
+            container_images: ContainerImages::new(),
             digest: None,
             status: RolloutStatus::Unknown(reason),
             previous: None,
@@ -119,6 +124,12 @@ impl Observed {
     /// The digests by which a deployment record names what the service runs: that of the definition, and that which runs.
     pub fn recorded_digests(&self) -> Vec<&Digest> {
         self.image.iter().filter_map(|image| image.digest.as_ref()).chain(&self.digest).collect()
+    }
+
+    /// Whether a deployment record names what the service runs, with all images that both know.
+    pub fn runs(&self, recorded: &RecordedService) -> bool {
+        let is_main = recorded.digest().is_some_and(|digest| self.recorded_digests().contains(&digest));
+        is_main && digests_agree(&recorded.container_images, &self.container_images)
     }
 
     /// The version that a rollback of the next rollout returns to: the serving version if it completed healthy, else

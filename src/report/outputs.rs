@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::run_report::{RunReport, ServiceReport};
-use crate::release::{Digest, Outcome};
+use crate::release::{Digest, ImageRef, Outcome};
 
 /// All outputs of a job share 1 MB; a plan larger than this is left out so that the others are kept.
 const MAX_PLAN_BYTES: usize = 200 << 10;
@@ -81,9 +81,20 @@ fn services_json(report: &RunReport, with_plan: bool) -> String {
         values.insert("url".into(), json!(service.url));
         values.insert("commit".into(), json!(service.commit.as_ref().or(report.commit.as_ref())));
         values.insert("plan".into(), if with_plan { service_plan(service) } else { Value::Null });
+        if !service.container_images.is_empty() {
+            values.insert("containers".into(), containers_json(service));
+        }
         (service.name.clone(), Value::Object(values))
     };
     Value::Object(report.services.iter().map(of).collect()).to_string()
+}
+
+/// The requested images of further containers, and their digests.
+fn containers_json(service: &ServiceReport) -> Value {
+    let of = |(name, image): (&String, &ImageRef)| {
+        (name.clone(), json!({ "image": image.to_string(), "digest": image.digest }))
+    };
+    Value::Object(service.container_images.iter().map(of).collect())
 }
 
 #[cfg(test)]

@@ -5,7 +5,9 @@
 use super::run_report::{CanaryAnalysis, CommitLine, RunReport, ServiceReport, TimelineEntry};
 use crate::action::Redactor;
 use crate::problem::{Location, Problem};
-use crate::release::{Change, Changes, Digest, Failure, ImageRef, LogLine, Outcome, Version};
+use crate::release::{
+    Change, Changes, ContainerImages, Digest, Failure, ImageRef, LogLine, Outcome, Version,
+};
 use crate::strategy::judge::{BadRates, Judgement, MetricResult};
 
 impl RunReport {
@@ -95,6 +97,7 @@ impl Redact for ServiceReport {
             target,
             strategy,
             image,
+            container_images: containers,
             digest,
             version,
             serving_version: serves,
@@ -119,7 +122,7 @@ impl Redact for ServiceReport {
         } = self;
         redact_all(&mut [name, target, strategy, image, digest, version, serves, serves_digest], redactor);
         redact_all(&mut [previous, url, commit, origin, previous_commit, commits, evidence], redactor);
-        redact_all(&mut [failure, changes, again, at, timeline, problems, analysis], redactor);
+        redact_all(&mut [failure, changes, again, at, timeline, problems, analysis, containers], redactor);
     }
 }
 
@@ -128,6 +131,17 @@ impl Redact for ImageRef {
     fn redact(&mut self, redactor: &Redactor) {
         let Self { registry, repository, tag, digest } = self;
         redact_all(&mut [registry, repository, tag, digest], redactor);
+    }
+}
+
+impl Redact for ContainerImages {
+    /// The names of containers are the user's text, too.
+    fn redact(&mut self, redactor: &Redactor) {
+        let redacted = std::mem::take(self).into_iter().map(|(mut name, mut image)| {
+            redact_all(&mut [&mut name, &mut image], redactor);
+            (name, image)
+        });
+        *self = redacted.collect();
     }
 }
 

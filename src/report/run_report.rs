@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::problem::{Location, Problem, Severity};
-use crate::release::{Changes, Digest, Failure, ImageRef, Outcome, Version};
+use crate::release::{Changes, ContainerImages, Digest, Failure, ImageRef, Outcome, Version};
 use crate::strategy::judge::Judgement;
 
 /// A whole run: the request, the outcome, and the serving versions.
@@ -103,6 +103,8 @@ pub struct ServiceReport {
     pub strategy: String,
     /// The requested image.
     pub image: Option<ImageRef>,
+    /// The requested images of further containers.
+    pub container_images: ContainerImages,
     /// The requested digest.
     pub digest: Option<Digest>,
     /// The requested version, once it is known.
@@ -156,6 +158,7 @@ impl ServiceReport {
             target: String::new(),
             strategy: String::new(),
             image: None,
+            container_images: ContainerImages::new(),
             digest: None,
             version: None,
             serving_version: None,

@@ -37,6 +37,8 @@ fn service_row(report: &RunReport, service: &ServiceReport) -> Vec<String> {
     let origin = service.origin.as_deref().map(escape_all);
     let release = [service.digest.as_ref().map(short_digest), commit, origin];
     let release = release.into_iter().flatten().collect::<Vec<_>>().join(" · ");
+    let release = [release].into_iter().chain(container_digests(service)).filter(|line| !line.is_empty());
+    let release = release.collect::<Vec<_>>().join("<br>");
     let change = version_change(service);
     let serving = [
         service.serving_version.as_ref().map(version_label),
@@ -49,6 +51,15 @@ fn service_row(report: &RunReport, service: &ServiceReport) -> Vec<String> {
         or_dash(escape_but_link(report, &service.evidence)),
         format_duration(service.elapsed),
     ]
+}
+
+/// The requested images of further containers, a line each.
+fn container_digests(service: &ServiceReport) -> impl Iterator<Item = String> {
+    service.container_images.iter().map(|(name, image)| {
+        let digest = image.digest.as_ref();
+        let shown = digest.map_or_else(|| code_span(&truncate(&image.to_string())), short_digest);
+        format!("{} {shown}", code_span(name))
+    })
 }
 
 fn version_change(service: &ServiceReport) -> String {

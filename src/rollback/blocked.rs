@@ -4,7 +4,7 @@
 use super::cut_off::{ReleaseAttempt, is_rolling_back_cut_off, newest_cut_off, without_cut_off};
 use super::selection::rolled_back_versions;
 use crate::problem::{Code, Problem};
-use crate::release::{CompletedVersion, Release, Version};
+use crate::release::{CompletedVersion, Release, Version, digests_agree};
 
 /// Who started a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +35,9 @@ pub fn blocked_versions<'p>(
             wanted != digest && Some(wanted) != pinned
         }
         _ => false,
+    };
+    let other = |one: &&CompletedVersion| {
+        other(one) || !digests_agree(&release.container_images, &one.container_images)
     };
     let newest = newest_cut_off(history, attempts);
     let all: Vec<&CompletedVersion> = match starter {
@@ -111,6 +114,7 @@ pub fn blocked_problem(
 mod tests {
     use super::super::selection::tests::{completed_versions, observed, version};
     use super::*;
+    use crate::release::RecordedService;
 
     fn release(digit: char) -> Release {
         let digest = format!("sha256:{}", digit.to_string().repeat(64));
@@ -134,22 +138,23 @@ mod tests {
         let (history, newer) = history.split_once(" > ").unwrap_or((history, ""));
         let history = completed_versions(history);
         let requested = (!newer.is_empty()).then(|| version(newer));
-        let digest =
-            |digit: &str| format!("sha256:{}", digit.repeat(64)).parse::<crate::release::Digest>().unwrap();
+        let released = |digit: &str| {
+            RecordedService::brought(format!("acme/app@sha256:{}", digit.repeat(64)).parse().unwrap())
+        };
         let parsed: Vec<_> = records
             .split_whitespace()
             .map(|word| {
                 let (name, at) = word.split_once('@').unwrap();
                 let completed =
                     history[history.len() - 1 - at.parse::<usize>().unwrap()].completed_at.unwrap();
-                (digest(&name[..1]), completed - jiff::Span::new().minutes(30), name[1..].to_owned())
+                (released(&name[..1]), completed - jiff::Span::new().minutes(30), name[1..].to_owned())
             })
             .collect();
         let mut attempts = Vec::new();
-        for (digest, recorded_at, end) in parsed.iter().rev() {
+        for (released, recorded_at, end) in parsed.iter().rev() {
             let is_own = end == "o";
             let (recorded_at, is_cut_off) = (*recorded_at, is_own || end == "x");
-            attempts.push(ReleaseAttempt { digest, recorded_at, is_cut_off, is_own });
+            attempts.push(ReleaseAttempt { released, recorded_at, is_cut_off, is_own });
         }
         let found = blocked_versions(&history, &attempts, &release(digit), starter, requested.as_ref());
         found.iter().map(|one| one.version.label.clone()).collect()

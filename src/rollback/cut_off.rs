@@ -3,13 +3,13 @@
 
 use jiff::Timestamp;
 
-use crate::release::{CompletedVersion, Digest, Version};
+use crate::release::{CompletedVersion, RecordedService, Version, digests_agree};
 
 /// A release of one service, as a deployment record has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReleaseAttempt<'r> {
     /// What was released.
-    pub digest: &'r Digest,
+    pub released: &'r RecordedService,
     /// When it was recorded, which is before its first change.
     pub recorded_at: Timestamp,
     /// Whether it was cut off, and nothing was found against it before.
@@ -69,7 +69,7 @@ pub(super) fn is_rolling_back_cut_off(
     });
     is_back
         && attempt_at(attempts, tried)
-            .is_some_and(|attempt| attempt.is_cut_off && runs(tried, attempt.digest))
+            .is_some_and(|attempt| attempt.is_cut_off && runs(tried, attempt.released))
 }
 
 /// The release that was cut off, if the two newest completions are that release and the rollback that ended it: back to
@@ -82,7 +82,7 @@ fn cut_off_release<'a, 'r>(
     let is_back = older.first().is_none_or(|before| before.version == back.version);
     let attempt = attempt_at(attempts, tried).filter(|attempt| attempt.is_cut_off)?;
     let is_same = attempt_at(attempts, back) == Some(attempt);
-    (is_back && is_same && back.version != tried.version && runs(tried, attempt.digest)).then_some(attempt)
+    (is_back && is_same && back.version != tried.version && runs(tried, attempt.released)).then_some(attempt)
 }
 
 /// The newest release that was recorded before a version completed.
@@ -94,7 +94,9 @@ fn attempt_at<'a, 'r>(
     attempts.iter().find(|attempt| attempt.recorded_at <= at)
 }
 
-fn runs(completed: &CompletedVersion, digest: &Digest) -> bool {
+fn runs(completed: &CompletedVersion, released: &RecordedService) -> bool {
     let pinned = completed.image.as_ref().and_then(|image| image.digest.as_ref());
-    completed.digest.as_ref() == Some(digest) || pinned == Some(digest)
+    let digest =
+        released.digest().filter(|digest| [completed.digest.as_ref(), pinned].contains(&Some(*digest)));
+    digest.is_some() && digests_agree(&completed.container_images, &released.container_images)
 }

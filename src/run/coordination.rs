@@ -4,14 +4,27 @@
 use std::rc::Rc;
 
 use aws_config::SdkConfig;
+use futures::future;
 
+use crate::action::Operation;
 use crate::github::{ApiError, DeploymentHistory, Owner, RecordedDeployment, RunRepository};
 use crate::plan::proof::ProofRules;
 use crate::problem::{Code, Problem};
 use crate::release::RunNumber;
 use crate::run::cancel;
 use crate::run::context::RunContext;
+use crate::run::event::operation;
 use crate::run::proof::{RecordVerifier, Verdict};
+
+/// A commit that names this run as the holder of its leases. Nobody sees it until a ref points to it.
+pub(in crate::run) struct LeaseCommit {
+    /// The run.
+    pub(in crate::run) owner: Owner,
+    /// The tree that it has.
+    pub(in crate::run) tree: String,
+    /// The commit.
+    pub(in crate::run) commit: String,
+}
 
 /// The leases and the deployment records of a run.
 pub(in crate::run) struct Coordinator {
@@ -24,6 +37,10 @@ pub(in crate::run) struct Coordinator {
     pub(in crate::run) history: Option<DeploymentHistory>,
     /// Why older records could not be read, if they could not.
     unread_reason: Option<String>,
+    /// The tree for the commit of a lease, where it was read already.
+    lease_tree: Option<String>,
+    /// The commit that the leases will point to, where it was made already.
+    pub(in crate::run) lease_commit: Option<LeaseCommit>,
     /// The AWS session, for reading again after a wait; `None` if nothing of AWS is needed.
     pub(in crate::run) session: Option<SdkConfig>,
     /// Runs that ended without releasing their leases.
@@ -38,7 +55,6 @@ impl Coordinator {
     pub(in crate::run) fn open(
         ctx: &RunContext,
         rules: ProofRules,
-        session: Option<SdkConfig>,
         problems: &mut Vec<Problem>,
     ) -> Option<Self> {
         let run = ctx.run_number()?;
@@ -59,20 +75,97 @@ impl Coordinator {
             verifier,
             history: None,
             unread_reason: None,
-            session,
+            lease_tree: None,
+            lease_commit: None,
+            session: None,
             ended_owners: Vec::new(),
             notices: Vec::new(),
         })
     }
 
-    /// Reads the earlier deployment records.
+    /// Reads the newest deployment records, unless they were read already.
     pub(in crate::run) async fn read_history(&mut self, ctx: &RunContext) {
-        let reading = self.repository.deployment_history(&self.environment);
-        match cancel::until_cancelled(ctx, reading).await {
-            Some(Ok(history)) => self.history = Some(history),
-            Some(Err(error)) => self.note_not_recorded(error),
-            None => {}
+        if self.history.is_some() {
+            return;
         }
+        let reading = self.repository.deployment_history(&self.environment);
+        if let Some(read) = cancel::until_cancelled(ctx, reading).await {
+            self.set_history(read);
+        }
+    }
+
+    /// Takes what was read of the deployment records.
+    pub(in crate::run) fn set_history(&mut self, read: Result<DeploymentHistory, ApiError>) {
+        match read {
+            Ok(history) => self.history = Some(history),
+            Err(error) => self.note_not_recorded(error),
+        }
+    }
+
+    /// Asks for what the run will need: the newest records with what their check and the guards ask about the newest of
+    /// them, and the tree for a lease. What cannot be read now is asked for again when it is needed.
+    pub(in crate::run) async fn ask_ahead(&mut self, ctx: &RunContext) {
+        let is_dry_run = operation(ctx) == Operation::Plan;
+        if is_dry_run && ctx.context.is_pull_request() {
+            return;
+        }
+        let tree = async {
+            match is_dry_run {
+                true => None,
+                false => self.read_lease_tree(ctx).await.ok(),
+            }
+        };
+        let asked = cancel::until_cancelled(ctx, future::join(self.read_history_ahead(ctx), tree)).await;
+        let Some((history, tree)) = asked else { return };
+        (self.history, self.lease_tree) = (history, tree);
+    }
+
+    async fn read_history_ahead(&self, ctx: &RunContext) -> Option<DeploymentHistory> {
+        let history = self.repository.deployment_history(&self.environment).await.ok()?;
+        let newest = history.entries().into_iter().next();
+        if let Some(newest) = newest.filter(|newest| !newest.record.commit.is_empty()) {
+            let ours =
+                ctx.context.commit().filter(|ours| *ours != newest.record.commit && !ctx.is_rollback());
+            let comparing = async {
+                if let Some(ours) = ours {
+                    let _ = self.repository.compare_commits(ours, &newest.record.commit).await;
+                }
+            };
+            future::join(self.is_forged(&newest), comparing).await;
+        }
+        Some(history)
+    }
+
+    /// Forgets what another run may have changed while this one waited for its leases.
+    pub(in crate::run) fn forget_passing_answers(&mut self) {
+        self.history = None;
+        self.verifier.forget_passing_answers();
+    }
+
+    async fn read_lease_tree(&self, ctx: &RunContext) -> Result<String, ApiError> {
+        self.repository.tree_sha(ctx.context.sha.as_deref().unwrap_or_default()).await
+    }
+
+    /// Makes the commit that this run's leases point to.
+    pub(in crate::run) async fn create_lease_commit(
+        &self,
+        ctx: &RunContext,
+    ) -> Result<LeaseCommit, ApiError> {
+        let variable = |name: &str| ctx.io.variables.get(name).cloned().unwrap_or_default();
+        let owner = Owner {
+            run: self.run.id,
+            attempt: u64::from(self.run.attempt),
+            runner: variable("RUNNER_NAME"),
+            url: ctx.context.run_url().unwrap_or_default(),
+            held_since: ctx.io.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            nonce: format!("{:016x}", fastrand::u64(..)),
+        };
+        let tree = match &self.lease_tree {
+            Some(tree) => tree.clone(),
+            None => self.read_lease_tree(ctx).await?,
+        };
+        let commit = self.repository.create_lease_commit(&owner, &tree, None).await?;
+        Ok(LeaseCommit { owner, tree, commit })
     }
 
     /// Whether a record was not made by the run that it names. Where GitHub cannot be asked it counts: these records

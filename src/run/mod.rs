@@ -1,6 +1,7 @@
 //! The order of a run, and nothing else: prepare, lock, plan, admit, roll out, record, report. The core decides, adapters
 //! act. A file here imports only files below it: there is no cycle.
 
+mod ahead;
 mod atomic_state;
 mod cancel;
 mod cleanup;
@@ -38,7 +39,6 @@ use crate::release::Outcome;
 use crate::report::{ActionStep, RunReport};
 
 pub use context::{RunContext, RunEnvironment, blank_report};
-use coordination::Coordinator;
 use event::operation;
 pub use overdue::time_limit;
 pub use post_state::{SavedChanges, saved_changes};
@@ -84,18 +84,9 @@ async fn run_operation(ctx: &RunContext) -> RunReport {
 
 /// Releases the services of a prepared run, or plans that.
 async fn release(ctx: &RunContext, prepared: PreparedRun, mut report: RunReport) -> RunReport {
-    let PreparedRun {
-        environment,
-        proof_rules,
-        mut services,
-        refused,
-        problems,
-        registry,
-        channels,
-        session,
-    } = prepared;
+    let PreparedRun { environment, mut services, refused, problems, registry, channels, mut coordinator } =
+        prepared;
     report.problems.extend(problems);
-    let mut coordinator = Coordinator::open(ctx, proof_rules, session, &mut report.problems);
     guard::lock(ctx, coordinator.as_mut(), &mut services).await;
     planning::plan_all(ctx, &mut services);
     Box::pin(record::read_history(ctx, coordinator.as_mut(), &services)).await;

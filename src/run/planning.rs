@@ -28,12 +28,18 @@ pub(in crate::run) fn plan_all(ctx: &RunContext, services: &mut [ServiceRun]) {
 fn changes(service: &ServiceRun) -> Result<Changes, Vec<Problem>> {
     let mut changes = service.target.diff(&service.release, &service.observed)?;
     changes.0.extend(image_preview(service));
+    changes.0.extend(container_previews(service));
     Ok(changes)
 }
 
 /// How the service would start, from what was observed. `None` if it cannot be planned.
 pub(in crate::run) fn expected_start(service: &ServiceRun) -> Option<Start> {
     make_plan(service).ok().map(|plan| plan.start)
+}
+
+/// Why the service cannot be planned, whatever image it gets.
+pub(in crate::run) fn plan_problems(service: &ServiceRun) -> Vec<Problem> {
+    make_plan(service).err().unwrap_or_default()
 }
 
 fn make_plan(service: &ServiceRun) -> Result<ServicePlan, Vec<Problem>> {
@@ -92,4 +98,12 @@ fn image_preview(service: &ServiceRun) -> Option<Change> {
     let to = service.build_preview.clone()?;
     let from = service.observed.image.as_ref().map(ToString::to_string);
     Some(Change::shown("image", from, Some(to)))
+}
+
+/// The same of further containers.
+fn container_previews(service: &ServiceRun) -> impl Iterator<Item = Change> {
+    service.container_previews.iter().map(|(name, to)| {
+        let from = service.observed.container_images.get(name).map(ToString::to_string);
+        Change::shown(format!("{name}: image"), from, Some(to.clone()))
+    })
 }

@@ -90,19 +90,42 @@ impl RecordVerifier {
         if record.contested {
             return named("is named by another record, too, with another image".into());
         }
-        let found = self.named_run(run.id).await;
+        let jobs = async {
+            match proven && !self.is_known_unbound(run.id) {
+                true => Some(self.check_jobs(run, record).await),
+                false => None,
+            }
+        };
+        let (found, jobs) = tokio::join!(self.named_run(run.id), jobs);
         match found.verdict {
             Verdict::Bound => {}
             Verdict::Unbound(why) => return named(why),
             unknown => return unknown,
         }
-        let written = match proven {
-            true => self.check_jobs(run, record).await,
-            false => self.check_commit(&found.branch, &record.record.commit).await,
+        let written = match jobs {
+            Some(jobs) => jobs,
+            None => self.check_commit(&found.branch, &record.record.commit).await,
         };
         match written {
             Verdict::Unbound(why) => named(why),
             other => other,
+        }
+    }
+
+    /// Keeps what cannot change any more: runs that may prove versions, and jobs that have ended.
+    pub(in crate::run) fn forget_passing_answers(&self) {
+        self.runs.borrow_mut().retain(|_, run| run.verdict == Verdict::Bound);
+        let has_ended = |job: &WorkflowJob| job.conclusion.is_some();
+        self.jobs.borrow_mut().retain(|_, jobs| jobs.as_ref().is_ok_and(|jobs| jobs.iter().all(has_ended)));
+        self.heads.borrow_mut().clear();
+    }
+
+    /// Whether it is known that a run does not count, so that its jobs need not be read.
+    fn is_known_unbound(&self, run: u64) -> bool {
+        let runs = self.runs.borrow();
+        match runs.get(&run) {
+            Some(known) => known.verdict != Verdict::Bound,
+            None => runs.len() >= MAX_RUNS || self.rules.missing_rule().is_some_and(|_| !self.is_own(run)),
         }
     }
 
@@ -127,12 +150,22 @@ impl RecordVerifier {
         if let Some(missing) = self.rules.missing_rule().filter(|_| !is_own) {
             return unread(Verdict::Unknown(missing));
         }
-        let found = match self.repository.workflow_run(run).await {
+        // Most records are of this run's own branch. Without an answer its head is asked for again.
+        let own_head = async {
+            if let Some(branch) = &self.rules.own_branch {
+                let _ = self.branch_head(branch).await;
+            }
+        };
+        let (found, ()) = tokio::join!(self.repository.workflow_run(run), own_head);
+        let found = match found {
             Ok(found) => found,
             Err(error) => return unread(self.unread(error).await),
         };
         let branch = found.branch.clone().unwrap_or_default();
-        let verdict = match self.rules.check_run(&found) {
+        // The workflow of this run is what GitHub says, also where the runner does not tell it.
+        let own_rules =
+            is_own.then(|| ProofRules { own_workflow: Some(found.workflow.clone()), ..self.rules.clone() });
+        let verdict = match own_rules.as_ref().unwrap_or(&self.rules).check_run(&found) {
             // The event of this run was decided when it began.
             _ if is_own && self.rules.branches.is_empty() => Verdict::Bound,
             Ok(()) => self.check_commit(&branch, &found.commit).await,

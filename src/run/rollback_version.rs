@@ -4,6 +4,7 @@
 use std::rc::Rc;
 
 use aws_config::SdkConfig;
+use futures::future::join_all;
 
 use crate::image::{Registry, tags};
 use crate::problem::{Code, Problem};
@@ -32,8 +33,10 @@ pub(in crate::run) async fn select_versions(
     mut services: Vec<ServiceRun>,
 ) -> Result<SelectedServices, Vec<Problem>> {
     let mut unselected = Vec::new();
-    for service in refusal::open_mut(&mut services) {
-        match select_version(ctx, session, service).await {
+    let selecting = refusal::open_mut(&mut services).map(|service| select_version(ctx, session, service));
+    let selected = join_all(selecting).await;
+    for (service, selected) in refusal::open_mut(&mut services).zip(selected) {
+        match selected {
             Ok(()) => {}
             Err(problem) if problem.code == Code::VersionUnknown => {
                 unselected.push(problem.for_service(service.name()));
@@ -105,9 +108,11 @@ pub(in crate::run) async fn select_version(
     let target_version = service.target.history().load(&chosen.version).await?;
     service.release.rollback_to = Some(RollbackTarget { digest: chosen.digest.clone(), ..target_version });
     service.release.image = pinned_image(&chosen);
+    service.release.container_images = chosen.container_images;
     service.release.commit = commit.map(str::to_owned);
     service.report.commit = service.release.commit.clone();
     service.report.image = service.release.image.clone();
+    service.report.container_images = service.release.container_images.clone();
     service.report.digest = chosen.digest;
     service.report.version = Some(chosen.version);
     Ok(())

@@ -142,6 +142,8 @@ pub(in crate::run) struct RolloutState {
     pub(in crate::run) check_summary: Option<String>,
     /// The command that has run before the rollout, with success.
     pub(in crate::run) finished_command: Option<String>,
+    /// Whether it could not be rolled back: the rollback failed, or there is no version to return to.
+    pub(in crate::run) has_no_way_back: bool,
     /// The last rollout that was in progress.
     pub(in crate::run) last_rollout: Option<Rollout>,
     /// Whether nothing has to be restored after the end.
@@ -168,6 +170,7 @@ impl RolloutState {
             pending_check: None,
             check_summary: None,
             finished_command: None,
+            has_no_way_back: false,
             last_rollout: None,
             cleaned_up: true,
             awaiting_peers: false,

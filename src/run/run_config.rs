@@ -3,7 +3,7 @@
 use crate::config::{DeployFile, Environment, NotifySettings};
 use crate::image::Build;
 use crate::problem::{self, Code, Problem};
-use crate::release::{DefinitionFile, Outcome};
+use crate::release::{DefinitionFile, ImageRef, Outcome};
 use crate::report::{RunReport, ServiceReport};
 use crate::targets::{CredentialUrls, ServiceSpec};
 
@@ -61,8 +61,32 @@ pub(in crate::run) struct DeclaredService {
     pub(in crate::run) service: ServiceSpec,
     /// How its image is built; `None` if it is not.
     pub(in crate::run) build: Option<Build>,
+    /// The further containers whose images are released with it.
+    pub(in crate::run) containers: Vec<ReleasedContainer>,
     /// The file that its release is made from; `None` if it names none.
     pub(in crate::run) definition: Option<DefinitionFile>,
+}
+
+/// A further container whose image is released with its service.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::run) struct ReleasedContainer {
+    /// Its name.
+    pub(in crate::run) name: String,
+    /// Its repository, where its image is built or promoted.
+    pub(in crate::run) repository: Option<String>,
+    /// Where its image comes from, unless it is promoted.
+    pub(in crate::run) source: ContainerSource,
+}
+
+/// Where the image of a further container comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::run) enum ContainerSource {
+    /// The deploy file names it.
+    Fixed(ImageRef),
+    /// It is the image of the service.
+    OfService,
+    /// It is built.
+    Built(Box<Build>),
 }
 
 impl RunConfig {

@@ -1,6 +1,7 @@
 //! One service in a run: what was requested, what was observed, and the report. How far its rollout is, is in
 //! `rollout_state`. No call is made here.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use jiff::Timestamp;
@@ -12,6 +13,7 @@ use crate::release::{Failure, Handoff, Observed, Outcome, Proof, Release, Rollou
 use crate::report::ServiceReport;
 use crate::run::context::RunContext;
 use crate::run::rollout_state::{Phase, RolloutState};
+use crate::run::run_config::ReleasedContainer;
 use crate::strategy;
 use crate::strategy::{Direction, StepState};
 use crate::targets::{OneOffTasks, ServiceSpec, Target};
@@ -22,6 +24,8 @@ pub(in crate::run) struct ServiceRun {
     pub(in crate::run) declared: ServiceSpec,
     /// How its image is built; `None` if it is not.
     pub(in crate::run) build: Option<Build>,
+    /// The further containers whose images are released with it.
+    pub(in crate::run) containers: Vec<ReleasedContainer>,
     pub(in crate::run) target: Rc<dyn Target>,
     pub(in crate::run) release: Release,
     /// The version that this run staged.
@@ -36,6 +40,8 @@ pub(in crate::run) struct ServiceRun {
     pub(in crate::run) image_of_commit: bool,
     /// In a dry run: what would be built or promoted, as people read it.
     pub(in crate::run) build_preview: Option<String>,
+    /// The same of its further containers, by name.
+    pub(in crate::run) container_previews: BTreeMap<String, String>,
     /// How far its rollout is.
     pub(in crate::run) rollout: RolloutState,
     pub(in crate::run) report: ServiceReport,
@@ -57,6 +63,7 @@ impl ServiceRun {
         Self {
             declared,
             build: None,
+            containers: Vec::new(),
             target,
             release,
             staged: None,
@@ -65,6 +72,7 @@ impl ServiceRun {
             atomic: false,
             image_of_commit: false,
             build_preview: None,
+            container_previews: BTreeMap::new(),
             rollout: RolloutState::new(),
             report,
         }

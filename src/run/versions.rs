@@ -4,9 +4,9 @@ use std::rc::Rc;
 
 use futures::future::join_all;
 
-use crate::github::{DeploymentHistory, RunRepository};
+use crate::github::{DeploymentHistory, RecordedDeployment, RunRepository};
 use crate::problem::Problem;
-use crate::release::{CompletedVersion, RecordedService};
+use crate::release::{CompletedVersion, RecordedService, digests_agree};
 use crate::report::RunReport;
 use crate::report::versions::{ProofRecord, ServiceVersions, VersionList, VersionRow};
 use crate::rollback;
@@ -129,12 +129,15 @@ impl ReadRecords {
 
     async fn proof_of(&self, service: &str, version: &CompletedVersion) -> ProofRecord {
         let Some(digest) = version.digest.as_ref() else { return ProofRecord::None };
+        let is_proof = |recorded: &RecordedService| {
+            recorded.digest() == Some(digest)
+                && digests_agree(&recorded.container_images, &version.container_images)
+        };
         let entries = self.history.entries();
-        let is_proof =
-            |recorded: Option<&RecordedService>| recorded.and_then(RecordedService::digest) == Some(digest);
-        for entry in
-            entries.iter().filter(|entry| entry.proven && is_proof(entry.record.services.get(service)))
-        {
+        let is_of_version = |entry: &&RecordedDeployment| {
+            entry.proven && entry.record.services.get(service).is_some_and(is_proof)
+        };
+        for entry in entries.iter().filter(is_of_version) {
             if self.verifier.verify(entry).await == Verdict::Bound {
                 let commit = Some(entry.record.commit.clone()).filter(|commit| !commit.is_empty());
                 return ProofRecord::Proven { deployment: entry.deployment, commit };

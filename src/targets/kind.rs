@@ -9,8 +9,9 @@ use serde::de::DeserializeOwned;
 use super::policy::{Permission, PolicyScope};
 use super::{Target, TargetContext};
 use crate::config::Service;
-use crate::problem::Problem;
-use crate::release::DefinitionFile;
+use crate::config::tree::ConfigNode;
+use crate::problem::{Location, Problem};
+use crate::release::{DefinitionFile, ImageRef};
 
 /// A kind of target: one folder in `targets/`, one line in [`super::KINDS`].
 pub trait Kind: 'static {
@@ -47,6 +48,11 @@ pub trait Kind: 'static {
 
     /// The URLs of the settings that get a credential of the run.
     fn credential_urls(_settings: &Self::Settings) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The containers whose images are deployed beside that of the service, in the same version.
+    fn containers(_spec: &Spec<'_, Self::Settings>) -> Vec<DeclaredContainer> {
         Vec::new()
     }
 
@@ -112,6 +118,21 @@ pub struct SourceFile {
     pub description: &'static str,
     /// Its path, relative to the repository.
     pub path: String,
+}
+
+/// A container whose image is deployed beside that of the service, as the deploy file has it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeclaredContainer {
+    /// Its name.
+    pub name: String,
+    /// Its position in the deploy file.
+    pub location: Location,
+    /// The repository that its image is built for.
+    pub repository: Option<String>,
+    /// Its `build` block, for the image adapter.
+    pub build: Option<ConfigNode>,
+    /// Its fixed image.
+    pub image: Option<ImageRef>,
 }
 
 /// A service's settings, with the rest of the service.

@@ -15,7 +15,7 @@ mod target;
 
 pub use crate::release::RunNumber;
 pub use context::{CredentialUrls, RunInfo, Shared, TargetContext};
-pub use kind::{Feature, ImageUse, Kind, Needs, SourceFile, Spec};
+pub use kind::{DeclaredContainer, Feature, ImageUse, Kind, Needs, SourceFile, Spec};
 pub use registry::{AnyBlock, AnyKind, KINDS, Kinds, Registered, find, keys, supporting};
 pub use spec::{ServiceSpec, connect_all, read_specs, shared_resources};
 pub use target::{ChangeError, History, Limits, MetricLabels, OneOffTasks, Target};

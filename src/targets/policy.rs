@@ -18,8 +18,8 @@ pub struct PolicyScope {
     pub account: String,
     /// ARN of the role, where the deploy file names it.
     pub role: Option<String>,
-    /// The repository that the service's image is promoted from, where that is another one.
-    pub pull_source: Option<PullSource>,
+    /// The repositories that the service's images are promoted from, where those are others.
+    pub pull_sources: Vec<PullSource>,
 }
 
 impl PolicyScope {
@@ -31,7 +31,7 @@ impl PolicyScope {
             region: aws.region.clone().unwrap_or_else(|| "*".into()),
             account: account.to_owned(),
             role: aws.role.clone(),
-            pull_source: None,
+            pull_sources: Vec::new(),
         }
     }
 
@@ -176,7 +176,7 @@ pub fn push_permissions(repository: &str, scope: &PolicyScope) -> Vec<Permission
     let token = Permission::new(StatementId::EVERYTHING, "ecr:GetAuthorizationToken", vec!["*".into()]);
     let push =
         PUSH_ACTIONS.iter().map(|action| Permission::new(StatementId::REPOSITORY, action, arn.clone()));
-    let pull = scope.pull_source.iter().flat_map(|source| {
+    let pull = scope.pull_sources.iter().flat_map(|source| {
         let from = source.arn(partition(&scope.region));
         PULL_ACTIONS
             .iter()
@@ -192,8 +192,8 @@ pub struct PolicySubject {
     pub spec: ServiceSpec,
     /// The file, where it can be read.
     pub source: Option<DefinitionFile>,
-    /// The repository that its image is promoted from, where that is another one.
-    pub pull_source: Option<PullSource>,
+    /// The repositories that its images are promoted from, where those are others.
+    pub pull_sources: Vec<PullSource>,
 }
 
 /// What the role of a policy is for.
@@ -222,7 +222,7 @@ fn is_read(action: &str) -> bool {
 /// The smallest policy for the role of an environment: a JSON document of IAM. No call is made.
 pub fn build_policy(aws: &Aws, subjects: &[PolicySubject], policy_use: PolicyUse) -> Value {
     let permissions = subjects.iter().flat_map(|subject| {
-        let scope = PolicyScope { pull_source: subject.pull_source.clone(), ..PolicyScope::from_aws(aws) };
+        let scope = PolicyScope { pull_sources: subject.pull_sources.clone(), ..PolicyScope::from_aws(aws) };
         subject.spec.permissions(subject.source.as_ref(), &scope)
     });
     let permissions = permissions.filter(|permission| policy_use.allows(permission.action));

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use schemars::{Schema, schema_for};
 
-use super::kind::{Feature, Kind, Needs, SourceFile, Spec};
+use super::kind::{DeclaredContainer, Feature, Kind, Needs, SourceFile, Spec};
 use super::policy::{Permission, PolicyScope};
 use super::{Target, TargetContext};
 use super::{appconfig, argocd, ecs};
@@ -48,6 +48,8 @@ pub trait AnyBlock {
     fn patience(&self) -> Option<String>;
     /// As [`Kind::credential_urls`].
     fn credential_urls(&self) -> Vec<String>;
+    /// As [`Kind::containers`].
+    fn containers(&self, spec: &Spec<'_, ()>) -> Vec<DeclaredContainer>;
     /// As [`Kind::lint`].
     fn lint(&self, spec: &Spec<'_, ()>) -> Vec<Problem>;
     /// As [`Kind::permissions`].
@@ -109,6 +111,10 @@ impl<K: Kind> AnyBlock for Block<K> {
 
     fn credential_urls(&self) -> Vec<String> {
         K::credential_urls(&self.0)
+    }
+
+    fn containers(&self, spec: &Spec<'_, ()>) -> Vec<DeclaredContainer> {
+        K::containers(&spec.with_settings(&self.0))
     }
 
     fn lint(&self, spec: &Spec<'_, ()>) -> Vec<Problem> {

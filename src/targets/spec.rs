@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 use std::rc::Rc;
 
-use super::kind::{ImageUse, Needs, SourceFile, Spec};
+use super::kind::{DeclaredContainer, ImageUse, Needs, SourceFile, Spec};
 use super::policy::{Permission, PolicyScope};
 use super::registry::{self, AnyBlock, AnyKind, Kinds};
 use super::{Target, TargetContext};
@@ -74,6 +74,11 @@ impl ServiceSpec {
     /// The URLs of its settings that get a credential of the run.
     pub fn credential_urls(&self) -> Vec<String> {
         self.block.credential_urls()
+    }
+
+    /// The containers whose images are deployed beside that of the service.
+    pub fn containers(&self) -> Vec<DeclaredContainer> {
+        self.block.containers(&self.spec(None))
     }
 
     /// Problems of its settings and its source file that need no call, at the lines of that file.

@@ -25,11 +25,20 @@ pub trait Target {
     /// The observed state. Errors if it cannot be read or the service does not exist.
     async fn observe(&self) -> Result<Observed, Problem>;
 
+    /// Asks for what [`preflight`](Self::preflight) needs in any case, while the service is observed. An error is told there.
+    async fn ask_ahead(&self) {}
+
     /// The changes of `release`, field by field; empty means unchanged. Pure.
     fn diff(&self, release: &Release, observed: &Observed) -> Result<Changes, Vec<Problem>>;
 
-    /// All problems that are known before the first change; reads only.
+    /// All problems that are known before the first change, whatever image the release has; reads only. It is asked before
+    /// an image is built: `release` has none then.
     async fn preflight(&self, release: &Release, observed: &Observed) -> Vec<Problem>;
+
+    /// The problems of the release's image, and of the version that it makes; reads only.
+    async fn preflight_image(&self, _release: &Release, _observed: &Observed) -> Vec<Problem> {
+        Vec::new()
+    }
 
     /// Creates the new version without traffic; the same release twice gives the same version. For an earlier version,
     /// nothing is created.

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 
 use roadstead::github::{Addresses, RecordedDeployment, RunRepository};
+use roadstead::release::RecordedService;
 use roadstead::sys::clock::Clock;
 use roadstead_cloud::client::http_client;
 use roadstead_cloud::cloud::Cloud;
@@ -112,6 +113,21 @@ impl PromotionHarness {
         number
     }
 
+    /// The same with the services as the record has them.
+    pub(crate) async fn record_proven_services(
+        &self,
+        environment: &str,
+        commit: &str,
+        services: Value,
+    ) -> u64 {
+        let reference = if environment == "production" { "refs/heads/main" } else { "refs/heads/develop" };
+        let run = self.start_run(reference, commit, "push");
+        let number = self.claim_services(environment, commit, services, run).await;
+        self.say(number, "success", "Roadstead: deployed").await;
+        self.cloud.end_run("acme/shop", run, "success");
+        number
+    }
+
     /// A run of the workflow begins; gives its number.
     pub(crate) fn start_run(&self, reference: &str, commit: &str, event: &str) -> u64 {
         self.runs.set(self.runs.get() + 1);
@@ -158,6 +174,10 @@ impl PromotionHarness {
     ) -> u64 {
         let services: Value =
             images.iter().map(|(name, image)| ((*name).to_owned(), json!({ "image": image }))).collect();
+        self.claim_services(environment, commit, services, run).await
+    }
+
+    async fn claim_services(&self, environment: &str, commit: &str, services: Value, run: u64) -> u64 {
         let record = json!({ "environment": environment, "commit": full_sha(commit), "services": services });
         let body = json!({
             "ref": full_sha(commit), "task": "roadstead", "auto_merge": false, "required_contexts": [], "environment": environment,
@@ -202,6 +222,12 @@ impl PromotionHarness {
     /// Commits of what is recorded as proven in an environment, newest first.
     pub(crate) async fn proven_commits(&self, environment: &str) -> Vec<String> {
         self.proven_deployments(environment).await.into_iter().map(|one| one.record.commit).collect()
+    }
+
+    /// What is recorded as proven of a service in an environment, newest first.
+    pub(crate) async fn proven_services(&self, environment: &str, service: &str) -> Vec<RecordedService> {
+        let proven = self.proven_deployments(environment).await;
+        proven.iter().map(|one| one.record.services[service].clone()).collect()
     }
 
     /// Images of a service that are recorded as proven in an environment, newest first.

@@ -114,19 +114,23 @@ pub(crate) struct Runner {
     pub(crate) cancel_after: Option<Duration>,
     /// Services whose image cannot be built.
     broken_builds: Vec<&'static str>,
+    /// How long a build takes.
+    build_time: Duration,
     /// What stands between the run and the emulator.
     pub(crate) wrap_http: Option<HttpWrapper>,
 }
 
-/// A builder that cannot build the images of some services.
+/// A builder that takes its time, and cannot build the images of some services.
 struct BreakingBuilder {
     inner: Rc<dyn ImageBuilder>,
     broken: Vec<&'static str>,
+    time: Duration,
 }
 
 #[async_trait(?Send)]
 impl ImageBuilder for BreakingBuilder {
     async fn build(&self, request: &BuildRequest, log: BuildLog<'_>) -> Result<BuildOutput, Problem> {
+        tokio::time::sleep(self.time).await;
         match self.broken.contains(&request.service.as_str()) {
             true => Err(Problem::error(Code::BuildFailed, "The image could not be built.")),
             false => self.inner.build(request, log).await,
@@ -195,6 +199,7 @@ impl Runner {
             commits: || None,
             cancel_after: None,
             broken_builds: Vec::new(),
+            build_time: Duration::ZERO,
             wrap_http: None,
         };
         runner.with_file("event.json", "{}").with_file("workspace/.github/roadstead.yml", CONFIG)
@@ -215,6 +220,11 @@ impl Runner {
     /// The images of these services cannot be built.
     pub(crate) fn with_broken_builds(self, services: &[&'static str]) -> Self {
         Self { broken_builds: services.to_vec(), ..self }
+    }
+
+    /// A build takes so long.
+    pub(crate) fn with_build_time(self, build_time: Duration) -> Self {
+        Self { build_time, ..self }
     }
 
     /// The seed of its world.
@@ -310,6 +320,7 @@ impl Runner {
             builder: Some(Rc::new(BreakingBuilder {
                 inner: rehearse::emulated_builder(cloud),
                 broken: self.broken_builds.clone(),
+                time: self.build_time,
             })),
             commits: match (self.commits)() {
                 Some(commits) => Box::new(move |_, _| Some(commits.clone())),

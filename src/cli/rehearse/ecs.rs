@@ -1,17 +1,19 @@
 //! The ECS part of a rehearsal's world: every `ecs` service runs in it, as its own task definition needs it: launch type,
 //! ports, platform and images are those of the file. Both services of a pair stand behind the rule of the deploy file.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::config::Service;
+use crate::config::tree::{ConfigEntry, ConfigNode};
 use crate::release::ImageRef;
 use crate::sys::disk;
 use crate::targets::Kind;
 use crate::targets::ecs::kind::EcsKind;
 use crate::targets::ecs::seed::DefinitionSeed;
+use roadstead_cloud::ecs::seed::task_definition_input;
 use roadstead_cloud::scenario::{Scenario, ServiceSetting, TargetGroupSetting};
 use roadstead_cloud::web::Site;
 
@@ -94,7 +96,12 @@ fn running_service(
 ) -> ServiceSetting {
     let mut running = ServiceSetting::with_defaults(&names.cluster, &names.service);
     running.container = text_at(service, "container").unwrap_or(running.container);
-    let Some(definition) = definition else { return running };
+    let image = made_up_image(scenario, service.config.repository.as_deref(), &names.service);
+    let further = further_images(scenario, service);
+    let Some(definition) = definition else {
+        running.task_definition = made_up_definition(scenario, &running, &further);
+        return running;
+    };
     definition.launch_type().clone_into(&mut running.launch_type);
     running.target_groups = match definition.traffic_port() {
         Some(port) => vec![TargetGroupSetting {
@@ -105,14 +112,39 @@ fn running_service(
         }],
         None => Vec::new(),
     };
-    running.task_definition = Some(definition.running(&made_up_image(scenario, service, names)));
+    running.task_definition = Some(definition.running(&image, &further));
     running
 }
 
-/// The image that runs where the file has a placeholder.
-fn made_up_image(scenario: &Scenario, service: &Service, names: &ServiceNames) -> String {
-    let repository = service.config.repository.clone();
-    let repository = repository.unwrap_or_else(|| names.service.clone());
+/// Images that run in further containers: their fixed ones, or made up ones.
+fn further_images(scenario: &Scenario, service: &Service) -> BTreeMap<String, String> {
+    let entries = service.settings.get("images").map(ConfigNode::entries).unwrap_or_default();
+    let image = |entry: &ConfigEntry| {
+        let text = |key: &str| entry.value.get(key)?.to_value().as_str().map(str::to_owned);
+        let made_up = || made_up_image(scenario, text("repository").as_deref(), &entry.key);
+        (entry.key.clone(), text("image").unwrap_or_else(made_up))
+    };
+    entries.iter().map(image).collect()
+}
+
+/// The emulator's own small definition with further containers; `None` where it has none.
+fn made_up_definition(
+    scenario: &Scenario,
+    running: &ServiceSetting,
+    further: &BTreeMap<String, String>,
+) -> Option<Value> {
+    if further.is_empty() {
+        return None;
+    }
+    let mut definition = task_definition_input(running, &scenario.account, &scenario.region);
+    let others = further.iter().map(|(name, image)| json!({ "name": name, "image": image }));
+    definition.get_mut("containerDefinitions")?.as_array_mut()?.extend(others);
+    Some(definition)
+}
+
+/// The image that runs where the file has a placeholder; `name` is its repository where the deploy file has none.
+fn made_up_image(scenario: &Scenario, repository: Option<&str>, name: &str) -> String {
+    let repository = repository.unwrap_or(name);
     let is_whole = repository.split_once('/').is_some_and(|(host, _)| host.contains(['.', ':']));
     match is_whole {
         true => format!("{repository}:v1"),
@@ -129,7 +161,7 @@ fn with_images(
     definition: Option<&DefinitionSeed>,
     declared: &BTreeSet<String>,
 ) -> Scenario {
-    let Some(platform) = definition.map(DefinitionSeed::platform) else { return scenario };
+    let platform = definition.map_or_else(|| "linux/amd64".to_owned(), DefinitionSeed::platform);
     let containers = running.task_definition.as_ref().and_then(|it| it["containerDefinitions"].as_array());
     let images = containers.into_iter().flatten().filter_map(|container| container["image"].as_str());
     let is_free = |image: &&str| {
@@ -146,11 +178,16 @@ fn with_build_platform(
     definition: Option<&DefinitionSeed>,
 ) -> Scenario {
     let Some(platform) = definition.map(DefinitionSeed::platform) else { return scenario };
-    let follows = service.build.is_none() || platform.starts_with("windows");
-    let repository = service.config.repository.as_ref().and_then(|name| name.parse::<ImageRef>().ok());
-    if let Some(image) = repository.filter(|_| follows && platform != "linux/amd64") {
+    let follows = |has_build: bool| !has_build || platform.starts_with("windows");
+    let own = service.config.repository.clone().filter(|_| follows(service.build.is_some()));
+    let entries = service.settings.get("images").map(ConfigNode::entries).unwrap_or_default();
+    let further = entries.iter().filter(|entry| follows(entry.value.get("build").is_some()));
+    let further =
+        further.filter_map(|entry| entry.value.get("repository")?.to_value().as_str().map(str::to_owned));
+    let images = own.into_iter().chain(further).filter_map(|name| name.parse::<ImageRef>().ok());
+    for image in images.filter(|_| platform != "linux/amd64") {
         let repository = scenario.repositories.entry(image.repository).or_default();
-        repository.platform.get_or_insert(platform);
+        repository.platform.get_or_insert(platform.clone());
     }
     scenario
 }

@@ -152,6 +152,14 @@ fn record_names_its_run_by_payload_or_page() {
     }
 }
 
+/// The record of the image of [`own_payload`], with an image of a further container.
+fn other_containers(name: &str) -> Value {
+    let mut record = record("c0ffee2");
+    let image = format!("r.example/acme/web@sha256:{}", "b".repeat(64)).parse().unwrap();
+    record.services.get_mut("web").unwrap().container_images = [(name.to_owned(), image)].into();
+    json!({"roadstead": record, "run": "7/1"}).to_string().into()
+}
+
 #[test]
 fn records_that_name_one_attempt_and_different_images_are_contested() {
     let other = own_payload("c0ffee1", "7/1").as_str().unwrap().replace(&"a".repeat(64), &"b".repeat(64));
@@ -161,6 +169,8 @@ fn records_that_name_one_attempt_and_different_images_are_contested() {
     };
     assert_eq!(contested(Value::String(other.clone())), [true, true]);
     assert_eq!(contested(own_payload("c0ffee2", "7/1")), [false, false], "the same image");
+    let further = other_containers("nginx");
+    assert_eq!(contested(further), [true, true], "the same image, and another container");
     assert_eq!(contested(Value::String(other.replace("7/1", "7/2"))), [false, false], "another attempt");
     assert_eq!(contested(Value::String(other.replace("web", "api"))), [false, false], "another service");
 }

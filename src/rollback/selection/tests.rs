@@ -21,6 +21,7 @@ pub(in crate::rollback) fn completed_versions(history: &str) -> Vec<CompletedVer
         CompletedVersion {
             version: version(number),
             image: None,
+            container_images: Default::default(),
             digest: Some(digest(image)),
             completed_at: jiff::Timestamp::from_second(1_772_000_000 + 3600 * at as i64).ok(),
             commits: vec![format!("c0ffee{}", image.repeat(2).get(..1).unwrap())],

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use crate::github::{DeploymentHistory, RecordEnd, RecordedDeployment};
 use crate::plan::{ServicePlan, Start};
 use crate::problem::Problem;
-use crate::release::{Outcome, RecordedService};
+use crate::release::Outcome;
 use crate::rollback;
 use crate::rollback::ReleaseAttempt;
 use crate::run::context::RunContext;
@@ -35,8 +35,8 @@ impl<'c> BlockedVersion<'c> {
     async fn attempts(&self, ctx: &RunContext, service: &str) -> Vec<ReleaseAttempt<'_>> {
         let mut attempts = Vec::new();
         for entry in &self.records {
-            let digest = entry.record.services.get(service).and_then(RecordedService::digest);
-            let Some((digest, recorded_at)) = digest.zip(entry.created_at) else { continue };
+            let released = entry.record.services.get(service).filter(|released| released.digest().is_some());
+            let Some((released, recorded_at)) = released.zip(entry.created_at) else { continue };
             let is_own = self.is_own(entry);
             let is_cut_off = match entry.end {
                 RecordEnd::CutOff => true,
@@ -45,7 +45,7 @@ impl<'c> BlockedVersion<'c> {
             };
             // A forged record excuses no version.
             let is_cut_off = is_cut_off && !coordination::is_forged(ctx, self.coordinator, entry).await;
-            attempts.push(ReleaseAttempt { digest, recorded_at, is_cut_off, is_own });
+            attempts.push(ReleaseAttempt { released, recorded_at, is_cut_off, is_own });
         }
         attempts
     }

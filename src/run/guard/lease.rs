@@ -7,11 +7,11 @@ use futures::stream;
 use futures::stream::StreamExt as _;
 use tokio::time::Instant;
 
-use crate::github::{ApiError, Owner, lease};
+use crate::github::{ApiError, lease};
 use crate::plan::Start;
 use crate::problem::{Code, Problem};
 use crate::run::context::RunContext;
-use crate::run::coordination::Coordinator;
+use crate::run::coordination::{Coordinator, LeaseCommit};
 use crate::run::guard::lease_wait::{self, LeaseOutcome, LeaseRequest};
 use crate::run::guard::{reobserve, time_budget};
 use crate::run::held::HeldLease;
@@ -37,6 +37,8 @@ pub(super) async fn acquire_leases(
         return;
     }
     let created = cancel::until_cancelled(ctx, create_request(ctx, coordinator)).await;
+    // Nothing that was read before the lease decides after it, if another run can have changed it meanwhile.
+    coordinator.forget_passing_answers();
     let Some(created) = created else { return };
     let request = match created {
         Ok(request) => request,
@@ -60,18 +62,11 @@ fn needs_lease(ctx: &RunContext, service: &ServiceRun) -> bool {
     start.is_some_and(|start| time_budget::problem(ctx, service, &start).is_none())
 }
 
-async fn create_request(ctx: &RunContext, coordinator: &Coordinator) -> Result<LeaseRequest, ApiError> {
-    let variable = |name: &str| ctx.io.variables.get(name).cloned().unwrap_or_default();
-    let owner = Owner {
-        run: coordinator.run.id,
-        attempt: u64::from(coordinator.run.attempt),
-        runner: variable("RUNNER_NAME"),
-        url: ctx.context.run_url().unwrap_or_default(),
-        held_since: ctx.io.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        nonce: format!("{:016x}", fastrand::u64(..)),
+async fn create_request(ctx: &RunContext, coordinator: &mut Coordinator) -> Result<LeaseRequest, ApiError> {
+    let LeaseCommit { owner, tree, commit } = match coordinator.lease_commit.take() {
+        Some(made) => made,
+        None => coordinator.create_lease_commit(ctx).await?,
     };
-    let tree = coordinator.repository.tree_sha(ctx.context.sha.as_deref().unwrap_or_default()).await?;
-    let commit = coordinator.repository.create_lease_commit(&owner, &tree, None).await?;
     let deadline = Instant::now() + ctx.time_left().min(MAX_WAIT);
     Ok(LeaseRequest { owner, tree, commit, deadline })
 }
@@ -131,11 +126,27 @@ async fn acquire_free(
     Ok(Some(free))
 }
 
-/// Releases all leases that are held.
-pub(in crate::run) async fn release_leases(ctx: &RunContext, coordinator: &mut Coordinator) {
+/// Whether each of the held leases is still ours, in their order.
+pub(in crate::run) async fn look_at_leases(
+    ctx: &RunContext,
+    coordinator: &Coordinator,
+) -> Vec<Result<bool, ApiError>> {
+    let leases = ctx.held.borrow().leases.clone();
+    let (repository, leases) = (&coordinator.repository, &leases);
+    let looking = stream::iter(leases).map(|lease| repository.points_to(&lease.reference, &lease.commit));
+    looking.buffered(MAX_CONCURRENT).collect().await
+}
+
+/// Releases all leases that are held, as [`look_at_leases`] saw them just now.
+pub(in crate::run) async fn release_leases(
+    ctx: &RunContext,
+    coordinator: &mut Coordinator,
+    looks: Vec<Result<bool, ApiError>>,
+) {
     let leases = std::mem::take(&mut ctx.held.borrow_mut().leases);
     let repository = &coordinator.repository;
-    let giving = stream::iter(&leases).map(|lease| repository.release(&lease.reference, &lease.commit));
+    let giving = stream::iter(leases.iter().zip(looks))
+        .map(async |(lease, look)| repository.release_if(look?, &lease.reference, &lease.commit).await);
     let given = giving.buffered(MAX_CONCURRENT).collect::<Vec<_>>().await;
     if let Some(error) = given.into_iter().find_map(Result::err) {
         let sentence = "A lease could not be given back.";

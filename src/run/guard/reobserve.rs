@@ -1,7 +1,7 @@
-//! The last observation before the plan, once no other run works on a service. If the service has changed since it was
-//! prepared, its release is prepared and checked again.
+//! The last observation before the plan, once no other run works on a service, and the deployment records as they are now.
+//! If the service has changed since it was prepared, its release is prepared and checked again.
 
-use futures::future::join_all;
+use futures::future::{join, join_all};
 
 use crate::problem::Problem;
 use crate::release::{Observed, Outcome};
@@ -11,14 +11,18 @@ use crate::run::progress_log::Mark;
 use crate::run::service_run::ServiceRun;
 use crate::run::{cancel, progress, rollback_version};
 
-/// Observes services again, concurrently, so that their reads can share requests.
+/// Observes services again, concurrently, so that their reads can share requests, and reads the newest records.
 pub(super) async fn reobserve_all(
     ctx: &RunContext,
-    coordinator: &Coordinator,
+    coordinator: &mut Coordinator,
     services: Vec<&mut ServiceRun>,
 ) {
-    let reading = join_all(services.iter().map(|service| service.target.observe()));
-    let Some(readings) = cancel::until_cancelled(ctx, reading).await else { return };
+    let observing = join_all(services.iter().map(|service| service.target.observe()));
+    let history = coordinator.repository.deployment_history(&coordinator.environment);
+    let Some((readings, history)) = cancel::until_cancelled(ctx, join(observing, history)).await else {
+        return;
+    };
+    coordinator.set_history(history);
     for (service, reading) in services.into_iter().zip(readings) {
         cancel::until_cancelled(ctx, on_reading(ctx, coordinator, service, reading)).await;
     }
@@ -57,7 +61,10 @@ async fn prepare_again(ctx: &RunContext, coordinator: &Coordinator, service: &mu
         let session = coordinator.session.as_ref();
         problems.extend(rollback_version::select_version(ctx, session, service).await.err());
     }
-    problems.extend(service.target.preflight(&service.release, &service.observed).await);
+    let (target, release, observed) = (&service.target, &service.release, &service.observed);
+    let checks = join(target.preflight(release, observed), target.preflight_image(release, observed));
+    let (general, image) = checks.await;
+    problems.extend(general.into_iter().chain(image));
     let problems = problems.into_iter().map(|problem| problem.for_service(service.name()));
     let (errors, warnings): (Vec<Problem>, Vec<Problem>) = problems.partition(Problem::is_error);
     for warning in warnings {

@@ -13,7 +13,7 @@ use crate::release::DefinitionFile;
 use crate::run::context::RunContext;
 use crate::run::event::operation;
 use crate::run::prepare::placeholders::run_placeholders;
-use crate::run::prepare::{promote, restorable_file, set_env};
+use crate::run::prepare::{containers, promote, restorable_file, set_env};
 use crate::run::run_config::{DeclaredService, EarlyExit, INLINE_CONFIG, RunConfig};
 use crate::run::{event, notify_settings, time_budget};
 use crate::sys::disk;
@@ -141,7 +141,7 @@ fn declare_services(
     services: Vec<ServiceSpec>,
 ) -> (Vec<DeclaredService>, Vec<Problem>) {
     let reads_files = !ctx.is_set_env() && operation(ctx) != Operation::Verify;
-    let plain = |service| DeclaredService { service, build: None, definition: None };
+    let plain = |service| DeclaredService { service, build: None, containers: Vec::new(), definition: None };
     let mut declared: Vec<DeclaredService> = services.into_iter().map(plain).collect();
     if !reads_files {
         return (declared, Vec::new());
@@ -152,6 +152,9 @@ fn declare_services(
             problems.extend(more.into_iter().map(|problem| problem.for_service(&one.service.name)));
             None
         });
+        let (containers, more) = containers::read(file, &one.service);
+        problems.extend(more.into_iter().map(|problem| problem.for_service(&one.service.name)));
+        one.containers = containers;
     }
     for one in &mut declared {
         one.definition = read_definition(&ctx.workspace, &one.service).unwrap_or_else(|problem| {

@@ -1,6 +1,7 @@
 //! Brings a proven image into the registry of this environment: it is there, it is copied, or it is used where it is.
 //! All sources are read before the first copy.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use aws_config::SdkConfig;
@@ -21,14 +22,30 @@ use crate::{aws, image};
 /// What is promoted for one service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::run) struct PromotedImage {
-    /// The image where it was proven, by its digest.
-    pub(in crate::run) image: ImageRef,
-    /// Its digest.
-    pub(in crate::run) digest: Digest,
+    /// The image of the service.
+    pub(in crate::run) own: ProvenImage,
+    /// The images of its further containers, by name.
+    pub(in crate::run) containers: BTreeMap<String, ProvenImage>,
     /// The commit that it is of, in full; `None` where the proof names none.
     pub(in crate::run) commit: Option<String>,
     /// Where it was proven, such as `proven in staging by deployment 17`.
     pub(in crate::run) origin: String,
+}
+
+/// An image that was proven.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::run) struct ProvenImage {
+    /// The image where it was proven, by its digest.
+    pub(in crate::run) image: ImageRef,
+    /// Its digest.
+    pub(in crate::run) digest: Digest,
+}
+
+impl ProvenImage {
+    /// An image with this digest.
+    pub(in crate::run) fn new(image: &ImageRef, digest: &Digest) -> Self {
+        Self { image: image.with_digest(digest.clone()), digest: digest.clone() }
+    }
 }
 
 /// Where the image of a service is, and where it has to be.
@@ -41,7 +58,15 @@ enum CopyAction {
     Copy { from: Box<RepositoryClient>, to: Box<RepositoryClient>, image: ImageRef },
 }
 
-/// Gives each open service its image, by digest, and the registry that has them. `promoted` are theirs, in their order. A
+/// What is done with one image of a service.
+struct PlannedCopy {
+    /// The further container that gets it; `None` for the image of the service.
+    container: Option<String>,
+    proven: ProvenImage,
+    action: CopyAction,
+}
+
+/// Gives each open service its images, by digest, and the registry that has them. `promoted` are theirs, in their order. A
 /// service whose image cannot be brought is refused; in an atomic run nothing more is copied then.
 pub(in crate::run) async fn copy_all(
     ctx: &RunContext,
@@ -51,9 +76,7 @@ pub(in crate::run) async fn copy_all(
     services: &mut [ServiceRun],
     promoted: &[PromotedImage],
 ) -> Result<Option<Rc<dyn Registry>>, Vec<Problem>> {
-    let registry = match session
-        .filter(|_| services.iter().any(|service| service.declared.config.repository.is_some()))
-    {
+    let registry = match session.filter(|_| services.iter().any(has_repository)) {
         Some(session) => Some(registry::open_registry(ctx, session).await.map_err(|problem| vec![problem])?),
         None => None,
     };
@@ -66,14 +89,14 @@ pub(in crate::run) async fn copy_all(
     };
     let mut actions = Vec::new();
     for (service, promoted_image) in refusal::open(services).zip(promoted) {
-        actions.push(copy_source.plan_copy(service, promoted_image).await);
+        actions.push(copy_source.plan_copies(service, promoted_image).await);
     }
     let is_atomic = services.iter().any(|service| service.atomic);
     let mut is_broken = is_atomic && actions.iter().any(Result::is_err);
     for ((service, promoted_image), action) in refusal::open_mut(services).zip(promoted).zip(actions) {
         let copied = match action {
             Ok(_) if is_broken => continue,
-            Ok(action) => copy_one(ctx, service, promoted_image, action, registry.as_ref()).await,
+            Ok(planned) => copy_service(ctx, service, promoted_image, planned, registry.as_ref()).await,
             Err(problem) => Err(problem),
         };
         if let Err(problem) = copied {
@@ -82,6 +105,11 @@ pub(in crate::run) async fn copy_all(
         }
     }
     Ok(registry.map(|registry| registry.client))
+}
+
+fn has_repository(service: &ServiceRun) -> bool {
+    service.declared.config.repository.is_some()
+        || service.containers.iter().any(|container| container.repository.is_some())
 }
 
 /// What is known of the ways to an image.
@@ -96,13 +124,32 @@ struct CopySource<'r> {
 }
 
 impl CopySource<'_> {
-    async fn plan_copy(
+    /// What is done with each image of a service.
+    async fn plan_copies(
         &self,
         service: &ServiceRun,
-        promoted_image: &PromotedImage,
+        promoted: &PromotedImage,
+    ) -> Result<Vec<PlannedCopy>, Problem> {
+        let repository = |name: &String| {
+            service.containers.iter().find(|it| it.name == *name).and_then(|it| it.repository.as_deref())
+        };
+        let own = (None, service.declared.config.repository.as_deref(), &promoted.own);
+        let further = promoted.containers.iter();
+        let further = further.map(|(name, proven)| (Some(name.clone()), repository(name), proven));
+        let mut planned = Vec::new();
+        for (container, repository, proven) in std::iter::once(own).chain(further) {
+            let action = self.plan_copy(repository, proven).await?;
+            planned.push(PlannedCopy { container, proven: proven.clone(), action });
+        }
+        Ok(planned)
+    }
+
+    async fn plan_copy(
+        &self,
+        repository: Option<&str>,
+        promoted_image: &ProvenImage,
     ) -> Result<CopyAction, Problem> {
-        let Some((repository, registry)) = service.declared.config.repository.as_deref().zip(self.registry)
-        else {
+        let Some((repository, registry)) = repository.zip(self.registry) else {
             self.readable_repository(&promoted_image.image, &promoted_image.digest).await?;
             return Ok(CopyAction::UseOriginal);
         };
@@ -224,35 +271,61 @@ fn unreadable_problem(problem: Problem, image: &ImageRef, source: &str) -> Probl
     ))
 }
 
+/// Brings all images of a service.
+async fn copy_service(
+    ctx: &RunContext,
+    service: &mut ServiceRun,
+    promoted: &PromotedImage,
+    planned: Vec<PlannedCopy>,
+    registry: Option<&EnvironmentRegistry>,
+) -> Result<(), Problem> {
+    for PlannedCopy { container, proven, action } in planned {
+        let image = copy_one(ctx, service, &proven, action).await?;
+        let tag = tag_promoted(service, &image, promoted.commit.as_deref(), registry).await;
+        match container {
+            Some(container) => {
+                service.report.container_images.insert(container.clone(), image.clone());
+                service.release.container_images.insert(container, image);
+            }
+            None => {
+                service.release.tag = tag;
+                service.report.image = Some(image.clone());
+                service.release.image = Some(image);
+            }
+        }
+    }
+    service.image_of_commit = promoted.commit.is_some();
+    Ok(())
+}
+
 async fn copy_one(
     ctx: &RunContext,
     service: &mut ServiceRun,
-    promoted_image: &PromotedImage,
+    proven: &ProvenImage,
     action: CopyAction,
-    registry: Option<&EnvironmentRegistry>,
-) -> Result<(), Problem> {
-    let image = match action {
-        CopyAction::UseOriginal => promoted_image.image.clone(),
+) -> Result<ImageRef, Problem> {
+    Ok(match action {
+        CopyAction::UseOriginal => proven.image.clone(),
         CopyAction::AlreadyPresent(image) => image,
         CopyAction::Copy { from, to, image } => {
-            let copied = copy_with_timeout(ctx, service.name(), &from, &to, &promoted_image.digest).await?;
+            let copied = copy_with_timeout(ctx, service.name(), &from, &to, &proven.digest).await?;
             let words = format!("copied from {} to {}: {}", from.name(), to.name(), copy_summary(&copied));
             ctx.log.info(Some(service.name()), &words);
             service.report.add_timeline_entry(ctx.io.clock.now(), words);
             image
         }
-    };
-    service.release.tag = match registry
-        .filter(|registry| registry.host == image.registry)
-        .zip(promoted_image.commit.as_deref())
-    {
-        Some((registry, commit)) => tag_commit(service, registry, &image, &tags::commit_tag(commit)).await,
-        None => None,
-    };
-    service.report.image = Some(image.clone());
-    service.release.image = Some(image);
-    service.image_of_commit = promoted_image.commit.is_some();
-    Ok(())
+    })
+}
+
+/// Tags an image in the registry of this environment with its commit, if that is known.
+async fn tag_promoted(
+    service: &mut ServiceRun,
+    image: &ImageRef,
+    commit: Option<&str>,
+    registry: Option<&EnvironmentRegistry>,
+) -> Option<String> {
+    let registry = registry.filter(|registry| registry.host == image.registry)?;
+    tag_commit(service, registry, image, &tags::commit_tag(commit?)).await
 }
 
 fn copy_summary(copied: &CopySummary) -> String {

@@ -10,7 +10,7 @@ use crate::plan::last_release::{ServingService, brought_services};
 use crate::problem::list::name_list;
 use crate::problem::{Code, Problem};
 use crate::run::context::RunContext;
-use crate::run::prepare::RollbackCandidates;
+use crate::run::prepare::RunCandidates;
 use crate::run::proof::{self, RecordVerifier, Verdict};
 use crate::run::refusal;
 use crate::run::run_config::RunConfig;
@@ -20,9 +20,9 @@ use crate::run::service_run::ServiceRun;
 pub(super) async fn keep_brought(
     ctx: &RunContext,
     config: &RunConfig,
-    mut candidates: RollbackCandidates,
+    mut candidates: RunCandidates,
     notices: &mut Vec<Problem>,
-) -> RollbackCandidates {
+) -> RunCandidates {
     let is_named = ctx.inputs.to.is_some() || ctx.inputs.services != ServiceSelection::All;
     let count = refusal::open(&candidates.services).count() + candidates.refused.len();
     if !ctx.is_rollback() || is_named || count < 2 {
@@ -52,7 +52,7 @@ struct LastRelease {
 async fn find(
     ctx: &RunContext,
     config: &RunConfig,
-    candidates: &RollbackCandidates,
+    candidates: &RunCandidates,
 ) -> Result<LastRelease, String> {
     let repository = match ctx.run_repository() {
         None => return Err("There is no token, or no repository, to ask GitHub about.".into()),
@@ -62,9 +62,9 @@ async fn find(
     let verifier = RecordVerifier::new(repository.clone(), rules, ctx.run_number());
     let observed = candidates.services.iter().map(|service| ServingService {
         name: service.name(),
-        digests: refusal::is_open(service).then(|| service.observed.recorded_digests()),
+        observed: refusal::is_open(service).then_some(&service.observed),
     });
-    let refused = candidates.refused.iter().map(|one| ServingService { name: &one.name, digests: None });
+    let refused = candidates.refused.iter().map(|one| ServingService { name: &one.name, observed: None });
     let serving: Vec<ServingService<'_>> = observed.chain(refused).collect();
     search(&repository, &verifier, &config.environment_name, &serving).await
 }
@@ -99,7 +99,7 @@ async fn search(
     }
 }
 
-fn left_out_notice(release: &LastRelease, candidates: &RollbackCandidates) -> Option<Problem> {
+fn left_out_notice(release: &LastRelease, candidates: &RunCandidates) -> Option<Problem> {
     let refused = candidates.refused.iter().map(|service| service.name.as_str());
     let others = candidates.services.iter().map(ServiceRun::name).chain(refused);
     let names: Vec<&str> =

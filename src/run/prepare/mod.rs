@@ -1,15 +1,18 @@
-//! Prepares a run: deploy file, session, targets, observed state, images, pre-flight checks. All errors are collected
-//! before the first change.
+//! Prepares a run: deploy file, session, targets, observed state, pre-flight checks, images. What does not depend on an
+//! answer is asked for together. All errors are collected before the first change.
 
 mod ancestry;
 mod base_file;
+mod containers;
 pub(in crate::run) mod deploy_file;
 mod image_copy;
 mod last_release;
 pub(in crate::run) mod merged;
 mod placeholders;
+mod preflight;
 mod promote;
 mod proven_releases;
+mod registry_ahead;
 mod restorable_file;
 mod selection;
 mod service_image;
@@ -19,23 +22,27 @@ mod source_images;
 use std::rc::Rc;
 
 use aws_config::SdkConfig;
-use futures::future::join_all;
+use futures::future::{join, join_all};
 
+use crate::action::Operation;
 use crate::gates::MetricSources;
 use crate::github::Addresses;
 use crate::image::Registry;
-use crate::plan::proof::ProofRules;
+use crate::plan::Start;
 use crate::problem::{Code, Problem};
 use crate::release::{Observed, Release};
-use crate::rollback;
 use crate::run::context::RunContext;
+use crate::run::coordination::{Coordinator, LeaseCommit};
+use crate::run::event::operation;
 use crate::run::notify::Channels;
 use crate::run::prepare::deploy_file::load_config;
+use crate::run::prepare::registry_ahead::OpenedRegistry;
 use crate::run::run_config::{DeclaredService, EarlyExit, RefusedService, RunConfig};
 use crate::run::service_run::ServiceRun;
 use crate::run::session::{AwsSession, open_session};
-use crate::run::{proof, refusal, rollback_version};
+use crate::run::{ahead, cancel, planning, proof, refusal, rollback_version};
 use crate::sys::network::Proxies;
+use crate::sys::signal::CancelLevel;
 use crate::targets;
 use crate::targets::Target;
 
@@ -43,8 +50,6 @@ use crate::targets::Target;
 pub(in crate::run) struct PreparedRun {
     /// The environment.
     pub(in crate::run) environment: String,
-    /// Which runs may prove versions in it.
-    pub(in crate::run) proof_rules: ProofRules,
     /// The services, with what runs now.
     pub(in crate::run) services: Vec<ServiceRun>,
     /// Services of a rollback that are refused before anything of them was read.
@@ -55,8 +60,8 @@ pub(in crate::run) struct PreparedRun {
     pub(in crate::run) registry: Option<Rc<dyn Registry>>,
     /// Where the end of the run is notified.
     pub(in crate::run) channels: Channels,
-    /// What calls to AWS are made with; `None` where nothing of AWS is needed.
-    pub(in crate::run) session: Option<SdkConfig>,
+    /// The leases and the deployment records; `None` where the run has none.
+    pub(in crate::run) coordinator: Option<Coordinator>,
 }
 
 /// Reads everything that a run needs before its first change. Builds or promotes the images.
@@ -68,40 +73,99 @@ pub(in crate::run) async fn prepare(ctx: &RunContext) -> Result<PreparedRun, Ear
         Box::pin(selection::select_changed(ctx, &mut config)).await?;
         base_file::resolve_credential_urls(ctx, &mut config).await;
     }
-    let session = match open_session(ctx, &config).await {
-        Ok(session) => session,
-        Err(problem) => return Err(config.invalid([config.problems.clone(), vec![problem]].concat())),
-    };
-    let mut problems = [config.problems.clone(), session.problems.clone()].concat();
-    if config.has_errors() {
-        return Err(config.invalid(problems));
-    }
-    let (services, unconnected) =
-        observe_all(ctx, &config, &session).await.map_err(|problems| config.invalid(problems))?;
-    let refused = std::mem::take(&mut config.refused).into_iter().chain(unconnected).collect();
-    let candidates = RollbackCandidates { services, refused };
+    let rules = proof::proof_rules(ctx, &config.environment_name, &config.environment);
+    let mut notices = Vec::new();
+    let coordinator = Coordinator::open(ctx, rules, &mut notices);
+    let mut prepared = Box::pin(prepare_services(ctx, config, coordinator)).await?;
+    prepared.problems.extend(notices);
+    Ok(prepared)
+}
+
+/// The same for a run whose services are known.
+async fn prepare_services(
+    ctx: &RunContext,
+    mut config: RunConfig,
+    mut coordinator: Option<Coordinator>,
+) -> Result<PreparedRun, EarlyExit> {
+    let unreadable = std::mem::take(&mut config.refused);
+    let asking = ask_github(ctx, &config, coordinator.as_mut());
+    let ObservedRun { session, mut candidates, registry, mut problems } =
+        ahead::beside(observe_run(ctx, &config), asking).await?;
+    candidates.refused.splice(..0, unreadable);
     let candidates = Box::pin(last_release::keep_brought(ctx, &config, candidates, &mut problems)).await;
-    let RollbackCandidates { services, refused } = candidates;
+    let RunCandidates { services, refused } = candidates;
+    let invalid = |problems| config.invalid(problems);
     if services.is_empty() && !refused.is_empty() {
         problems.extend(refused.into_iter().flat_map(|one| one.problems));
-        return Err(config.invalid(problems));
+        return Err(invalid(problems));
     }
-    let resolved = Box::pin(resolve_releases(ctx, &config, &session, services)).await;
-    let ResolvedServices { services, registry, notices } =
-        resolved.map_err(|problems| config.invalid(problems))?;
+    let checked = preflight::check_before_build(ctx, services).await.map_err(invalid)?;
+    let (services, checked_at) = checked.into_parts();
+    let resolved = Box::pin(resolve_releases(ctx, &config, &session, registry, services)).await;
+    let ResolvedServices { services, registry, notices } = resolved.map_err(invalid)?;
     problems.extend(notices);
-    let services = run_preflight(ctx, services).await.map_err(|problems| config.invalid(problems))?;
+    let needs_lease = services.iter().any(starts_something) && operation(ctx) != Operation::Plan;
+    let making = make_lease_commit(ctx, coordinator.as_ref().filter(|_| needs_lease));
+    let checking = preflight::check_with_image(ctx, services, checked_at);
+    let (services, lease_commit) = tokio::join!(checking, making);
+    let services = services.map_err(invalid)?;
+    if let Some(coordinator) = &mut coordinator {
+        coordinator.session = session.aws().cloned();
+        coordinator.lease_commit = lease_commit;
+    }
     let channels = Channels::from_config(&config, &session);
-    let session = session.aws().cloned();
-    let proof_rules = proof::proof_rules(ctx, &config.environment_name, &config.environment);
     let environment = config.environment_name;
-    Ok(PreparedRun { environment, proof_rules, services, refused, problems, registry, session, channels })
+    Ok(PreparedRun { environment, services, refused, problems, registry, channels, coordinator })
+}
+
+async fn ask_github(ctx: &RunContext, config: &RunConfig, coordinator: Option<&mut Coordinator>) {
+    if let Some(coordinator) = coordinator.filter(|_| !config.has_errors()) {
+        coordinator.ask_ahead(ctx).await;
+    }
+}
+
+/// Whether the plan of a service would start something, as far as is known before its lease.
+fn starts_something(service: &ServiceRun) -> bool {
+    refusal::is_open(service) && planning::expected_start(service).is_some_and(|start| start != Start::NoOp)
+}
+
+/// The commit for leases, made while the pre-flight checks run. If it cannot be made, that is said where it is needed.
+async fn make_lease_commit(ctx: &RunContext, coordinator: Option<&Coordinator>) -> Option<LeaseCommit> {
+    let coordinator = coordinator.filter(|_| ctx.cancel.level() == CancelLevel::None)?;
+    cancel::until_cancelled(ctx, coordinator.create_lease_commit(ctx)).await?.ok()
+}
+
+/// What is known of a run before its images.
+struct ObservedRun {
+    session: AwsSession,
+    candidates: RunCandidates,
+    /// The registry of the environment, if it is needed.
+    registry: Option<Result<OpenedRegistry, Problem>>,
+    /// Warnings and notices so far.
+    problems: Vec<Problem>,
 }
 
 /// What a run can be about: the services that were observed, and those of a rollback that cannot be.
-struct RollbackCandidates {
+struct RunCandidates {
     services: Vec<ServiceRun>,
     refused: Vec<RefusedService>,
+}
+
+/// Opens the session, then observes the services and asks the registry.
+async fn observe_run(ctx: &RunContext, config: &RunConfig) -> Result<ObservedRun, EarlyExit> {
+    let session = match open_session(ctx, config).await {
+        Ok(session) => session,
+        Err(problem) => return Err(config.invalid([config.problems.clone(), vec![problem]].concat())),
+    };
+    let problems = [config.problems.clone(), session.problems.clone()].concat();
+    if config.has_errors() {
+        return Err(config.invalid(problems));
+    }
+    let promotes = promote::source_environment(ctx, config).is_some() && !ctx.is_set_env();
+    let opening = registry_ahead::open_ahead(ctx, config, session.aws().filter(|_| !promotes));
+    let (candidates, registry) = tokio::join!(observe_all(ctx, config, &session), opening);
+    let candidates = candidates.map_err(|problems| config.invalid(problems))?;
+    Ok(ObservedRun { session, candidates, registry, problems })
 }
 
 /// Says that the run is about another commit than its event. A rollback and `set-env` are about none.
@@ -132,6 +196,7 @@ async fn resolve_releases(
     ctx: &RunContext,
     config: &RunConfig,
     session: &AwsSession,
+    registry: Option<Result<OpenedRegistry, Problem>>,
     services: Vec<ServiceRun>,
 ) -> Result<ResolvedServices, Vec<Problem>> {
     if ctx.is_rollback() {
@@ -141,7 +206,7 @@ async fn resolve_releases(
     }
     let (services, registry) = match promote::source_environment(ctx, config).filter(|_| !ctx.is_set_env()) {
         Some(source) => promote::promote_images(ctx, config, source, session.aws(), services).await,
-        None => service_image::resolve_images(ctx, session.aws(), services).await,
+        None => service_image::resolve_images(ctx, registry, services).await,
     }?;
     Ok(ResolvedServices { services, registry, notices: Vec::new() })
 }
@@ -219,12 +284,14 @@ async fn observe_all(
     ctx: &RunContext,
     config: &RunConfig,
     session: &AwsSession,
-) -> Result<(Vec<ServiceRun>, Vec<RefusedService>), Vec<Problem>> {
+) -> Result<RunCandidates, Vec<Problem>> {
     let (connected, failed) = connect_each(ctx, config, session);
     if !failed.is_empty() && (!ctx.is_rollback() || connected.is_empty()) {
         return Err(failed);
     }
-    let observed = join_all(connected.iter().map(|(_, target)| target.observe())).await;
+    let observing = join_all(connected.iter().map(|(_, target)| target.observe()));
+    let asking = join_all(connected.iter().map(|(_, target)| target.ask_ahead()));
+    let (observed, _) = join(observing, asking).await;
     let sources = Rc::new(create_sources(ctx, &session.config));
     let atomic = config.atomic && connected.len() > 1 && !ctx.is_rollback();
     let mut services = Vec::new();
@@ -236,13 +303,15 @@ async fn observe_all(
         let release = release_for(ctx, config, declared);
         let service = ServiceRun::new(declared.service.clone(), target, release, observed);
         let (build, sources) = (declared.build.clone(), Some(sources.clone()));
-        let mut service = ServiceRun { build, sources, atomic, ..service };
+        let containers = declared.containers.clone();
+        let mut service = ServiceRun { build, containers, sources, atomic, ..service };
         if let Some(problem) = problem {
             refusal::refuse(ctx, &mut service, problem);
         }
         services.push(service);
     }
-    Ok((refusal::unless_all_end(services)?, RefusedService::from_problems(failed)))
+    let services = refusal::unless_all_end(services)?;
+    Ok(RunCandidates { services, refused: RefusedService::from_problems(failed) })
 }
 
 /// The services with their targets, and why others have none.
@@ -270,25 +339,4 @@ pub(in crate::run) fn connect_targets(
 ) -> Result<Vec<Rc<dyn Target>>, Vec<Problem>> {
     let context = target_context(ctx, &session.config, config);
     targets::connect_all(&context, &config.plain_services())
-}
-
-async fn run_preflight(
-    ctx: &RunContext,
-    mut services: Vec<ServiceRun>,
-) -> Result<Vec<ServiceRun>, Vec<Problem>> {
-    ctx.log.info(None, "Running pre-flight checks");
-    let checking =
-        refusal::open(&services).map(|service| service.target.preflight(&service.release, &service.observed));
-    let found = join_all(checking).await;
-    for (service, problems) in refusal::open_mut(&mut services).zip(found) {
-        for problem in problems {
-            let is_passable = ctx.is_rollback() && !rollback::is_obstacle(problem.code);
-            let problem = if is_passable { problem.into_warning() } else { problem };
-            match problem.is_error() {
-                true => refusal::refuse(ctx, service, problem),
-                false => service.report.problems.push(problem.for_service(service.name())),
-            }
-        }
-    }
-    refusal::unless_all_end(services)
 }

@@ -11,8 +11,9 @@ use crate::image::Registry;
 use crate::problem::{Code, Problem, Severity};
 use crate::run::context::RunContext;
 use crate::run::event::operation;
-use crate::run::prepare::image_copy::{self, PromotedImage};
+use crate::run::prepare::image_copy::{self, PromotedImage, ProvenImage};
 use crate::run::prepare::proven_releases::ProvenReleases;
+use crate::run::prepare::service_image;
 use crate::run::refusal;
 use crate::run::run_config::RunConfig;
 use crate::run::service_run::ServiceRun;
@@ -60,11 +61,12 @@ pub(in crate::run) async fn promote_images(
     mut services: Vec<ServiceRun>,
 ) -> Result<(Vec<ServiceRun>, Option<Rc<dyn Registry>>), Vec<Problem>> {
     let planning = operation(ctx) == Operation::Plan;
+    service_image::resolve_fixed_images(ctx, session, &mut services).await?;
     let mut chosen = Vec::new();
     let mut evidence = ProvenReleases::load(ctx, declared, source, session).await;
     for service in refusal::open_mut(&mut services) {
         let found = match &mut evidence {
-            Ok(evidence) => evidence.select(service.name()).await,
+            Ok(evidence) => evidence.select(service.name(), &promoted_containers(service)).await,
             Err(problem) => Err(problem.clone()),
         };
         match found.map_err(|problem| problem.for_service(service.name())) {
@@ -86,16 +88,28 @@ pub(in crate::run) async fn promote_images(
     Ok((refusal::unless_all_end(services)?, registry))
 }
 
-/// Logs and reports where the image comes from.
+/// The further containers whose images are promoted: all but those with a fixed image, which is part of the deploy file.
+fn promoted_containers(service: &ServiceRun) -> Vec<String> {
+    let promoted = service.containers.iter().filter(|container| container.repository.is_some());
+    promoted.map(|container| container.name.clone()).collect()
+}
+
+/// Logs and reports where the images come from.
 fn log_promotion(ctx: &RunContext, service: &mut ServiceRun, promoted: &PromotedImage) {
     let of =
         promoted.commit.as_deref().map_or("an unknown commit", |commit| commit.get(..7).unwrap_or(commit));
-    let words = format!("{of} ({}…), {}", promoted.digest.short(), promoted.origin);
+    let words = format!("{of} ({}…), {}", promoted.own.digest.short(), promoted.origin);
     ctx.log.info(Some(service.name()), &format!("promotes {words}"));
     service.report.add_timeline_entry(ctx.io.clock.now(), format!("promotes {words}"));
     service.build_preview = (operation(ctx) == Operation::Plan).then_some(words);
+    if operation(ctx) == Operation::Plan {
+        let preview = |(name, proven): (&String, &ProvenImage)| {
+            (name.clone(), format!("{of} ({}…), {}", proven.digest.short(), promoted.origin))
+        };
+        service.container_previews = promoted.containers.iter().map(preview).collect();
+    }
     service.report.origin = Some(promoted.origin.clone());
     service.report.commit = promoted.commit.clone();
-    service.report.digest = Some(promoted.digest.clone());
+    service.report.digest = Some(promoted.own.digest.clone());
     service.release.commit = promoted.commit.clone();
 }

@@ -7,13 +7,14 @@ use aws_config::SdkConfig;
 
 use crate::github::{ApiError, DeploymentHistory, RecordedDeployment, RunRepository};
 use crate::plan::promotion::{
-    Candidate, PromotionRequest, ProvenRelease, choose_candidate, no_proven_ancestor, proven_image,
+    Candidate, PromotionRequest, ProvenRelease, choose_candidate, no_proven_ancestor, proven_container_image,
+    proven_image,
 };
 use crate::problem::{Code, Problem};
 use crate::rollback::TriggeredBy;
 use crate::run::context::RunContext;
 use crate::run::prepare::ancestry::AncestryCache;
-use crate::run::prepare::image_copy::PromotedImage;
+use crate::run::prepare::image_copy::{PromotedImage, ProvenImage};
 use crate::run::prepare::source_images::SourceImages;
 use crate::run::proof::{self, RecordVerifier, Verdict};
 use crate::run::run_config::RunConfig;
@@ -61,8 +62,13 @@ impl<'r> ProvenReleases<'r> {
         Ok(Self { ctx, source, repository, history, records, verifier, images })
     }
 
-    /// The image of a service that is promoted. A record that does not count is left out, and the next one is chosen.
-    pub(super) async fn select(&mut self, service: &str) -> Result<PromotedImage, Problem> {
+    /// The images of a service that are promoted: its own, and those of these further containers. A record that does not
+    /// count is left out, and the next one is chosen.
+    pub(super) async fn select(
+        &mut self,
+        service: &str,
+        containers: &[String],
+    ) -> Result<PromotedImage, Problem> {
         self.read_own_commit(service).await?;
         let mut rejected = Rejected::default();
         let (repository, head) = (self.repository.clone(), self.ctx.context.commit().unwrap_or_default());
@@ -77,8 +83,8 @@ impl<'r> ProvenReleases<'r> {
                 }
                 Err(problem) => return Err(self.with_limit(rejected.explain(problem))),
             };
-            match self.rejection(service, &release).await? {
-                None => return self.promoted(service, &release),
+            match self.rejection(service, containers, &release).await? {
+                None => return self.promoted(service, containers, &release),
                 Some(reason) => rejected.0.push(RejectedRecord { release, reason }),
             }
         }
@@ -147,7 +153,12 @@ impl<'r> ProvenReleases<'r> {
     }
 
     /// Why a record does not count for a service; `None` if it does.
-    async fn rejection(&self, service: &str, release: &ProvenRelease) -> Result<Option<String>, Problem> {
+    async fn rejection(
+        &self,
+        service: &str,
+        containers: &[String],
+        release: &ProvenRelease,
+    ) -> Result<Option<String>, Problem> {
         let same = |one: &&RecordedDeployment| {
             one.deployment == release.deployment_id && one.record == release.record
         };
@@ -157,18 +168,38 @@ impl<'r> ProvenReleases<'r> {
             Verdict::Unbound(reason) => return Ok(Some(reason)),
             Verdict::Unknown(reason) => return Err(unchecked_problem(self.source, reason)),
         }
-        match proven_image(release, service) {
-            Some((image, _)) => self.images.rejection(service, image).await,
-            None => Ok(Some("it has no image of this service".into())),
+        let Some((image, _)) = proven_image(release, service) else {
+            return Ok(Some("it has no image of this service".into()));
+        };
+        if let Some(reason) = self.images.rejection(service, None, image).await? {
+            return Ok(Some(reason));
         }
+        for container in containers {
+            let Some((image, _)) = proven_container_image(release, service, container) else {
+                return Ok(Some(format!("it has no image of the container `{container}`")));
+            };
+            if let Some(reason) = self.images.rejection(service, Some(container), image).await? {
+                return Ok(Some(reason));
+            }
+        }
+        Ok(None)
     }
 
-    fn promoted(&self, service: &str, release: &ProvenRelease) -> Result<PromotedImage, Problem> {
+    fn promoted(
+        &self,
+        service: &str,
+        containers: &[String],
+        release: &ProvenRelease,
+    ) -> Result<PromotedImage, Problem> {
         let found = proven_image(release, service);
         let (image, digest) = found.ok_or_else(|| no_proven_ancestor("", self.source, &[]))?;
+        let further = |name: &String| {
+            let (image, digest) = proven_container_image(release, service, name)?;
+            Some((name.clone(), ProvenImage::new(image, digest)))
+        };
         Ok(PromotedImage {
-            image: image.with_digest(digest.clone()),
-            digest: digest.clone(),
+            own: ProvenImage::new(image, digest),
+            containers: containers.iter().filter_map(further).collect(),
             commit: Some(release.record.commit.clone()).filter(|commit| !commit.is_empty()),
             origin: format!("proven in {} by deployment {}", self.source, release.deployment_id),
         })

@@ -34,7 +34,7 @@ pub(super) fn load_restorable(ctx: &RunContext, environment: Option<&str>) -> Re
     if specs.is_empty() {
         problems = [of_services.clone(), problems].concat();
     }
-    let plain = |service| DeclaredService { service, build: None, definition: None };
+    let plain = |service| DeclaredService { service, build: None, containers: Vec::new(), definition: None };
     Ok(RunConfig {
         document,
         environment_name: name,

@@ -12,6 +12,7 @@ use crate::plan::affected::{BaseCommit, ChangedPath, PathScope, affected_by, bas
 use crate::plan::proof::ProofRules;
 use crate::problem::{Code, Problem};
 use crate::run::context::RunContext;
+use crate::run::prepare::containers;
 use crate::run::proof::{self, RecordVerifier, Verdict};
 use crate::run::run_config::{DeclaredService, EarlyExit, RunConfig};
 
@@ -85,13 +86,15 @@ fn affected_reason(ctx: &RunContext, declared: &DeclaredService, changes: &Servi
         ServiceChanges::Paths(paths) => paths,
         ServiceChanges::Unknown(why) => return Some(format!("counts as changed: {why}")),
     };
-    let own: Vec<String> = declared.definition.iter().map(|definition| definition.path.clone()).collect();
+    let definition = declared.definition.iter().map(|definition| definition.path.clone());
+    let own: Vec<String> = definition.chain(containers::build_files(declared)).collect();
     let deploy_file = match &ctx.inputs.config {
         ConfigSource::Path(path) => Some(path.as_str()),
         ConfigSource::Text(_) => None,
     };
     let patterns = &declared.service.config.paths;
-    affected_by(&PathScope { patterns, own_files: &own, deploy_file }, paths)
+    let own_folders = containers::build_contexts(declared);
+    affected_by(&PathScope { patterns, own_files: &own, own_folders: &own_folders, deploy_file }, paths)
 }
 
 /// What changed for a service since it was last released.

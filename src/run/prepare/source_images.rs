@@ -12,7 +12,7 @@ use crate::run::context::RunContext;
 use crate::run::prepare::placeholders::run_placeholders;
 use crate::run::registry;
 use crate::run::run_config::RunConfig;
-use crate::targets;
+use crate::targets::{self, ServiceSpec};
 
 /// The images of a source environment.
 pub(super) struct SourceImages<'r> {
@@ -41,16 +41,26 @@ impl<'r> SourceImages<'r> {
         &self.environment
     }
 
-    /// Why an image cannot be one that the environment proved, in a clause; `None` if it can.
-    pub(super) async fn rejection(&self, service: &str, image: &ImageRef) -> Result<Option<String>, Problem> {
+    /// Why an image of a service, or of one of its further containers, cannot be one that the environment proved, in a clause;
+    /// `None` if it can.
+    pub(super) async fn rejection(
+        &self,
+        service: &str,
+        container: Option<&str>,
+        image: &ImageRef,
+    ) -> Result<Option<String>, Problem> {
         let name = image.name();
         if self.environment.image_repositories.iter().any(|pattern| pattern.matches(&name)) {
             return Ok(None);
         }
         let source = self.name;
-        let Some(repository) = self.repository(service) else {
+        let subject = match container {
+            None => format!("`{service}`"),
+            Some(container) => format!("the container `{container}` of `{service}`"),
+        };
+        let Some(repository) = self.repository(service, container) else {
             return Ok(Some(format!(
-                "its image is in `{name}`, and `{source}` has neither a `repository` for `{service}` nor \
+                "its image is in `{name}`, and `{source}` has neither a `repository` for {subject} nor \
                  `image-repositories` that contain it"
             )));
         };
@@ -58,7 +68,7 @@ impl<'r> SourceImages<'r> {
         let own = host.as_ref().map(|host| format!("{host}/{repository}"));
         Ok((own.as_ref() != Some(&name)).then(|| match own {
             Some(own) => {
-                format!("its image is in `{name}`, and `{source}` has those of `{service}` in `{own}`")
+                format!("its image is in `{name}`, and `{source}` has those of {subject} in `{own}`")
             }
             None => format!(
                 "its image is in `{name}`, and the registry of `{source}` is not known: the environment has no \
@@ -67,13 +77,17 @@ impl<'r> SourceImages<'r> {
         }))
     }
 
-    /// The `repository` that the deploy file has for a service in the source environment.
-    fn repository(&self, service: &str) -> Option<String> {
+    /// The `repository` that the deploy file has in the source environment for a service, or for one of its further
+    /// containers.
+    fn repository(&self, service: &str, container: Option<&str>) -> Option<String> {
         let targets = targets::keys(self.ctx.kinds);
         let known = run_placeholders(self.ctx, self.name);
         let wanted = [service.to_owned()];
         let (services, _) = self.config.document.services(self.name, &wanted, &targets, &known);
-        services.into_iter().next()?.config.repository
+        let service = services.into_iter().next()?;
+        let Some(container) = container else { return service.config.repository };
+        let spec = ServiceSpec::read(self.ctx.kinds, &self.config.document.file, service).ok()?;
+        spec.containers().into_iter().find(|it| it.name == container)?.repository
     }
 
     /// The registry of the source environment: of its account, else of the account of this run. A registry on this

@@ -8,7 +8,7 @@ use futures::future::join_all;
 use crate::github::{CommitHistory, ComparedCommits};
 use crate::image::{Registry, tags};
 use crate::problem::{Code, Problem};
-use crate::release::{CompletedVersion, ImageRef, Outcome};
+use crate::release::{CompletedVersion, ImageRef, Outcome, digests_agree};
 use crate::report::CommitLine;
 use crate::run::cancel;
 use crate::run::context::RunContext;
@@ -73,19 +73,28 @@ async fn load_range(
     repository: &str,
 ) -> Result<Option<CommitRange>, Problem> {
     let (before, now) = (previous_image(service), service.release.image.as_ref());
-    if before.as_ref().zip(now).is_some_and(|(before, now)| before.digest == now.digest) {
+    let (release, observed) = (&service.release, &service.observed);
+    let is_same = before.as_ref().zip(now).is_some_and(|(before, now)| before.digest == now.digest);
+    if is_same && digests_agree(&release.container_images, &observed.container_images) {
         return Ok(None);
     }
-    let from = match (recorded_commits(service), registry, before) {
-        (known, ..) if !known.is_empty() => known,
-        (_, Some(registry), Some(before)) => commits_of_image(registry, &before).await?,
-        _ => return Ok(None),
+    let from = async {
+        match (recorded_commits(service), registry, before) {
+            (known, ..) if !known.is_empty() => Ok(known),
+            (_, Some(registry), Some(before)) => commits_of_image(registry, &before).await,
+            _ => Ok(Vec::new()),
+        }
     };
-    let to = match (&service.release.commit, registry, now) {
-        (Some(commit), ..) if service.image_of_commit => Some(commit.clone()),
-        (_, Some(registry), Some(now)) => commits_of_image(registry, now).await?.into_iter().next(),
-        _ => None,
+    let to = async {
+        match (&service.release.commit, registry, now) {
+            (Some(commit), ..) if service.image_of_commit => Ok(Some(commit.clone())),
+            (_, Some(registry), Some(now)) => {
+                commits_of_image(registry, now).await.map(|all| all.into_iter().next())
+            }
+            _ => Ok(None),
+        }
     };
+    let (from, to) = tokio::try_join!(from, to)?;
     let Some(to) = to else { return Ok(None) };
     let from = from.into_iter().filter(|sha| !to.starts_with(sha.as_str())).take(MAX_CANDIDATES);
     nearest_range(commits, repository, from.collect(), to).await

@@ -9,7 +9,7 @@ use crate::github::{
     deployment_history, status_encoding,
 };
 use crate::problem::Code;
-use crate::release::{DeploymentRecord, ImageRef, Outcome, RecordedService};
+use crate::release::{ContainerImages, DeploymentRecord, ImageRef, Outcome, RecordedService};
 use crate::report::{RunReport, ServiceReport};
 use crate::retry::{self, Look, RetryPolicy};
 use crate::run::context::RunContext;
@@ -19,26 +19,40 @@ use crate::run::rollout_state::Phase;
 use crate::run::service_run::ServiceRun;
 use crate::run::{cancel, post_state};
 
-/// Opens the record of what is about to change, or of what serves already and is recorded nowhere.
-pub(in crate::run) async fn open(ctx: &RunContext, coordinator: &mut Coordinator, services: &[ServiceRun]) {
-    let Some(history) = coordinator.history.clone() else { return };
+/// A record that exists, and the descriptions of its first statuses, which nothing waits for.
+pub(in crate::run) struct UnmarkedRecord {
+    record: OpenRecord,
+    told: Vec<String>,
+}
+
+/// Opens the record of what is about to change, or of what serves already and is recorded nowhere. If the record is in
+/// statuses they are written here; otherwise that it is in progress remains to be said.
+pub(in crate::run) async fn open(
+    ctx: &RunContext,
+    coordinator: &mut Coordinator,
+    services: &[ServiceRun],
+) -> Option<UnmarkedRecord> {
+    let history = coordinator.history.clone()?;
     let about: Vec<&ServiceRun> = services.iter().filter(|service| is_recorded(service)).collect();
     let needed =
         cancel::until_cancelled(ctx, needed_record(ctx, coordinator, &history, &about)).await.flatten();
-    let Some(record) = needed else { return };
-    let Some(opened) = cancel::until_cancelled(ctx, create(ctx, coordinator, &history, record)).await else {
-        return;
-    };
+    let opened = cancel::until_cancelled(ctx, create(ctx, coordinator, &history, needed?)).await?;
     match opened {
         Ok((opened, told)) => {
             let names = about.iter().map(|service| service.name().to_owned()).collect();
             let opened = OpenRecord { services: names, ..opened };
             ctx.held.borrow_mut().record = Some(opened.clone());
             ctx.log_problems(&post_state::save(ctx, &coordinator.environment, services));
-            cancel::until_cancelled(ctx, mark_in_progress(ctx, coordinator, &opened, told)).await;
+            let is_in_statuses = opened.tag.is_some();
+            let unmarked = UnmarkedRecord { record: opened, told };
+            if !is_in_statuses {
+                return Some(unmarked);
+            }
+            mark_in_progress(ctx, coordinator, unmarked).await;
         }
         Err(error) => coordinator.note_not_recorded(error),
     }
+    None
 }
 
 /// The record of what is about to change, or of what serves and is not recorded; `None` if there is nothing to record.
@@ -72,10 +86,8 @@ async fn build_record(
     let mut services = BTreeMap::new();
     let mut commits = BTreeSet::new();
     for service in about {
-        let image = released_image(service);
-        commits.insert(released_commit(ctx, coordinator, service, image.as_ref(), entries).await);
-        let unchanged = service.report.outcome == Outcome::Unchanged;
-        let recorded = image.map(|image| RecordedService { image, unchanged });
+        let recorded = released_images(service);
+        commits.insert(released_commit(ctx, coordinator, service, recorded.as_ref(), entries).await);
         services.extend(recorded.map(|recorded| (service.name().to_owned(), recorded)));
     }
     // Services that return to different commits have none in common.
@@ -83,15 +95,35 @@ async fn build_record(
     DeploymentRecord { environment: coordinator.environment.clone(), commit, services }
 }
 
+/// The images by their digests; `None` if that of the service is not known.
+fn released_images(service: &ServiceRun) -> Option<RecordedService> {
+    let unchanged = service.report.outcome == Outcome::Unchanged;
+    let container_images = released_container_images(service);
+    released_image(service).map(|image| RecordedService { image, container_images, unchanged })
+}
+
 /// The image by its digest, asked for or, where only settings change, running.
 fn released_image(service: &ServiceRun) -> Option<ImageRef> {
     let asked = service.release.image.as_ref();
-    let pinned = |image: &ImageRef| image.digest.clone().map(|digest| image.with_digest(digest));
     asked.and_then(pinned).or_else(|| {
         let runs = service.observed.image.as_ref().filter(|_| asked.is_none())?;
         let digest = runs.digest.clone().or_else(|| service.observed.digest.clone())?;
         Some(runs.with_digest(digest))
     })
+}
+
+/// The images of further containers by their digests, asked for or running. A version that returns has its own and no others.
+fn released_container_images(service: &ServiceRun) -> ContainerImages {
+    let (release, observed) = (&service.release, &service.observed);
+    let kept = observed.container_images.iter().filter(|_| release.rollback_to.is_none());
+    // Those that were asked for replace those that run.
+    let all = kept.chain(&release.container_images);
+    let images: ContainerImages = all.map(|(name, image)| (name.clone(), image.clone())).collect();
+    images.into_iter().filter_map(|(name, image)| Some((name, pinned(&image)?))).collect()
+}
+
+fn pinned(image: &ImageRef) -> Option<ImageRef> {
+    image.digest.clone().map(|digest| image.with_digest(digest))
 }
 
 /// The commit in full; empty where it is not known. A version that returns, or that gets other variables, is of the commit
@@ -100,16 +132,16 @@ async fn released_commit(
     ctx: &RunContext,
     coordinator: &Coordinator,
     service: &ServiceRun,
-    image: Option<&ImageRef>,
+    released: Option<&RecordedService>,
     entries: &[RecordedDeployment],
 ) -> String {
     if !ctx.is_rollback() && !ctx.is_set_env() {
         return service.release.commit.clone().unwrap_or_default();
     }
-    let digest = image.and_then(|image| image.digest.as_ref());
     let same = |entry: &&RecordedDeployment| {
-        let one = entry.record.services.get(service.name()).and_then(RecordedService::digest);
-        digest.is_some() && one == digest && !entry.record.commit.is_empty()
+        let known = entry.record.services.get(service.name());
+        let is_same = released.zip(known).is_some_and(|(released, known)| known.is_same_release(released));
+        is_same && !entry.record.commit.is_empty()
     };
     for entry in entries.iter().filter(same) {
         if !coordinator.is_forged(entry).await {
@@ -127,7 +159,7 @@ async fn is_already_recorded(
 ) -> bool {
     for entry in entries.iter().filter(|entry| entry.proven) {
         let same = |(name, one): (&String, &RecordedService)| {
-            entry.record.services.get(name).is_some_and(|known| known.digest() == one.digest())
+            entry.record.services.get(name).is_some_and(|known| known.has_same_images(one))
         };
         if !coordinator.is_forged(entry).await {
             return entry.record.commit == record.commit && record.services.iter().all(same);
@@ -176,16 +208,19 @@ async fn create(
     Ok((OpenRecord { deployment, tag: None, services: Vec::new() }, begins()))
 }
 
-async fn mark_in_progress(
+/// Says that a record is in progress, unless the run is cancelled.
+pub(in crate::run) async fn mark_in_progress(
     ctx: &RunContext,
     coordinator: &mut Coordinator,
-    opened: &OpenRecord,
-    told: Vec<String>,
+    unmarked: UnmarkedRecord,
 ) {
-    for description in told {
+    for description in unmarked.told {
         let status = build_status(ctx, DeploymentState::InProgress, description, None);
-        if let Err(error) = post_status(coordinator, opened.deployment, &status).await {
-            return coordinator.note_not_recorded(error);
+        let posting = post_status(coordinator, unmarked.record.deployment, &status);
+        match cancel::until_cancelled(ctx, posting).await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => return coordinator.note_not_recorded(error),
+            None => return,
         }
     }
 }
@@ -274,13 +309,15 @@ fn describe_services(services: &[&ServiceReport]) -> String {
 }
 
 /// Closes the record, if one is open.
-pub(in crate::run) async fn close(ctx: &RunContext, coordinator: &mut Coordinator, ending: &FinalStatus) {
-    let Some(opened) = ctx.held.borrow_mut().record.take() else { return };
+pub(in crate::run) async fn close(
+    ctx: &RunContext,
+    coordinator: &Coordinator,
+    ending: &FinalStatus,
+) -> Result<(), ApiError> {
+    let Some(opened) = ctx.held.borrow_mut().record.take() else { return Ok(()) };
     let description = status_description(opened.tag.as_deref(), &ending.description);
     let status = build_status(ctx, ending.state, description, ending.environment_url.clone());
-    if let Err(error) = post_status(coordinator, opened.deployment, &status).await {
-        coordinator.note_not_recorded(error);
-    }
+    post_status(coordinator, opened.deployment, &status).await
 }
 
 /// Posts a status. If the answer was lost, the status is looked for before it is sent again: without it the record is
@@ -307,25 +344,21 @@ async fn post_status(
     .map_err(ApiError::from)
 }
 
-/// As [`close`], for a run that was cut off: perhaps before it wrote down what it had opened.
-pub(in crate::run) async fn close_interrupted(
-    ctx: &RunContext,
-    coordinator: &mut Coordinator,
-    ending: &FinalStatus,
-) {
-    if ctx.held.borrow().record.is_none() {
-        let run = deployment_history::run_name(coordinator.run.id, coordinator.run.attempt);
-        let (repository, environment) = (&coordinator.repository, &coordinator.environment);
-        let reading = repository.recent_deployments(environment, |it| it.open_deployment_of(&run).is_some());
-        let history = reading.await.unwrap_or_default();
-        let opened = history.open_deployment_of(&run).map(|deployment| OpenRecord {
-            deployment,
-            tag: None,
-            services: Vec::new(),
-        });
-        ctx.held.borrow_mut().record = opened;
+/// Finds the record that a run opened which was cut off, perhaps before it wrote that down.
+pub(in crate::run) async fn find_open_record(ctx: &RunContext, coordinator: &Coordinator) {
+    if ctx.held.borrow().record.is_some() {
+        return;
     }
-    close(ctx, coordinator, ending).await;
+    let run = deployment_history::run_name(coordinator.run.id, coordinator.run.attempt);
+    let (repository, environment) = (&coordinator.repository, &coordinator.environment);
+    let reading = repository.recent_deployments(environment, |it| it.open_deployment_of(&run).is_some());
+    let history = reading.await.unwrap_or_default();
+    let opened = history.open_deployment_of(&run).map(|deployment| OpenRecord {
+        deployment,
+        tag: None,
+        services: Vec::new(),
+    });
+    ctx.held.borrow_mut().record = opened;
 }
 
 /// Closes the records of lost runs. A failure here does not matter: an open record proves nothing.

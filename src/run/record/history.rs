@@ -2,7 +2,7 @@
 //! until nothing older can be read. What remains unknown is noted.
 
 use crate::github::RecordedDeployment;
-use crate::release::{Digest, RecordedService};
+use crate::release::{ContainerImages, Digest, RecordedService, digests_agree};
 use crate::run::context::RunContext;
 use crate::run::coordination::{self, Coordinator};
 use crate::run::rollout_state::Phase;
@@ -46,13 +46,13 @@ async fn is_known(
     service: &ServiceRun,
     entries: &[RecordedDeployment],
 ) -> bool {
-    let digests = digests_to_find(ctx, service);
+    let wanted = ReleaseToFind::from_service(ctx, service);
     let shows = |entry: &&RecordedDeployment| {
-        let recorded = entry.record.services.get(service.name()).and_then(RecordedService::digest);
-        recorded.is_some_and(|digest| match digests.is_empty() {
-            true => entry.proven,
-            false => digests.contains(&digest),
-        })
+        entry
+            .record
+            .services
+            .get(service.name())
+            .is_some_and(|recorded| wanted.matches(recorded, entry.proven))
     };
     for entry in entries.iter().filter(shows) {
         if !coordination::is_forged(ctx, Some(coordinator), entry).await {
@@ -62,9 +62,35 @@ async fn is_known(
     false
 }
 
-fn digests_to_find<'s>(ctx: &RunContext, service: &'s ServiceRun) -> Vec<&'s Digest> {
-    if ctx.is_rollback() {
-        return service.release.image.iter().filter_map(|image| image.digest.as_ref()).collect();
+/// The release of a service that is asked about.
+struct ReleaseToFind<'s> {
+    digests: Vec<&'s Digest>,
+    container_images: &'s ContainerImages,
+}
+
+impl<'s> ReleaseToFind<'s> {
+    fn from_service(ctx: &RunContext, service: &'s ServiceRun) -> Self {
+        let (release, observed) = (&service.release, &service.observed);
+        match ctx.is_rollback() {
+            true => Self {
+                digests: release.image.iter().filter_map(|image| image.digest.as_ref()).collect(),
+                container_images: &release.container_images,
+            },
+            false => {
+                Self { digests: observed.recorded_digests(), container_images: &observed.container_images }
+            }
+        }
     }
-    service.observed.recorded_digests()
+
+    /// Whether a record is of it; where no digest is known, every proven one may be.
+    fn matches(&self, recorded: &RecordedService, is_proven: bool) -> bool {
+        match recorded.digest() {
+            Some(_) if self.digests.is_empty() => is_proven,
+            Some(digest) => {
+                self.digests.contains(&digest)
+                    && digests_agree(&recorded.container_images, self.container_images)
+            }
+            None => false,
+        }
+    }
 }

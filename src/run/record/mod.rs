@@ -47,8 +47,7 @@ pub(in crate::run) async fn close(
 ) {
     let Some(mut coordinator) = coordinator else { return };
     if ctx.cancel.level() == CancelLevel::None {
-        deployment::close(ctx, &mut coordinator, &FinalStatus::from_report(ctx, report)).await;
-        lease::release_leases(ctx, &mut coordinator).await;
+        close_all(ctx, &mut coordinator, &FinalStatus::from_report(ctx, report)).await;
         ctx.log_problems(&post_state::save_held(ctx));
     }
     report.problems.append(&mut coordinator.notices);
@@ -63,7 +62,17 @@ pub(in crate::run) async fn close_interrupted(
     failed: bool,
 ) {
     let ending = FinalStatus::interrupted(report, failed);
-    deployment::close_interrupted(ctx, &mut coordinator, &ending).await;
-    lease::release_leases(ctx, &mut coordinator).await;
+    deployment::find_open_record(ctx, &coordinator).await;
+    close_all(ctx, &mut coordinator, &ending).await;
     report.problems.append(&mut coordinator.notices);
+}
+
+/// Closes the record, then releases the leases: the next run finds the record closed.
+async fn close_all(ctx: &RunContext, coordinator: &mut Coordinator, ending: &FinalStatus) {
+    let looking = lease::look_at_leases(ctx, coordinator);
+    let (closed, looks) = tokio::join!(deployment::close(ctx, coordinator, ending), looking);
+    if let Err(error) = closed {
+        coordinator.note_not_recorded(error);
+    }
+    lease::release_leases(ctx, coordinator, looks).await;
 }

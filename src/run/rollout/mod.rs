@@ -17,15 +17,16 @@ use futures::future::join_all;
 
 use crate::action::Operation;
 use crate::plan::Start;
-use crate::release::{Outcome, Rollout, RolloutStatus, Version};
+use crate::problem::Problem;
+use crate::release::{Outcome, Rollout, RolloutStatus, Staged, Version};
 use crate::run::context::RunContext;
 use crate::run::coordination::Coordinator;
 use crate::run::event::operation;
 use crate::run::progress_log::Mark;
-use crate::run::record::deployment;
+use crate::run::record::deployment::{self, UnmarkedRecord};
 use crate::run::rollout_state::Phase;
 use crate::run::service_run::ServiceRun;
-use crate::run::{cancel, cleanup, post_state};
+use crate::run::{atomic_state, cancel, cleanup, post_state};
 use crate::strategy::Direction;
 use crate::sys::signal::CancelLevel;
 
@@ -33,19 +34,25 @@ use crate::sys::signal::CancelLevel;
 pub(in crate::run) async fn execute(
     ctx: &RunContext,
     environment: &str,
-    coordinator: Option<&mut Coordinator>,
+    mut coordinator: Option<&mut Coordinator>,
     services: &mut [ServiceRun],
 ) {
     if operation(ctx) == Operation::Plan {
         return finish_planned(ctx, services);
     }
     finish_unchanged(ctx, services).await;
-    if let Some(coordinator) = coordinator {
-        deployment::open(ctx, coordinator, services).await;
-    }
+    let unmarked = record_and_stage(ctx, coordinator.as_deref_mut(), services).await;
+    let marking = async {
+        if let (Some(coordinator), Some(unmarked)) = (coordinator, unmarked) {
+            deployment::mark_in_progress(ctx, coordinator, unmarked).await;
+        }
+    };
+    tokio::join!(marking, Box::pin(roll_out(ctx, environment, services)));
+}
+
+/// Runs the commands, shifts traffic, and watches every rollout to its end.
+async fn roll_out(ctx: &RunContext, environment: &str, services: &mut [ServiceRun]) {
     if ctx.cancel.level() == CancelLevel::None {
-        atomic::skip_pending(ctx, services);
-        stage_versions(ctx, services).await;
         atomic::skip_pending(ctx, services);
         Box::pin(before_command::run_commands(ctx, environment, services)).await;
         atomic::skip_pending(ctx, services);
@@ -89,24 +96,51 @@ async fn finish_unchanged(ctx: &RunContext, services: &mut [ServiceRun]) {
     }
 }
 
-/// Creates the new versions. They get no traffic yet, so after an error a service ends with nothing changed.
-async fn stage_versions(ctx: &RunContext, services: &mut [ServiceRun]) {
-    let new: Vec<&mut ServiceRun> =
-        services.iter_mut().filter(|service| service.rollout.starts_new()).collect();
-    let staging = new.iter().map(|service| service.target.stage(&service.release, &service.observed));
-    let staged = join_all(staging).await;
-    for (service, staged) in new.into_iter().zip(staged) {
-        let now = ctx.io.clock.now();
-        match staged {
-            Ok(staged) => {
-                let text = format!("version {} is ready", staged.version.label);
-                service.report.add_timeline_entry(now, text.clone());
-                ctx.log.info(Some(service.name()), &text);
-                service.report.version = Some(staged.version.clone());
-                service.staged = Some(staged);
-            }
-            Err(problem) => service.fail_before_change(now, problem),
+/// Opens the record of what is about to change, and creates the new versions meanwhile: they get no traffic, so nothing
+/// is changed before the record is open.
+async fn record_and_stage(
+    ctx: &RunContext,
+    coordinator: Option<&mut Coordinator>,
+    services: &mut [ServiceRun],
+) -> Option<UnmarkedRecord> {
+    let planned: &[ServiceRun] = services;
+    let opening = async {
+        match coordinator {
+            Some(coordinator) => deployment::open(ctx, coordinator, planned).await,
+            None => None,
         }
+    };
+    let staging = cancel::with_grace(ctx, cancel::REPLY_GRACE, stage_versions(ctx, planned));
+    let (unmarked, staged) = tokio::join!(opening, staging);
+    for (index, staged) in staged.unwrap_or_default() {
+        take_staged(ctx, &mut services[index], staged);
+    }
+    unmarked
+}
+
+/// Creates the new versions, unless the run is cancelled or must not begin; gives them with the index of their service.
+async fn stage_versions(ctx: &RunContext, services: &[ServiceRun]) -> Vec<(usize, Result<Staged, Problem>)> {
+    if ctx.cancel.level() != CancelLevel::None || atomic_state::is_broken(services) {
+        return Vec::new();
+    }
+    let new = services.iter().enumerate().filter(|(_, service)| service.rollout.starts_new());
+    let staging =
+        new.map(async |(at, service)| (at, service.target.stage(&service.release, &service.observed).await));
+    join_all(staging).await
+}
+
+/// Takes what staging gave. After an error a service ends with nothing changed.
+fn take_staged(ctx: &RunContext, service: &mut ServiceRun, staged: Result<Staged, Problem>) {
+    let now = ctx.io.clock.now();
+    match staged {
+        Ok(staged) => {
+            let text = format!("version {} is ready", staged.version.label);
+            service.report.add_timeline_entry(now, text.clone());
+            ctx.log.info(Some(service.name()), &text);
+            service.report.version = Some(staged.version.clone());
+            service.staged = Some(staged);
+        }
+        Err(problem) => service.fail_before_change(now, problem),
     }
 }
 

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use futures::future::join_all;
+
 use crate::problem::{Code, Problem};
 use crate::release::{CompletedVersion, Diagnosis, Outcome, Version};
 use crate::rollback;
@@ -12,19 +14,14 @@ use crate::run::service_run::ServiceRun;
 /// How long the last look may take: the run has ended otherwise.
 const DIAGNOSIS_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Explains every service that is stranded.
+/// Explains every service that is stranded because its rollback failed. Where the rollback was not requested, or its end was
+/// not seen, the version before has failed nowhere, and what to do was said with that.
 pub(super) async fn explain_all(ctx: &RunContext, environment: &str, services: &mut [ServiceRun]) {
-    for service in services.iter_mut().filter(|service| service.report.outcome == Outcome::Stranded) {
-        let expected = service.observed.last_known_good().cloned();
-        let diagnosis = match &expected {
-            Some(version) => diagnose(service, version).await,
-            None => None,
-        };
-        let found = [
-            expected.as_ref().zip(diagnosis).map(|(version, diagnosis)| state_problem(version, diagnosis)),
-            Some(next_step(environment, service)),
-        ];
-        for problem in found.into_iter().flatten() {
+    let states = join_all(services.iter().filter(|service| is_explained(service)).map(read_state)).await;
+    let explained = services.iter_mut().filter(|service| is_explained(service));
+    for (service, state) in explained.zip(states) {
+        let next = next_step(environment, service);
+        for problem in state.into_iter().chain([next]) {
             let problem = problem.for_service(service.name());
             ctx.log.problem(&problem);
             service.report.problems.push(problem);
@@ -32,10 +29,16 @@ pub(super) async fn explain_all(ctx: &RunContext, environment: &str, services: &
     }
 }
 
+fn is_explained(service: &ServiceRun) -> bool {
+    service.report.outcome == Outcome::Stranded && service.rollout.has_no_way_back
+}
+
 /// `None` if it could not be read: then nothing is known.
-async fn diagnose(service: &ServiceRun, version: &Version) -> Option<Diagnosis> {
+async fn read_state(service: &ServiceRun) -> Option<Problem> {
+    let version = service.observed.last_known_good()?;
     let reading = service.target.diagnose(version);
-    tokio::time::timeout(DIAGNOSIS_TIMEOUT, reading).await.ok()?.ok()?
+    let diagnosis = tokio::time::timeout(DIAGNOSIS_TIMEOUT, reading).await.ok()?.ok()??;
+    Some(state_problem(version, diagnosis))
 }
 
 /// What runs, and why the version that should does not.

@@ -6,6 +6,8 @@ mod connector;
 mod failure;
 mod no_proxy;
 mod proxy;
+#[cfg(test)]
+mod reuse_tests;
 mod tunnel;
 
 use std::sync::Arc;

@@ -14,8 +14,8 @@ use super::{ChangeError, History, Limits, RunInfo, Target, TargetContext};
 use crate::config::Service;
 use crate::problem::{Code, Problem};
 use crate::release::{
-    Changes, CompletedVersion, InFlight, Observed, Progress, Proof, Release, RollbackTarget, Rollout,
-    RolloutStatus, ShiftKind, Staged, TrafficControl, TrafficShift, TrafficSupport, Version,
+    Changes, CompletedVersion, ContainerImages, InFlight, Observed, Progress, Proof, Release, RollbackTarget,
+    Rollout, RolloutStatus, ShiftKind, Staged, TrafficControl, TrafficShift, TrafficSupport, Version,
 };
 use crate::retry::WriteError;
 
@@ -265,6 +265,7 @@ impl Target for AppConfigTarget {
         let seen = RawObservation { location: (*place).clone(), history: history.clone() };
         Ok(Observed {
             image: None,
+            container_images: ContainerImages::new(),
             digest: None,
             status: observed_status(&place, &history),
             previous: previous.map(|one| one.version.clone()),

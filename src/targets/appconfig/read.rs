@@ -3,7 +3,7 @@
 use aws_sdk_appconfig::types as sdk;
 use serde::{Deserialize, Serialize};
 
-use crate::release::{CompletedVersion, Version};
+use crate::release::{CompletedVersion, ContainerImages, Version};
 
 /// A resource with id and name.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -214,6 +214,7 @@ impl EnvironmentHistory {
         let past = |(version, completed): (String, Option<i64>)| CompletedVersion {
             version: profile.version(&version),
             image: None,
+            container_images: ContainerImages::new(),
             digest: None,
             completed_at: completed.and_then(|at| jiff::Timestamp::from_second(at).ok()),
             commits: Vec::new(),

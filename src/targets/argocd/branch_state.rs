@@ -10,7 +10,8 @@ use super::write::{self, FileTree};
 use crate::github::Snapshot;
 use crate::problem::{Code, Problem};
 use crate::release::{
-    Change, Changes, CompletedVersion, ImageRef, InFlight, Observed, Rollout, RolloutStatus, Version,
+    Change, Changes, CompletedVersion, ContainerImages, ImageRef, InFlight, Observed, Rollout, RolloutStatus,
+    Version,
 };
 
 /// The current image in the files.
@@ -91,6 +92,7 @@ impl BranchState {
         let other = |past: &&CompletedVersion| Some(&past.version) != version.as_ref();
         Observed {
             image: self.current.image.clone(),
+            container_images: ContainerImages::new(),
             digest: self.digest(),
             previous: history.iter().find(other).map(|past| past.version.clone()),
             in_flight: self.in_flight(version.as_ref(), &health),

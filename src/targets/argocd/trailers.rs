@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::commit_message::short_image;
 use super::image_edit::EditKind;
 use crate::github::HistoryCommit;
-use crate::release::{CompletedVersion, Digest, ImageRef, Version};
+use crate::release::{CompletedVersion, ContainerImages, Digest, ImageRef, Version};
 use crate::targets::RunNumber;
 
 /// The record of one service in one commit.
@@ -92,6 +92,7 @@ fn from_record(service: &str, entry: &EditRecord) -> CompletedVersion {
     CompletedVersion {
         version: image_version(service, &entry.image),
         image: Some(entry.image.clone()),
+        container_images: ContainerImages::new(),
         digest: entry.digest.clone().or_else(|| entry.image.digest.clone()),
         completed_at: Some(entry.committed_at),
         commits: entry.source_commit.iter().cloned().collect(),
@@ -107,6 +108,7 @@ pub fn manual_change(service: &str, image: &ImageRef) -> CompletedVersion {
     CompletedVersion {
         version: image_version(service, image),
         image: Some(image.clone()),
+        container_images: ContainerImages::new(),
         digest: image.digest.clone(),
         completed_at: None,
         commits: Vec::new(),

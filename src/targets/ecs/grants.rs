@@ -24,9 +24,11 @@ pub enum Resource {
     Roles,
     /// The logs of the containers.
     Logs,
-    /// The repository of the image.
+    /// The repositories of the images.
     Repository,
-    /// The repository in which a promoted image was verified.
+    /// Those of them that images are pushed to.
+    PushedRepository,
+    /// The repositories in which promoted images were verified.
     Source,
     /// The listener rule in front of a pair of services.
     Rule,
@@ -112,11 +114,11 @@ pub const GRANTS: &[Grant] = &[
     read_grant("ecr:BatchGetImage", Resource::Repository, Condition::Always),
     read_grant("ecr:DescribeImages", Resource::Repository, Condition::Always),
     read_grant("ecr:GetDownloadUrlForLayer", Resource::Repository, Condition::Always),
-    read_grant("ecr:BatchCheckLayerAvailability", Resource::Repository, Condition::PushesImage),
-    read_grant("ecr:InitiateLayerUpload", Resource::Repository, Condition::PushesImage),
-    read_grant("ecr:UploadLayerPart", Resource::Repository, Condition::PushesImage),
-    read_grant("ecr:CompleteLayerUpload", Resource::Repository, Condition::PushesImage),
-    read_grant("ecr:PutImage", Resource::Repository, Condition::PushesImage),
+    read_grant("ecr:BatchCheckLayerAvailability", Resource::PushedRepository, Condition::PushesImage),
+    read_grant("ecr:InitiateLayerUpload", Resource::PushedRepository, Condition::PushesImage),
+    read_grant("ecr:UploadLayerPart", Resource::PushedRepository, Condition::PushesImage),
+    read_grant("ecr:CompleteLayerUpload", Resource::PushedRepository, Condition::PushesImage),
+    read_grant("ecr:PutImage", Resource::PushedRepository, Condition::PushesImage),
     read_grant("ecr:BatchGetImage", Resource::Source, Condition::PromotesImage),
     read_grant("ecr:GetDownloadUrlForLayer", Resource::Source, Condition::PromotesImage),
     read_grant("ecr:BatchCheckLayerAvailability", Resource::Source, Condition::PromotesImage),
@@ -144,10 +146,12 @@ pub struct GrantScope {
     pub roles: Vec<String>,
     /// Log groups of its containers.
     pub log_groups: Vec<String>,
-    /// Names or ARNs of the repositories of its image; empty if they are in no ECR.
+    /// Names or ARNs of the repositories of its images; empty if they are in no ECR.
     pub repositories: Vec<String>,
-    /// The repository that its image is promoted from, if that is another one.
-    pub pull_source: Option<PullSource>,
+    /// Those of them that images are pushed to.
+    pub pushed_repositories: Vec<String>,
+    /// The repositories that its images are promoted from, where those are others.
+    pub pull_sources: Vec<PullSource>,
     /// ARN of the role that the run assumes.
     pub caller_role: Option<String>,
 }
@@ -167,7 +171,8 @@ impl GrantScope {
             roles: vec!["*".into()],
             log_groups: vec!["*".into()],
             repositories: vec!["*".into()],
-            pull_source: None,
+            pushed_repositories: vec!["*".into()],
+            pull_sources: Vec::new(),
             caller_role: None,
         }
     }
@@ -187,6 +192,10 @@ impl GrantScope {
             true => name.to_owned(),
             false => format!("arn:{}:iam::{}:role/{name}", self.partition, self.account),
         }
+    }
+
+    fn repository_arns(&self, names: &[String]) -> Vec<String> {
+        names.iter().map(|name| self.repository_arn(name)).collect()
     }
 
     /// A bare name stands for a repository of this account and region.
@@ -219,8 +228,9 @@ impl GrantScope {
                 let stream = |group: &String| self.arn("logs", &format!("log-group:{group}:log-stream:*"));
                 self.log_groups.iter().map(stream).collect()
             }
-            Resource::Repository => self.repositories.iter().map(|name| self.repository_arn(name)).collect(),
-            Resource::Source => self.pull_source.iter().map(|source| source.arn(&self.partition)).collect(),
+            Resource::Repository => self.repository_arns(&self.repositories),
+            Resource::PushedRepository => self.repository_arns(&self.pushed_repositories),
+            Resource::Source => self.pull_sources.iter().map(|source| source.arn(&self.partition)).collect(),
             Resource::Caller => vec![self.caller_role.clone().unwrap_or_else(|| self.role_arn("*"))],
             Resource::Cluster | Resource::Everything => vec!["*".into()],
         }

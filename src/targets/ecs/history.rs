@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
+use super::container_images;
 use super::ecr_image;
 use super::read::{
     ServiceDeployment, ServiceRevision, list_field, optional_str, str_field, version_from_arn,
 };
 use super::reader::ServiceReader;
 use super::rollout::status;
+use super::settings::Settings;
 use super::task_definition::definition;
 use crate::problem::{Code, Problem};
 use crate::release::{CompletedVersion, RollbackTarget, Version};
@@ -25,6 +27,7 @@ pub fn completed_versions(
     history: &[ServiceDeployment],
     revisions: &BTreeMap<String, ServiceRevision>,
     container: &str,
+    settings: &Settings,
 ) -> Vec<CompletedVersion> {
     let mut good: Vec<_> = history.iter().filter(|deployment| deployment.status == "SUCCESSFUL").collect();
     good.sort_by(|a, b| b.ended_at().total_cmp(&a.ended_at()));
@@ -36,6 +39,7 @@ pub fn completed_versions(
             version: version_from_arn(&revision.definition),
             image: image.and_then(|(_, image, _)| image.parse().ok()),
             digest: status::container_digest(revision, container),
+            container_images: container_images::revision_images(revision, settings.images.keys()),
             completed_at: Timestamp::from_millisecond((deployment.ended_at() * 1000.0) as i64).ok(),
             commits: Vec::new(),
         })
@@ -65,7 +69,7 @@ pub async fn list_completed(eyes: &ServiceReader) -> Result<Vec<CompletedVersion
         revisions.extend(read.into_iter().map(|revision| (revision.arn.clone(), revision)));
     }
     let container = eyes.settings.container.clone().unwrap_or_default();
-    Ok(completed_versions(&history, &revisions, &container))
+    Ok(completed_versions(&history, &revisions, &container, &eyes.settings))
 }
 
 /// A version with its definition.
@@ -184,7 +188,7 @@ mod tests {
             revision("r3", "task-definition/a:3"),
             revision("r1b", "task-definition/a:1"),
         ];
-        let found = completed_versions(&history, &revisions.into(), "app");
+        let found = completed_versions(&history, &revisions.into(), "app", &Settings::default());
         let labels: Vec<&str> = found.iter().map(|past| past.version.label.as_str()).collect();
         assert_eq!(labels, ["a:1", "a:2", "a:1"]);
         assert_eq!(found[0].completed_at.map(|at| at.as_second()), Some(40));

@@ -5,12 +5,16 @@ use std::rc::Rc;
 use super::grants::GrantScope;
 use super::pair::{PairOptions, ServicePair, member_settings};
 use super::policy::ServicePermissions;
-use super::{CommandContainer, Ecs, ExpectedAccount, Settings, SharedClients, lint_service};
+use super::{
+    CommandContainer, Ecs, ExpectedAccount, Settings, SharedClients, container_images, lint_service,
+};
 use crate::aws::RateLimiters;
 use crate::config::Strategy;
 use crate::problem::Problem;
-use crate::targets::policy::{Permission, PolicyScope, repository_arn};
-use crate::targets::{Feature, ImageUse, Kind, Needs, SourceFile, Spec, Target, TargetContext};
+use crate::targets::policy::{Permission, PolicyScope};
+use crate::targets::{
+    DeclaredContainer, Feature, ImageUse, Kind, Needs, SourceFile, Spec, Target, TargetContext,
+};
 
 /// Services on Amazon ECS.
 pub struct EcsKind;
@@ -45,20 +49,22 @@ impl Kind for EcsKind {
     }
 
     fn lint(spec: &Spec<'_, Settings>) -> Vec<Problem> {
-        lint_service(spec.settings, spec.source)
+        let mut found = lint_service(spec.settings, spec.source);
+        found.extend(container_images::lint(spec));
+        found
+    }
+
+    fn containers(spec: &Spec<'_, Settings>) -> Vec<DeclaredContainer> {
+        container_images::declared_containers(spec)
     }
 
     fn permissions(spec: &Spec<'_, Settings>, scope: &PolicyScope) -> Vec<Permission> {
-        let repository = spec.service.config.repository.as_deref();
-        let known = repository.map(|name| repository_arn(name, scope).into_iter().collect());
-        let plain = GrantScope::from_settings(spec.settings, &scope.region, &scope.account);
-        let scope = GrantScope {
+        let of_service = GrantScope {
             caller_role: scope.role.clone(),
-            pull_source: scope.pull_source.clone(),
-            repositories: known.unwrap_or_else(|| plain.repositories.clone()),
-            ..plain
+            pull_sources: scope.pull_sources.clone(),
+            ..GrantScope::from_settings(spec.settings, &scope.region, &scope.account)
         };
-        ServicePermissions::new(scope, &spec.service.config, spec.source).permissions()
+        ServicePermissions::new(of_service, spec, scope).permissions()
     }
 
     fn connect(spec: &Spec<'_, Settings>, run: &TargetContext<'_>) -> Result<Rc<dyn Target>, Problem> {
@@ -94,7 +100,11 @@ fn connect_service(
         ExpectedAccount { account: run.expected_account.clone(), region: Some(run.region.clone()) };
     let config = &spec.service.config;
     let command = config.before.as_ref().map(|before| CommandContainer::new(before.container.clone()));
+    // Where requests are spaced, one that may not be needed delays the others.
+    let named = run.run.input_image(&spec.service.name).filter(|image| image.digest.is_some());
+    let named = named.filter(|_| !RateLimiters::are_needed(run.service_count));
     Ecs::new(settings, expected_account, config.alarms.clone(), shared)
+        .with_named_image(named.map(ToString::to_string))
         .with_traffic_shift(!matches!(config.strategy, Strategy::Rolling(_)))
         .with_firing_alarms_passed(run.run.passes_firing_alarms)
         .with_command(command)

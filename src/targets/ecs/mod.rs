@@ -19,9 +19,13 @@ use crate::release::{
     TrafficShift, Variant, Version,
 };
 
+pub mod asked_ahead;
 pub mod aws_clients;
 pub mod batch_loader;
 pub mod client;
+pub mod container_images;
+#[cfg(test)]
+mod container_images_tests;
 pub mod diagnose;
 pub mod discover;
 pub mod ecr_image;
@@ -104,6 +108,8 @@ pub struct Ecs {
     shifts_traffic: bool,
     /// The container of the command that runs once before any traffic moves.
     command: Option<CommandContainer>,
+    /// The image that the inputs name by digest, to be read ahead.
+    named_image: Option<String>,
     /// Names of the variables whose values a plan shows.
     shown_env: Vec<String>,
     memories: RefCell<HashMap<Vec<String>, Rc<Mutex<rollout::rollout_memory::RolloutMemory>>>>,
@@ -119,13 +125,15 @@ impl Ecs {
         shared: &SharedClients,
     ) -> Self {
         let (loader, around) = (shared.loader.clone(), shared.support.clone());
+        let (ahead, passes_firing_alarms) = (Rc::default(), false);
         let reader =
-            reader::ServiceReader { loader, support: around, settings, alarms, passes_firing_alarms: false };
+            reader::ServiceReader { loader, support: around, settings, alarms, passes_firing_alarms, ahead };
         Self {
             reader,
             expected_account,
             shifts_traffic: false,
             command: None,
+            named_image: None,
             shown_env: Vec::new(),
             memories: RefCell::default(),
         }
@@ -148,6 +156,12 @@ impl Ecs {
     #[must_use]
     pub fn with_command(self, command: Option<CommandContainer>) -> Self {
         Self { command, ..self }
+    }
+
+    /// Names the image that the inputs name by digest, to be read ahead.
+    #[must_use]
+    pub fn with_named_image(self, named_image: Option<String>) -> Self {
+        Self { named_image, ..self }
     }
 
     /// Names the variables whose values a plan shows.
@@ -185,6 +199,10 @@ impl Ecs {
             }
             None => running.clone(),
         };
+        let broken = container_images::definition_problems(&base, self.settings());
+        if !broken.is_empty() {
+            return Err(broken);
+        }
         let image = match &release.image {
             Some(image) => Some(image.to_string()),
             // Only environment variables change: the image stays, whatever placeholder the file has.
@@ -192,12 +210,28 @@ impl Ecs {
                 .and_then(|name| task_definition::definition::image(running, &name))
                 .map(|image| image.to_string()),
         };
-        task_definition::definition::with_image(
-            &base,
-            container,
-            image.as_deref(),
-            &self.settings().environment,
-        )
+        let environment = &self.settings().environment;
+        let mut wanted =
+            task_definition::definition::with_image(&base, container, image.as_deref(), environment)?;
+        container_images::apply_images(&mut wanted, self.settings(), release, running);
+        Ok(wanted)
+    }
+
+    fn preflight_input<'a>(
+        &'a self,
+        release: &'a Release,
+        seen: &'a Observed,
+        wanted: &'a Value,
+    ) -> preflight::PreflightInput<'a> {
+        let former = release.rollback_to.as_ref();
+        preflight::PreflightInput {
+            expected_account: &self.expected_account,
+            definition: wanted,
+            rollback_to: former,
+            observed: seen,
+            shifts_traffic: self.shifts_traffic && former.is_none(),
+            runs_command: self.command.is_some() && release.creates_version(),
+        }
     }
 
     /// The shift, with the newer rollout of the same version as the one to roll back, if that was watched instead.
@@ -233,11 +267,9 @@ pub fn lint_service(settings: &Settings, definition: Option<&DefinitionFile>) ->
         declared.filter(|(name, value)| task_definition::lint_container::looks_like_secret(name, value));
     let mut found: Vec<Problem> =
         plain.map(|(name, _)| task_definition::lint_container::plain_text_secret(name)).collect();
-    found.extend(
-        definition
-            .map(|file| task_definition::lint::lint_file(file, settings.container.as_deref()))
-            .unwrap_or_default(),
-    );
+    let further: Vec<&str> = settings.images.keys().map(String::as_str).collect();
+    let of_file = |file| task_definition::lint::lint_file(file, settings.container.as_deref(), &further);
+    found.extend(definition.map(of_file).unwrap_or_default());
     found
 }
 
@@ -287,29 +319,35 @@ impl Target for Ecs {
         Ok(task_definition::diff::diff(&seen.definition, &wanted, scope))
     }
 
+    async fn ask_ahead(&self) {
+        let image = async {
+            if let Some(image) = &self.named_image {
+                preflight::read_image_ahead(&self.reader, image).await;
+            }
+        };
+        let _ = tokio::join!(self.reader.support.caller_identity(), image);
+    }
+
     async fn preflight(&self, release: &Release, seen: &Observed) -> Vec<Problem> {
         let wanted = match self.wanted_definition(release, seen) {
             Ok(wanted) => wanted,
             Err(problems) => return problems,
         };
-        let former = release.rollback_to.as_ref();
-        let shifts = self.shifts_traffic && former.is_none();
-        let runs = self.command.is_some() && release.creates_version();
-        let intent = preflight::PreflightInput {
-            expected_account: &self.expected_account,
-            definition: &wanted,
-            rollback_to: former,
-            observed: seen,
-            shifts_traffic: shifts,
-            runs_command: runs,
-        };
-        let mut found = preflight::check(&self.reader, &intent).await;
+        let mut found = preflight::check(&self.reader, &self.preflight_input(release, seen, &wanted)).await;
         found.extend(self.missing_command_container(release, &wanted));
         found.extend(task_definition::set_env::notices(
             &release.env_changes,
             &seen.definition,
             self.settings(),
         ));
+        found.into_iter().map(|problem| problem.for_service(&release.service)).collect()
+    }
+
+    async fn preflight_image(&self, release: &Release, seen: &Observed) -> Vec<Problem> {
+        // What is wrong with the definition was found before.
+        let Ok(wanted) = self.wanted_definition(release, seen) else { return Vec::new() };
+        let found =
+            preflight::check_images(&self.reader, &self.preflight_input(release, seen, &wanted)).await;
         found.into_iter().map(|problem| problem.for_service(&release.service)).collect()
     }
 

@@ -1,15 +1,17 @@
-//! The observed state, from as few reads as possible: the service, its definition, its last deployments and their
-//! revisions.
+//! The observed state, in as few reads and round trips as possible: the service beside its last deployments, then
+//! everything that they name, together.
 
 use std::collections::BTreeMap;
 
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
 use serde_json::Value;
 
+use super::container_images;
 use super::error::AwsError;
 use super::history;
 use super::read::{EcsDeployment, EcsService, ServiceDeployment, ServiceRevision, version_from_arn};
 use super::reader::ServiceReader;
+use super::rollout::mutations::COMPARED_REVISIONS;
 use super::rollout::status;
 use super::rollout::{deployment_configuration, parallel_version};
 use super::serving::{self, GroupTargets, TargetCounts};
@@ -24,16 +26,37 @@ const MAX_REVISIONS: usize = 20;
 /// The responses.
 struct ServiceReads {
     service: EcsService,
-    definition: Value,
     history: Vec<ServiceDeployment>,
+    definition: Value,
     current: Option<ServiceDeployment>,
     revisions: BTreeMap<String, ServiceRevision>,
     targets: TargetReads,
 }
 
+/// What a service and its list of deployments name, and what is read of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NamedResources {
+    /// The desired task definition.
+    definition: String,
+    /// The service deployment in progress, or the last one.
+    deployment: Option<String>,
+    /// The revisions of the running, the rolling and the completed versions, as far as one call describes them.
+    revisions: Vec<String>,
+    /// The target groups of a service in which nothing moves: all that its tasks can be in.
+    target_groups: Vec<String>,
+}
+
+/// What was read of the resources that a service names.
+struct NamedReads {
+    definition: Value,
+    current: Option<ServiceDeployment>,
+    revisions: Vec<ServiceRevision>,
+    targets: TargetReads,
+}
+
 /// The targets of a service.
 enum TargetReads {
-    /// Something moves, or no task is desired: they say nothing about it at rest.
+    /// Something moves, no task is desired, or there is no load balancer: they say nothing about the service at rest.
     NotRead,
     /// By target group.
     Read(BTreeMap<String, GroupTargets>),
@@ -41,44 +64,116 @@ enum TargetReads {
     Denied(Problem),
 }
 
-/// Reads the service. `previous` is the newest service deployment that ended SUCCESSFUL with another definition
-/// than the current one.
+/// Reads the service. `previous` is the newest service deployment that ended SUCCESSFUL with another definition than the
+/// current one. A service that was observed before names the same resources most of the time: they are asked for together
+/// with it, and again if it names others.
 pub async fn observe(reader: &ServiceReader) -> Result<Observed, Problem> {
-    let service = reader.service().await?;
+    let expected = reader.ahead.named();
+    let ahead = async {
+        let names = expected.as_ref()?;
+        let (named, ()) = tokio::join!(read_named(reader, names), read_revisions(reader, names));
+        Some(named)
+    };
+    let (service, history, ahead) = tokio::join!(reader.service(), reader.recent_deployments(), ahead);
+    let service = service?;
     if service.status == "INACTIVE" {
         let sentence = format!("The service `{}` is INACTIVE (it was deleted).", reader.settings.service);
         return Err(Problem::error(Code::ServiceMissing, sentence).help("Create the service again."));
     }
-    let client = reader.loader.client();
+    let history = history?;
+    let names = NamedResources::of(&service, &history);
+    let named = match ahead {
+        Some(Ok(named)) if expected.as_ref() == Some(&names) => named,
+        _ => read_named(reader, &names).await?,
+    };
+    let NamedReads { definition, current, revisions, targets } = named;
+    let mut revisions = by_arn(revisions);
+    // A deployment that began between the two answers.
+    let unlisted = current.iter().filter_map(|deployment| deployment.target_revision.clone());
+    let unlisted: Vec<String> = unlisted.filter(|arn| !names.revisions.contains(arn)).collect();
+    revisions.extend(by_arn(reader.loader.revisions(&unlisted).await?));
+    reader.ahead.set_named(names);
+    Ok(ServiceReads { service, history, definition, current, revisions, targets }.into_observed(reader))
+}
+
+impl NamedResources {
+    fn of(service: &EcsService, history: &[ServiceDeployment]) -> Self {
+        Self {
+            definition: service.definition.clone(),
+            deployment: service.service_deployment_arn.clone(),
+            revisions: named_revisions(service, history),
+            target_groups: named_groups(service),
+        }
+    }
+}
+
+fn named_revisions(service: &EcsService, history: &[ServiceDeployment]) -> Vec<String> {
+    let current = service.service_deployment_arn.as_ref();
+    let flying = history.iter().filter(|deployment| Some(&deployment.arn) == current);
+    let good = history.iter().filter(|deployment| deployment.status == "SUCCESSFUL");
+    let targets = flying.chain(good).filter_map(|deployment| deployment.target_revision.clone());
+    let mut all: Vec<String> = Vec::new();
+    for arn in service.revision_arns.iter().cloned().chain(targets) {
+        if !all.contains(&arn) && all.len() < MAX_REVISIONS {
+            all.push(arn);
+        }
+    }
+    all
+}
+
+fn named_groups(service: &EcsService) -> Vec<String> {
+    let is_at_rest = service.primary().is_some_and(|primary| primary.rollout_state == "COMPLETED");
+    if !is_at_rest || service.desired == 0 {
+        return Vec::new();
+    }
+    let groups = parallel_version::target_groups(service, &ServiceRevision::default());
+    groups.into_iter().filter(|group| !group.is_empty()).collect()
+}
+
+fn by_arn(revisions: Vec<ServiceRevision>) -> BTreeMap<String, ServiceRevision> {
+    revisions.into_iter().map(|revision| (revision.arn.clone(), revision)).collect()
+}
+
+/// Reads all of them together.
+async fn read_named(reader: &ServiceReader, names: &NamedResources) -> Result<NamedReads, AwsError> {
     let current = async {
-        match &service.service_deployment_arn {
+        match &names.deployment {
             Some(arn) => reader.loader.deployment(arn).await,
             None => Ok(None),
         }
     };
-    let definition = client.describe_task_definition(&service.definition);
-    let targets = read_targets(reader, &service);
-    let (definition, history, current, targets) =
-        tokio::try_join!(definition, reader.recent_deployments(), current, targets)?;
-    let definition = definition::with_tags(&definition);
-    let mut reads =
-        ServiceReads { service, definition, history, current, revisions: BTreeMap::new(), targets };
-    let revisions = reader.loader.revisions(&reads.wanted_revisions()).await?;
-    reads.revisions = revisions.into_iter().map(|revision| (revision.arn.clone(), revision)).collect();
-    Ok(reads.into_observed(reader))
+    let (definition, current, revisions, targets) = tokio::try_join!(
+        reader.loader.client().describe_task_definition(&names.definition),
+        current,
+        reader.loader.revisions(&names.revisions),
+        read_targets(reader, &names.target_groups),
+    )?;
+    Ok(NamedReads { definition: definition::with_tags(&definition), current, revisions, targets })
 }
 
-/// The targets of a service in which nothing moves, in all groups that its tasks can be in.
-async fn read_targets(reader: &ServiceReader, service: &EcsService) -> Result<TargetReads, AwsError> {
-    let is_at_rest = service.primary().is_some_and(|primary| primary.rollout_state == "COMPLETED");
-    if !is_at_rest || service.desired == 0 {
+/// Lists the revisions among which a version to stage is looked for once more, and reads those that were listed: a run observes
+/// a service again before it stages a version.
+async fn read_revisions(reader: &ServiceReader, names: &NamedResources) {
+    let Some(family) = reader.ahead.listed_family() else { return };
+    let client = reader.loader.client();
+    let unread = reader.ahead.unread_revisions();
+    let reading = unread.iter().filter(|arn| **arn != names.definition).map(async |arn| {
+        if let Ok(answer) = client.describe_task_definition(arn).await {
+            reader.ahead.keep_definition(arn, definition::with_tags(&answer));
+        }
+    });
+    let (listed, _) =
+        tokio::join!(client.list_task_definitions(&family, COMPARED_REVISIONS), join_all(reading));
+    reader.ahead.keep_revisions(&family, listed.ok());
+}
+
+async fn read_targets(reader: &ServiceReader, groups: &[String]) -> Result<TargetReads, AwsError> {
+    if groups.is_empty() {
         return Ok(TargetReads::NotRead);
     }
-    let groups = parallel_version::target_groups(service, &ServiceRevision::default());
-    let groups = groups.into_iter().filter(|group| !group.is_empty());
-    let reads = groups.map(|group| async move {
-        let targets = reader.group_targets(&group).await?;
-        Ok::<_, AwsError>((group, targets))
+    let reads = groups.iter().map(async |group| {
+        let targets = reader.group_targets(group).await?;
+        Ok::<_, AwsError>((group.clone(), targets))
     });
     match try_join_all(reads).await {
         Err(error) if error.is_denied() => Ok(TargetReads::Denied(error.problem)),
@@ -87,20 +182,6 @@ async fn read_targets(reader: &ServiceReader, service: &EcsService) -> Result<Ta
 }
 
 impl ServiceReads {
-    /// The revisions of the running, the rolling and the previous version.
-    fn wanted_revisions(&self) -> Vec<String> {
-        let flying = self.current.iter().filter_map(|deployment| deployment.target_revision.clone());
-        let good = self.history.iter().filter(|deployment| deployment.status == "SUCCESSFUL");
-        let good = good.filter_map(|deployment| deployment.target_revision.clone());
-        let mut all: Vec<String> = Vec::new();
-        for arn in self.service.revision_arns.iter().cloned().chain(flying).chain(good) {
-            if !all.contains(&arn) && all.len() < MAX_REVISIONS {
-                all.push(arn);
-            }
-        }
-        all
-    }
-
     fn revision_definition(&self, revision: Option<&String>) -> Option<&str> {
         Some(self.revisions.get(revision?)?.definition.as_str())
     }
@@ -115,9 +196,19 @@ impl ServiceReads {
             version: Some(version_from_arn(&self.service.definition)),
             digest: digest.or_else(|| image.as_ref().and_then(|image| image.digest.clone())),
             image,
+            container_images: container_images::running_images(
+                &self.definition,
+                self.serving_revision(),
+                reader.settings.images.keys(),
+            ),
             status: self.rollout_status(&reader.settings.service, &container),
             previous: self.previous_version(),
-            history: history::completed_versions(&self.history, &self.revisions, &container),
+            history: history::completed_versions(
+                &self.history,
+                &self.revisions,
+                &container,
+                &reader.settings,
+            ),
             in_flight: self.in_flight(),
             desired_count: self.service.desired,
             needs_cleanup: deployment_configuration::our_hook(&self.service.raw["deploymentConfiguration"])

@@ -2,13 +2,15 @@
 
 use serde_json::Value;
 
+use super::ecr_image::{EcrImage, parse_ecr_image};
 use super::grants::{self, GRANTS, Grant, GrantScope, Resource};
 use super::read::optional_str;
+use super::settings::Settings;
 use super::task_definition::definition::containers;
 use super::task_definition::document::TaskDefinitionDocument;
-use crate::config::{Metric, ServiceConfig, Strategy};
-use crate::release::DefinitionFile;
-use crate::targets::policy::{Condition, Permission, StatementId};
+use crate::config::{Metric, Strategy};
+use crate::targets::Spec;
+use crate::targets::policy::{Condition, Permission, PolicyScope, StatementId, repository_arn};
 
 /// A service with what its permissions depend on.
 #[derive(Debug, Clone)]
@@ -23,7 +25,8 @@ pub struct ServicePermissions {
 
 impl ServicePermissions {
     /// The service from the deploy file, with its definition if the file names one.
-    pub fn new(mut scope: GrantScope, common: &ServiceConfig, definition: Option<&DefinitionFile>) -> Self {
+    pub fn new(mut scope: GrantScope, spec: &Spec<'_, Settings>, place: &PolicyScope) -> Self {
+        let (common, definition) = (&spec.service.config, spec.source);
         let read = definition.and_then(|file| TaskDefinitionDocument::parse(&file.path, &file.text).ok());
         let known = read.map(|document| document.value).unwrap_or_default();
         if let Some(family) = optional_str(&known, "family") {
@@ -36,14 +39,14 @@ impl ServicePermissions {
                 |container: &Value| optional_str(&container["logConfiguration"]["options"], "awslogs-group");
             scope.log_groups = containers(&known).iter().filter_map(group).collect();
         }
-        let has_repository = !scope.repositories.is_empty();
+        set_repositories(&mut scope, spec, place);
         Self {
+            pushes_image: !scope.pushed_repositories.is_empty(),
             shifts_traffic: scope.pair.is_none() && !matches!(common.strategy, Strategy::Rolling(_)),
             scope,
             reads_metrics: strategy_metrics(&common.strategy)
                 .iter()
                 .any(|m| matches!(m, Metric::Errors(_) | Metric::Latency(_))),
-            pushes_image: common.repository.is_some() && has_repository,
             runs_command: common.before.is_some(),
             sets_tags: known["tags"].as_array().is_some_and(|tags| !tags.is_empty()) || known.is_null(),
         }
@@ -82,6 +85,7 @@ impl ServicePermissions {
             | Resource::TaskDefinitions
             | Resource::Logs
             | Resource::Repository
+            | Resource::PushedRepository
             | Resource::Source
             | Resource::Rule
             | Resource::Everything
@@ -99,8 +103,26 @@ impl ServicePermissions {
             Condition::HasPair => self.scope.pair.is_some(),
             Condition::ReadsMetrics => self.reads_metrics,
             Condition::PushesImage => self.pushes_image,
-            Condition::PromotesImage => self.pushes_image && self.scope.pull_source.is_some(),
+            Condition::PromotesImage => self.pushes_image && !self.scope.pull_sources.is_empty(),
         }
+    }
+}
+
+/// The repositories of all images; other registries need nothing of IAM. Where the service has none, its image may be in any
+/// repository, and is only read.
+fn set_repositories(scope: &mut GrantScope, spec: &Spec<'_, Settings>, place: &PolicyScope) {
+    let further = spec.settings.images.values();
+    let pushed =
+        spec.service.config.repository.iter().chain(further.clone().filter_map(|it| it.repository.as_ref()));
+    scope.pushed_repositories = pushed.filter_map(|name| repository_arn(name, place)).collect();
+    if spec.service.config.repository.is_some() {
+        let is_same = |known: &str, own: &str| known == "*" || known == own;
+        let is_here = |image: &EcrImage| {
+            is_same(&scope.region, &image.region) && is_same(&scope.account, &image.account)
+        };
+        let fixed = further.filter_map(|it| parse_ecr_image(it.image.as_deref()?)).filter(is_here);
+        let fixed = fixed.map(|image| image.repository);
+        scope.repositories = scope.pushed_repositories.iter().cloned().chain(fixed).collect();
     }
 }
 
@@ -115,7 +137,7 @@ fn statement_id(resource: Resource) -> StatementId {
         Resource::TaskDefinitions => StatementId { rank: 5, sid: "TaskDefinitions" },
         Resource::Roles => StatementId { rank: 6, sid: "Roles" },
         Resource::Logs => StatementId { rank: 7, sid: "Logs" },
-        Resource::Repository => StatementId::REPOSITORY,
+        Resource::Repository | Resource::PushedRepository => StatementId::REPOSITORY,
         Resource::Source => StatementId::SOURCE,
         Resource::Rule => StatementId { rank: 10, sid: "Rule" },
         Resource::Everything => StatementId::EVERYTHING,
@@ -135,7 +157,7 @@ fn strategy_metrics(strategy: &Strategy) -> &[Metric] {
 mod tests {
     use super::super::grants::Condition;
     use super::*;
-    use crate::targets::policy::{PolicyScope, push_permissions};
+    use crate::targets::policy::push_permissions;
 
     #[test]
     fn grants_on_repository_are_those_of_pushing() {
@@ -145,7 +167,9 @@ mod tests {
             .filter(|permission| permission.statement == StatementId::REPOSITORY)
             .map(|permission| permission.action)
             .collect();
-        let rows = GRANTS.iter().filter(|grant| grant.resource == Resource::Repository);
+        let rows = GRANTS
+            .iter()
+            .filter(|grant| matches!(grant.resource, Resource::Repository | Resource::PushedRepository));
         let rows = rows.filter(|grant| matches!(grant.condition, Condition::Always | Condition::PushesImage));
         let mut granted: Vec<&str> = rows.map(|grant| grant.action).collect();
         pushing.sort_unstable();

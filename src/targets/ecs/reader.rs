@@ -2,9 +2,10 @@
 
 use std::rc::Rc;
 
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
 use tokio::time::Instant;
 
+use super::asked_ahead::AskedAhead;
 use super::aws_clients::SupportClients;
 use super::batch_loader::BatchLoader;
 use super::ecr_image;
@@ -40,6 +41,8 @@ pub struct ServiceReader {
     pub alarms: Vec<String>,
     /// Whether alarms that fired before the rollout neither stop nor fail it.
     pub passes_firing_alarms: bool,
+    /// What is known of its next reads.
+    pub ahead: Rc<AskedAhead>,
 }
 
 impl ServiceReader {
@@ -84,17 +87,20 @@ impl ServiceReader {
         watch: &mut RolloutMemory,
     ) -> Result<Snapshot, Problem> {
         let (cluster, name) = (&self.settings.cluster, &self.settings.service);
-        let service =
-            self.loader.service_or_recent(cluster, name).await?.ok_or_else(|| self.missing_service())?;
+        let first = watch.first_deployment_arn().cloned();
+        let ahead = async { Some(self.service_deployment(first.as_ref()?).await) };
+        let (service, ahead) = tokio::join!(self.loader.service_or_recent(cluster, name), ahead);
+        let service = service?.ok_or_else(|| self.missing_service())?;
         let now = Instant::now();
         watch.record_service(&service, rollout, now);
         if watch.needs_deployment(&service, rollout) {
-            let read = match watch.remember_arn(&service, rollout) {
-                Some(arn) => self.service_deployment(&arn).await?,
-                None if watch.can_search(&service, rollout) => {
+            let read = match (ahead, watch.remember_arn(&service, rollout)) {
+                (Some(read), Some(_)) => read?,
+                (None, Some(arn)) => self.service_deployment(&arn).await?,
+                (_, None) if watch.can_search(&service, rollout) => {
                     self.recent_deployments().await?.into_iter().next()
                 }
-                None => None,
+                (_, None) => None,
             };
             watch.remember_answer(&service, rollout, read);
         }
@@ -305,12 +311,20 @@ impl ServiceReader {
             _ => return Ok(None),
         };
         let serves = primary.map_or("", |primary| primary.definition.as_str());
-        let revision = self.revision(arn, serves).await?;
-        let container = self.container_name(&revision, rollout).await?;
-        let parts = self.platform_digests(&revision).await;
-        let groups =
-            if revision.target_groups.is_empty() { &service.target_groups } else { &revision.target_groups };
-        let targets = self.target_counts(service, groups).await?;
+        let (revision, targets) =
+            tokio::join!(self.revision(arn, serves), self.target_counts(service, &service.target_groups));
+        let revision = revision?;
+        let other_groups = Some(&revision.target_groups)
+            .filter(|groups| !groups.is_empty() && **groups != service.target_groups);
+        let targets = async {
+            match other_groups {
+                Some(groups) => self.target_counts(service, groups).await,
+                None => targets,
+            }
+        };
+        let container = self.container_name(&revision, rollout);
+        let (container, targets, parts) = tokio::join!(container, targets, self.platform_digests(&revision));
+        let (container, targets) = (container?, targets?);
         Ok(Some(ServingEvidence { revision, container, platform_digests: parts, target_counts: targets }))
     }
 
@@ -328,18 +342,14 @@ impl ServiceReader {
 
     /// The platform manifests of images that run with another digest than requested; best effort.
     async fn platform_digests(&self, revision: &ServiceRevision) -> Vec<String> {
-        let mut parts = Vec::new();
-        for (_, reference, digest) in &revision.images {
+        let reading = revision.images.iter().map(async |(_, reference, digest)| {
             let asked = reference.split_once('@').map_or("", |(_, digest)| digest);
             let differs = !asked.is_empty() && !digest.is_empty() && asked != digest;
-            if let (true, Some(ecr)) = (differs, ecr_image::parse_ecr_image(reference)) {
-                let manifest = self.support.manifest(&ecr.account, &ecr.repository, ecr.image_id()).await;
-                parts.extend(
-                    manifest.ok().flatten().map(|m| ecr_image::platform_digests(&m.text)).unwrap_or_default(),
-                );
-            }
-        }
-        parts
+            let ecr = ecr_image::parse_ecr_image(reference).filter(|_| differs)?;
+            let manifest = self.support.manifest(&ecr.account, &ecr.repository, ecr.image_id()).await;
+            Some(ecr_image::platform_digests(&manifest.ok().flatten()?.text))
+        });
+        join_all(reading).await.into_iter().flatten().flatten().collect()
     }
 
     /// The targets of the service, over the target groups of its tasks.

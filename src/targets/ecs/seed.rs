@@ -1,11 +1,13 @@
 //! What a service needs around it so that it can run a task definition: launch type, port, platform, images. For the
 //! world of a rehearsal. Pure.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::ecr_image::required_platform;
 use super::read::{list_field, str_field};
-use super::task_definition::definition::{containers, find_container};
+use super::task_definition::definition::{containers, find_container, set_field};
 use super::task_definition::document::TaskDefinitionDocument;
 use super::task_definition::lint::{requires, without_nulls};
 use super::task_definition::lint_container::is_image_reference;
@@ -61,15 +63,19 @@ impl DefinitionSeed {
         })
     }
 
-    /// The definition that runs before a release: `image` stands where the file has a placeholder.
-    pub fn running(&self, image: &str) -> Value {
+    /// The definition that runs before a release: `image` stands where the file has a placeholder, and those of `further`
+    /// containers where it has one for them.
+    pub fn running(&self, image: &str, further: &BTreeMap<String, String>) -> Value {
         let mut running = self.definition.clone();
         let containers = running.get_mut("containerDefinitions").and_then(Value::as_array_mut);
-        let container = containers.and_then(|all| all.get_mut(self.container)?.as_object_mut());
-        if let Some(container) = container
-            && !container.get("image").and_then(Value::as_str).is_some_and(is_image_reference)
-        {
-            container.insert("image".into(), json!(image));
+        for (index, container) in containers.into_iter().flatten().enumerate() {
+            let name = container["name"].as_str().unwrap_or_default();
+            let known = further.get(name).map(String::as_str);
+            let stands_in = if index == self.container { Some(image) } else { known };
+            let has_image = container["image"].as_str().is_some_and(is_image_reference);
+            if let Some(image) = stands_in.filter(|_| !has_image) {
+                set_field(container, "image", json!(image));
+            }
         }
         running
     }
@@ -125,11 +131,22 @@ mod tests {
     fn placeholder_runs_as_a_real_image() {
         let running = |image: Value| {
             let seed = seed(&json!({"containerDefinitions":[{"name":"app","image":image}]}));
-            seed.running("web:v1")["containerDefinitions"][0]["image"].clone()
+            seed.running("web:v1", &BTreeMap::new())["containerDefinitions"][0]["image"].clone()
         };
         for placeholder in [json!("<IMAGE1_NAME>"), json!(""), json!(null), json!("${IMAGE}")] {
             assert_eq!(running(placeholder), "web:v1");
         }
         assert_eq!(running(json!("ghcr.io/acme/web:3")), "ghcr.io/acme/web:3");
+    }
+
+    #[test]
+    fn further_containers_run_with_images_of_their_own() {
+        let file = json!({"containerDefinitions":[
+            {"name":"app","image":"<APP>"},{"name":"nginx"},{"name":"log","image":"<LOG>"}]});
+        let further = [("nginx".to_owned(), "nginx:v1".to_owned())].into();
+        let running = seed(&file).running("web:v1", &further);
+        let images = running["containerDefinitions"].as_array().unwrap().iter();
+        let images: Vec<&str> = images.map(|container| container["image"].as_str().unwrap()).collect();
+        assert_eq!(images, ["web:v1", "nginx:v1", "<LOG>"]);
     }
 }

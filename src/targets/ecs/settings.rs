@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::patience::Patience;
+use crate::config::BuildBlock;
 
 /// A service on Amazon ECS, driven by the ECS deployment controller.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -26,6 +27,10 @@ pub struct Settings {
     /// Environment variables to set on that container; all others stay as they are.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub environment: BTreeMap<String, String>,
+    /// Images of further containers of the task definition, by the name of the container. They are deployed with the image
+    /// of the service in one revision.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub images: BTreeMap<String, ContainerSettings>,
     /// A second service that takes turns with this one behind a listener rule, for blue-green, linear and canary if the
     /// service has no alternate target group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -33,6 +38,22 @@ pub struct Settings {
     /// What a rollout survives before it is rolled back: failed tasks, and waiting for capacity.
     #[serde(default)]
     pub patience: Patience,
+}
+
+/// Where the image of a further container comes from: built and pushed to `repository`, or fixed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ContainerSettings {
+    /// How the image is built, with the keys of the `build` of a service. Default: the `Dockerfile` of the repository root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<BuildBlock>,
+    /// Repository of the image, such as `acme/nginx`. With the repository of the service the container gets the image of
+    /// the service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<String>,
+    /// A fixed image such as `public.ecr.aws/nginx/nginx:1.27`, instead of one that is built.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
 }
 
 /// The second service of a pair, and the rule that splits the traffic between the two.
@@ -104,6 +125,18 @@ mod tests {
         let unknown =
             serde_json::from_str::<Settings>(r#"{"cluster":"c","service":"s","taskDefinition":"x"}"#);
         assert!(unknown.unwrap_err().to_string().contains("taskDefinition"));
+    }
+
+    #[test]
+    fn further_containers_have_a_build_a_repository_or_a_fixed_image() {
+        let read = |entry: &str| {
+            let text = format!(r#"{{"cluster":"c","service":"s","images":{{"nginx":{entry}}}}}"#);
+            serde_json::from_str::<Settings>(&text).map(|settings| settings.images["nginx"].clone())
+        };
+        let built = read(r#"{"build":{"context":"nginx"},"repository":"acme/nginx"}"#).unwrap();
+        assert!(built.build.is_some() && built.repository.as_deref() == Some("acme/nginx"));
+        assert_eq!(read(r#"{"image":"nginx:1.27"}"#).unwrap().image.as_deref(), Some("nginx:1.27"));
+        assert!(read(r#"{"tag":"1"}"#).unwrap_err().to_string().contains("unknown field `tag`"));
     }
 
     #[test]

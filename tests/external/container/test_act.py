@@ -12,6 +12,7 @@ import yaml
 from conftest import commit
 from test_examples import ACTION, SCOPES, SECRETS, VARIABLES, lay_out, point, world
 
+RUN_OF_ACT = 1  # act's GITHUB_RUN_ID
 BASE = "debian:trixie-slim"  # what stands for ubuntu-latest: no step needs more
 
 
@@ -76,7 +77,7 @@ def laid(tmp_path, registry, cloud, image, example, name, environment):
     lay_out(place, folder, deploy)
     sha = installed(place, folder, name, image)
     # act gives every job the same token, whatever its permissions are.
-    served = cloud(world(registry, deploy, environment, sha, {scope: "write" for scope in SCOPES}), speed=120)
+    served = cloud(world(registry, deploy, environment, sha, {scope: "write" for scope in SCOPES}, RUN_OF_ACT), speed=120)
     point(place, served)
     return place, served
 

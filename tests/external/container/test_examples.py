@@ -118,17 +118,17 @@ def manifest(file, image):
 SCOPES = ["actions", "checks", "contents", "deployments", "issues", "pull-requests"]
 
 
-def github(sha, permissions):
+def github(sha, permissions, run):
     """The repository of the run, private, with the commit that is run and an open pull request; and the token of its job,
     which may do what the workflow says and nothing else."""
     token = {"access": "write", "permissions": {scope: permissions.get(scope, "none") for scope in SCOPES}}
     repository = {"name": "acme/app", "private": True, "files": {"README.md": "of the shop\n"}, "history": [{"id": sha}],
-                  "issues": [7], "runs": [{"id": RUN, "status": "in_progress"}]}
+                  "issues": [7], "runs": [{"id": run, "status": "in_progress", "success-ends-job": True}]}
     return {"repositories": [repository], "job-token": token, "tokens": {SECRETS["MANIFESTS_TOKEN"]: {"login": "manifests[bot]"}}}
 
 
-def world(registry, deploy, environment, sha, permissions):
-    """Everything that the deploy file names, running an earlier image."""
+def world(registry, deploy, environment, sha, permissions, run=RUN):
+    """Everything that the deploy file names, running an earlier image, and the workflow run with that number."""
     aws = deploy["environments"][environment].get("aws", {})
     account = aws.get("account") or aws["role"].split(":")[4]
     services, balancers, files, applications = [], [], {}, []
@@ -148,7 +148,7 @@ def world(registry, deploy, environment, sha, permissions):
             applications.append({"name": filled(argocd["application"], environment), "automated": True,
                                  "sources": [{"repository": argocd["repository"], "files": list(paths)}]})
     repositories = {service["repository"]: {} for service in deploy["services"].values()}
-    own = github(sha, permissions)
+    own = github(sha, permissions, run)
     if files:
         own["repositories"].append({"name": "acme/manifests", "private": True, "files": files})
     named = [service.get("alarms", []) + service.get("environments", {}).get(environment, {}).get("alarms", [])

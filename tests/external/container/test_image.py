@@ -6,6 +6,7 @@ import subprocess
 import tarfile
 
 import machine
+import network
 import pytest
 
 LIMIT = 45_000_000  # bytes, compressed
@@ -79,24 +80,28 @@ def test_its_binary_is_static(image, tmp_path):
 def test_names_resolve_inside(image, cloud, tmp_path):
     """A static C library has no plug-ins to look names up with; files and DNS must work all the same."""
     served = cloud({"services": [{"cluster": "acme", "name": "hello"}],
-                    "repositories": {"hello": {"images": [{"tags": ["v1"]}]}}}, hosts=["cloud.example.test"])
+                    "repositories": {"hello": {"images": [{"tags": ["v1"]}]}}})
+    authority = network.Authority(tmp_path / "authority")
     (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.153\n")
     (tmp_path / "roadstead.yml").write_text("""
 environments: { production: { branches: [main], aws: { region: eu-west-1 } } }
 services: { hello: { repository: acme/hello, ecs: { cluster: acme, service: hello, container: app } } }
 """)
 
-    def plan(host):
+    def plan(endpoint):
         command = ["docker", "run", "--rm", "--network", "host", "-v", f"{tmp_path}:/work:ro",
                    "-v", f"{tmp_path}/resolv.conf:/etc/resolv.conf:ro", "-e", "AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE",
-                   "-e", "AWS_SECRET_ACCESS_KEY=secret", "-e", f"AWS_ENDPOINT_URL=http://{host}:{served.port}", image,
+                   "-e", "AWS_SECRET_ACCESS_KEY=secret", "-e", f"AWS_ENDPOINT_URL={endpoint}",
+                   "-e", f"AWS_CA_BUNDLE=/work/authority/{authority.pem.name}", image,
                    "plan", "--config", "/work/roadstead.yml", "--environment", "production",
                    "--image", "111111111111.dkr.ecr.eu-west-1.amazonaws.com/hello:v1"]
         return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
-    with machine.Nameserver({"cloud.example.test": "127.0.0.1"}) as names:
-        for host in ("localhost", "cloud.example.test"):
-            done = plan(host)
+    with network.Origin(served.url, authority) as origin, machine.Nameserver({"cloud.example.test": "127.0.0.1"}) as names:
+        for endpoint in (f"http://localhost:{served.port}", f"https://cloud.example.test:{origin.secure.port}"):
+            done = plan(endpoint)
             assert done.returncode == 0, done.stdout + done.stderr
         assert "cloud.example.test" in names.asked
-        assert plan("nowhere.example.test").returncode != 0
+        assert "cloud.example.test" in origin.hosts()
+        lost = plan(f"https://nowhere.example.test:{origin.secure.port}")
+        assert lost.returncode != 0 and "nowhere.example.test" in lost.stdout + lost.stderr

@@ -206,7 +206,14 @@ fn crash(world: &mut World, task: usize, now: f64) {
     let definition = world.ecs.tasks[task].definition;
     let meant = side_effects::container_place(&world.ecs.definitions[definition], container.as_deref());
     let main = meant.unwrap_or(0);
+    let is_essential = world.ecs.definitions[definition].containers.get(main).is_none_or(|it| it.essential);
     let it = &mut world.ecs.tasks[task];
+    if !is_essential {
+        // API ContainerDefinition, `essential`: the failure does not affect the rest of the containers in the task.
+        let ended = &mut it.containers[main];
+        (ended.exit_code, ended.reason) = (Some(code), reason);
+        return;
+    }
     it.times.execution_stopped = Some(now);
     for (place, container) in it.containers.iter_mut().enumerate() {
         // The others get SIGTERM.

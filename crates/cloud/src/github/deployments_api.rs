@@ -156,6 +156,7 @@ pub fn create_status(world: &mut World, call: &ServiceCall, now: f64) -> Service
     let creator = auth::caller_login(&world.github, call);
     let id = find_deployment(stored_repository(world, &name)?, call)?.id;
     let status = parse_status(call, creator, now)?;
+    let is_success = status.state == "success";
     let it = repository_mut(world, &name)?;
     if let Some(environment) = call.input["environment"].as_str()
         && let Some(deployment) = it.deployments.iter_mut().find(|one| one.id == id)
@@ -163,6 +164,9 @@ pub fn create_status(world: &mut World, call: &ServiceCall, now: f64) -> Service
         environment.clone_into(&mut deployment.environment);
     }
     let own = it.add_status(id, status, call.input["auto_inactive"].as_bool().unwrap_or(true));
+    if is_success {
+        it.end_successful_jobs(now);
+    }
     let deployment = it.deployment(id).ok_or_else(not_found)?;
     let status = deployment.statuses.iter().find(|status| Some(status.id) == own).ok_or_else(not_found)?;
     Ok(response(201, status_json(it, deployment, status)))

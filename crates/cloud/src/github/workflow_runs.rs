@@ -42,6 +42,10 @@ pub struct WorkflowRunSetting {
     /// The repository that its code comes from; this one when absent.
     #[serde(default)]
     pub head_repository: Option<String>,
+    /// Whether a job of it ends well as soon as it records a success, and the next job begins: for runs whose jobs are
+    /// steps of somebody who cannot tell this GitHub that a job ended.
+    #[serde(default)]
+    pub success_ends_job: bool,
 }
 
 /// A run.
@@ -63,6 +67,8 @@ pub struct WorkflowRun {
     pub attempts: Vec<RunAttempt>,
     /// The deployment that GitHub made for its job, where the job has an `environment`.
     pub deployment: Option<u64>,
+    /// Whether a job of it ends well as soon as it records a success, and the next job begins.
+    pub success_ends_job: bool,
 }
 
 impl Default for WorkflowRun {
@@ -76,6 +82,7 @@ impl Default for WorkflowRun {
             head_repository: None,
             attempts: Vec::new(),
             deployment: None,
+            success_ends_job: false,
         }
     }
 }
@@ -124,6 +131,16 @@ impl RunAttempt {
         vec![RunJob { name, conclusion, started_at: self.started_at, completed_at: ended }]
     }
 
+    /// The job that runs ended well, and the next one begins.
+    fn next_job(&mut self, now: f64) {
+        let mut jobs = self.all_jobs();
+        if let Some(last) = jobs.last_mut() {
+            (last.conclusion, last.completed_at) = (Some("success".into()), Some(now));
+        }
+        jobs.push(RunJob { name: format!("job {}", jobs.len() + 1), started_at: now, ..RunJob::default() });
+        self.jobs = jobs;
+    }
+
     /// It ended in this way.
     pub fn complete(&mut self, conclusion: &str, now: f64) {
         (self.status, self.conclusion, self.updated_at) = ("completed".into(), Some(conclusion.into()), now);
@@ -151,6 +168,7 @@ impl WorkflowRunSetting {
             head_repository: self.head_repository.clone(),
             attempts,
             deployment: None,
+            success_ends_job: self.success_ends_job,
         }
     }
 }
@@ -159,6 +177,15 @@ impl GitHubRepository {
     /// The run with this number.
     pub fn workflow_run(&self, id: u64) -> Option<&WorkflowRun> {
         self.workflow_runs.iter().find(|run| run.id == id)
+    }
+
+    /// A success is recorded: jobs that end with it do.
+    pub fn end_successful_jobs(&mut self, now: f64) {
+        for run in self.workflow_runs.iter_mut().filter(|run| run.success_ends_job) {
+            if let Some(last) = run.attempts.last_mut().filter(|last| last.conclusion.is_none()) {
+                last.next_job(now);
+            }
+        }
     }
 
     /// A run begins, or is started again as this attempt.

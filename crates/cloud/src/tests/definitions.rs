@@ -177,6 +177,10 @@ async fn what_aws_refuses_of_the_task_is_refused() {
         with_task(bridge(), json!({"placementConstraints": [{"type": "distinctInstance"}]})),
         with_task(bridge(), json!({"proxyConfiguration": {"containerName": "envoy"}})),
         with_task(bridge(), json!({"requiresCompatibilities": ["EXTERNAL"], "networkMode": "awsvpc"})),
+        with_task(bridge(), json!({"taskRoleArn": "<ROLE>"})),
+        with_task(bridge(), json!({"executionRoleArn": "arn:aws:iam::111111111111:user/a"})),
+        // Quota "Task definition size".
+        with(bridge(), json!({"environment": [{"name": "A", "value": "x".repeat(65_300)}]})),
     ]).await, @"
     Too many containers.
     Fargate compatible task definitions do not support host.sourcePath.
@@ -201,6 +205,9 @@ async fn what_aws_refuses_of_the_task_is_refused() {
     type 'distinctInstance' is not valid. Valid values for type are: [memberOf].
     The proxy container 'envoy' does not exist in the task definition.
     Network mode awsvpc is not supported for EXTERNAL compatibility.
+    Role is not valid
+    Role is not valid
+    Actual length: '65612'. Max allowed length is '65536' bytes.
     ");
 }
 

@@ -203,6 +203,31 @@ async fn missing_capacity_is_reported_once_until_it_comes() {
     assert_eq!(event_messages(&cloud).await.matches("unable to place a task").count(), 2);
 }
 
+/// Its exit code is shown, and the task goes on (API ContainerDefinition, `essential`).
+#[tokio::test(start_paused = true)]
+async fn container_that_is_not_essential_ends_alone() {
+    let crash = Crash { container: Some("init".into()), exit_code: 1, ..Crash::default() };
+    let mut scenario = scenario_with(Fault::CrashOnStart(crash));
+    let mut definition =
+        super::super::ecs::seed::task_definition_input(&scenario.services[0], "111111111111", "eu-west-1");
+    let mut init = definition["containerDefinitions"][0].clone();
+    (init["name"], init["portMappings"], init["essential"]) = (json!("init"), json!([]), json!(false));
+    definition["containerDefinitions"].as_array_mut().unwrap().push(init);
+    scenario.services[0].task_definition = Some(definition);
+    let cloud = Cloud::new(scenario, 32);
+    let (_, arn) = deploy_v2(&cloud).await;
+    assert_eq!(collect_statuses(&cloud, &arn, 900).await.last().unwrap(), "SUCCESSFUL");
+    let arns =
+        call_ok(&cloud, "ListTasks", json!({"cluster": "acme", "serviceName": "web"})).await["taskArns"]
+            .clone();
+    let tasks = call_ok(&cloud, "DescribeTasks", json!({"cluster": "acme", "tasks": arns})).await;
+    let (app, init) = (&tasks["tasks"][0]["containers"][0], &tasks["tasks"][0]["containers"][1]);
+    assert_eq!(
+        (&app["lastStatus"], &init["lastStatus"], &init["exitCode"]),
+        (&json!("RUNNING"), &json!("STOPPED"), &json!(1))
+    );
+}
+
 /// The container that ends has its exit code and its lines; the others are stopped in consequence.
 #[tokio::test(start_paused = true)]
 async fn sidecar_that_crashes_has_its_own_exit_code_and_lines() {

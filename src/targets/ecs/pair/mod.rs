@@ -165,8 +165,9 @@ impl Target for ServicePair {
 
     async fn preflight(&self, release: &Release, seen: &Observed) -> Vec<Problem> {
         let basis = self.observed_member(seen);
-        let mut found = self.member(basis).preflight(release, seen).await;
-        found.extend(preflight::check(self, basis, release, seen).await);
+        let own = self.member(basis).preflight(release, seen);
+        let (mut found, more) = tokio::join!(own, preflight::check(self, basis, release, seen));
+        found.extend(more);
         found
     }
 
@@ -176,6 +177,14 @@ impl Target for ServicePair {
         let runs = |side: &PairMember| state.service(*side).definition == version.id;
         let side = PairMember::BOTH.into_iter().find(runs).unwrap_or(PairMember::First);
         self.member(side).diagnose(version).await
+    }
+
+    async fn ask_ahead(&self) {
+        self.member(PairMember::First).ask_ahead().await;
+    }
+
+    async fn preflight_image(&self, release: &Release, seen: &Observed) -> Vec<Problem> {
+        self.member(self.observed_member(seen)).preflight_image(release, seen).await
     }
 
     fn history(&self) -> &dyn History {

@@ -6,8 +6,10 @@ pub mod compatibility;
 mod preflight_tests;
 pub mod rules;
 
+use futures::future::join_all;
 use serde_json::Value;
 
+use super::asked_ahead::ImageAnswer;
 use super::aws_clients::EcrManifest;
 use super::ecr_image::{self, EcrImage};
 use super::error::AwsError;
@@ -16,6 +18,7 @@ use super::image_config;
 use super::permissions::{self, PlannedActions};
 use super::read::{EcsService, str_field};
 use super::reader::ServiceReader;
+use super::rollout::mutations::COMPARED_REVISIONS;
 use super::settings::ExpectedAccount;
 use super::task_definition::{definition, equality};
 use crate::problem::{Code, Problem, Severity};
@@ -38,7 +41,7 @@ pub struct PreflightInput<'a> {
     pub runs_command: bool,
 }
 
-/// All problems found by reading.
+/// All problems found by reading, except those of the images.
 pub async fn check(reader: &ServiceReader, intent: &PreflightInput<'_>) -> Vec<Problem> {
     let service = EcsService::from_json(&intent.observed.raw);
     let region = reader.loader.client().region();
@@ -50,15 +53,14 @@ pub async fn check(reader: &ServiceReader, intent: &PreflightInput<'_>) -> Vec<P
     }
     found.extend(rules::check_traffic_container(&service, intent.definition));
     found.extend(compatibility::check(&service, intent.definition));
-    let (caller, alarms, images, last_known_good, reads, rules) = tokio::join!(
+    let (caller, alarms, last_known_good, reads, rules) = tokio::join!(
         check_caller(reader, intent, &service),
         check_alarms(reader, &service, &reader.alarms),
-        check_images(reader, intent),
         check_last_known_good(reader, intent),
         check_read_access(reader, intent, &service),
         check_listener_rules(reader, intent, &service),
     );
-    found.extend([caller, alarms, images, last_known_good, reads, rules].into_iter().flatten());
+    found.extend([caller, alarms, last_known_good, reads, rules].into_iter().flatten());
     found
 }
 
@@ -119,30 +121,32 @@ async fn check_alarms(reader: &ServiceReader, service: &EcsService, declared: &[
 
 /// Every new image of the definition must exist for the task's platform. An earlier version ran already: it must still
 /// be able to start.
-async fn check_images(reader: &ServiceReader, intent: &PreflightInput<'_>) -> Vec<Problem> {
+pub async fn check_images(reader: &ServiceReader, intent: &PreflightInput<'_>) -> Vec<Problem> {
     let (wanted, observed) = (intent.definition, intent.observed);
     if let Some(target) = intent.rollback_to {
         let label = &target.version.label;
-        let gone = missing_images(reader, &target.definition).await;
+        let gone = missing_images(reader, &target.definition);
+        let (gone, moved) = tokio::join!(gone, check_tag_moved(reader, target));
         let gone: Vec<Problem> = gone.iter().map(|why| rules::rollback_version_broken(label, why)).collect();
-        let moved = check_tag_moved(reader, target).await;
         return history::can_start(target).into_iter().chain(gone).chain(moved).collect();
     }
     let running = rules::image_references(&observed.definition);
     let platform = ecr_image::required_platform(wanted);
     // Without a change no task is started by this run.
     let starts_tasks = !equality::is_equal(&observed.definition, wanted);
-    let mut found = Vec::new();
-    for reference in rules::image_references(wanted) {
+    let checking = rules::image_references(wanted).into_iter().map(|reference| {
         let fresh = !running.contains(&reference);
-        found.extend(match ecr_image::parse_ecr_image(&reference) {
-            Some(ecr) if fresh => check_image(reader, &reference, &ecr, &platform).await,
-            Some(ecr) if starts_tasks => check_known_image(reader, &reference, &ecr).await,
-            None if fresh => Some(rules::image_unchecked(&reference)),
-            _ => None,
-        });
-    }
-    found
+        let platform = &platform;
+        async move {
+            match ecr_image::parse_ecr_image(&reference) {
+                Some(ecr) if fresh => check_image(reader, &reference, &ecr, platform).await,
+                Some(ecr) if starts_tasks => check_known_image(reader, &reference, &ecr).await,
+                None if fresh => Some(rules::image_unchecked(&reference)),
+                _ => None,
+            }
+        }
+    });
+    join_all(checking).await.into_iter().flatten().collect()
 }
 
 async fn check_image(
@@ -154,12 +158,29 @@ async fn check_image(
     if ecr.region != reader.loader.client().region() {
         return Some(rules::image_unchecked(reference));
     }
-    match reader.support.manifest(&ecr.account, &ecr.repository, ecr.image_id()).await {
+    let answer = match reader.ahead.take_image(reference) {
+        Some(answer) => answer,
+        None => read_image(reader, ecr).await,
+    };
+    match answer {
         Ok(None) => Some(rules::image_missing(reference)),
-        Ok(Some(manifest)) => {
-            rules::check_platform(reference, platform, &image_platforms(reader, ecr, &manifest).await)
-        }
+        Ok(Some(platforms)) => rules::check_platform(reference, platform, &platforms),
         Err(refusal) => Some(unreadable_image(reference, &refusal)),
+    }
+}
+
+async fn read_image(reader: &ServiceReader, ecr: &EcrImage) -> ImageAnswer {
+    match reader.support.manifest(&ecr.account, &ecr.repository, ecr.image_id()).await? {
+        Some(manifest) => Ok(Some(image_platforms(reader, ecr, &manifest).await)),
+        None => Ok(None),
+    }
+}
+
+/// Reads an image that the release will most probably have, and keeps the answer for its check.
+pub async fn read_image_ahead(reader: &ServiceReader, reference: &str) {
+    let region = reader.loader.client().region();
+    if let Some(ecr) = ecr_image::parse_ecr_image(reference).filter(|ecr| ecr.region == region) {
+        reader.ahead.keep_image(reference, read_image(reader, &ecr).await);
     }
 }
 
@@ -236,16 +257,13 @@ async fn check_tag_moved(reader: &ServiceReader, target: &RollbackTarget) -> Opt
 
 /// Why an earlier version cannot start: its images that are not in ECR any more.
 async fn missing_images(reader: &ServiceReader, definition: &Value) -> Vec<String> {
-    let mut found = Vec::new();
-    for reference in rules::image_references(definition) {
-        let Some(ecr) = ecr_image::parse_ecr_image(&reference) else { continue };
-        let here = ecr.region == reader.loader.client().region();
-        if here && let Ok(None) = reader.support.manifest(&ecr.account, &ecr.repository, ecr.image_id()).await
-        {
-            found.push(format!("its image {reference} is not in ECR any more"));
-        }
-    }
-    found
+    let region = reader.loader.client().region();
+    let looking = rules::image_references(definition).into_iter().map(async |reference| {
+        let ecr = ecr_image::parse_ecr_image(&reference).filter(|ecr| ecr.region == region)?;
+        let read = reader.support.manifest(&ecr.account, &ecr.repository, ecr.image_id()).await;
+        matches!(read, Ok(None)).then(|| format!("its image {reference} is not in ECR any more"))
+    });
+    join_all(looking).await.into_iter().flatten().collect()
 }
 
 /// The production rules must forward to both groups of each pair, or ECS rolls the deployment back.
@@ -255,17 +273,16 @@ async fn check_listener_rules(
     service: &EcsService,
 ) -> Vec<Problem> {
     let pairs = if intent.shifts_traffic { rules::production_rules(service) } else { Vec::new() };
-    let mut found = Vec::new();
-    for pair in &pairs {
-        match reader.support.forwarded_groups(&pair.arn).await {
-            Ok(groups) => found.extend(rules::serves_traffic(pair, groups.as_deref())),
-            Err(refusal) => found.push(refusal.problem),
-        }
-    }
-    if let Some(pair) = pairs.first() {
-        found.extend(reader.support.load_balancers(&pair.target_groups[0]).await.err().map(Problem::from));
-    }
-    found
+    let reading = pairs.iter().map(async |pair| match reader.support.forwarded_groups(&pair.arn).await {
+        Ok(groups) => rules::serves_traffic(pair, groups.as_deref()),
+        Err(refusal) => Some(refusal.problem),
+    });
+    let balancers = async {
+        let pair = pairs.first()?;
+        reader.support.load_balancers(&pair.target_groups[0]).await.err().map(Problem::from)
+    };
+    let (found, balancers) = tokio::join!(join_all(reading), balancers);
+    found.into_iter().chain([balancers]).flatten().collect()
 }
 
 /// The reads that were denied when the service was observed: a release needs them.
@@ -280,22 +297,37 @@ async fn check_read_access(
     intent: &PreflightInput<'_>,
     service: &EcsService,
 ) -> Vec<Problem> {
-    let denied = |refusal: AwsError| refusal.is_denied().then_some(refusal.problem);
-    let mut found: Vec<Problem> = match &intent.observed.status {
-        // They were read with the service.
+    let (cluster, name) = (&reader.settings.cluster, &reader.settings.service);
+    let client = reader.loader.client();
+    let family = str_field(intent.definition, "family");
+    let (targets, tasks, definitions) = tokio::join!(
+        check_target_access(reader, intent, service),
+        client.list_stopped_tasks(cluster, name, None),
+        client.list_task_definitions(&family, COMPARED_REVISIONS),
+    );
+    if intent.rollback_to.is_none() {
+        // The version to stage is looked for among them.
+        reader.ahead.keep_revisions(&family, definitions.as_ref().ok().cloned());
+    }
+    targets.into_iter().chain(denied(tasks)).chain(denied(definitions)).collect()
+}
+
+/// The same for the targets of the service, unless they were read with it.
+async fn check_target_access(
+    reader: &ServiceReader,
+    intent: &PreflightInput<'_>,
+    service: &EcsService,
+) -> Vec<Problem> {
+    match &intent.observed.status {
         RolloutStatus::Healthy(proof) if service.desired > 0 => denied_reads(proof),
         RolloutStatus::NotServing(_) => Vec::new(),
         _ => match service.target_groups.first() {
-            Some(group) => {
-                reader.support.target_health(group).await.err().and_then(denied).into_iter().collect()
-            }
+            Some(group) => denied(reader.support.target_health(group).await).into_iter().collect(),
             None => Vec::new(),
         },
-    };
-    let (cluster, name) = (&reader.settings.cluster, &reader.settings.service);
-    let client = reader.loader.client();
-    found.extend(client.list_stopped_tasks(cluster, name, None).await.err().and_then(denied));
-    let family = str_field(intent.definition, "family");
-    found.extend(client.list_task_definitions(&family, 1).await.err().and_then(denied));
-    found
+    }
+}
+
+fn denied<T>(read: Result<T, AwsError>) -> Option<Problem> {
+    read.err().filter(AwsError::is_denied).map(|refusal| refusal.problem)
 }

@@ -9,8 +9,9 @@ use crate::targets::Target;
 /// Codes and severities of the pre-flight problems of a new image.
 async fn preflight(rig: &EcsFixture, release: &Release) -> Vec<(Code, bool)> {
     let seen = rig.target.observe().await.unwrap();
-    let found = rig.target.preflight(release, &seen).await;
-    found.iter().map(|problem| (problem.code, problem.is_error())).collect()
+    let (general, image) =
+        tokio::join!(rig.target.preflight(release, &seen), rig.target.preflight_image(release, &seen));
+    general.iter().chain(&image).map(|problem| (problem.code, problem.is_error())).collect()
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,18 +3,21 @@
 
 use std::time::Duration;
 
+use futures::future::try_join_all;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use super::super::error::AwsError;
-use super::super::read::{EcsService, list_field, optional_str, str_field, version_from_arn};
+use super::super::read::{
+    EcsService, ServiceDeployment, list_field, optional_str, str_field, version_from_arn,
+};
 use super::super::reader::ServiceReader;
 use super::super::staged::ObservedPrimary;
 use super::super::task_definition::{definition, equality};
 use super::super::write::{self, ServiceState, ServiceUpdate, ShiftRequest, UpdatePlan};
 use super::refusals;
 use crate::problem::{Code, Problem};
-use crate::release::{Rollout, Version};
+use crate::release::{Rollout, ShiftKind, Version};
 use crate::retry::{self, Look, RetryPolicy, SendError, SendFailure, WriteError};
 use crate::targets::ChangeError;
 use crate::targets::aws_error::WRITE_RETRY;
@@ -25,7 +28,7 @@ const REGISTRATION_RETRY: RetryPolicy = WRITE_RETRY.with_rate_limit_timeout(Dura
 /// How long reads may return a service as it was before a change (aws.md: up to 30 s).
 pub const STALE_READ_WINDOW: Duration = Duration::from_secs(40);
 /// How many revisions of a family are compared before a new one is registered.
-const COMPARED_REVISIONS: i32 = 5;
+pub const COMPARED_REVISIONS: i32 = 5;
 
 /// Registers `wanted` and returns its version: an equal ACTIVE revision is reused.
 pub async fn register_definition(
@@ -91,7 +94,7 @@ pub fn write_error(error: AwsError) -> SendError<Problem> {
     }
 }
 
-/// The newest ACTIVE revision of the family that equals `wanted`, among the last few.
+/// The newest ACTIVE revision of the family that equals `wanted`, among the last few, which are read together.
 async fn find_equal_revision(
     reader: &ServiceReader,
     wanted: &Value,
@@ -99,25 +102,34 @@ async fn find_equal_revision(
 ) -> Result<Option<String>, Problem> {
     let client = reader.loader.client();
     let running_arn = str_field(running, "taskDefinitionArn");
-    let listed = client.list_task_definitions(&str_field(wanted, "family"), COMPARED_REVISIONS).await?;
-    for arn in list_field(&listed, "taskDefinitionArns").iter().filter_map(Value::as_str) {
-        let same = if arn == running_arn {
-            equality::is_equal(running, wanted)
-        } else {
-            let answer = client.describe_task_definition(arn).await?;
-            equality::is_equal(&definition::with_tags(&answer), wanted)
-        };
-        if same {
-            return Ok(Some(arn.to_owned()));
-        }
+    let family = str_field(wanted, "family");
+    let listed = match reader.ahead.take_revisions(&family) {
+        Some(listed) => listed,
+        None => client.list_task_definitions(&family, COMPARED_REVISIONS).await?,
+    };
+    let comparing =
+        list_field(&listed, "taskDefinitionArns").iter().filter_map(Value::as_str).map(async |arn| {
+            let same = match arn == running_arn {
+                true => equality::is_equal(running, wanted),
+                false => equality::is_equal(&read_revision(reader, arn).await?, wanted),
+            };
+            Ok::<_, AwsError>(same.then(|| arn.to_owned()))
+        });
+    Ok(try_join_all(comparing).await?.into_iter().flatten().next())
+}
+
+/// A revision with its tags, read now or kept.
+async fn read_revision(reader: &ServiceReader, arn: &str) -> Result<Value, AwsError> {
+    match reader.ahead.definition(arn) {
+        Some(kept) => Ok(kept),
+        None => Ok(definition::with_tags(&reader.loader.client().describe_task_definition(arn).await?)),
     }
-    Ok(None)
 }
 
 /// Updates the service for a shift; idempotent.
 pub async fn shift(reader: &ServiceReader, request: &ShiftRequest<'_>) -> Result<Rollout, ChangeError> {
     reader.loader.client().acquire_write_slot().await;
-    let seen = read_state(reader, request.since).await.map_err(ChangeError::NotMade)?;
+    let seen = read_state_at_start(reader, request).await.map_err(ChangeError::NotMade)?;
     match write::plan_shift(&seen, request) {
         UpdatePlan::NoOp(rollout) => Ok(rollout),
         UpdatePlan::Superseded(newer) => Err(ChangeError::NotMade(superseded_problem(&newer))),
@@ -149,6 +161,23 @@ pub fn superseded_problem(newer: &str) -> Problem {
     Problem::error(Code::Superseded, "A newer deployment took over and was not changed.").cause(newer)
 }
 
+/// As [`read_state`]. Before the first shift of a run the service most probably has the deployment that was observed: it is
+/// read together with the service.
+async fn read_state_at_start(
+    reader: &ServiceReader,
+    request: &ShiftRequest<'_>,
+) -> Result<ServiceState, Problem> {
+    let is_start = matches!(request.shift.kind, ShiftKind::Start { .. });
+    let observed = request.since.filter(|_| is_start).and_then(|since| since.service_deployment.as_ref());
+    let (service, ahead) = tokio::join!(reader.service(), read_deployment(reader, observed));
+    let service = service?;
+    let current = match service.service_deployment_arn.as_ref() == observed {
+        true => ahead?,
+        false => read_deployment(reader, service.service_deployment_arn.as_ref()).await?,
+    };
+    complete_state(reader, service, current, request.since).await
+}
+
 /// The service, its last service deployment, and its rollback version; what that deployment brought in, if it started
 /// after `since`.
 async fn read_state(
@@ -156,10 +185,26 @@ async fn read_state(
     since: Option<&ObservedPrimary>,
 ) -> Result<ServiceState, Problem> {
     let service = reader.service().await?;
-    let current = match &service.service_deployment_arn {
-        Some(arn) => none_if_denied(reader.loader.deployment(arn).await)?,
-        None => None,
-    };
+    let current = read_deployment(reader, service.service_deployment_arn.as_ref()).await?;
+    complete_state(reader, service, current, since).await
+}
+
+async fn read_deployment(
+    reader: &ServiceReader,
+    arn: Option<&String>,
+) -> Result<Option<ServiceDeployment>, Problem> {
+    match arn {
+        Some(arn) => none_if_denied(reader.loader.deployment(arn).await),
+        None => Ok(None),
+    }
+}
+
+async fn complete_state(
+    reader: &ServiceReader,
+    service: EcsService,
+    current: Option<ServiceDeployment>,
+    since: Option<&ObservedPrimary>,
+) -> Result<ServiceState, Problem> {
     let newer = current.as_ref().filter(|current| since.is_some_and(|since| since.is_older_than(current)));
     let target = newer.and_then(|newer| newer.target_revision.as_ref());
     let deployed_definition = revision_definition(reader, target).await?;

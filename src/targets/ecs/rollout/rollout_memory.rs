@@ -119,6 +119,11 @@ impl RolloutMemory {
         now.duration_since(self.started_at) < STALE_READ_GRACE
     }
 
+    /// The service deployment to read together with the service, before anything was read of this rollout.
+    pub fn first_deployment_arn(&self) -> Option<&String> {
+        self.deployment_arn.as_ref().filter(|_| self.polls == 0)
+    }
+
     /// Records a service and its new events.
     pub fn record_service(&mut self, service: &EcsService, rollout: &Rollout, now: Instant) {
         self.polls += 1;

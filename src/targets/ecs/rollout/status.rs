@@ -369,9 +369,16 @@ fn proof(ours: &Rollout, evidence: &ServingEvidence, service: &EcsService, says:
 
 /// The digest of the named container, or of the only one.
 pub fn container_digest(revision: &ServiceRevision, container: &str) -> Option<Digest> {
-    let named = revision.images.iter().find(|(name, _, _)| name == container);
     let only = || revision.images.first().filter(|_| revision.images.len() == 1);
-    let (_, image, resolved) = named.or_else(only)?;
+    named_digest(revision, container).or_else(|| running_digest(only()?))
+}
+
+/// The digest of the container with this name.
+pub fn named_digest(revision: &ServiceRevision, container: &str) -> Option<Digest> {
+    running_digest(revision.images.iter().find(|(name, _, _)| name == container)?)
+}
+
+fn running_digest((_, image, resolved): &(String, String, String)) -> Option<Digest> {
     // An image requested by digest runs by that digest; a tag was resolved by ECS.
     let asked = image.split_once('@').map(|(_, digest)| digest);
     asked.unwrap_or(resolved).parse().ok()

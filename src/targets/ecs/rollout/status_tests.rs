@@ -396,3 +396,14 @@ proptest::proptest! {
         proptest::prop_assert_eq!(healthy(&still), is(&["SUCCESSFUL", "ROLLBACK_SUCCESSFUL"]));
     }
 }
+
+#[test]
+fn success_is_proven_only_if_every_container_runs_its_digest() {
+    for (nginx, expected) in [(digest('n'), "healthy"), (digest('o'), "stopped digest-mismatch")] {
+        let mut look = snapshot("SUCCESSFUL");
+        look.evidence = evidence("new", 'a', 'a', Some(2));
+        let images = &mut look.evidence.as_mut().unwrap().revision.images;
+        images.push(("nginx".into(), format!("nginx@{}", digest('n')), nginx.clone()));
+        assert!(describe(&rollout_status(&ours(), &look)).starts_with(expected), "{nginx}");
+    }
+}

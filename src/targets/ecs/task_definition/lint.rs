@@ -64,19 +64,25 @@ impl LintedContainer<'_> {
 }
 
 /// All problems of a file as text, including a missing container.
-pub fn lint_file(file: &DefinitionFile, container: Option<&str>) -> Vec<Problem> {
+///
+/// `container` is the one of the service; the images of `further` containers are replaced, too.
+pub fn lint_file(file: &DefinitionFile, container: Option<&str>, further: &[&str]) -> Vec<Problem> {
     match TaskDefinitionDocument::parse(&file.path, &file.text) {
         Ok(document) => {
             let unclear = find_container(&document.value, container).err();
             let unclear = unclear.map(|problem| document.at_pointer("/containerDefinitions", problem));
-            lint_document(&document, container).into_iter().chain(unclear).collect()
+            lint_document(&document, container, further).into_iter().chain(unclear).collect()
         }
         Err(problem) => vec![problem],
     }
 }
 
-/// All problems of a document, in the order of its lines; `container` is the one whose image is replaced.
-pub fn lint_document(document: &TaskDefinitionDocument, container: Option<&str>) -> Vec<Problem> {
+/// All problems of a document, in the order of its lines; `container` and `further` are those whose images are replaced.
+pub fn lint_document(
+    document: &TaskDefinitionDocument,
+    container: Option<&str>,
+    further: &[&str],
+) -> Vec<Problem> {
     let definition = &without_nulls(&document.value);
     let replaced = find_container(definition, container).ok();
     let mut findings = Findings { document, problems: Vec::new() };
@@ -84,7 +90,8 @@ pub fn lint_document(document: &TaskDefinitionDocument, container: Option<&str>)
     lint_task::check(definition, &mut findings);
     lint_container::check_all(definition, &mut findings);
     for (index, container) in containers(definition).iter().enumerate() {
-        let image_is_replaced = replaced == Some(index);
+        let is_further = container["name"].as_str().is_some_and(|name| further.contains(&name));
+        let image_is_replaced = replaced == Some(index) || is_further;
         check_container(&LintedContainer { definition, container, index, image_is_replaced }, &mut findings);
     }
     lint_network::check_task(definition, &mut findings);

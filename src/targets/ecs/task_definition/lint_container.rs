@@ -48,7 +48,7 @@ pub fn check(linted: &LintedContainer<'_>, findings: &mut Findings<'_>) {
     check_environment(linted, findings);
 }
 
-/// The image of the container that is deployed is replaced, so it may be missing or a placeholder.
+/// The image of a container that is deployed is replaced, so it may be missing or a placeholder.
 fn check_image(linted: &LintedContainer<'_>, findings: &mut Findings<'_>) {
     let image = str_field(linted.container, "image");
     if linted.image_is_replaced && (image.is_empty() || !looks_like_reference(&image)) {
@@ -56,12 +56,16 @@ fn check_image(linted: &LintedContainer<'_>, findings: &mut Findings<'_>) {
     }
     if image.is_empty() {
         let sentence = format!("The container `{}` has no image.", linted.name());
-        return findings.error(&linted.pointer(""), sentence, "Set `image`: only one image is replaced.");
+        return findings.error(
+            &linted.pointer(""),
+            sentence,
+            "Set `image`: only those of `ecs.container` and `ecs.images` are replaced.",
+        );
     }
     if !is_image_reference(&image) {
         let help = match looks_like_reference(&image) {
             true => "Write registry/repository:tag or registry/repository@sha256:….",
-            false => "Write the image: only that of the container that is deployed is replaced.",
+            false => "Write the image: only those of `ecs.container` and `ecs.images` are replaced.",
         };
         findings.error(&linted.pointer("image"), format!("`{image}` is not an image reference."), help);
     }

@@ -14,6 +14,14 @@ pub fn check(linted: &LintedContainer<'_>, findings: &mut Findings<'_>) {
 fn check_health_check(linted: &LintedContainer<'_>, findings: &mut Findings<'_>) {
     let check = &linted.container["healthCheck"];
     let command = list_field(check, "command");
+    if check["command"].is_array()
+        && command.len() < 2
+        && command.first().is_none_or(|only| only == "CMD" || only == "CMD-SHELL")
+    {
+        let sentence = "The health check has no command.";
+        let help = "Write [\"CMD-SHELL\", \"curl -f http://localhost/ || exit 1\"].";
+        findings.error(&linted.pointer("healthCheck/command"), sentence, help);
+    }
     if command.first().is_some_and(|first| first != "CMD" && first != "CMD-SHELL") {
         let help = "Write [\"CMD-SHELL\", \"curl -f http://localhost/ || exit 1\"].";
         let sentence = "The command of a health check must begin with CMD or CMD-SHELL.";

@@ -48,7 +48,7 @@ pub(super) fn with(mut definition: Value, path: &str, value: Value) -> Value {
 pub(super) fn errors(definition: &Value) -> Vec<(String, String)> {
     let text = serde_json::to_string_pretty(definition).unwrap();
     let file = DefinitionFile { path: "td.json".into(), text: text.clone() };
-    let found = lint_file(&file, Some("app"));
+    let found = lint_file(&file, Some("app"), &[]);
     let errors = found.into_iter().filter(|problem| problem.severity == Severity::Error);
     errors
         .map(|problem| {
@@ -264,7 +264,7 @@ fn refusals_of_containers_are_errors_at_their_lines() {
             "/containerDefinitions/1/image",
             json!("<IMAGE2_NAME>"),
             "IMAGE2",
-            "only that of the container",
+            "only those of `ecs.container`",
         ),
         (fargate(), "/containerDefinitions/1/image", json!(""), "{", "`side` has no image"),
         (fargate(), "/containerDefinitions/1/image", json!(null), "{", "`side` has no image"),
@@ -375,6 +375,20 @@ fn refusals_of_the_task_are_errors_at_their_lines() {
             "\"placement",
             "at most 10",
         ),
+        // API RegisterTaskDefinition: the name or the full ARN of a role. Quota "Task definition size": 64 KB.
+        (bridge(), "/taskRoleArn", json!("not an arn!"), "\"taskRoleArn\"", "is not a role"),
+        (bridge(), "/executionRoleArn", json!("<ROLE>"), "\"executionRoleArn\"", "is not a role"),
+        (bridge(), "/executionRoleArn", json!(" "), "\"executionRoleArn\"", "is not a role"),
+        (
+            bridge(),
+            "/taskRoleArn",
+            json!("arn:aws:iam::123456789012:user/a"),
+            "\"taskRoleArn\"",
+            "is not a role",
+        ),
+        (bridge(), "healthCheck", json!({"command":[]}), "\"command\"", "no command"),
+        (bridge(), "healthCheck", json!({"command":["CMD-SHELL"]}), "\"command\"", "no command"),
+        (bridge(), "environment", json!([{"name":"A","value":"x".repeat(70_000)}]), "{", "AWS accepts 65536"),
         (bridge(), "/proxyConfiguration", json!({"containerName":"envoy"}), "\"containerName\"", "`envoy`"),
         (
             with(bridge(), "/requiresCompatibilities", json!(["EXTERNAL"])),

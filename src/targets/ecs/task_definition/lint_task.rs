@@ -10,6 +10,7 @@ use super::size::{cpu_units, memory_mib};
 
 /// Checks everything outside of the containers.
 pub fn check(definition: &Value, findings: &mut Findings<'_>) {
+    check_length(definition, findings);
     check_family(definition, findings);
     check_launch_types(definition, findings);
     let cpu = check_size(definition, "cpu", cpu_units, findings);
@@ -20,9 +21,44 @@ pub fn check(definition: &Value, findings: &mut Findings<'_>) {
     } else {
         check_cpu_range(cpu, findings);
     }
+    check_roles(definition, findings);
     check_execution_role(definition, findings);
     check_tags(definition, findings);
     check_references(definition, findings);
+}
+
+/// The service quota "Task definition size", 64 KiB, which cannot be raised. Blanks and comments of the file do not count.
+fn check_length(definition: &Value, findings: &mut Findings<'_>) {
+    const MAX_LENGTH: usize = 64 << 10;
+    let length = definition.to_string().len();
+    if length > MAX_LENGTH {
+        let sentence = format!("The task definition has {length} bytes, and AWS accepts {MAX_LENGTH}.");
+        let help = "Move long values to Secrets Manager, Parameter Store or an environment file in S3.";
+        findings.error("", sentence, help);
+    }
+}
+
+/// A role is the name of an IAM role, or its ARN (RegisterTaskDefinition).
+fn check_roles(definition: &Value, findings: &mut Findings<'_>) {
+    for key in ["taskRoleArn", "executionRoleArn"] {
+        if definition[key].as_str().is_some_and(|role| !role.is_empty() && !is_role(role)) {
+            let sentence = format!("`{key}` is not a role.");
+            let help = "Write `arn:aws:iam::<account>:role/<name>`, or the name of the role.";
+            findings.error(&format!("/{key}"), sentence, help);
+        }
+    }
+}
+
+fn is_role(role: &str) -> bool {
+    let name = match role.split(':').collect::<Vec<_>>()[..] {
+        [one] => one,
+        ["arn", _, "iam", "", account, resource] => {
+            let is_account = !account.is_empty() && account.bytes().all(|digit| digit.is_ascii_digit());
+            resource.strip_prefix("role/").filter(|_| is_account).unwrap_or_default()
+        }
+        _ => "",
+    };
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"+=,.@_-/".contains(&b))
 }
 
 fn check_family(definition: &Value, findings: &mut Findings<'_>) {

@@ -27,7 +27,7 @@ containerDefinitions:
 
 fn lint_text(text: &str) -> Vec<(usize, Severity, String)> {
     let document = TaskDefinitionDocument::parse("td.yml", text).unwrap();
-    let problems = lint_document(&document, None);
+    let problems = lint_document(&document, None, &[]);
     problems.into_iter().map(|p| (p.location.as_ref().unwrap().line, p.severity, p.to_string())).collect()
 }
 

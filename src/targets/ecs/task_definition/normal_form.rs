@@ -171,6 +171,7 @@ fn fill_defaults(key: &str, members: &mut Map<String, Value>) {
     let defaults = match key {
         "containerDefinitions" => json!({"cpu": 0, "essential": true}),
         "healthCheck" => json!({"interval": 30, "timeout": 5, "retries": 3}),
+        "proxyConfiguration" => json!({"type": "APPMESH"}),
         "restartPolicy" => json!({"restartAttemptPeriod": 300}),
         "dockerVolumeConfiguration" => json!({"scope": "task", "driver": "local"}),
         "runtimePlatform" => json!({"cpuArchitecture": "X86_64", "operatingSystemFamily": "LINUX"}),

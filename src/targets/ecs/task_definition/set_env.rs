@@ -31,7 +31,22 @@ pub fn with_changes(
             definition::set_field(ours, "image", json!(pinned.to_string()));
         }
     }
+    if wanted != base {
+        pin_further_images(&mut wanted, observed);
+    }
     Ok(wanted)
+}
+
+/// Further containers that run by a tag are pinned, too.
+fn pin_further_images(wanted: &mut Value, observed: &Observed) {
+    let pinned = observed.container_images.iter().filter(|(_, image)| image.digest.is_some());
+    for (name, image) in pinned {
+        let containers = wanted.get_mut("containerDefinitions").and_then(Value::as_array_mut);
+        let own = containers.into_iter().flatten().find(|container| container["name"] == name.as_str());
+        if let Some(container) = own.filter(|own| !own["image"].as_str().unwrap_or_default().contains('@')) {
+            definition::set_field(container, "image", json!(image.to_string()));
+        }
+    }
 }
 
 fn pinned_image(observed: &Observed) -> Option<ImageRef> {

@@ -34,8 +34,15 @@ fn text<'v>(value: &'v Value, member: &str) -> &'v str {
 /// A default service quota that cannot be raised.
 const MAX_CONTAINERS: usize = 10;
 
+/// The service quota "Task definition size", bytes.
+const MAX_LENGTH: usize = 64 << 10;
+
 /// Everything that RegisterTaskDefinition checks; the first thing wrong is the answer.
 pub(super) fn validate_definition(input: &Value) -> Validation {
+    let length = input.to_string().len();
+    refuse_if(length > MAX_LENGTH, || {
+        format!("Actual length: '{length}'. Max allowed length is '{MAX_LENGTH}' bytes.")
+    })?;
     validate_name(text(input, "family"), "Family")?;
     validate_tags(input)?;
     let containers = items(input, "containerDefinitions");
@@ -172,6 +179,11 @@ fn validate_sizes(input: &Value, containers: &[Value]) -> Validation {
 }
 
 fn validate_roles(input: &Value, containers: &[Value], fargate: bool) -> Validation {
+    for role in ["taskRoleArn", "executionRoleArn"].map(|key| text(input, key)) {
+        let has_odd_character = !role.bytes().all(|b| b.is_ascii_alphanumeric() || b":+=,.@_/-".contains(&b));
+        let is_other_arn = role.starts_with("arn:") && !role.contains(":role/");
+        refuse_if(has_odd_character || is_other_arn, || "Role is not valid".into())?;
+    }
     if !text(input, "executionRoleArn").is_empty() {
         return Ok(());
     }
