@@ -366,6 +366,11 @@ impl Problem {
         self
     }
 
+    /// The same as a warning, if it is an error.
+    pub fn into_warning(self) -> Self {
+        Self { severity: self.severity.min(Severity::Warning), ..self }
+    }
+
     /// Whether the run stops because of it.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error

@@ -5,11 +5,14 @@ mod blocked;
 mod cut_off;
 mod selection;
 
+use crate::problem::Code;
 use crate::release::{Observed, Rollout, ShiftKind, TrafficShift, Version};
 
 pub use blocked::{TriggeredBy, blocked_problem, blocked_versions};
 pub use cut_off::ReleaseAttempt;
-pub use selection::{names_commit, rolled_back_versions, select, selector_for};
+pub use selection::{
+    describe_versions, distinct_versions, names_commit, rolled_back_versions, select, selector_for,
+};
 
 /// How to roll a change back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +30,28 @@ pub fn rollback_action(observed: &Observed, moved: Option<&Rollout>) -> Rollback
     let back = |version| TrafficShift { version, percent: 100, kind: ShiftKind::RollBack(moved.cloned()) };
     last_known_good(observed)
         .map_or(RollbackAction::Impossible, |version| RollbackAction::Shift(back(version)))
+}
+
+/// Whether a problem that is known before the first change makes a rollback impossible. Every other one is a warning: what
+/// serves is bad, and waiting does not make it better.
+pub fn is_obstacle(code: Code) -> bool {
+    use Code::*;
+    !matches!(
+        code,
+        AlarmAlreadyFiring
+            | AlarmMissing
+            | SecretInPlainText
+            | CredentialsStatic
+            | CredentialWithheld
+            | ImageMissing
+            | PlatformMissing
+            | PermissionUnchecked
+            | RollbackTargetMissing
+            | MetricsUnreadable
+            | NotificationFailed
+            | NotRecorded
+            | LeaseUnavailable
+    )
 }
 
 /// The version to return to: the one that served healthy before the rollout, else the newest other completed one;

@@ -19,8 +19,7 @@ fn command_output(line: &str) -> String {
             let path = root.join(&options.config);
             let text =
                 fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-            cli::policy::policy_json(path.parent().unwrap(), &options.config, &text, &options.environment)
-                .unwrap()
+            cli::policy::environment_policy(path.parent().unwrap(), &options, &text).unwrap().text
         }
         other => panic!("{line}: {other:?} prints no policy"),
     }
@@ -87,4 +86,60 @@ fn policy_for_argocd_allows_the_push_to_ecr_and_nothing_else() {
     assert!(statements[0]["Action"].as_array().unwrap().iter().any(|action| action == "ecr:PutImage"));
     assert_eq!(statements[1]["Action"][0], "ecr:GetAuthorizationToken");
     assert_eq!(argocd_policy("registry.example/acme/web")["Statement"].as_array().unwrap().len(), 0);
+}
+
+/// The policy of a command line for this deploy file.
+fn policy_of(arguments: &str, file: &str) -> cli::policy::EnvironmentPolicy {
+    let words = format!("roadstead policy --environment production {arguments}");
+    let Command::Policy(options) = Arguments::try_parse_from(words.split_whitespace()).unwrap().command
+    else {
+        panic!("{words}")
+    };
+    cli::policy::environment_policy(Path::new("."), &options, file).unwrap()
+}
+
+const EVERY_KIND: &str = "environments:
+  production: { branches: [main], aws: { region: eu-west-1, account: \"111111111111\" } }
+services:
+  api: { repository: acme/api, ecs: { cluster: acme, service: api }, strategy: { canary: { metrics: [5xx] } }, before: { run: [x] } }
+  web: { repository: ghcr.io/acme/web, ecs: { cluster: acme, service: web } }
+  far: { repository: 222222222222.dkr.ecr.us-east-1.amazonaws.com/acme/far, ecs: { cluster: acme, service: far } }
+  cd: { repository: acme/cd, argocd: { repository: acme/manifests, files: [{ path: kustomization.yaml }] } }
+notify: { sns: \"arn:aws:sns:eu-west-1:111111111111:releases\" }
+";
+
+#[test]
+fn read_only_policy_changes_nothing() {
+    let policy: serde_json::Value = serde_json::from_str(&policy_of("--read-only", EVERY_KIND).text).unwrap();
+    let statements = policy["Statement"].as_array().unwrap();
+    let actions: Vec<&str> = statements
+        .iter()
+        .flat_map(|one| one["Action"].as_array().unwrap())
+        .filter_map(|one| one.as_str())
+        .collect();
+    assert!(
+        actions.contains(&"ecs:DescribeServices") && actions.contains(&"ecr:BatchGetImage"),
+        "{actions:?}"
+    );
+    let reads = ["Describe", "List", "Get", "BatchGet", "BatchCheck"];
+    for action in actions {
+        let verb = action.split_once(':').unwrap().1;
+        assert!(reads.iter().any(|read| verb.starts_with(read)), "{action}");
+    }
+}
+
+#[test]
+fn policy_names_repositories_of_ecr_only_and_warns_about_any_role() {
+    let policy = policy_of("", EVERY_KIND);
+    for (repository, is_there) in [
+        ("arn:aws:ecr:eu-west-1:111111111111:repository/acme/api", true),
+        ("arn:aws:ecr:us-east-1:222222222222:repository/acme/far", true),
+        ("arn:aws:ecr:eu-west-1:111111111111:repository/acme/cd", true),
+        ("ghcr.io", false),
+    ] {
+        assert_eq!(policy.text.contains(repository), is_there, "{repository}\n{}", policy.text);
+    }
+    assert_eq!(policy.warnings.len(), 2, "{:?}", policy.warnings);
+    let only_read = policy_of("--read-only", EVERY_KIND);
+    assert!(only_read.warnings.is_empty(), "{:?}", only_read.warnings);
 }

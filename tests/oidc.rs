@@ -196,3 +196,45 @@ fn a_deploy_file_with_a_role_can_be_rehearsed() {
     assert_eq!(ran.report.outcome, Outcome::Deployed, "{:#?}", ran.lines);
     assert!(ran.calls.iter().any(|call| call.operation == "AssumeRoleWithWebIdentity"));
 }
+
+/// A job or a laptop with keys in variables and without an OIDC token.
+fn keys_without_token(scenario: &str) -> Runner {
+    Runner::custom(scenario)
+        .with_variable("ACTIONS_ID_TOKEN_REQUEST_URL", "")
+        .with_variable("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE000000001")
+        .with_variable("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMIK7MDENGbPxRfiCYzEXAMPLEKEY0")
+        .with_variable("AWS_SESSION_TOKEN", "session-token-of-the-caller")
+}
+
+#[test]
+fn role_is_assumed_with_the_credentials_that_are_there() {
+    let step = keys_without_token("faults: []").run_main();
+    assert_eq!(step.exit_code, 0, "{:#?}", step.lines);
+    assert_eq!((step.count_calls("AssumeRole"), step.count_calls("AssumeRoleWithWebIdentity")), (1, 0));
+    assert_secrets_masked(&step);
+}
+
+#[test]
+fn caller_that_may_not_assume_the_role_ends_a_job() {
+    let step =
+        keys_without_token("trust: { callers: [\"arn:aws:iam::111111111111:user/other\"] }").run_main();
+    assert_eq!((step.exit_code, step.count_changes()), (2, 0), "{:#?}", step.lines);
+    assert!(step.annotation_lines().contains("role refused"), "{}", step.annotation_lines());
+    assert!(step.annotation_lines().contains("user/deployer"), "{}", step.annotation_lines());
+}
+
+#[test]
+fn person_in_the_account_of_the_role_uses_own_credentials_with_a_warning() {
+    let laptop = |trust: &str| {
+        keys_without_token(trust)
+            .with_variable("GITHUB_ACTIONS", "")
+            .with_variable("INPUT_ENVIRONMENT", "production")
+    };
+    let step = laptop("trust: { callers: [\"arn:aws:iam::111111111111:user/other\"] }").run_main();
+    assert_eq!(step.exit_code, 0, "{:#?}", step.lines);
+    let warned = step.lines.iter().any(|line| line.contains("role-refused") && line.contains("used instead"));
+    assert!(warned, "{:#?}", step.lines);
+    let elsewhere = CONFIG.replace("111111111111:role", "222222222222:role");
+    let step = laptop("faults: []").with_config(&elsewhere).run_main();
+    assert_eq!((step.exit_code, step.count_changes()), (2, 0), "{:#?}", step.lines);
+}

@@ -8,8 +8,12 @@ use crate::support::{RunResult, TestRun, run_in_virtual_time};
 
 /// A run in which UpdateService is refused with this message.
 fn run_refused(code: &'static str, message: &'static str) -> RunResult {
+    refuse_update_of(TestRun::builtin("happy"), code, message)
+}
+
+fn refuse_update_of(trial: TestRun, code: &'static str, message: &'static str) -> RunResult {
     run_in_virtual_time(async {
-        let stage = TestRun::builtin("happy").set_up();
+        let stage = trial.set_up();
         stage.cloud.on_call(Box::new(move |moment: &CallHook<'_>| {
             match moment.call.operation == "UpdateService" && moment.phase == HookPhase::Before {
                 true => Override::Fail(ServiceError::new(code, message)),
@@ -43,6 +47,16 @@ fn refused_update_moves_nothing_and_says_what_to_do() {
             && problem.cause.as_ref().unwrap().contains("Volume configuration")
     );
     assert!(!ran.change_operations().contains(&"StopServiceDeployment"));
+}
+
+/// A migration has run, so the run cannot say that nothing was changed.
+#[test]
+fn refused_update_after_a_command_is_a_failure() {
+    let mut trial = TestRun::builtin("happy");
+    trial.config.push_str("    before: { run: [./migrate, up], timeout: 5m }\n");
+    let ran = refuse_update_of(trial, "InvalidParameterException", "Volume configuration data is missing.");
+    assert_eq!(ran.report.outcome, Outcome::Failed, "{:#?}", ran.lines);
+    assert_eq!(ran.report.services[0].evidence, "nothing was moved; `./migrate up` has run");
 }
 
 #[test]

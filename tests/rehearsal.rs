@@ -81,7 +81,12 @@ fn a_newer_deployment_is_left_alone() {
 
 #[test]
 fn firing_alarm_stops_the_run_before_any_change() {
-    let ran = TestRun::builtin("alarm-red-at-start").run();
+    let mut trial = TestRun::builtin("alarm-red-at-start");
+    for (name, value) in [("GITHUB_ACTIONS", "true"), ("GITHUB_EVENT_NAME", "push")] {
+        trial.variables.insert(name.into(), value.into());
+    }
+    trial.inputs.environment = Some("production".into());
+    let ran = trial.run();
     assert_eq!(
         (ran.report.outcome, ran.problem_codes().contains(&"alarm-already-firing")),
         (Outcome::Invalid, true),

@@ -30,7 +30,11 @@ const fn output(name: &'static str, description: &'static str) -> Output {
 
 /// Every input, in the order of the documentation.
 pub const INPUTS: &[Input] = &[
-    input("operation", Some("deploy"), "What to do: deploy, plan, rollback, promote, verify or set-env."),
+    input(
+        "operation",
+        Some("deploy"),
+        "What to do: deploy, plan, rollback, promote, verify or set-env. `plan rollback` shows what a rollback would do.",
+    ),
     input(
         "config",
         Some(".github/roadstead.yml"),

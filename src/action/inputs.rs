@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use self::values::{
     config_source, find_duplicates, quoted_list, read_env_entry, read_on_cancel, read_operation,
-    read_services,
+    read_services, split_dry_run,
 };
 use super::contract::INPUTS;
 use super::parse;
@@ -112,6 +112,8 @@ pub enum OnCancel {
 pub struct Inputs {
     /// The operation.
     pub operation: Operation,
+    /// Whether the operation is only planned: `plan rollback`.
+    pub dry_run: bool,
     /// The source of the deploy file.
     pub config: ConfigSource,
     /// Environment of the deploy file; `None` means the one whose branches match.
@@ -226,10 +228,11 @@ impl Inputs {
     /// Reads every value alone and then in combination. Errors are all problems.
     pub fn parse(raw: RawInputs) -> Result<Self, Vec<Problem>> {
         let mut errors = InputErrors::default();
-        let operation = raw.operation.as_deref().unwrap_or("deploy");
+        let (operation, dry_run) = split_dry_run(raw.operation.as_deref().unwrap_or("deploy"));
         let on_cancel = raw.on_cancel.as_deref().unwrap_or("rollback");
         let inputs = Self {
             operation: errors.ok_or_record("operation", read_operation(operation)).unwrap_or(Operation::Plan),
+            dry_run,
             config: config_source(raw.config),
             environment: errors.read_text("environment", raw.environment, parse::name),
             services: raw
@@ -322,6 +325,10 @@ impl InputErrors {
     /// Inputs that contradict each other. Ignoring one of them would hide it.
     fn check_combinations(&mut self, inputs: &Inputs) {
         let operation = inputs.operation;
+        if inputs.dry_run && operation.is_read_only() {
+            let word = operation.as_str();
+            self.push("operation", format!("`{word}` changes nothing, so there is no plan of it"));
+        }
         if inputs.to.is_some() && !matches!(operation, Operation::Rollback | Operation::Promote) {
             let word = operation.as_str();
             let why = format!("it is for `rollback` and `promote`; the operation is `{word}`");

@@ -2,6 +2,7 @@
 //! Every AWS client of every adapter is created from it. No service or release is known here.
 
 mod body_limit;
+mod laptop;
 mod mask;
 mod oidc;
 mod rate_limit;

@@ -1,4 +1,4 @@
-//! Credentials of a role, assumed with the job's OIDC token and renewed while the run lasts.
+//! Credentials of a role, assumed with the job's OIDC token or with other credentials, and renewed while the run lasts.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -8,6 +8,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{self, ProvideCredentials, future};
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sts::types::Credentials as StsCredentials;
 use base64::Engine as _;
 use serde_json::Value;
 
@@ -23,12 +24,21 @@ const RENEWAL_TIMEOUT: Duration = Duration::from_secs(8);
 /// Delay until the next attempt after a failed renewal; the current credentials are used meanwhile.
 const RENEWAL_RETRY_DELAY: Duration = Duration::from_secs(60);
 
+/// What a role is assumed with.
+#[derive(Debug)]
+pub(super) enum RoleSource {
+    /// The job's OIDC token; the call is not signed.
+    Token(OidcTokenSource),
+    /// The credentials that the call is signed with: those of this caller.
+    Caller(String),
+}
+
 /// Assumes one role repeatedly.
 #[derive(Debug)]
 pub(super) struct RoleProvider {
     client: aws_sdk_sts::Client,
     io: Io,
-    token_source: OidcTokenSource,
+    source: RoleSource,
     role: String,
     session_name: String,
     cache: Mutex<CachedCredentials>,
@@ -43,18 +53,18 @@ struct CachedCredentials {
 }
 
 impl RoleProvider {
-    /// `bare` is the session without credentials: this call is not signed.
+    /// `session` is the one that the call is made with: without credentials for a token.
     pub(super) fn new(
-        bare: &SdkConfig,
+        session: &SdkConfig,
         io: &Io,
-        token_source: OidcTokenSource,
+        source: RoleSource,
         role: &str,
         session_name: &str,
     ) -> Self {
         Self {
-            client: aws_sdk_sts::Client::new(bare),
+            client: aws_sdk_sts::Client::new(session),
             io: io.clone(),
-            token_source,
+            source,
             role: role.to_owned(),
             session_name: sanitize_session_name(session_name),
             cache: Mutex::default(),
@@ -69,11 +79,11 @@ impl RoleProvider {
     }
 
     async fn assume(&self) -> Result<Credentials, Problem> {
-        let token = self.token_source.fetch_token(&self.io, "sts.amazonaws.com").await.map_err(no_token)?;
-        let call = self.client.assume_role_with_web_identity().role_arn(&self.role);
-        let call = call.role_session_name(&self.session_name).web_identity_token(&token);
-        let response = call.send().await.map_err(|error| role_refused_problem(&self.role, &token, &error))?;
-        let given = response.credentials().ok_or_else(|| no_credentials_problem(&self.role))?;
+        let given = match &self.source {
+            RoleSource::Token(source) => self.request_with_token(source).await?,
+            RoleSource::Caller(caller) => self.request_as_caller(caller).await?,
+        };
+        let given = given.ok_or_else(|| no_credentials_problem(&self.role))?;
         self.io.mask.add(given.secret_access_key());
         self.io.mask.add(given.session_token());
         Ok(Credentials::new(
@@ -83,6 +93,21 @@ impl RoleProvider {
             SystemTime::try_from(*given.expiration()).ok(),
             "oidc",
         ))
+    }
+
+    async fn request_with_token(&self, source: &OidcTokenSource) -> Result<Option<StsCredentials>, Problem> {
+        let token = source.fetch_token(&self.io, "sts.amazonaws.com").await.map_err(no_token)?;
+        let call = self.client.assume_role_with_web_identity().role_arn(&self.role);
+        let call = call.role_session_name(&self.session_name).web_identity_token(&token);
+        let response = call.send().await.map_err(|error| role_refused_problem(&self.role, &token, &error))?;
+        Ok(response.credentials().cloned())
+    }
+
+    async fn request_as_caller(&self, caller: &str) -> Result<Option<StsCredentials>, Problem> {
+        let call = self.client.assume_role().role_arn(&self.role).role_session_name(&self.session_name);
+        let response =
+            call.send().await.map_err(|error| caller_refused_problem(&self.role, caller, &error))?;
+        Ok(response.credentials().cloned())
     }
 
     fn lock_cache(&self) -> MutexGuard<'_, CachedCredentials> {
@@ -154,16 +179,37 @@ fn no_credentials_problem(role: &str) -> Problem {
     Problem::error(Code::ProviderError, format!("STS returned no credentials for the role `{role}`."))
 }
 
+/// Names the caller that the role's trust policy was compared with.
+fn caller_refused_problem<E>(role: &str, caller: &str, error: &SdkError<E>) -> Problem
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let Some(response) = error.as_service_error().filter(|response| is_final_error(response.code())) else {
+        return undecided_problem(role, "sts:AssumeRole", error);
+    };
+    let words = [response.code(), response.message()].into_iter().flatten().collect::<Vec<_>>().join(": ");
+    Problem::error(Code::RoleRefused, format!("The role `{role}` cannot be assumed by `{caller}`."))
+        .cause(words)
+        .help("Allow `sts:AssumeRole` for this caller in the role's trust policy, and in the policy of the caller.")
+}
+
+/// Throttled, or not answered: nothing is decided.
+fn undecided_problem<E>(role: &str, action: &str, error: &SdkError<E>) -> Problem
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let sentence = format!("STS failed while assuming the role `{role}`.");
+    let problem = Problem::error(Code::ProviderError, sentence).cause(sdk_error_text(action, error));
+    network::explain(error, problem.help("Run the job again."))
+}
+
 /// Lists the claims that the role's trust policy was compared with; the token itself is never shown.
 fn role_refused_problem<E>(role: &str, token: &str, error: &SdkError<E>) -> Problem
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
     let Some(response) = error.as_service_error().filter(|response| is_final_error(response.code())) else {
-        let sentence = format!("STS failed while assuming the role `{role}`.");
-        let cause = sdk_error_text("sts:AssumeRoleWithWebIdentity", error);
-        let problem = Problem::error(Code::ProviderError, sentence).cause(cause);
-        return network::explain(error, problem.help("Run the job again."));
+        return undecided_problem(role, "sts:AssumeRoleWithWebIdentity", error);
     };
     let words = [response.code(), response.message()].into_iter().flatten().collect::<Vec<_>>().join(": ");
     Problem::error(Code::RoleRefused, format!("The role `{role}` cannot be assumed with this job's token."))

@@ -2,7 +2,7 @@
 
 use aws_config::{Region, SdkConfig};
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_async::time::TimeSource;
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
@@ -13,9 +13,10 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use std::time::{Duration, SystemTime};
 
 use super::body_limit;
+use super::laptop;
 use super::mask::Mask;
 use super::oidc::OidcTokenSource;
-use super::role::RoleProvider;
+use super::role::{RoleProvider, RoleSource};
 use crate::problem::{Code, Problem};
 use crate::release::may_receive_credentials;
 use crate::sys::clock::Clock;
@@ -39,15 +40,15 @@ pub struct Io {
 pub struct SessionRequest {
     /// Region; falls back to `AWS_REGION` and `AWS_DEFAULT_REGION`.
     pub region: Option<String>,
-    /// ARN of the role to assume with the job's OIDC token.
+    /// ARN of the role to assume, with the job's OIDC token or with the credentials that are there.
     pub role: Option<String>,
     /// Name of the role session, for the account's audit log.
     pub session_name: String,
 }
 
 /// Opens a session. Notices and warnings about the credentials are returned with it. A role is assumed here, so that an
-/// error is reported before any other call; without a role no call is made, except that the default chain of a laptop
-/// may read its own files.
+/// error is reported before any other call; without a role no call of a job is made. The default chain of a laptop reads
+/// its own files, and asks IAM Identity Center or a credential process if they say so.
 pub async fn open_session(io: &Io, wanted: &SessionRequest) -> Result<(SdkConfig, Vec<Problem>), Problem> {
     let get = |name: &str| io.variables.get(name).filter(|value| !value.is_empty()).cloned();
     let region = wanted.region.clone().or_else(|| get("AWS_REGION")).or_else(|| get("AWS_DEFAULT_REGION"));
@@ -114,16 +115,34 @@ async fn resolve_credentials(
     bare: &SdkConfig,
     region: Region,
 ) -> Result<(SharedCredentialsProvider, Vec<Problem>), Problem> {
-    if let Some(role) = &wanted.role {
-        let endpoint = OidcTokenSource::from_variables(&io.variables).ok_or_else(|| no_token(role))?;
-        let provider = RoleProvider::new(bare, io, endpoint, role, &wanted.session_name);
+    let Some(role) = &wanted.role else {
+        return own_credentials(io, region).await;
+    };
+    if let Some(source) = OidcTokenSource::from_variables(&io.variables) {
+        let provider = RoleProvider::new(bare, io, RoleSource::Token(source), role, &wanted.session_name);
         provider.assume_now().await?;
         return Ok((SharedCredentialsProvider::new(provider), Vec::new()));
     }
+    let own = own_credentials(io, region).await;
+    let (own, mut problems) = own.map_err(|problem| if in_runner(io) { no_token(role) } else { problem })?;
+    let (provider, warning) = laptop::assume_role(io, wanted, bare, role, own).await?;
+    problems.extend(warning);
+    Ok((provider, problems))
+}
+
+pub(super) fn in_runner(io: &Io) -> bool {
+    io.variables.get("GITHUB_ACTIONS").is_some_and(|value| value == "true")
+}
+
+/// The credentials that are there: keys in variables, and on a laptop whatever the AWS CLI would use.
+async fn own_credentials(
+    io: &Io,
+    region: Region,
+) -> Result<(SharedCredentialsProvider, Vec<Problem>), Problem> {
     if let Some((keys, problems)) = static_keys(&io.variables) {
         return Ok((SharedCredentialsProvider::new(keys), problems));
     }
-    if io.variables.get("GITHUB_ACTIONS").is_some_and(|value| value == "true") {
+    if in_runner(io) {
         return Err(no_credentials());
     }
     let configuration = aws_config::provider_config::ProviderConfig::default()
@@ -134,6 +153,7 @@ async fn resolve_credentials(
         .region(region)
         .build()
         .await;
+    chain.provide_credentials().await.map_err(|error| laptop::no_credentials(&error))?;
     Ok((SharedCredentialsProvider::new(chain), Vec::new()))
 }
 

@@ -8,13 +8,14 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use crate::action::files::RunnerFiles;
 use crate::action::inputs::{self, ParsedInputs};
-use crate::action::{ConfigSource, GithubContext, Inputs, checkout};
+use crate::action::{ConfigSource, GithubContext, Inputs, checkout, sanitize};
 use crate::aws;
 use crate::github::CommitHistory;
 use crate::image::ImageBuilder;
 use crate::problem::{self, Problem};
 use crate::release::Outcome;
 use crate::report::RunReport;
+use crate::report::versions::version_lines;
 use crate::run::{self, ProgressLog, RunContext, RunEnvironment};
 use crate::sys::clock::Clock;
 use crate::sys::disk;
@@ -40,6 +41,8 @@ pub struct StepIo {
     pub cancel: CancelToken,
     /// The image builder; `None` means buildx.
     pub builder: Option<Rc<dyn ImageBuilder>>,
+    /// The folder that paths in the deploy file count from; `None` for the runner's workspace, or the current folder.
+    pub workspace: Option<PathBuf>,
     /// Creates the reader of commits for the token of the inputs.
     pub commits: Box<CommitHistoryFactory>,
     /// Whether the run is a rehearsal on the emulator.
@@ -77,6 +80,31 @@ pub(super) async fn run_inputs(
             finish::finish(&ctx.log, &ctx.files, &report)
         }
         Err(problems) => step.fail_early(problems),
+    }
+}
+
+/// Lists the versions that a rollback can return to. The exit code is 2 if some could not be read.
+pub(super) async fn run_versions(
+    read: Result<ParsedInputs, Vec<Problem>>,
+    io: StepIo,
+    mut write: impl FnMut(&str) + Clone + 'static,
+) -> u8 {
+    let step = PreparedStep::prepare(io, write.clone());
+    let ctx = match read {
+        Ok(read) => step.into_run_context(read.inputs),
+        Err(problems) => return step.fail_early(problems),
+    };
+    match Box::pin(run::list_versions(&ctx)).await {
+        Ok(list) => {
+            let redactor = ctx.log.redactor();
+            version_lines(&list)
+                .iter()
+                .for_each(|line| write(&sanitize::sanitize_line(&redactor.redact(line))));
+            let is_incomplete = list.problems.iter().any(Problem::is_error)
+                || list.services.iter().any(|service| service.error.is_some());
+            if is_incomplete { 2 } else { 0 }
+        }
+        Err(report) => finish::finish(&ctx.log, &ctx.files, &report),
     }
 }
 
@@ -127,10 +155,11 @@ impl PreparedStep {
     }
 
     fn into_run_context(self, inputs: Inputs) -> RunContext {
-        let workspace = PathBuf::from(self.context.workspace.clone().unwrap_or_else(|| ".".into()));
+        let StepIo { variables, http, clock, cancel, builder, workspace, commits, is_rehearsal } = self.io;
+        let of_runner = || self.context.workspace.clone().unwrap_or_else(|| ".".into());
+        let workspace = workspace.unwrap_or_else(|| PathBuf::from(of_runner()));
         let checkout = checked_out_commit(&self.context, &inputs, &workspace);
         let context = GithubContext { checkout, ..self.context };
-        let StepIo { variables, http, clock, cancel, builder, commits, is_rehearsal: rehearsal } = self.io;
         let mask = aws::Mask::new(self.log.secret_sink());
         let environment = RunEnvironment {
             kinds: KINDS,
@@ -141,7 +170,7 @@ impl PreparedStep {
             builder,
             workspace,
             files: self.files,
-            rehearsal,
+            rehearsal: is_rehearsal,
         };
         RunContext::new(inputs, context, environment)
     }

@@ -16,12 +16,14 @@ pub struct Arguments {
 pub enum Command {
     /// Build, push and deploy; wait until the rollout is verified, and roll it back if it fails.
     Deploy(Box<ReleaseOptions>),
-    /// Show what a deploy would change. Reads only.
-    Plan(Box<ReleaseOptions>),
+    /// Show what a deploy or another operation would change. Reads only.
+    Plan(Box<PlanOptions>),
     /// Return to the last version that completed healthy, or to a named one, and verify it.
     Rollback(Box<RollbackOptions>),
     /// Deploy what was verified in another environment, by digest; never builds.
     Promote(Box<PromoteOptions>),
+    /// List the versions that a rollback can return to, with dates and digests. Reads only.
+    Versions(Box<ReleaseOptions>),
     /// Report which version serves, whether it is healthy, and whether its checks pass. Reads only.
     Verify(Box<ReleaseOptions>),
     /// Change environment variables of running services and nothing else; verified like a deploy.
@@ -34,7 +36,7 @@ pub enum Command {
     Trust(TrustOptions),
     /// Print the minimal IAM policy for the role of an environment. Makes no call.
     Policy(PolicyOptions),
-    /// Run a deploy against the emulator, in virtual time, with the faults of a scenario.
+    /// Run a deploy or another operation against the emulator, in virtual time, with the faults of a scenario.
     Rehearse(RehearseOptions),
     /// Serve the emulator over HTTP on loopback, for any AWS client.
     Cloud(CloudOptions),
@@ -47,7 +49,7 @@ pub enum Command {
 /// The inputs of the action, as options.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ReleaseOptions {
-    /// Path of the deploy file [default: .github/roadstead.yml].
+    /// Path of the deploy file [default: .github/roadstead.yml of the repository]. Paths in it count from its repository.
     #[arg(long)]
     pub config: Option<String>,
     /// Environment of the deploy file; required if no branch selects it.
@@ -62,12 +64,32 @@ pub struct ReleaseOptions {
     /// AWS region, instead of the environment's.
     #[arg(long)]
     pub aws_region: Option<String>,
+    /// ARN of the AWS role to assume, instead of the environment's.
+    #[arg(long)]
+    pub role_to_assume: Option<String>,
     /// What happens to a rollout on Ctrl-C: rollback or leave [default: rollback].
     #[arg(long)]
     pub on_cancel: Option<String>,
     /// Upper bound of the whole operation, such as 30m [default: 60m].
     #[arg(long)]
     pub timeout: Option<String>,
+}
+
+/// The operation to plan.
+#[derive(Debug, Clone, Default, Args)]
+pub struct PlanOptions {
+    /// Plan this operation: deploy, rollback, promote or set-env [default: deploy].
+    #[arg(long)]
+    pub operation: Option<String>,
+    /// The version to roll back to, or the release to promote.
+    #[arg(long)]
+    pub to: Option<String>,
+    /// service.NAME=value for set-env. Repeat it for each variable.
+    #[arg(long)]
+    pub set: Vec<String>,
+    /// The other options.
+    #[command(flatten)]
+    pub release: ReleaseOptions,
 }
 
 /// The version to return to.
@@ -186,20 +208,47 @@ pub struct PolicyOptions {
     /// Path of the deploy file.
     #[arg(long, default_value = ".github/roadstead.yml")]
     pub config: String,
+    /// Only what plans and `verify` need: no action that changes anything.
+    #[arg(long)]
+    pub read_only: bool,
 }
 
 /// The scenario and the deploy file.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct RehearseOptions {
     /// A scenario file, or the name of a built-in scenario.
     #[arg(default_value = "happy")]
     pub scenario: String,
-    /// Deploy file to rehearse [default: .github/roadstead.yml, or a built-in example if that does not exist].
+    /// Deploy file to rehearse [default: .github/roadstead.yml of the repository, or a built-in example if there is none].
     #[arg(long)]
     pub config: Option<String>,
     /// Environment of the deploy file [default: the first in alphabetical order].
     #[arg(long)]
     pub environment: Option<String>,
+    /// Operation to rehearse: deploy, plan, rollback, verify or set-env. Before a rollback, another version is released.
+    #[arg(long, default_value = "deploy")]
+    pub operation: String,
+    /// Names of services, separated by commas [default: all].
+    #[arg(long)]
+    pub services: Option<String>,
+    /// Deploy this image instead of building: a reference, or lines of service=reference. It exists in the emulator.
+    #[arg(long)]
+    pub image: Option<String>,
+    /// The version to roll back to.
+    #[arg(long)]
+    pub to: Option<String>,
+    /// service.NAME=value for set-env. Repeat it for each variable.
+    #[arg(long)]
+    pub set: Vec<String>,
+    /// Cancel the run so many seconds after its start.
+    #[arg(long)]
+    pub cancel_at: Option<u32>,
+    /// What happens to a rollout on the cancel: rollback or leave [default: rollback].
+    #[arg(long)]
+    pub on_cancel: Option<String>,
+    /// Upper bound of the whole operation, such as 30m [default: 60m].
+    #[arg(long)]
+    pub timeout: Option<String>,
     /// Seed of the random numbers; the same seed gives the same run.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,

@@ -1,5 +1,6 @@
 //! Runs with the real io: as the action, as its post step, or from a laptop.
 
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -20,8 +21,9 @@ use crate::sys::terminal;
 
 use super::Release;
 use super::action_step::{self, StepIo};
-use super::arguments::InitOptions;
+use super::arguments::{InitOptions, ReleaseOptions};
 use super::init;
+use super::place::{DEFAULT_PATH, DeployFilePlace};
 
 /// The main step of the action.
 pub(super) async fn run_action(supervision: Supervision, variables: Variables) -> u8 {
@@ -44,28 +46,60 @@ pub(super) struct OperationArgs {
 
 /// The same operations on a laptop.
 pub(super) async fn run_release(release: Release, supervision: Supervision, variables: Variables) -> u8 {
+    let (read, workspace) = read_options(release, &variables);
+    limit_run(&supervision, read.as_ref().ok());
+    match real_io(supervision, variables) {
+        Ok(io) => {
+            let io = StepIo { workspace, ..io };
+            action_step::run_inputs(read, io, terminal::stdout_line).await
+        }
+        Err(refused) => action_step::fail_early(refused.0, terminal::stdout_line, vec![refused.1]),
+    }
+}
+
+/// The versions that a rollback can return to.
+pub(super) async fn run_versions(
+    options: ReleaseOptions,
+    supervision: Supervision,
+    variables: Variables,
+) -> u8 {
+    let release = Release { operation: "plan rollback".into(), options, extra: OperationArgs::default() };
+    let (read, workspace) = read_options(release, &variables);
+    match real_io(supervision, variables) {
+        Ok(io) => {
+            let io = StepIo { workspace, ..io };
+            action_step::run_versions(read, io, terminal::stdout_line).await
+        }
+        Err(refused) => action_step::fail_early(refused.0, terminal::stdout_line, vec![refused.1]),
+    }
+}
+
+type ReadOptions = Result<ParsedInputs, Vec<Problem>>;
+
+/// The inputs of a command line, and the folder that paths in the deploy file count from. In a job that is the runner's own.
+fn read_options(release: Release, variables: &Variables) -> (ReadOptions, Option<PathBuf>) {
     let Release { operation, options, extra } = release;
     let token = variables.get("GITHUB_TOKEN").filter(|token| !token.is_empty());
+    let named = options.config.unwrap_or_else(|| DEFAULT_PATH.to_owned());
+    let is_path = !variables.contains_key("GITHUB_WORKSPACE") && !named.contains('\n');
+    let place = is_path.then(|| DeployFilePlace::find(Path::new("."), &named));
     let raw = RawInputs {
         github_token: token.map(|token| Secret::new(token.clone())),
-        operation: Some(operation.to_owned()),
-        config: options.config,
+        operation: Some(operation),
+        config: Some(place.as_ref().map_or(named, |place| place.config.clone())),
         environment: options.environment,
         services: options.services,
         image: options.image,
         to: extra.to,
         set: extra.set,
         aws_region: options.aws_region,
+        role_to_assume: options.role_to_assume,
         on_cancel: options.on_cancel,
         timeout: options.timeout,
         ..RawInputs::default()
     };
     let read = Inputs::parse(raw).map(|inputs| ParsedInputs { inputs, warnings: Vec::new() });
-    limit_run(&supervision, read.as_ref().ok());
-    match real_io(supervision, variables) {
-        Ok(io) => action_step::run_inputs(read, io, terminal::stdout_line).await,
-        Err(refused) => action_step::fail_early(refused.0, terminal::stdout_line, vec![refused.1]),
-    }
+    (read, place.map(|place| place.root))
 }
 
 /// A first deploy file, from what this machine's credentials can read.
@@ -117,6 +151,7 @@ fn real_io(supervision: Supervision, variables: Variables) -> Result<StepIo, Box
         clock: Clock::real(),
         cancel,
         builder: None,
+        workspace: None,
         commits: Box::new(move |inputs, context| commit_history(&github, inputs, context)),
         is_rehearsal: false,
     };

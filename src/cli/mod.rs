@@ -9,6 +9,7 @@ mod finish;
 pub mod init;
 mod judge;
 mod live;
+mod place;
 pub mod policy;
 pub mod rehearse;
 mod schema;
@@ -24,7 +25,7 @@ use crate::sys::supervisor::{self, Supervision};
 use crate::sys::terminal;
 
 pub use arguments::{Arguments, Command, InitOptions, TrustOptions};
-use arguments::{PromoteOptions, ReleaseOptions, RollbackOptions, SetEnvOptions};
+use arguments::{PlanOptions, PromoteOptions, ReleaseOptions, RollbackOptions, SetEnvOptions};
 use live::OperationArgs;
 pub use schema::schema;
 
@@ -43,6 +44,9 @@ pub fn main(arguments: &[String], variables: Variables) -> u8 {
     }
     match Arguments::try_parse_from(arguments.iter().map(OsString::from)) {
         Ok(parsed) => match Release::from_command(parsed.command) {
+            Err(Command::Versions(options)) => {
+                supervised(variables, |io, variables| live::run_versions(*options, io, variables))
+            }
             Ok(release) => supervised(variables, |io, variables| live::run_release(release, io, variables)),
             Err(command) => flushed(|| run_command(command, variables)),
         },
@@ -55,7 +59,7 @@ pub fn main(arguments: &[String], variables: Variables) -> u8 {
 
 /// A command that releases something, or could: signals and the time are watched while it runs.
 struct Release {
-    operation: &'static str,
+    operation: String,
     options: ReleaseOptions,
     extra: OperationArgs,
 }
@@ -63,29 +67,35 @@ struct Release {
 impl Release {
     /// The release of a command, or the command if it is another.
     fn from_command(command: Command) -> Result<Self, Command> {
-        let plain = |operation, options: Box<ReleaseOptions>| Self {
-            operation,
+        let plain = |operation: &str, options: Box<ReleaseOptions>| Self {
+            operation: operation.to_owned(),
             options: *options,
             extra: OperationArgs::default(),
         };
         Ok(match command {
             Command::Deploy(options) => plain("deploy", options),
-            Command::Plan(options) => plain("plan", options),
+            Command::Plan(options) => {
+                let PlanOptions { operation, to, set, release } = *options;
+                let set = Some(set.join("\n")).filter(|lines| !lines.is_empty());
+                let operation = operation.filter(|operation| operation != "deploy");
+                let operation = operation.map_or("plan".to_owned(), |operation| format!("plan {operation}"));
+                Self { operation, options: release, extra: OperationArgs { to, set } }
+            }
             Command::Verify(options) => plain("verify", options),
             Command::Rollback(options) => {
                 let RollbackOptions { to, release } = *options;
                 let extra = OperationArgs { to, ..OperationArgs::default() };
-                Self { operation: "rollback", options: release, extra }
+                Self { operation: "rollback".into(), options: release, extra }
             }
             Command::SetEnv(options) => {
                 let SetEnvOptions { set, release } = *options;
                 let extra = OperationArgs { set: Some(set.join("\n")), ..OperationArgs::default() };
-                Self { operation: "set-env", options: release, extra }
+                Self { operation: "set-env".into(), options: release, extra }
             }
             Command::Promote(options) => {
                 let PromoteOptions { to, release } = *options;
                 let extra = OperationArgs { to, ..OperationArgs::default() };
-                Self { operation: "promote", options: release, extra }
+                Self { operation: "promote".into(), options: release, extra }
             }
             other => return Err(other),
         })
@@ -110,6 +120,7 @@ fn run_command(command: Command, variables: Variables) -> u8 {
         | Command::Rollback(_)
         | Command::SetEnv(_)
         | Command::Promote(_)
+        | Command::Versions(_)
         | Command::Verify(_) => 2,
     }
 }

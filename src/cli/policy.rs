@@ -8,23 +8,38 @@ use crate::config::{Aws, DeployFile, Placeholders};
 use crate::problem::{Code, Problem};
 use crate::release::{DefinitionFile, ecr_repository};
 use crate::sys::{disk, terminal};
-use crate::targets::policy::{PolicySubject, PullSource, build_policy};
+use crate::targets::policy::{
+    PolicyScope, PolicySubject, PolicyUse, PullSource, build_policy, repository_arn,
+};
 use crate::targets::{self, KINDS, ServiceSpec};
 
 use super::arguments::PolicyOptions;
+use super::place::DeployFilePlace;
 
 /// Placeholders with values only a run knows: a wildcard in the policy.
 const WILDCARD_PLACEHOLDERS: [&str; 4] = ["branch", "tag", "sha", "short-sha"];
 
-/// Prints the policy, or everything that is wrong with the deploy file.
+/// The policy of an environment, and what is worth knowing of it.
+pub struct EnvironmentPolicy {
+    /// The policy, pretty-printed.
+    pub text: String,
+    /// Where it is wider than it could be.
+    pub warnings: Vec<String>,
+}
+
+/// Prints the policy, or everything that is wrong with the deploy file. Warnings go to the standard error, so that the
+/// output is the policy and nothing else.
 pub(super) fn main(options: &PolicyOptions) -> u8 {
-    let read = disk::read_text(Path::new(&options.config)).map_err(|error| {
+    let place = DeployFilePlace::find(Path::new("."), &options.config);
+    let read = disk::read_text(&place.path()).map_err(|error| {
         let sentence = format!("The deploy file `{}` cannot be read.", options.config);
         vec![Problem::error(Code::ConfigMissing, sentence).cause(format!("{error:#}"))]
     });
-    match read.and_then(|text| policy_json(Path::new("."), &options.config, &text, &options.environment)) {
-        Ok(text) => {
-            terminal::stdout_line(&text);
+    match read.and_then(|text| environment_policy(&place.root, options, &text)) {
+        Ok(policy) => {
+            let warn = |text: &String| terminal::stderr_line(&format!("warning: {text}"));
+            policy.warnings.iter().for_each(warn);
+            terminal::stdout_line(&policy.text);
             0
         }
         Err(problems) => {
@@ -43,6 +58,18 @@ pub fn policy_json(
     text: &str,
     environment: &str,
 ) -> Result<String, Vec<Problem>> {
+    let (environment, config) = (environment.to_owned(), file.to_owned());
+    let options = PolicyOptions { environment, config, read_only: false };
+    environment_policy(workspace, &options, text).map(|policy| policy.text)
+}
+
+/// The policy of the environment that the options name, of the deploy file `text`.
+pub fn environment_policy(
+    workspace: &Path,
+    options: &PolicyOptions,
+    text: &str,
+) -> Result<EnvironmentPolicy, Vec<Problem>> {
+    let (file, environment) = (options.config.as_str(), options.environment.as_str());
     let document = DeployFile::parse(file, text)?;
     let (environments, mut problems) = document.environments();
     let Some(chosen) = environments.get(environment) else {
@@ -81,11 +108,40 @@ pub fn policy_json(
         pull_sources: sources(&spec),
         spec,
     };
-    let mut policy = build_policy(&aws, &specs.into_iter().map(subject).collect::<Vec<_>>());
-    if let (Some(topic), Some(statements)) = (notify.sns, policy["Statement"].as_array_mut()) {
+    let policy_use = if options.read_only { PolicyUse::ReadOnly } else { PolicyUse::Deploy };
+    let subjects: Vec<PolicySubject> = specs.into_iter().map(subject).collect();
+    let mut policy = build_policy(&aws, &subjects, policy_use);
+    let topic = notify.sns.filter(|_| policy_use == PolicyUse::Deploy);
+    if let (Some(topic), Some(statements)) = (topic, policy["Statement"].as_array_mut()) {
         statements.push(publish_statement(topic.arn()));
     }
-    Ok(serde_json::to_string_pretty(&policy).unwrap_or_default())
+    let text = serde_json::to_string_pretty(&policy).unwrap_or_default();
+    Ok(EnvironmentPolicy { warnings: policy_warnings(&policy), text })
+}
+
+/// Where the policy is wider than it could be, or empty.
+fn policy_warnings(policy: &Value) -> Vec<String> {
+    let statements = policy["Statement"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let is_any_role = |statement: &Value, action: &str| {
+        let has = |key: &str, check: &dyn Fn(&str) -> bool| {
+            statement[key].as_array().is_some_and(|all| all.iter().filter_map(Value::as_str).any(check))
+        };
+        has("Action", &|one| one == action) && has("Resource", &|one| one.ends_with(":role/*"))
+    };
+    let widest = |action: &str| statements.iter().any(|statement| is_any_role(statement, action));
+    let passes = widest("iam:PassRole").then(|| {
+        "iam:PassRole covers `role/*`: the role could start tasks with every role of the account. The roles are known \
+         if the deploy file names the task definition (`ecs.task-definition`) and that file is here; otherwise replace \
+         `role/*` with the task role and the execution role."
+    });
+    let simulates = widest("iam:SimulatePrincipalPolicy").then(|| {
+        "iam:SimulatePrincipalPolicy covers `role/*`, because the deploy file does not name the role. Replace it with \
+         the ARN of the role that gets this policy."
+    });
+    let is_empty = statements.is_empty().then(|| {
+        "the policy has no statement, and IAM accepts none like that: this environment needs nothing of AWS."
+    });
+    [passes, simulates, is_empty].into_iter().flatten().map(str::to_owned).collect()
 }
 
 /// The repositories that the images of a service are copied from: those of `other`, the same service in the environment that
@@ -99,13 +155,14 @@ fn pull_sources(aws: &Aws, spec: &ServiceSpec, origin: &Aws, other: &ServiceSpec
         (aws.region.clone(), account(aws), repository.and_then(ecr_repository).map(str::to_owned))
     };
     let any = |known: Option<String>| known.unwrap_or_else(|| "*".into());
+    let is_in_ecr = |name: &String| repository_arn(name, &PolicyScope::from_aws(origin)).is_some();
     let copied = image_repositories(spec, other).into_iter().filter_map(|pair| {
         let from = location(origin, pair.there.as_deref());
         // No policy of AWS opens another registry.
         let is_foreign = pair.there.as_deref().is_some_and(|name| ecr_repository(name).is_none());
         let is_other = !is_foreign && location(aws, pair.here.as_deref()) != from;
         let (region, account, repository) = from;
-        is_other.then(|| PullSource {
+        (is_other && repository.as_ref().is_none_or(is_in_ecr)).then(|| PullSource {
             region: any(region),
             account: any(account),
             repository: any(repository),

@@ -239,13 +239,7 @@ impl DeployFile {
         if !slipped.is_empty() {
             return (None, slipped);
         }
-        let (node, overrides) = entry.value.clone().take_key("environments");
-        let over = overrides.as_ref().and_then(|all| all.get(environment)).cloned();
-        let over = over.filter(|over| matches!(over.kind, ConfigValue::Mapping(_)));
-        let mut merged = match over {
-            Some(over) => drop_replaced_strategy(node, &over).with_overrides(over),
-            None => node,
-        };
+        let (mut merged, overrides) = merge_overrides(entry, environment);
         let mut problems = self.override_problems(name, overrides.as_ref());
         build_tags::drop_unset(&mut merged, known);
         let placeholders = known.clone().into_iter().chain([("service", name.to_owned())]).collect();
@@ -386,5 +380,18 @@ fn branch_rules(environment: &ConfigEntry) -> Vec<BranchRule<'_>> {
     items.iter().filter_map(claim).collect()
 }
 
+/// A service with what `environment` overrides, and the overrides of all environments.
+fn merge_overrides(entry: &ConfigEntry, environment: &str) -> (ConfigNode, Option<ConfigNode>) {
+    let (node, overrides) = entry.value.clone().take_key("environments");
+    let over = overrides.as_ref().and_then(|all| all.get(environment)).cloned();
+    let over = over.filter(|over| matches!(over.kind, ConfigValue::Mapping(_)));
+    let merged = match over {
+        Some(over) => drop_replaced_strategy(node, &over).with_overrides(over),
+        None => node,
+    };
+    (merged, overrides)
+}
+
+mod restorable;
 #[cfg(test)]
 mod tests;

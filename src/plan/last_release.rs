@@ -8,8 +8,8 @@ use crate::release::{Observed, RecordedService};
 pub struct ServingService<'s> {
     /// Its name.
     pub name: &'s str,
-    /// What it runs.
-    pub observed: &'s Observed,
+    /// What it runs; `None` if it could not be read.
+    pub observed: Option<&'s Observed>,
 }
 
 /// The services that the record at `at` brought and that still serve it. `records` are newest first; `is_complete`: there are
@@ -23,7 +23,11 @@ pub fn brought_services<'s>(
     let Some(release) = records.get(at) else { return Vec::new() };
     let is_brought = |service: &&ServingService<'_>| {
         let Some(recorded) = release.record.services.get(service.name) else { return false };
-        let serves = service.observed.runs(recorded);
+        let serves = match service.observed {
+            Some(observed) => observed.runs(recorded),
+            // A newer release of it would have a newer record.
+            None => release.proven,
+        };
         // A release that failed was rolled back, unless its image serves and was not there before.
         let stands =
             || release.proven || is_new_image(service.name, recorded, &records[at + 1..], is_complete);
@@ -75,8 +79,10 @@ mod tests {
             .map(|(record, (_, proven))| RecordedRelease { record, proven: *proven })
             .collect();
         let (api, web) = (observed(api), observed(web));
-        let serving =
-            [ServingService { name: "api", observed: &api }, ServingService { name: "web", observed: &web }];
+        let serving = [
+            ServingService { name: "api", observed: Some(&api) },
+            ServingService { name: "web", observed: Some(&web) },
+        ];
         let brought = |at: usize| brought_services(at, &known, true, &serving);
         let first = (0..known.len()).find(|at| !brought(*at).is_empty());
         first.map_or_else(|| "none".into(), |at| format!("{at}: {}", brought(at).join(" ")))
@@ -107,10 +113,22 @@ mod tests {
     }
 
     #[test]
+    fn service_that_cannot_be_read_counts_by_its_proven_record() {
+        let (failed, proven) = (record("web=4"), record("web=3"));
+        let records = [
+            RecordedRelease { record: &failed, proven: false },
+            RecordedRelease { record: &proven, proven: true },
+        ];
+        let serving = [ServingService { name: "web", observed: None }];
+        let brought = [0, 1].map(|at| brought_services(at, &records, true, &serving).len());
+        assert_eq!(brought, [0, 1]);
+    }
+
+    #[test]
     fn failed_release_counts_only_if_the_image_before_is_known() {
         let known = record("api=3");
         let (records, observed) = ([RecordedRelease { record: &known, proven: false }], observed('3'));
-        let serving = [ServingService { name: "api", observed: &observed }];
+        let serving = [ServingService { name: "api", observed: Some(&observed) }];
         assert_eq!(brought_services(0, &records, true, &serving), ["api"]);
         assert_eq!(brought_services(0, &records, false, &serving), [""; 0]);
     }
@@ -131,7 +149,7 @@ mod tests {
             all.iter().map(|record| RecordedRelease { record, proven: true }).collect();
         let found = |nginx: char| {
             let observed = Observed { container_images: with(nginx).container_images, ..observed('1') };
-            let serving = [ServingService { name: "api", observed: &observed }];
+            let serving = [ServingService { name: "api", observed: Some(&observed) }];
             (0..2)
                 .filter(|at| !brought_services(*at, &records, true, &serving).is_empty())
                 .collect::<Vec<_>>()

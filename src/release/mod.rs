@@ -23,7 +23,7 @@ pub use observed::{
 pub use one_off::{EnvChange, StartedTask, TaskCommand, TaskStatus};
 pub use outcome::Outcome;
 pub use record::{DeploymentRecord, RecordedService};
-pub use rollout_status::{Failure, Handoff, LogLine, Progress, Proof, RolloutStatus};
+pub use rollout_status::{Diagnosis, Failure, Handoff, LogLine, Progress, Proof, RolloutStatus};
 pub use traffic::{Pause, Resume, ShiftKind, Staged, TrafficPlan, TrafficShift, Variant, Variants};
 pub use workflow_run::{RunNumber, WorkflowJob, WorkflowRun};
 

@@ -135,6 +135,15 @@ impl Failure {
     }
 }
 
+/// What is known of a version that should run and does not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnosis {
+    /// Copies and targets as text, such as `0 of 2 tasks of backend:41 run, 0 of 2 targets healthy`.
+    pub counts: String,
+    /// Why its copies do not run; `None` if no reason was found.
+    pub failure: Option<Failure>,
+}
+
 impl RolloutStatus {
     /// Whether the status can still change without any action, or is unknown.
     pub fn is_pending(&self) -> bool {

@@ -21,6 +21,7 @@ pub mod summary;
 pub mod terminal;
 pub mod text;
 mod timeline;
+pub mod versions;
 
 pub use log::{EventRecorder, LogEvent, LogSink, Reporter};
 pub use notification::{ActionStep, Notification};

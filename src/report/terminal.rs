@@ -96,7 +96,8 @@ fn services(report: &RunReport) -> Option<String> {
     (!hidden).then(|| align_columns(&rows))
 }
 
-fn align_columns<const N: usize>(rows: &[[String; N]]) -> String {
+/// Rows with their columns below each other.
+pub(super) fn align_columns<const N: usize>(rows: &[[String; N]]) -> String {
     let widths: Vec<usize> =
         (0..N).map(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0)).collect();
     let line = |row: &[String; N]| {

@@ -165,26 +165,37 @@ fn unknown_version_problem(sentence: String, history: &[CompletedVersion], obser
     Problem::error(Code::VersionUnknown, sentence).help(list_versions(history, observed))
 }
 
+/// Each version of a history once, with its last completion, newest first.
+pub fn distinct_versions(history: &[CompletedVersion]) -> Vec<&CompletedVersion> {
+    let mut distinct: Vec<&CompletedVersion> = Vec::new();
+    for one in history {
+        if !distinct.iter().any(|known| known.version == one.version) {
+            distinct.push(one);
+        }
+    }
+    distinct
+}
+
+/// Versions with what is known of them, in one line.
+pub fn describe_versions(versions: &[&CompletedVersion]) -> String {
+    let lines: Vec<String> = versions.iter().take(MAX_LISTED).map(|one| describe_version(one)).collect();
+    match versions.len().saturating_sub(MAX_LISTED) {
+        0 => lines.join(", "),
+        more => format!("{}, and {more} older ones", lines.join(", ")),
+    }
+}
+
 /// The list of possible versions, for display.
 fn list_versions(history: &[CompletedVersion], observed: &Observed) -> String {
     let serves = |version: &Version| {
         matches!(observed.status, RolloutStatus::Healthy(_) | RolloutStatus::HandedOff(_))
             && observed.version.as_ref() == Some(version)
     };
-    let mut known: Vec<&Version> = Vec::new();
-    let mut lines = Vec::new();
-    for one in history.iter().filter(|one| !serves(&one.version)) {
-        if !known.contains(&&one.version) {
-            known.push(&one.version);
-            lines.push(describe_version(one));
-        }
-    }
-    let more = lines.len().saturating_sub(MAX_LISTED);
-    lines.truncate(MAX_LISTED);
-    match (lines.as_slice(), more) {
-        ([], _) => "Deploy a working version first.".into(),
-        (lines, 0) => format!("Possible versions: {}.", lines.join(", ")),
-        (lines, more) => format!("Possible versions: {}, and {more} older ones.", lines.join(", ")),
+    let mut possible = distinct_versions(history);
+    possible.retain(|one| !serves(&one.version));
+    match possible.as_slice() {
+        [] => "Deploy a working version first.".into(),
+        possible => format!("Possible versions: {}.", describe_versions(possible)),
     }
 }
 

@@ -129,6 +129,12 @@ impl RunContext {
         }
     }
 
+    /// Whether an alarm that fires before the first change stops nothing: not a rollback, and not a person who starts the
+    /// release.
+    pub(in crate::run) fn passes_firing_alarms(&self) -> bool {
+        self.is_rollback() || self.triggered_by() == TriggeredBy::Person
+    }
+
     /// A report of this run in which nothing is known yet.
     pub(in crate::run) fn blank_report(&self) -> RunReport {
         let now = self.io.clock.now();

@@ -38,9 +38,10 @@ fn upstream_run(context: &GithubContext) -> Option<UpstreamRun<'_>> {
     })
 }
 
-/// What is done: what was asked for, unless the event allows a plan alone.
+/// What is done: what was asked for, unless that is a plan, or the event allows a plan alone.
 pub(in crate::run) fn operation(ctx: &RunContext) -> Operation {
-    if event_decision(ctx).allowed == Allowed::PlanOnly { Operation::Plan } else { ctx.inputs.operation }
+    let is_plan = ctx.inputs.dry_run || event_decision(ctx).allowed == Allowed::PlanOnly;
+    if is_plan { Operation::Plan } else { ctx.inputs.operation }
 }
 
 #[cfg(test)]

@@ -31,6 +31,7 @@ mod service_run;
 mod session;
 mod time_budget;
 mod verify;
+mod versions;
 
 use crate::action::Operation;
 use crate::plan::Allowed;
@@ -44,8 +45,9 @@ pub use post_state::{SavedChanges, saved_changes};
 pub use post_step::{needs_post_step, run_post_step};
 use prepare::PreparedRun;
 pub use progress_log::{Mark, ProgressLog};
-use run_config::EarlyExit;
+use run_config::{EarlyExit, RefusedService};
 use service_run::ServiceRun;
+pub use versions::list_versions;
 
 /// Runs the operation to its end, or to the end of its time.
 pub async fn run(ctx: &RunContext) -> RunReport {
@@ -82,7 +84,8 @@ async fn run_operation(ctx: &RunContext) -> RunReport {
 
 /// Releases the services of a prepared run, or plans that.
 async fn release(ctx: &RunContext, prepared: PreparedRun, mut report: RunReport) -> RunReport {
-    let PreparedRun { environment, mut services, problems, registry, channels, mut coordinator } = prepared;
+    let PreparedRun { environment, mut services, refused, problems, registry, channels, mut coordinator } =
+        prepared;
     report.problems.extend(problems);
     guard::lock(ctx, coordinator.as_mut(), &mut services).await;
     planning::plan_all(ctx, &mut services);
@@ -91,7 +94,8 @@ async fn release(ctx: &RunContext, prepared: PreparedRun, mut report: RunReport)
     rollout::execute(ctx, &environment, coordinator.as_mut(), &mut services).await;
     record::commits::load_commits(ctx, registry.as_deref(), &mut services).await;
     report.environment = Some(environment);
-    report.services = services.into_iter().map(ServiceRun::into_report).collect();
+    let refused = refused.into_iter().map(RefusedService::into_report);
+    report.services = services.into_iter().map(ServiceRun::into_report).chain(refused).collect();
     report.outcome = worst_outcome(&report);
     record::close(ctx, coordinator, &mut report).await;
     let report = ctx.finished_now(report);

@@ -80,14 +80,18 @@ async fn confirm_all(
     *channels = Channels::without_session(&config);
     let session = session::open_session(ctx, &config).await.map_err(|problem| vec![problem])?;
     *channels = Channels::from_config(&config, &session);
-    let targets = prepare::connect_targets(ctx, &config, &session)?;
+    let (connected, mut failed) = prepare::connect_each(ctx, &config, &session);
+    let find_open = |name: &str| state.services.iter().find(|saved| saved.service == name && !saved.ended);
+    // A service that a rollback was refused for has nothing to confirm.
+    failed.retain(|problem| problem.service.as_deref().is_none_or(|name| find_open(name).is_some()));
+    if !failed.is_empty() {
+        return Err(failed);
+    }
     let until = Instant::now() + READ_TIMEOUT;
     let mut open = Vec::new();
-    for (declared, target) in config.services.iter().zip(targets) {
+    for (declared, target) in connected {
         let name = &declared.service.name;
-        let Some(saved) = state.services.iter().find(|saved| saved.service == *name && !saved.ended) else {
-            continue;
-        };
+        let Some(saved) = find_open(name) else { continue };
         let observed = observe(target.as_ref(), until).await;
         let commit = ctx.context.commit().map(str::to_owned);
         let release = Release { commit, ..Release::of(name, &state.environment) };

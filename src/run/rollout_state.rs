@@ -140,6 +140,10 @@ pub(in crate::run) struct RolloutState {
     pub(in crate::run) pending_check: Option<CheckResult>,
     /// Result of the service's own checks, as people read it.
     pub(in crate::run) check_summary: Option<String>,
+    /// The command that has run before the rollout, with success.
+    pub(in crate::run) finished_command: Option<String>,
+    /// Whether it could not be rolled back: the rollback failed, or there is no version to return to.
+    pub(in crate::run) has_no_way_back: bool,
     /// The last rollout that was in progress.
     pub(in crate::run) last_rollout: Option<Rollout>,
     /// Whether nothing has to be restored after the end.
@@ -165,6 +169,8 @@ impl RolloutState {
             analysis: AnalysisState::default(),
             pending_check: None,
             check_summary: None,
+            finished_command: None,
+            has_no_way_back: false,
             last_rollout: None,
             cleaned_up: true,
             awaiting_peers: false,

@@ -4,7 +4,7 @@ use crate::config::{DeployFile, Environment, NotifySettings, Registries};
 use crate::image::Build;
 use crate::problem::{self, Code, Problem};
 use crate::release::{DefinitionFile, ImageRef, Outcome};
-use crate::report::RunReport;
+use crate::report::{RunReport, ServiceReport};
 use crate::targets::{CredentialUrls, ServiceSpec};
 
 /// Name of a deploy file that stands in the input itself.
@@ -16,6 +16,8 @@ pub(in crate::run) struct RunConfig {
     pub(in crate::run) environment_name: String,
     pub(in crate::run) environment: Environment,
     pub(in crate::run) services: Vec<DeclaredService>,
+    /// Services that a rollback is about and that it cannot read.
+    pub(in crate::run) refused: Vec<RefusedService>,
     /// Where the end of the run is notified.
     pub(in crate::run) notify: NotifySettings,
     /// The logins of registries.
@@ -26,6 +28,34 @@ pub(in crate::run) struct RunConfig {
     pub(in crate::run) credential_urls: CredentialUrls,
     /// Errors, warnings and notices. With an error nothing may be changed.
     pub(in crate::run) problems: Vec<Problem>,
+}
+
+/// A service that is refused before there is a target for it.
+pub(in crate::run) struct RefusedService {
+    pub(in crate::run) name: String,
+    /// Why, at least one error.
+    pub(in crate::run) problems: Vec<Problem>,
+}
+
+impl RefusedService {
+    /// The services that these problems are of.
+    pub(in crate::run) fn from_problems(problems: Vec<Problem>) -> Vec<Self> {
+        let mut refused: Vec<Self> = Vec::new();
+        for problem in problems {
+            let name = problem.service.clone().unwrap_or_default();
+            match refused.iter_mut().find(|known| known.name == name) {
+                Some(known) => known.problems.push(problem),
+                None => refused.push(Self { name, problems: vec![problem] }),
+            }
+        }
+        refused
+    }
+
+    /// Its end: nothing of it was changed.
+    pub(in crate::run) fn into_report(self) -> ServiceReport {
+        let report = ServiceReport::new(&self.name, Outcome::Invalid);
+        ServiceReport { problems: self.problems, evidence: "nothing was changed".into(), ..report }
+    }
 }
 
 /// A service of the deploy file, with what belongs to it.

@@ -251,10 +251,17 @@ impl ServiceRun {
         self.report.problems.push(problem);
     }
 
-    /// Ends before the first change of this service, with an error of the provider or of the user.
+    /// Ends before any traffic of this service moved, with an error of the provider or of the user. A command that has run is
+    /// a change.
     pub(in crate::run) fn fail_before_change(&mut self, at: Timestamp, problem: Problem) {
-        let outcome = if problem.code.is_user_error() { Outcome::Invalid } else { Outcome::Failed };
-        self.report.evidence = "nothing was moved".into();
+        let outcome = match &self.rollout.finished_command {
+            None if problem.code.is_user_error() => Outcome::Invalid,
+            _ => Outcome::Failed,
+        };
+        self.report.evidence = match &self.rollout.finished_command {
+            Some(command) => format!("nothing was moved; `{command}` has run"),
+            None => "nothing was moved".into(),
+        };
         self.finish_blocked(at, outcome, problem);
     }
 

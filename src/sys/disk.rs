@@ -57,6 +57,11 @@ pub fn resolve_within(root: &Path, path: &Path) -> Result<PathBuf> {
     Ok(found)
 }
 
+/// The absolute path of what is at `path`, all links resolved; `None` if nothing is there.
+pub fn real_path(path: &Path) -> Option<PathBuf> {
+    std::fs::canonicalize(if path.as_os_str().is_empty() { Path::new(".") } else { path }).ok()
+}
+
 /// Opens a regular file without waiting: a FIFO without a writer would block, and a device has no end.
 fn open(path: &Path, metadata: &Metadata, flags: i32) -> Result<File> {
     ensure_regular(path, metadata)?;

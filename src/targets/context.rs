@@ -66,6 +66,8 @@ pub struct RunInfo {
     pub argocd_token: Option<String>,
     /// Which URLs of the deploy file may get a token.
     pub credential_urls: CredentialUrls,
+    /// Whether alarms that fire before the first change neither stop nor fail the release.
+    pub passes_firing_alarms: bool,
     /// Images of the inputs, by service; `None` is the key of the only service.
     pub input_images: Vec<(Option<String>, ImageRef)>,
 }

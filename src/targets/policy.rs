@@ -151,9 +151,28 @@ const PUSH_ACTIONS: &[&str] = &[
 const PULL_ACTIONS: &[&str] =
     &["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability"];
 
-/// What pushing the image of a service to `repository` in ECR needs, and copying it there where it is promoted.
+/// The ARN of a repository of the deploy file: a name alone is in the registry of the environment, and an address of ECR
+/// says itself where it is. `None` in any other registry, which needs nothing of IAM.
+pub fn repository_arn(repository: &str, scope: &PolicyScope) -> Option<String> {
+    let Some((host, name)) = repository.split_once('/').filter(|(host, _)| names_registry(host)) else {
+        return Some(scope.arn("ecr", &format!("repository/{repository}")));
+    };
+    let (account, rest) = host.split_once(".dkr.ecr.")?;
+    let (region, domain) = rest.split_once('.')?;
+    let is_ecr = domain == "amazonaws.com" || domain == "amazonaws.com.cn";
+    is_ecr.then(|| format!("arn:{}:ecr:{region}:{account}:repository/{name}", partition(region)))
+}
+
+/// Whether the first part of a repository is the host of a registry, as Docker decides it.
+fn names_registry(host: &str) -> bool {
+    host.contains(['.', ':']) || host == "localhost"
+}
+
+/// What pushing the image of a service to `repository` in ECR needs, and copying it there where it is promoted. Nothing in
+/// another registry.
 pub fn push_permissions(repository: &str, scope: &PolicyScope) -> Vec<Permission> {
-    let arn = vec![scope.arn("ecr", &format!("repository/{repository}"))];
+    let Some(arn) = repository_arn(repository, scope) else { return Vec::new() };
+    let arn = vec![arn];
     let token = Permission::new(StatementId::EVERYTHING, "ecr:GetAuthorizationToken", vec!["*".into()]);
     let push =
         PUSH_ACTIONS.iter().map(|action| Permission::new(StatementId::REPOSITORY, action, arn.clone()));
@@ -177,12 +196,36 @@ pub struct PolicySubject {
     pub pull_sources: Vec<PullSource>,
 }
 
+/// What the role of a policy is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PolicyUse {
+    /// Every operation.
+    #[default]
+    Deploy,
+    /// Plans and `verify`: nothing that changes anything.
+    ReadOnly,
+}
+
+impl PolicyUse {
+    fn allows(self, action: &str) -> bool {
+        self == Self::Deploy || is_read(action)
+    }
+}
+
+/// Whether a policy that only reads has an action. The simulation reads, too, but with it a plan finds that the role may
+/// not deploy, and fails.
+fn is_read(action: &str) -> bool {
+    let verb = action.split_once(':').map_or(action, |(_, verb)| verb);
+    ["Describe", "List", "Get", "BatchGet", "BatchCheck"].iter().any(|read| verb.starts_with(read))
+}
+
 /// The smallest policy for the role of an environment: a JSON document of IAM. No call is made.
-pub fn build_policy(aws: &Aws, subjects: &[PolicySubject]) -> Value {
+pub fn build_policy(aws: &Aws, subjects: &[PolicySubject], policy_use: PolicyUse) -> Value {
     let permissions = subjects.iter().flat_map(|subject| {
         let scope = PolicyScope { pull_sources: subject.pull_sources.clone(), ..PolicyScope::from_aws(aws) };
         subject.spec.permissions(subject.source.as_ref(), &scope)
     });
+    let permissions = permissions.filter(|permission| policy_use.allows(permission.action));
     json!({ "Version": "2012-10-17", "Statement": statements(permissions) })
 }
 
@@ -228,4 +271,43 @@ fn merge_actions(
         known.condition.merge(condition);
     }
     merged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repository_is_in_ecr_or_needs_nothing() {
+        let aws = Aws { region: Some("eu-west-1".into()), account: Some("111111111111".into()), role: None };
+        let scope = PolicyScope::from_aws(&aws);
+        for (repository, expected) in [
+            ("acme/web", Some("arn:aws:ecr:eu-west-1:111111111111:repository/acme/web")),
+            ("web", Some("arn:aws:ecr:eu-west-1:111111111111:repository/web")),
+            (
+                "222222222222.dkr.ecr.us-east-1.amazonaws.com/acme/web",
+                Some("arn:aws:ecr:us-east-1:222222222222:repository/acme/web"),
+            ),
+            (
+                "222222222222.dkr.ecr.cn-north-1.amazonaws.com.cn/web",
+                Some("arn:aws-cn:ecr:cn-north-1:222222222222:repository/web"),
+            ),
+            ("ghcr.io/acme/web", None),
+            ("localhost/web", None),
+            ("registry:5000/web", None),
+            ("1.dkr.ecr.eu-west-1.evil.example/web", None),
+        ] {
+            assert_eq!(repository_arn(repository, &scope).as_deref(), expected, "{repository}");
+        }
+    }
+
+    #[test]
+    fn changes_are_not_reads() {
+        for action in ["ecs:UpdateService", "iam:PassRole", "ecr:PutImage", "iam:SimulatePrincipalPolicy"] {
+            assert!(!is_read(action), "{action}");
+        }
+        for action in ["ecs:DescribeServices", "ecr:GetAuthorizationToken", "ecr:BatchGetImage"] {
+            assert!(is_read(action), "{action}");
+        }
+    }
 }

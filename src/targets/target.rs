@@ -7,8 +7,9 @@ use async_trait::async_trait;
 
 use crate::problem::Problem;
 use crate::release::{
-    Changes, CompletedVersion, Observed, Release, Resume, RollbackTarget, Rollout, RolloutStatus, Staged,
-    StartedTask, TaskCommand, TaskStatus, TrafficPlan, TrafficShift, TrafficSupport, Variant, Version,
+    Changes, CompletedVersion, Diagnosis, Observed, Release, Resume, RollbackTarget, Rollout, RolloutStatus,
+    Staged, StartedTask, TaskCommand, TaskStatus, TrafficPlan, TrafficShift, TrafficSupport, Variant,
+    Version,
 };
 use crate::retry::WriteError;
 
@@ -54,6 +55,12 @@ pub trait Target {
 
     /// The status of a rollout from one poll, without waiting. An error is neither healthy nor failed.
     async fn status(&self, rollout: &Rollout) -> Result<RolloutStatus, Problem>;
+
+    /// Why `version` does not run, for a person who must act: read when its rollback did not succeed. `None` where the target
+    /// cannot say more than `status` did. Reads only.
+    async fn diagnose(&self, _version: &Version) -> Result<Option<Diagnosis>, Problem> {
+        Ok(None)
+    }
 
     /// Cleans up after a rollout that has ended: restores temporary settings, removes idle copies. Never changes what the
     /// user set. Idempotent.

@@ -317,6 +317,7 @@ impl Runner {
             },
             clock,
             cancel,
+            workspace: None,
             builder: Some(Rc::new(BreakingBuilder {
                 inner: rehearse::emulated_builder(cloud),
                 broken: self.broken_builds.clone(),

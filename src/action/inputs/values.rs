@@ -12,6 +12,14 @@ pub(super) fn config_source(value: Option<String>) -> ConfigSource {
     }
 }
 
+/// The operation, and whether it is only planned: `plan rollback` is the plan of a rollback.
+pub(super) fn split_dry_run(text: &str) -> (&str, bool) {
+    match text.strip_prefix("plan ").map(str::trim) {
+        Some(operation) if !operation.is_empty() => (operation, true),
+        _ => (text, false),
+    }
+}
+
 pub(super) fn read_operation(text: &str) -> Result<Operation, String> {
     let known = Operation::ALL.into_iter().find(|operation| operation.as_str() == text);
     known.ok_or_else(|| unknown_value_text(text, &Operation::ALL.map(Operation::as_str)))

@@ -12,11 +12,7 @@ use super::example::{self, ExampleFile, ExampleFiles};
 use super::needs::missing_need;
 use super::scenario::{format_problems, placeholders};
 use crate::cli::arguments::RehearseOptions;
-
-const DEFAULT_PATH: &str = ".github/roadstead.yml";
-
-/// Folders above this one in which a deploy file is looked for, to say that it is there.
-const MAX_LEVELS: usize = 4;
+use crate::cli::place::{DEFAULT_PATH, DeployFilePlace};
 
 /// What is rehearsed.
 pub(super) struct ChosenFiles {
@@ -39,14 +35,16 @@ pub(super) fn choose_files(
     source: &ScenarioSource,
     folder: &Path,
 ) -> Result<ChosenFiles, String> {
-    let path = options.config.as_deref().unwrap_or(DEFAULT_PATH);
-    if options.config.is_none() && !disk::exists(&folder.join(path)) {
+    let named = options.config.as_deref().unwrap_or(DEFAULT_PATH);
+    let place = DeployFilePlace::find(folder, named);
+    if options.config.is_none() && !disk::exists(&place.path()) {
         return choose_example(options, needs_of(source), folder);
     }
-    let text = disk::read_text(&folder.join(path)).map_err(|error| format!("{error:#}"))?;
-    let choice = choose_environment(path, &text, options.environment.as_deref())?;
+    let text = disk::read_text(&place.path()).map_err(|error| format!("{error:#}"))?;
+    let path = place.shown_from(folder, named);
+    let choice = choose_environment(&path, &text, options.environment.as_deref())?;
     if let ScenarioSource::Builtin(builtin) = source {
-        let missing = missing_need(builtin, &choice.services, &choice.environment, path);
+        let missing = missing_need(builtin, &choice.services, &choice.environment, &path);
         missing.map_or(Ok(()), Err)?;
     }
     Ok(ChosenFiles {
@@ -56,9 +54,9 @@ pub(super) fn choose_files(
             choice.environment,
             choice.alternatives(options)
         ),
-        config: (path.to_owned(), text),
+        config: (path, text),
         environment: choice.environment,
-        workspace: folder.to_owned(),
+        workspace: place.root,
         _example_folder: None,
     })
 }
@@ -98,7 +96,7 @@ fn choose_example(options: &RehearseOptions, needs: &[Need], folder: &Path) -> R
 fn advice(folder: &Path) -> String {
     match similar_file(folder) {
         Some(path) => {
-            format!("To rehearse {path}, name it with `--config`; paths in it count from this folder.")
+            format!("To rehearse {path}, name it with `--config`.")
         }
         None => {
             "To rehearse your own file, run this in the root of your repository, or name it with `--config`."
@@ -107,11 +105,9 @@ fn advice(folder: &Path) -> String {
     }
 }
 
-/// A deploy file that is probably meant: with another extension, or in a folder above.
+/// A deploy file that is probably meant: with another extension.
 fn similar_file(folder: &Path) -> Option<String> {
-    let yaml = DEFAULT_PATH.replace(".yml", ".yaml");
-    let above = (1..=MAX_LEVELS).map(|levels| format!("{}{DEFAULT_PATH}", "../".repeat(levels)));
-    std::iter::once(yaml).chain(above).find(|path| disk::exists(&folder.join(path)))
+    Some(DEFAULT_PATH.replace(".yml", ".yaml")).filter(|path| disk::exists(&folder.join(path)))
 }
 
 /// An environment, and its services.

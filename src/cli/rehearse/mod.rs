@@ -8,6 +8,7 @@ mod ecs;
 mod example;
 mod files;
 mod needs;
+mod operation;
 mod run_context;
 mod scenario;
 mod sites;
@@ -77,7 +78,7 @@ fn run_rehearsal(options: &RehearseOptions) -> Result<RunReport, String> {
     let source = find_source(&options.scenario)?;
     let chosen = choose_files(options, &source, Path::new("."))?;
     chosen.announcement.lines().for_each(terminal::stdout_line);
-    let report = rehearse_files(&chosen, source, options.seed, terminal::stdout_line)?;
+    let report = rehearse_files(&chosen, source, options, terminal::stdout_line)?;
     if let Some(path) = &options.summary {
         disk::write(Path::new(path), summary::summary(&report).as_bytes())
             .map_err(|error| format!("{error:#}"))?;
@@ -88,25 +89,25 @@ fn run_rehearsal(options: &RehearseOptions) -> Result<RunReport, String> {
 fn rehearse_files(
     chosen: &ChosenFiles,
     source: ScenarioSource,
-    seed: u64,
+    options: &RehearseOptions,
     write_line: impl FnMut(&str) + 'static,
 ) -> Result<RunReport, String> {
     let began = start_time(&source.base_scenario())?;
     let runtime = virtual_runtime().map_err(|error| error.to_string())?;
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let log = ProgressLog::new(false, Clock::starting_at(began), write_line);
-        let (report, _) = rehearse(Rehearsal {
+        let rehearsal = Rehearsal {
             config: chosen.config.clone(),
             workspace: chosen.workspace.clone(),
             environment: Some(chosen.environment.clone()),
             source,
-            seed,
-            inputs: RawInputs::default(),
+            seed: options.seed,
+            inputs: operation::inputs(options),
             variables: Variables::new(),
             cancel: CancelToken::default(),
             log: log.clone(),
-        })
-        .await?;
+        };
+        let report = operation::rehearse_operation(&rehearsal, options).await?;
         log.finish(&report);
         Ok(report)
     })

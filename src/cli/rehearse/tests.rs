@@ -5,11 +5,9 @@ use super::*;
 fn options(scenario: &str) -> RehearseOptions {
     RehearseOptions {
         scenario: scenario.to_owned(),
-        config: None,
-        environment: None,
+        operation: "deploy".into(),
         seed: 1,
-        summary: None,
-        list: false,
+        ..RehearseOptions::default()
     }
 }
 
@@ -53,10 +51,9 @@ fn first_line_names_file_and_environment() {
     ].join("\n"), @"
     Rehearsing `happy`: environment `production` of .github/roadstead.yml. `--environment` selects another one: `staging`.
     Rehearsing `happy`: environment `staging` of .github/roadstead.yml.
+    Rehearsing `happy`: environment `production` of ../.github/roadstead.yml. `--environment` selects another one: `staging`.
     Rehearsing `happy`: environment `production` of the built-in example, because this folder has no .github/roadstead.yml.
-    To rehearse ../.github/roadstead.yml, name it with `--config`; paths in it count from this folder. `--environment` selects another one: `staging`.
-    Rehearsing `happy`: environment `production` of the built-in example, because this folder has no .github/roadstead.yml.
-    To rehearse .github/roadstead.yaml, name it with `--config`; paths in it count from this folder. `--environment` selects another one: `staging`.
+    To rehearse .github/roadstead.yaml, name it with `--config`. `--environment` selects another one: `staging`.
     Rehearsing `canary-5xx`: environment `production` of the built-in example, because this folder has no .github/roadstead.yml.
     To rehearse your own file, run this in the root of your repository, or name it with `--config`. `--environment` selects another one: `staging`.
     ");
@@ -88,7 +85,40 @@ fn file_with_what_the_scenario_needs_is_rehearsed() {
 
 fn rehearse_example(scenario: &str, folder: &Path) -> RunReport {
     let chosen = choose(&options(scenario), folder).unwrap();
-    rehearse_files(&chosen, find_source(scenario).unwrap(), 1, |_| {}).unwrap()
+    rehearse_files(&chosen, find_source(scenario).unwrap(), &options(scenario), |_| {}).unwrap()
+}
+
+/// How an operation ends in the example: outcome, and the codes of its problems.
+fn operate(scenario: &str, change: impl FnOnce(&mut RehearseOptions)) -> String {
+    let empty = tempfile::tempdir().unwrap();
+    let mut options = options(scenario);
+    change(&mut options);
+    let chosen = choose(&options, empty.path()).unwrap();
+    match rehearse_files(&chosen, find_source(scenario).unwrap(), &options, |_| {}) {
+        Ok(report) => {
+            let codes: Vec<&str> = report.all_problems().iter().map(|problem| problem.code.name()).collect();
+            format!("{} {}", report.outcome, codes.join(" ")).trim_end().to_owned()
+        }
+        Err(words) => format!("error: {words}"),
+    }
+}
+
+#[test]
+fn every_operation_is_rehearsed() {
+    let operation = |name: &str, scenario: &str| operate(scenario, |options| options.operation = name.into());
+    assert_eq!(operation("rollback", "happy"), "rolled-back");
+    assert_eq!(operation("plan rollback", "happy"), "planned");
+    assert_eq!(operation("verify", "happy"), "verified");
+    assert_eq!(operation("plan", "happy"), "planned");
+    let set_env = |line: &str| {
+        let line = line.to_owned();
+        operate("happy", |options| (options.operation, options.set) = ("set-env".into(), vec![line]))
+    };
+    assert!(set_env("backend.FLAG=on").starts_with("deployed"), "{}", set_env("backend.FLAG=on"));
+    let image = "111111111111.dkr.ecr.eu-west-1.amazonaws.com/acme/backend:mine";
+    assert_eq!(operate("happy", |options| options.image = Some(image.into())), "deployed");
+    let cancelled = operate("slow-start", |options| options.cancel_at = Some(60));
+    assert_eq!(cancelled, "cancelled cancelled");
 }
 
 /// How each of them ends in the example; none for want of something that the example lacks.

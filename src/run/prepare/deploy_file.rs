@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::action::{ConfigSource, Operation, ServiceSelection};
 use crate::config;
-use crate::config::{DeployFile, EnvironmentSelection, Service};
+use crate::config::{DeployFile, EnvironmentSelection, NotifySettings, Service};
 use crate::image::Build;
 use crate::plan::Allowed;
 use crate::problem::{Code, Problem};
@@ -13,7 +13,7 @@ use crate::release::DefinitionFile;
 use crate::run::context::RunContext;
 use crate::run::event::operation;
 use crate::run::prepare::placeholders::run_placeholders;
-use crate::run::prepare::{containers, missing_file, promote, set_env};
+use crate::run::prepare::{containers, missing_file, promote, restorable_file, set_env};
 use crate::run::run_config::{DeclaredService, EarlyExit, INLINE_CONFIG, RunConfig};
 use crate::run::{event, notify_settings, time_budget};
 use crate::sys::disk;
@@ -39,6 +39,14 @@ pub(in crate::run) fn load_config(ctx: &RunContext) -> Result<RunConfig, EarlyEx
 }
 
 fn load_config_for(ctx: &RunContext, environment: Option<&str>) -> Result<RunConfig, EarlyExit> {
+    match ctx.is_rollback() {
+        true => restorable_file::load_restorable(ctx, environment),
+        false => load_strict(ctx, environment),
+    }
+}
+
+/// As every operation but a rollback reads it: any error ends the run before the first call.
+fn load_strict(ctx: &RunContext, environment: Option<&str>) -> Result<RunConfig, EarlyExit> {
     let (file, text) = read_config_text(ctx).map_err(|problem| EarlyExit::Invalid(None, vec![problem]))?;
     let document = DeployFile::parse(&file, &text).map_err(|problems| EarlyExit::Invalid(None, problems))?;
     let (environments, mut problems) = document.environments();
@@ -64,14 +72,13 @@ fn load_config_for(ctx: &RunContext, environment: Option<&str>) -> Result<RunCon
     problems.extend(more);
     let known = run_placeholders(ctx, &name);
     let (notify, more) = document.notify_settings(&name, &environment, &known);
-    problems.extend(more);
-    problems.extend(notify_settings::missing_variables(ctx, &notify));
+    problems.extend(notify_problems(ctx, &notify, more));
     let (registries, more) = document.registries(&known);
     problems.extend(more);
     let targets = targets::keys(ctx.kinds);
     let (mut services, more) = document.services(&name, &requested_services(ctx), &targets, &known);
     problems.extend(more);
-    if !ctx.is_rollback() && operation(ctx) != Operation::Verify {
+    if operation(ctx) != Operation::Verify {
         // All services, also those that this run does not deploy. What else is wrong with those is not said.
         let (all, _) = document.services(&name, &[], &targets, &known);
         problems.extend(targets::shared_resources(&targets::read_specs(ctx.kinds, &file, all).0));
@@ -94,6 +101,7 @@ fn load_config_for(ctx: &RunContext, environment: Option<&str>) -> Result<RunCon
         environment_name,
         environment,
         services,
+        refused: Vec::new(),
         notify,
         registries,
         atomic,
@@ -102,20 +110,29 @@ fn load_config_for(ctx: &RunContext, environment: Option<&str>) -> Result<RunCon
     })
 }
 
+/// What is wrong with the notifications. It keeps nothing from being verified.
+fn notify_problems(ctx: &RunContext, notify: &NotifySettings, wrong: Vec<Problem>) -> Vec<Problem> {
+    let all = wrong.into_iter().chain(notify_settings::missing_variables(ctx, notify));
+    match operation(ctx) {
+        Operation::Verify => all.map(Problem::into_warning).collect(),
+        _ => all.collect(),
+    }
+}
+
 /// Whether the deploy file is of code that is not merged.
 fn is_unmerged(ctx: &RunContext) -> bool {
     event::event_decision(ctx).allowed == Allowed::PlanOnly
 }
 
 /// None of the URLs of code that is not merged, until the base branch's file is read.
-fn initial_credential_urls(ctx: &RunContext) -> CredentialUrls {
+pub(super) fn initial_credential_urls(ctx: &RunContext) -> CredentialUrls {
     if is_unmerged(ctx) { CredentialUrls::Only(Vec::new()) } else { CredentialUrls::Any }
 }
 
 /// What is wrong with the services, as far as no other file is read for it.
 fn service_problems(ctx: &RunContext, file: &str, services: &[ServiceSpec]) -> Vec<Problem> {
     let mut problems = set_env::target_problems(ctx, file, services);
-    if !ctx.is_rollback() && operation(ctx) != Operation::Verify {
+    if operation(ctx) != Operation::Verify {
         problems.extend(time_budget::problems(ctx.inputs.timeout, services.iter().map(Deref::deref)));
     }
     problems
@@ -134,14 +151,14 @@ fn path_problems(ctx: &RunContext, document: &DeployFile, services: &[DeclaredSe
     problems.collect()
 }
 
-/// Reads what belongs to each service. A broken build or file of this commit must not keep an earlier version from being
-/// restored, the running one from being verified, nor a variable from being set: those read neither.
+/// Reads what belongs to each service. A broken build or file of this commit must not keep the running version from being
+/// verified, nor a variable from being set: those read neither.
 fn declare_services(
     ctx: &RunContext,
     file: &str,
     services: Vec<ServiceSpec>,
 ) -> (Vec<DeclaredService>, Vec<Problem>) {
-    let reads_files = !ctx.is_rollback() && !ctx.is_set_env() && operation(ctx) != Operation::Verify;
+    let reads_files = !ctx.is_set_env() && operation(ctx) != Operation::Verify;
     let plain = |service| DeclaredService { service, build: None, containers: Vec::new(), definition: None };
     let mut declared: Vec<DeclaredService> = services.into_iter().map(plain).collect();
     if !reads_files {
@@ -166,7 +183,8 @@ fn declare_services(
     (declared, problems)
 }
 
-fn requested_services(ctx: &RunContext) -> Vec<String> {
+/// The services that the run names; none for all.
+pub(super) fn requested_services(ctx: &RunContext) -> Vec<String> {
     if ctx.is_set_env() {
         return set_env::named_services(ctx);
     }
@@ -196,7 +214,8 @@ fn read_build(file: &str, service: &Service) -> (Option<Build>, Vec<Problem>) {
     }
 }
 
-fn read_config_text(ctx: &RunContext) -> Result<(String, String), Problem> {
+/// Name and text of the deploy file.
+pub(super) fn read_config_text(ctx: &RunContext) -> Result<(String, String), Problem> {
     match &ctx.inputs.config {
         ConfigSource::Text(text) => Ok((INLINE_CONFIG.into(), text.clone())),
         ConfigSource::Path(path) => match read_named_file(&ctx.workspace, path) {

@@ -10,6 +10,7 @@ use crate::plan::last_release::{ServingService, brought_services};
 use crate::problem::list::name_list;
 use crate::problem::{Code, Problem};
 use crate::run::context::RunContext;
+use crate::run::prepare::RunCandidates;
 use crate::run::proof::{self, RecordVerifier, Verdict};
 use crate::run::refusal;
 use crate::run::run_config::RunConfig;
@@ -19,21 +20,24 @@ use crate::run::service_run::ServiceRun;
 pub(super) async fn keep_brought(
     ctx: &RunContext,
     config: &RunConfig,
-    mut services: Vec<ServiceRun>,
+    mut candidates: RunCandidates,
     notices: &mut Vec<Problem>,
-) -> Vec<ServiceRun> {
+) -> RunCandidates {
     let is_named = ctx.inputs.to.is_some() || ctx.inputs.services != ServiceSelection::All;
-    if !ctx.is_rollback() || is_named || refusal::open(&services).count() < 2 {
-        return services;
+    let count = refusal::open(&candidates.services).count() + candidates.refused.len();
+    if !ctx.is_rollback() || is_named || count < 2 {
+        return candidates;
     }
-    match find(ctx, config, &services).await {
+    match find(ctx, config, &candidates).await {
         Ok(release) => {
-            notices.extend(left_out_notice(&release, &services));
-            services.retain(|service| release.services.iter().any(|name| name == service.name()));
+            notices.extend(left_out_notice(&release, &candidates));
+            let is_meant = |name: &str| release.services.iter().any(|brought| brought == name);
+            candidates.services.retain(|service| is_meant(service.name()));
+            candidates.refused.retain(|service| is_meant(&service.name));
         }
         Err(why) => notices.push(unknown_release_warning(why)),
     }
-    services
+    candidates
 }
 
 /// The last release that still serves.
@@ -45,16 +49,23 @@ struct LastRelease {
 }
 
 /// Finds the last release. An error says why it is not known.
-async fn find(ctx: &RunContext, config: &RunConfig, services: &[ServiceRun]) -> Result<LastRelease, String> {
+async fn find(
+    ctx: &RunContext,
+    config: &RunConfig,
+    candidates: &RunCandidates,
+) -> Result<LastRelease, String> {
     let repository = match ctx.run_repository() {
         None => return Err("There is no token, or no repository, to ask GitHub about.".into()),
         Some(repository) => Rc::new(repository.map_err(|problem| problem.to_string())?),
     };
     let rules = proof::proof_rules(ctx, &config.environment_name, &config.environment);
     let verifier = RecordVerifier::new(repository.clone(), rules, ctx.run_number());
-    let serving: Vec<ServingService<'_>> = refusal::open(services)
-        .map(|service| ServingService { name: service.name(), observed: &service.observed })
-        .collect();
+    let observed = candidates.services.iter().map(|service| ServingService {
+        name: service.name(),
+        observed: refusal::is_open(service).then_some(&service.observed),
+    });
+    let refused = candidates.refused.iter().map(|one| ServingService { name: &one.name, observed: None });
+    let serving: Vec<ServingService<'_>> = observed.chain(refused).collect();
     search(&repository, &verifier, &config.environment_name, &serving).await
 }
 
@@ -88,8 +99,9 @@ async fn search(
     }
 }
 
-fn left_out_notice(release: &LastRelease, services: &[ServiceRun]) -> Option<Problem> {
-    let others = services.iter().map(ServiceRun::name);
+fn left_out_notice(release: &LastRelease, candidates: &RunCandidates) -> Option<Problem> {
+    let refused = candidates.refused.iter().map(|service| service.name.as_str());
+    let others = candidates.services.iter().map(ServiceRun::name).chain(refused);
     let names: Vec<&str> =
         others.filter(|name| !release.services.iter().any(|brought| brought == name)).collect();
     let verb = if names.len() == 1 { "stays as it is" } else { "stay as they are" };

@@ -17,6 +17,7 @@ mod promote;
 mod proven_releases;
 mod pushed_images;
 mod registry_ahead;
+mod restorable_file;
 mod selection;
 mod service_image;
 mod set_env;
@@ -41,7 +42,7 @@ use crate::run::notify::Channels;
 use crate::run::prepare::deploy_file::load_config;
 use crate::run::prepare::registry_ahead::OpenedRegistries;
 use crate::run::registry::RunRegistries;
-use crate::run::run_config::{DeclaredService, EarlyExit, RunConfig};
+use crate::run::run_config::{DeclaredService, EarlyExit, RefusedService, RunConfig};
 use crate::run::service_run::ServiceRun;
 use crate::run::session::{AwsSession, open_session};
 use crate::run::{ahead, cancel, planning, proof, refusal, rollback_version};
@@ -56,6 +57,8 @@ pub(in crate::run) struct PreparedRun {
     pub(in crate::run) environment: String,
     /// The services, with what runs now.
     pub(in crate::run) services: Vec<ServiceRun>,
+    /// Services of a rollback that are refused before anything of them was read.
+    pub(in crate::run) refused: Vec<RefusedService>,
     /// Warnings and notices of the run as a whole.
     pub(in crate::run) problems: Vec<Problem>,
     /// The registry of the images, where one was needed.
@@ -86,14 +89,21 @@ pub(in crate::run) async fn prepare(ctx: &RunContext) -> Result<PreparedRun, Ear
 /// The same for a run whose services are known.
 async fn prepare_services(
     ctx: &RunContext,
-    config: RunConfig,
+    mut config: RunConfig,
     mut coordinator: Option<Coordinator>,
 ) -> Result<PreparedRun, EarlyExit> {
+    let unreadable = std::mem::take(&mut config.refused);
     let asking = ask_github(ctx, &config, coordinator.as_mut());
-    let ObservedRun { session, services, registries, mut problems } =
+    let ObservedRun { session, mut candidates, registries, mut problems } =
         ahead::beside(observe_run(ctx, &config), asking).await?;
-    let services = Box::pin(last_release::keep_brought(ctx, &config, services, &mut problems)).await;
+    candidates.refused.splice(..0, unreadable);
+    let candidates = Box::pin(last_release::keep_brought(ctx, &config, candidates, &mut problems)).await;
+    let RunCandidates { services, refused } = candidates;
     let invalid = |problems| config.invalid(problems);
+    if services.is_empty() && !refused.is_empty() {
+        problems.extend(refused.into_iter().flat_map(|one| one.problems));
+        return Err(invalid(problems));
+    }
     let checked = preflight::check_before_build(ctx, services).await.map_err(invalid)?;
     let (services, checked_at) = checked.into_parts();
     let resolved = Box::pin(resolve_releases(ctx, &config, &session, registries, services)).await;
@@ -110,7 +120,7 @@ async fn prepare_services(
     }
     let channels = Channels::from_config(&config, &session);
     let environment = config.environment_name;
-    Ok(PreparedRun { environment, services, problems, registry, channels, coordinator })
+    Ok(PreparedRun { environment, services, refused, problems, registry, channels, coordinator })
 }
 
 async fn ask_github(ctx: &RunContext, config: &RunConfig, coordinator: Option<&mut Coordinator>) {
@@ -133,11 +143,17 @@ async fn make_lease_commit(ctx: &RunContext, coordinator: Option<&Coordinator>) 
 /// What is known of a run before its images.
 struct ObservedRun<'r> {
     session: AwsSession,
-    services: Vec<ServiceRun>,
+    candidates: RunCandidates,
     /// The registries of the run, opened as far as they are needed.
     registries: OpenedRegistries<'r>,
     /// Warnings and notices so far.
     problems: Vec<Problem>,
+}
+
+/// What a run can be about: the services that were observed, and those of a rollback that cannot be.
+struct RunCandidates {
+    services: Vec<ServiceRun>,
+    refused: Vec<RefusedService>,
 }
 
 /// Opens the session, then observes the services and asks the registries.
@@ -156,9 +172,9 @@ async fn observe_run<'r>(ctx: &'r RunContext, config: &'r RunConfig) -> Result<O
         return Err(config.invalid(problems));
     }
     let opening = open_registries(ctx, config, &session);
-    let (services, registries) = tokio::join!(observe_all(ctx, config, &session), opening);
-    let services = services.map_err(|problems| config.invalid(problems))?;
-    Ok(ObservedRun { session, services, registries, problems })
+    let (candidates, registries) = tokio::join!(observe_all(ctx, config, &session), opening);
+    let candidates = candidates.map_err(|problems| config.invalid(problems))?;
+    Ok(ObservedRun { session, candidates, registries, problems })
 }
 
 /// The registries of the run. A rollback and a promotion ask them later for what they need.
@@ -262,6 +278,7 @@ fn run_info(ctx: &RunContext, config: &RunConfig) -> targets::RunInfo {
         manifests_token: of_github.or_else(|| variable("GITHUB_TOKEN")),
         argocd_token: of_argocd.or_else(|| variable("ARGOCD_AUTH_TOKEN")),
         credential_urls: config.credential_urls.clone(),
+        passes_firing_alarms: ctx.passes_firing_alarms(),
         input_images: inputs
             .images
             .iter()
@@ -286,19 +303,24 @@ pub(in crate::run) fn release_for(
     }
 }
 
-/// Connects to the target of each service and reads what runs.
+/// Connects to the target of each service and reads what runs. A rollback goes on without a service that it cannot connect
+/// to.
 async fn observe_all(
     ctx: &RunContext,
     config: &RunConfig,
     session: &AwsSession,
-) -> Result<Vec<ServiceRun>, Vec<Problem>> {
-    let targets = connect_targets(ctx, config, session)?;
-    let observing = join_all(targets.iter().map(|target| target.observe()));
-    let (observed, _) = join(observing, join_all(targets.iter().map(|target| target.ask_ahead()))).await;
+) -> Result<RunCandidates, Vec<Problem>> {
+    let (connected, failed) = connect_each(ctx, config, session);
+    if !failed.is_empty() && (!ctx.is_rollback() || connected.is_empty()) {
+        return Err(failed);
+    }
+    let observing = join_all(connected.iter().map(|(_, target)| target.observe()));
+    let asking = join_all(connected.iter().map(|(_, target)| target.ask_ahead()));
+    let (observed, _) = join(observing, asking).await;
     let sources = Rc::new(create_sources(ctx, &session.config));
-    let atomic = config.atomic && targets.len() > 1 && !ctx.is_rollback();
+    let atomic = config.atomic && connected.len() > 1 && !ctx.is_rollback();
     let mut services = Vec::new();
-    for ((declared, target), observed) in config.services.iter().zip(targets).zip(observed) {
+    for ((declared, target), observed) in connected.into_iter().zip(observed) {
         let (observed, problem) = match observed {
             Ok(observed) => (observed, None),
             Err(problem) => (Observed::unreadable(problem.sentence.clone()), Some(problem)),
@@ -313,7 +335,25 @@ async fn observe_all(
         }
         services.push(service);
     }
-    refusal::unless_all_end(services)
+    let services = refusal::unless_all_end(services)?;
+    Ok(RunCandidates { services, refused: RefusedService::from_problems(failed) })
+}
+
+/// The services with their targets, and why others have none.
+pub(in crate::run) fn connect_each<'c>(
+    ctx: &RunContext,
+    config: &'c RunConfig,
+    session: &AwsSession,
+) -> (Vec<(&'c DeclaredService, Rc<dyn Target>)>, Vec<Problem>) {
+    let context = target_context(ctx, &session.config, config);
+    let (mut connected, mut failed) = (Vec::new(), Vec::new());
+    for declared in &config.services {
+        match targets::connect_all(&context, std::slice::from_ref(&declared.service)) {
+            Ok(targets) => connected.extend(targets.into_iter().map(|target| (declared, target))),
+            Err(problems) => failed.extend(problems),
+        }
+    }
+    (connected, failed)
 }
 
 /// The target of each service, in the order of the deploy file.

@@ -7,6 +7,7 @@ use futures::future::{join, join_all};
 
 use crate::action::Operation;
 use crate::problem::{Code, Problem};
+use crate::rollback;
 use crate::run::context::RunContext;
 use crate::run::event::operation;
 use crate::run::prepare::image_source;
@@ -76,6 +77,8 @@ async fn check_all(ctx: &RunContext, services: &mut [ServiceRun], scope: CheckSc
     let found = join_all(refusal::open(services).map(|service| check_one(ctx, service, scope))).await;
     for (service, problems) in refusal::open_mut(services).zip(found) {
         for problem in problems {
+            let is_passable = ctx.is_rollback() && !rollback::is_obstacle(problem.code);
+            let problem = if is_passable { problem.into_warning() } else { problem };
             let problem = problem.for_service(service.name());
             match problem.is_error() {
                 _ if service.report.problems.contains(&problem) => {}

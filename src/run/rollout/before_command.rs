@@ -227,13 +227,15 @@ fn on_success(ctx: &RunContext, service: &mut ServiceRun, lines: &[crate::releas
     let took = HumanDuration(Duration::from_secs(
         (ctx.io.clock.elapsed().saturating_sub(command.requested_at)).as_secs(),
     ));
-    let words = format!("`{}` ended with exit code 0 after {took}", command.display());
+    let display = command.display().to_owned();
+    let words = format!("`{display}` ended with exit code 0 after {took}");
     if !ctx.has_time_left() {
         let sentence = format!("{words}, and no time is left for the release.");
         let problem = Problem::error(Code::BeforeFailed, sentence).help("Raise the input `timeout`.");
         return finish_failed(ctx, service, Failure::permanent(problem));
     }
     progress::record_event(ctx, service, Mark::Success, &words);
+    service.rollout.finished_command = Some(display);
     service.rollout.phase = Phase::Pending;
 }
 

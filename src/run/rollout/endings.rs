@@ -43,6 +43,7 @@ pub(in crate::run) fn mark_stranded(ctx: &RunContext, service: &mut ServiceRun, 
         ),
     };
     let problem = Problem::error(Code::RollbackFailed, sentence).help(help);
+    service.rollout.has_no_way_back = true;
     finish(ctx, service, &failure, problem);
 }
 

@@ -8,6 +8,7 @@ pub(in crate::run) mod checks;
 mod endings;
 mod request;
 mod rollback;
+mod stranded;
 mod unanswered;
 mod watch;
 mod watch_time;
@@ -58,6 +59,7 @@ async fn roll_out(ctx: &RunContext, environment: &str, services: &mut [ServiceRu
     }
     start_rollouts(ctx, environment, services).await;
     watch::watch_until_done(ctx, environment, services).await;
+    Box::pin(stranded::explain_all(ctx, environment, services)).await;
 }
 
 fn finish_planned(ctx: &RunContext, services: &mut [ServiceRun]) {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use aws_config::SdkConfig;
+use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::AlarmType;
 use aws_sdk_ecr::types::ImageIdentifier;
 use aws_sdk_elasticloadbalancingv2::types::TargetHealthStateEnum;
@@ -49,12 +50,14 @@ pub struct TargetHealth {
 }
 
 /// An alarm of CloudWatch.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct AlarmState {
     /// Its name.
     pub name: String,
     /// `OK`, `ALARM` or `INSUFFICIENT_DATA`.
     pub state: String,
+    /// Since when it has that state, in seconds since the epoch; 0 if AWS does not report it.
+    pub since: f64,
     /// The reason, as AWS reports it.
     pub reason: String,
 }
@@ -179,17 +182,18 @@ impl SupportClients {
         let call = call.alarm_types(AlarmType::MetricAlarm).alarm_types(AlarmType::CompositeAlarm);
         self.rate_limiter.acquire().await;
         let answer = call.send().await.map_err(|error| aws_error("cloudwatch:DescribeAlarms", &error))?;
-        let alarm = |name: Option<&str>, state: Option<&str>, reason: Option<&str>| AlarmState {
-            name: name.unwrap_or_default().to_owned(),
-            state: state.unwrap_or_default().to_owned(),
-            reason: reason.unwrap_or_default().to_owned(),
-        };
-        let metric = answer.metric_alarms().iter();
-        let metric =
-            metric.map(|a| alarm(a.alarm_name(), a.state_value().map(|s| s.as_str()), a.state_reason()));
-        let composite = answer.composite_alarms().iter();
-        let composite =
-            composite.map(|a| alarm(a.alarm_name(), a.state_value().map(|s| s.as_str()), a.state_reason()));
+        let metric = answer.metric_alarms().iter().map(|alarm| AlarmState {
+            name: owned(alarm.alarm_name()),
+            state: owned(alarm.state_value().map(|state| state.as_str())),
+            since: state_since(alarm.state_transitioned_timestamp(), alarm.state_updated_timestamp()),
+            reason: owned(alarm.state_reason()),
+        });
+        let composite = answer.composite_alarms().iter().map(|alarm| AlarmState {
+            name: owned(alarm.alarm_name()),
+            state: owned(alarm.state_value().map(|state| state.as_str())),
+            since: state_since(alarm.state_transitioned_timestamp(), alarm.state_updated_timestamp()),
+            reason: owned(alarm.state_reason()),
+        });
         Ok(metric.chain(composite).collect())
     }
 
@@ -267,4 +271,13 @@ const ACCEPTED_MEDIA_TYPES: [&str; 4] = [
 
 fn state_text(state: Option<&TargetHealthStateEnum>) -> String {
     state.map(|state| state.as_str().to_owned()).unwrap_or_default()
+}
+
+fn owned(text: Option<&str>) -> String {
+    text.unwrap_or_default().to_owned()
+}
+
+/// Since when an alarm has its state: the last update can be a change of the reason alone.
+fn state_since(transitioned: Option<&DateTime>, updated: Option<&DateTime>) -> f64 {
+    transitioned.or(updated).map_or(0.0, DateTime::as_secs_f64)
 }

@@ -81,6 +81,22 @@ impl Drop for BatchGuard<'_> {
     }
 }
 
+/// The state of an alarm at one read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlarmReading {
+    /// Such as `ALARM`.
+    pub state: String,
+    /// Since when, in seconds since the epoch.
+    pub since: f64,
+}
+
+impl AlarmReading {
+    /// Whether it fires, and did so before `time`.
+    pub fn fired_before(&self, time: f64) -> bool {
+        self.state == "ALARM" && self.since <= time
+    }
+}
+
 impl BatchLoader {
     /// Shared reads over ECS and the services around it.
     pub fn new(client: EcsClient, support: SupportClients) -> Self {
@@ -132,10 +148,13 @@ impl BatchLoader {
         Ok(found?.iter().flatten().map(ServiceRevision::from_json).collect())
     }
 
-    /// The state of an alarm, such as `ALARM`; `None` if it does not exist.
-    pub async fn alarm(&self, name: &str) -> Result<Option<String>, AwsError> {
+    /// The state of an alarm; `None` if it does not exist.
+    pub async fn alarm(&self, name: &str) -> Result<Option<AlarmReading>, AwsError> {
         let found = self.load_one(ReadKind::Alarms, name.to_owned()).await?;
-        Ok(found.as_ref().map(|alarm| read::str_field(alarm, "state")))
+        Ok(found.as_ref().map(|alarm| AlarmReading {
+            state: read::str_field(alarm, "state"),
+            since: read::seconds_field(alarm, "since"),
+        }))
     }
 
     /// Whether a speculative read fits the budget now; if so, it is used up.
@@ -242,7 +261,8 @@ impl BatchLoader {
     /// Alarms in the shape of ECS's responses.
     async fn read_alarms(&self, names: Vec<String>) -> Result<Value, AwsError> {
         let states = self.support.alarm_states(names).await?;
-        let each = |alarm: &AlarmState| json!({ "name": alarm.name, "state": alarm.state });
+        let each =
+            |alarm: &AlarmState| json!({ "name": alarm.name, "state": alarm.state, "since": alarm.since });
         Ok(json!({ "alarms": states.iter().map(each).collect::<Vec<_>>() }))
     }
 }

@@ -146,7 +146,7 @@ pub struct GrantScope {
     pub roles: Vec<String>,
     /// Log groups of its containers.
     pub log_groups: Vec<String>,
-    /// Repositories of its images.
+    /// Names or ARNs of the repositories of its images; empty if they are in no ECR.
     pub repositories: Vec<String>,
     /// Those of them that images are pushed to.
     pub pushed_repositories: Vec<String>,
@@ -195,7 +195,15 @@ impl GrantScope {
     }
 
     fn repository_arns(&self, names: &[String]) -> Vec<String> {
-        names.iter().map(|name| self.arn("ecr", &format!("repository/{name}"))).collect()
+        names.iter().map(|name| self.repository_arn(name)).collect()
+    }
+
+    /// A bare name stands for a repository of this account and region.
+    fn repository_arn(&self, name: &str) -> String {
+        match name.starts_with("arn:") {
+            true => name.to_owned(),
+            false => self.arn("ecr", &format!("repository/{name}")),
+        }
     }
 
     /// The ARNs of an action's resources, its own kind first.

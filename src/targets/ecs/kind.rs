@@ -63,12 +63,12 @@ impl Kind for EcsKind {
     }
 
     fn permissions(spec: &Spec<'_, Settings>, scope: &PolicyScope) -> Vec<Permission> {
-        let scope = GrantScope {
+        let of_service = GrantScope {
             caller_role: scope.role.clone(),
             pull_sources: scope.pull_sources.clone(),
             ..GrantScope::from_settings(spec.settings, &scope.region, &scope.account)
         };
-        ServicePermissions::new(scope, spec).permissions()
+        ServicePermissions::new(of_service, spec, scope).permissions()
     }
 
     fn connect(spec: &Spec<'_, Settings>, run: &TargetContext<'_>) -> Result<Rc<dyn Target>, Problem> {
@@ -110,6 +110,7 @@ fn connect_service(
     Ecs::new(settings, expected_account, config.alarms.clone(), shared)
         .with_named_image(named.map(ToString::to_string))
         .with_traffic_shift(!matches!(config.strategy, Strategy::Rolling(_)))
+        .with_firing_alarms_passed(run.run.passes_firing_alarms)
         .with_command(command)
         .with_shown_env(config.show_env.iter().map(|name| name.as_str().to_owned()).collect())
 }

@@ -14,9 +14,9 @@ use super::{ChangeError, History, Limits, MetricLabels, OneOffTasks, Target};
 use crate::aws::RateLimiters;
 use crate::problem::{Code, Problem};
 use crate::release::{
-    Changes, CompletedVersion, DefinitionFile, Failure, Observed, Release, Resume, RollbackTarget, Rollout,
-    RolloutStatus, ShiftKind, Staged, StartedTask, TaskCommand, TaskStatus, TrafficPlan, TrafficShift,
-    Variant, Version,
+    Changes, CompletedVersion, DefinitionFile, Diagnosis, Failure, Observed, Release, Resume, RollbackTarget,
+    Rollout, RolloutStatus, ShiftKind, Staged, StartedTask, TaskCommand, TaskStatus, TrafficPlan,
+    TrafficShift, Variant, Version,
 };
 
 pub mod asked_ahead;
@@ -26,6 +26,7 @@ pub mod client;
 pub mod container_images;
 #[cfg(test)]
 mod container_images_tests;
+pub mod diagnose;
 pub mod discover;
 pub mod ecr_image;
 pub mod error;
@@ -126,8 +127,9 @@ impl Ecs {
         shared: &SharedClients,
     ) -> Self {
         let (loader, around) = (shared.loader.clone(), shared.support.clone());
-        let ahead = Rc::default();
-        let reader = reader::ServiceReader { loader, support: around, settings, alarms, ahead };
+        let (ahead, passes_firing_alarms) = (Rc::default(), false);
+        let reader =
+            reader::ServiceReader { loader, support: around, settings, alarms, passes_firing_alarms, ahead };
         Self {
             reader,
             expected_account,
@@ -143,6 +145,13 @@ impl Ecs {
     #[must_use]
     pub fn with_traffic_shift(self, shifts: bool) -> Self {
         Self { shifts_traffic: shifts, ..self }
+    }
+
+    /// Says whether alarms that fired before the rollout neither stop nor fail it.
+    #[must_use]
+    pub fn with_firing_alarms_passed(mut self, passes: bool) -> Self {
+        self.reader.passes_firing_alarms = passes;
+        self
     }
 
     /// Says whether a command runs once with the new version, and in which container.
@@ -408,6 +417,10 @@ impl Target for Ecs {
             failure.logs = watch.logs.clone().unwrap_or_default();
         }
         Ok(health)
+    }
+
+    async fn diagnose(&self, version: &Version) -> Result<Option<Diagnosis>, Problem> {
+        diagnose::diagnose(&self.reader, version).await.map(Some)
     }
 
     /// ECS drains and stops replaced tasks itself, and rollbacks need the old revisions: only the deployment

@@ -9,9 +9,8 @@ use super::settings::Settings;
 use super::task_definition::definition::containers;
 use super::task_definition::document::TaskDefinitionDocument;
 use crate::config::{Metric, Strategy};
-use crate::release::ecr_repository;
 use crate::targets::Spec;
-use crate::targets::policy::{Condition, Permission, StatementId};
+use crate::targets::policy::{Condition, Permission, PolicyScope, StatementId, repository_arn};
 
 /// A service with what its permissions depend on.
 #[derive(Debug, Clone)]
@@ -26,7 +25,7 @@ pub struct ServicePermissions {
 
 impl ServicePermissions {
     /// The service from the deploy file, with its definition if the file names one.
-    pub fn new(mut scope: GrantScope, spec: &Spec<'_, Settings>) -> Self {
+    pub fn new(mut scope: GrantScope, spec: &Spec<'_, Settings>, place: &PolicyScope) -> Self {
         let (common, definition) = (&spec.service.config, spec.source);
         let read = definition.and_then(|file| TaskDefinitionDocument::parse(&file.path, &file.text).ok());
         let known = read.map(|document| document.value).unwrap_or_default();
@@ -40,7 +39,7 @@ impl ServicePermissions {
                 |container: &Value| optional_str(&container["logConfiguration"]["options"], "awslogs-group");
             scope.log_groups = containers(&known).iter().filter_map(group).collect();
         }
-        set_repositories(&mut scope, spec);
+        set_repositories(&mut scope, spec, place);
         Self {
             pushes_image: !scope.pushed_repositories.is_empty(),
             shifts_traffic: scope.pair.is_none() && !matches!(common.strategy, Strategy::Rolling(_)),
@@ -109,14 +108,14 @@ impl ServicePermissions {
     }
 }
 
-/// The repositories in ECR of all images. Where the service has none, its image may be in any repository, and is only read.
-fn set_repositories(scope: &mut GrantScope, spec: &Spec<'_, Settings>) {
+/// The repositories of all images; other registries need nothing of IAM. Where the service has none, its image may be in any
+/// repository, and is only read.
+fn set_repositories(scope: &mut GrantScope, spec: &Spec<'_, Settings>, place: &PolicyScope) {
     let further = spec.settings.images.values();
-    let of_service = spec.service.config.ecr_repository();
-    let of_containers = further.clone().filter_map(|it| it.repository.as_deref()).filter_map(ecr_repository);
-    let pushed = of_service.into_iter().chain(of_containers);
-    scope.pushed_repositories = pushed.map(str::to_owned).collect();
-    if of_service.is_some() {
+    let pushed =
+        spec.service.config.repository.iter().chain(further.clone().filter_map(|it| it.repository.as_ref()));
+    scope.pushed_repositories = pushed.filter_map(|name| repository_arn(name, place)).collect();
+    if spec.service.config.repository.is_some() {
         let is_same = |known: &str, own: &str| known == "*" || known == own;
         let is_here = |image: &EcrImage| {
             is_same(&scope.region, &image.region) && is_same(&scope.account, &image.account)
@@ -158,7 +157,7 @@ fn strategy_metrics(strategy: &Strategy) -> &[Metric] {
 mod tests {
     use super::super::grants::Condition;
     use super::*;
-    use crate::targets::policy::{PolicyScope, push_permissions};
+    use crate::targets::policy::push_permissions;
 
     #[test]
     fn grants_on_repository_are_those_of_pushing() {

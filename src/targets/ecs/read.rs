@@ -394,7 +394,7 @@ fn count_field(value: &Value, key: &str) -> u32 {
 }
 
 /// Epoch seconds; json 1.1 writes them as numbers.
-fn seconds_field(value: &Value, key: &str) -> f64 {
+pub fn seconds_field(value: &Value, key: &str) -> f64 {
     value[key].as_f64().unwrap_or(0.0)
 }
 

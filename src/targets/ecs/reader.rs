@@ -39,6 +39,8 @@ pub struct ServiceReader {
     pub settings: Settings,
     /// Alarms of the deploy file, in addition to those that ECS monitors.
     pub alarms: Vec<String>,
+    /// Whether alarms that fired before the rollout neither stop nor fail it.
+    pub passes_firing_alarms: bool,
     /// What is known of its next reads.
     pub ahead: Rc<AskedAhead>,
 }
@@ -246,11 +248,19 @@ impl ServiceReader {
         Ok(all)
     }
 
-    /// The deploy file's alarms: a firing one fails the rollout, and so does a missing one.
+    /// The deploy file's alarms: a firing one fails the rollout, and so does a missing one. Where a firing one stops nothing,
+    /// ECS's rule holds for them too: an alarm that fired before the deployment is ignored for all of it.
     async fn read_alarms(&self, watch: &mut RolloutMemory) -> Result<(), Problem> {
         for name in &self.alarms {
-            let state = self.loader.alarm(name).await?;
-            watch.record_alarm(name, state.as_deref());
+            let reading = match self.loader.alarm(name).await {
+                Err(refusal) if self.passes_firing_alarms && refusal.is_denied() => continue,
+                read => read?,
+            };
+            if self.passes_firing_alarms {
+                watch.record_alarm_unless_ignored(name, reading.as_ref());
+            } else {
+                watch.record_alarm(name, reading.as_ref());
+            }
         }
         Ok(())
     }

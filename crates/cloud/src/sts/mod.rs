@@ -30,6 +30,9 @@ pub struct RoleTrust {
     pub subjects: Vec<String>,
     /// The roles that exist, by ARN; every role when empty.
     pub roles: Vec<String>,
+    /// ARNs of callers that may assume the roles with their own credentials; a `*` at the end stands for any rest. Everyone
+    /// in the account of the role when empty.
+    pub callers: Vec<String>,
     /// The roles' MaxSessionDuration, seconds.
     pub max_session_duration: u32,
     /// How long the sessions of those live who ask for no duration, seconds; AWS's hour unless a test is in a hurry.
@@ -42,6 +45,7 @@ impl Default for RoleTrust {
             provider: true,
             subjects: Vec::new(),
             roles: Vec::new(),
+            callers: Vec::new(),
             max_session_duration: 3600,
             session_duration: 3600,
         }
@@ -50,12 +54,26 @@ impl Default for RoleTrust {
 
 impl RoleTrust {
     fn is_trusted(&self, role: &str, subject: &str) -> bool {
-        let trusted = |pattern: &String| match pattern.strip_suffix('*') {
-            Some(head) => subject.starts_with(head),
-            None => pattern == subject,
-        };
-        (self.roles.is_empty() || self.roles.iter().any(|known| known == role))
-            && (self.subjects.is_empty() || self.subjects.iter().any(trusted))
+        self.has_role(role)
+            && (self.subjects.is_empty() || self.subjects.iter().any(|pattern| matches(pattern, subject)))
+    }
+
+    fn trusts_caller(&self, role: &RoleArn<'_>, caller: &str) -> bool {
+        let is_listed = self.callers.iter().any(|pattern| matches(pattern, caller));
+        let is_own = self.callers.is_empty() && caller.split(':').nth(4) == Some(role.account);
+        self.has_role(role.arn) && (is_listed || is_own)
+    }
+
+    fn has_role(&self, role: &str) -> bool {
+        self.roles.is_empty() || self.roles.iter().any(|known| known == role)
+    }
+}
+
+/// Whether `text` is `pattern`; a `*` at its end stands for any rest.
+fn matches(pattern: &str, text: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(head) => text.starts_with(head),
+        None => pattern == text,
     }
 }
 
@@ -85,15 +103,17 @@ impl Service for Sts {
     fn handle(&self, world: &mut World, call: &ServiceCall, now: f64) -> ServiceResult {
         match call.operation.as_str() {
             "AssumeRoleWithWebIdentity" => assume_role(world, &call.input, now),
+            "AssumeRole" => assume_as_caller(world, call, now),
             "GetCallerIdentity" => Ok(caller_identity(world, call.access_key.as_deref())),
             _ => Err(unsupported_operation(call)),
         }
     }
 
-    /// Who has no credentials yet may ask for some, and everybody may ask who they are.
+    /// Who has no credentials yet may ask for some, and everybody may ask who they are. In its own account a role's trust
+    /// policy is enough.
     fn required_actions(&self, call: &ServiceCall) -> Vec<String> {
         match call.operation.as_str() {
-            "AssumeRoleWithWebIdentity" | "GetCallerIdentity" => Vec::new(),
+            "AssumeRoleWithWebIdentity" | "AssumeRole" | "GetCallerIdentity" => Vec::new(),
             other => vec![format!("{}:{other}", self.name())],
         }
     }
@@ -114,19 +134,41 @@ fn assume_role(world: &mut World, input: &Value, now: f64) -> ServiceResult {
         let message = "Not authorized to perform sts:AssumeRoleWithWebIdentity";
         return Err(ServiceError::with_status(403, "AccessDenied", message));
     }
+    let mut answer = begin_session(world, &role, name, now, duration);
+    answer["SubjectFromWebIdentityToken"] = subject.into();
+    answer["Provider"] =
+        format!("arn:aws:iam::{}:oidc-provider/token.actions.githubusercontent.com", role.account).into();
+    answer["Audience"] = AUDIENCE.into();
+    Ok(answer)
+}
+
+/// A session of a role from `now` on, for `duration` seconds.
+fn begin_session(world: &mut World, role: &RoleArn<'_>, name: &str, now: f64, duration: f64) -> Value {
     let keys = TemporaryKeys::new(role.arn, name, world.sessions.len(), now);
     let arn = format!("arn:aws:sts::{}:assumed-role/{}/{name}", role.account, role.name);
     let expires = now.floor() + duration;
     world.sessions.insert(keys.id.clone(), StsSession { issued: now, expires, arn: arn.clone() });
-    Ok(json!({
+    json!({
         "Credentials": {
             "AccessKeyId": keys.id, "SecretAccessKey": keys.secret, "SessionToken": keys.token, "Expiration": expires,
         },
-        "SubjectFromWebIdentityToken": subject,
         "AssumedRoleUser": { "AssumedRoleId": format!("{}:{name}", unique_id("AROA", &arn)), "Arn": arn },
-        "Provider": format!("arn:aws:iam::{}:oidc-provider/token.actions.githubusercontent.com", role.account),
-        "Audience": AUDIENCE,
-    }))
+    })
+}
+
+/// The role with the caller's own credentials.
+fn assume_as_caller(world: &mut World, call: &ServiceCall, now: f64) -> ServiceResult {
+    let role = RoleArn::parse(str_field(&call.input, "RoleArn"))?;
+    let name = validate_session_name(str_field(&call.input, "RoleSessionName"))?;
+    let duration = requested_duration(&world.trust, &call.input)?;
+    let identity = caller_identity(world, call.access_key.as_deref());
+    let caller = str_field(&identity, "Arn");
+    if !world.trust.trusts_caller(&role, caller) {
+        let message =
+            format!("User: {caller} is not authorized to perform: sts:AssumeRole on resource: {}", role.arn);
+        return Err(ServiceError::with_status(403, "AccessDenied", message));
+    }
+    Ok(begin_session(world, &role, name, now, duration))
 }
 
 struct RoleArn<'a> {

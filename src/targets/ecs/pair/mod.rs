@@ -27,7 +27,7 @@ use super::settings::PairSettings;
 use crate::config::Strategy;
 use crate::problem::Problem;
 use crate::release::{
-    Changes, CompletedVersion, HumanDuration, Observed, Release, Resume, RollbackTarget, Rollout,
+    Changes, CompletedVersion, Diagnosis, HumanDuration, Observed, Release, Resume, RollbackTarget, Rollout,
     RolloutStatus, ShiftKind, Staged, StartedTask, TaskCommand, TaskStatus, TrafficControl, TrafficPlan,
     TrafficShift, TrafficSupport, Variant, Version,
 };
@@ -169,6 +169,14 @@ impl Target for ServicePair {
         let (mut found, more) = tokio::join!(own, preflight::check(self, basis, release, seen));
         found.extend(more);
         found
+    }
+
+    /// The version is on one of the two services.
+    async fn diagnose(&self, version: &Version) -> Result<Option<Diagnosis>, Problem> {
+        let state = self.read_state().await?;
+        let runs = |side: &PairMember| state.service(*side).definition == version.id;
+        let side = PairMember::BOTH.into_iter().find(runs).unwrap_or(PairMember::First);
+        self.member(side).diagnose(version).await
     }
 
     async fn ask_ahead(&self) {

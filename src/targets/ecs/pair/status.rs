@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::super::Ecs;
+use super::super::batch_loader::AlarmReading;
 use super::super::pair::ServicePair;
 use super::super::patience::Patience;
 use super::super::preflight::rules::alarm_names;
@@ -248,12 +249,21 @@ async fn find_alarm_failure(
     }
     pair.alarms_read_at.set(Some(Instant::now()));
     for name in names {
-        let state = member.reader.loader.alarm(&name).await?;
-        if let Some(cause) = causes::from_alarm(&name, state.as_deref()) {
+        let reading = member.reader.loader.alarm(&name).await?;
+        if member.reader.passes_firing_alarms && is_ignored(reading.as_ref(), service) {
+            continue;
+        }
+        if let Some(cause) = causes::from_alarm(&name, reading.as_ref().map(|one| one.state.as_str())) {
             return Ok(Some(Failure::permanent(cause.problem)));
         }
     }
     Ok(None)
+}
+
+/// Whether an alarm is missing, or fired before the new version was deployed.
+fn is_ignored(reading: Option<&AlarmReading>, service: &EcsService) -> bool {
+    let started = service.primary().map_or(0.0, |primary| primary.created_at);
+    reading.is_none_or(|reading| reading.fired_before(started))
 }
 
 /// The failure of the service's stopped tasks, if it ends the rollout.

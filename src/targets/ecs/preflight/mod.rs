@@ -111,8 +111,10 @@ async fn check_alarms(reader: &ServiceReader, service: &EcsService, declared: &[
     if names.is_empty() {
         return Vec::new();
     }
+    let passes = reader.passes_firing_alarms;
     match reader.support.alarm_states(names.clone()).await {
-        Ok(states) => rules::check_alarms(&names, &states),
+        Ok(states) => rules::check_alarms(&names, &states, passes),
+        Err(refusal) if passes => vec![rules::alarms_unread(refusal.problem)],
         Err(refusal) => vec![refusal.problem],
     }
 }

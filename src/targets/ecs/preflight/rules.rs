@@ -167,8 +167,9 @@ pub fn alarm_names(service: &EcsService, declared: &[String]) -> Vec<String> {
     names
 }
 
-/// Alarms must exist and must not be firing: ECS ignores an alarm that fires from the start.
-pub fn check_alarms(names: &[String], states: &[AlarmState]) -> Vec<Problem> {
+/// Alarms must exist and must not be firing: ECS ignores an alarm that fires from the start. Where `passes`, a firing alarm
+/// stops nothing.
+pub fn check_alarms(names: &[String], states: &[AlarmState], passes: bool) -> Vec<Problem> {
     let mut found = Vec::new();
     for name in names {
         match states.iter().find(|alarm| alarm.name == *name) {
@@ -179,10 +180,7 @@ pub fn check_alarms(names: &[String], states: &[AlarmState]) -> Vec<Problem> {
                 );
             }
             Some(alarm) if alarm.state == "ALARM" => {
-                let sentence =
-                    format!("The alarm `{name}` is firing already; ECS would ignore it for this deployment.");
-                let problem = Problem::error(Code::AlarmAlreadyFiring, sentence)
-                    .help("Resolve the alarm, then deploy again.");
+                let problem = if passes { firing_alarm_passed(name) } else { firing_alarm(name) };
                 found
                     .push(Problem { cause: Some(alarm.reason.clone()).filter(|r| !r.is_empty()), ..problem });
             }
@@ -190,6 +188,30 @@ pub fn check_alarms(names: &[String], states: &[AlarmState]) -> Vec<Problem> {
         }
     }
     found
+}
+
+fn firing_alarm(name: &str) -> Problem {
+    let sentence = format!("The alarm `{name}` is firing already; ECS would ignore it for this deployment.");
+    Problem::error(Code::AlarmAlreadyFiring, sentence).help(
+        "Resolve the alarm, then deploy again. To deploy the fix while it fires, start the workflow by hand \
+         (`workflow_dispatch`) or run `roadstead deploy` on a laptop. `operation: rollback` is possible at any time.",
+    )
+}
+
+fn firing_alarm_passed(name: &str) -> Problem {
+    let sentence = format!(
+        "The alarm `{name}` is firing already, so ECS and this run ignore it until this deployment has ended."
+    );
+    Problem::warning(Code::AlarmAlreadyFiring, sentence)
+        .help("It does not protect this deployment. Look at it afterwards.")
+}
+
+/// The state of the alarms is not known, where they stop nothing.
+pub fn alarms_unread(refusal: Problem) -> Problem {
+    let sentence = "The state of the alarms was not read, so no alarm protects this deployment.";
+    Problem::warning(refusal.code, sentence)
+        .cause(refusal.cause.unwrap_or(refusal.sentence))
+        .help(refusal.help)
 }
 
 /// The images of a definition, each once.
@@ -350,13 +372,19 @@ mod tests {
         let state = |name: &str, state: &str| AlarmState {
             name: name.into(),
             state: state.into(),
+            since: 0.0,
             reason: String::new(),
         };
-        let found = check_alarms(&names, &[state("a", "ALARM"), state("b", "INSUFFICIENT_DATA")]);
-        assert_eq!(
-            found.iter().map(|p| p.code).collect::<Vec<_>>(),
-            [Code::AlarmAlreadyFiring, Code::AlarmMissing]
-        );
+        let severities = |passes| {
+            let states = [state("a", "ALARM"), state("b", "INSUFFICIENT_DATA")];
+            let found = check_alarms(&names, &states, passes);
+            assert_eq!(
+                found.iter().map(|p| p.code).collect::<Vec<_>>(),
+                [Code::AlarmAlreadyFiring, Code::AlarmMissing]
+            );
+            [found[0].is_error(), found[1].is_error()]
+        };
+        assert_eq!((severities(false), severities(true)), ([true, true], [false, true]));
         let off = json!({"deploymentConfiguration":{"alarms":{"enable":false,"alarmNames":["a"]}}});
         assert!(alarm_names(&read(&off), &[]).is_empty());
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::super::batch_loader::AlarmReading;
 use super::super::patience::Patience;
 use super::super::read::{EcsDeployment, EcsService, EcsTask, ServiceDeployment, ServiceEvent};
 use super::super::write::ROLLBACK_ID;
@@ -70,6 +71,8 @@ pub struct RolloutMemory {
     pub logs: Option<Vec<LogLine>>,
     final_task_read_left: bool,
     alarms_read_at: Option<Instant>,
+    /// Alarms that fired before the deployment, where those stop nothing.
+    ignored_alarms: HashSet<String>,
     /// The new version in parallel to the old one, once known.
     pub parallel_version: Option<ParallelVersion>,
     targets_read_at: Option<Instant>,
@@ -104,6 +107,7 @@ impl RolloutMemory {
             logs: None,
             final_task_read_left: true,
             alarms_read_at: None,
+            ignored_alarms: HashSet::new(),
             parallel_version: None,
             targets_read_at: None,
             unhealthy_since: None,
@@ -331,8 +335,19 @@ impl RolloutMemory {
     }
 
     /// Records the state of an alarm; `None` means that it does not exist.
-    pub fn record_alarm(&mut self, name: &str, state: Option<&str>) {
-        self.causes.extend(causes::from_alarm(name, state));
+    pub fn record_alarm(&mut self, name: &str, reading: Option<&AlarmReading>) {
+        self.causes.extend(causes::from_alarm(name, reading.map(|reading| reading.state.as_str())));
+    }
+
+    /// The same, unless it is missing or fired before the deployment.
+    pub fn record_alarm_unless_ignored(&mut self, name: &str, reading: Option<&AlarmReading>) {
+        let (Some(reading), Some(started)) = (reading, self.events_since) else { return };
+        if reading.fired_before(started) {
+            self.ignored_alarms.insert(name.to_owned());
+        }
+        if !self.ignored_alarms.contains(name) {
+            self.record_alarm(name, Some(reading));
+        }
     }
 
     /// Whether to search for ours in the service's list of deployments: the service itself names none.

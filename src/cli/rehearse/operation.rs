@@ -1,0 +1,135 @@
+//! The operations of a rehearsal: what happened before a rollback, images that exist, and a cancel at a second.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::action::inputs::RawInputs;
+use crate::config::{DeployFile, Service};
+use crate::release::Outcome;
+use crate::report::RunReport;
+use crate::run::ProgressLog;
+use crate::sys::clock::Clock;
+use crate::sys::signal::{CancelLevel, CancelToken};
+use crate::targets::{self, KINDS};
+use roadstead_cloud::cloud::Cloud;
+use roadstead_cloud::faults::FaultState;
+
+use super::Rehearsal;
+use super::run_context::run_against;
+use super::scenario::{build_scenario, format_problems, placeholders, start_time};
+use crate::cli::arguments::RehearseOptions;
+
+/// From the release before a rollback to the rollback.
+const TIME_BETWEEN: Duration = Duration::from_secs(3600);
+
+/// The variable that makes the release before a rollback another version.
+const MARKER: &str = "ROADSTEAD_REHEARSAL";
+
+/// The inputs of the action that the options stand for.
+pub(super) fn inputs(options: &RehearseOptions) -> RawInputs {
+    RawInputs {
+        operation: Some(options.operation.clone()).filter(|operation| !operation.is_empty()),
+        services: options.services.clone(),
+        image: options.image.clone(),
+        to: options.to.clone(),
+        set: Some(options.set.join("\n")).filter(|lines| !lines.is_empty()),
+        on_cancel: options.on_cancel.clone(),
+        timeout: options.timeout.clone(),
+        ..RawInputs::default()
+    }
+}
+
+/// Rehearses the operation. Before a rollback another version is released, in a world without faults, so that there is one to
+/// return to.
+pub(super) async fn rehearse_operation(
+    rehearsal: &Rehearsal,
+    options: &RehearseOptions,
+) -> Result<RunReport, String> {
+    fastrand::seed(rehearsal.seed);
+    let (environment, mut scenario) = build_scenario(rehearsal)?;
+    for reference in image_references(options) {
+        scenario = scenario.with_image(&reference, "linux/amd64");
+    }
+    let mut began = start_time(&scenario)?;
+    let cloud = Cloud::new(scenario, rehearsal.seed);
+    if options.operation.ends_with("rollback") {
+        began = release_another(rehearsal, &cloud, &environment, began).await?;
+    }
+    if let Some(seconds) = options.cancel_at {
+        cancel_later(&rehearsal.cancel, Duration::from_secs(seconds.into()));
+    }
+    run_against(rehearsal, &cloud, environment, began).await
+}
+
+/// The images that the options name, without the names of services.
+fn image_references(options: &RehearseOptions) -> Vec<String> {
+    let text = options.image.as_deref().unwrap_or_default();
+    let parts = text.split(['\n', ',']).map(str::trim).filter(|part| !part.is_empty());
+    parts.map(|part| part.split_once('=').map_or(part, |(_, image)| image).trim().to_owned()).collect()
+}
+
+fn cancel_later(cancel: &CancelToken, after: Duration) {
+    let cancel = cancel.clone();
+    tokio::task::spawn_local(async move {
+        tokio::time::sleep(after).await;
+        cancel.set(CancelLevel::Cancel);
+    });
+}
+
+/// Releases another version of every service; gives the time after it.
+async fn release_another(
+    rehearsal: &Rehearsal,
+    cloud: &Cloud,
+    environment: &str,
+    began: Timestamp,
+) -> Result<Timestamp, String> {
+    let faults = cloud.change(|world, _| std::mem::take(&mut world.faults));
+    let quiet = || Rehearsal {
+        cancel: CancelToken::default(),
+        log: ProgressLog::new(false, Clock::starting_at(began), |_| ()),
+        ..rehearsal.clone()
+    };
+    for inputs in earlier_releases(rehearsal, environment)? {
+        let release = Rehearsal { inputs, ..quiet() };
+        let report = run_against(&release, cloud, environment.to_owned(), began).await?;
+        if !matches!(report.outcome, Outcome::Deployed | Outcome::Committed | Outcome::Unchanged) {
+            let problems: Vec<_> = report.all_problems().into_iter().cloned().collect();
+            return Err(format!(
+                "The release before the rollback ended as {}:\n{}",
+                report.outcome,
+                format_problems(&problems)
+            ));
+        }
+    }
+    tokio::time::sleep(TIME_BETWEEN).await;
+    let now = cloud.change(|world, now| {
+        world.faults = FaultState::new(faults.list, now);
+        now
+    });
+    Timestamp::from_microsecond((now * 1e6) as i64).map_err(|error| error.to_string())
+}
+
+/// The runs before a rollback: a changed variable where a target has variables, which needs neither a build nor a proof, and a
+/// deploy of the other services.
+fn earlier_releases(rehearsal: &Rehearsal, environment: &str) -> Result<Vec<RawInputs>, String> {
+    let (file, text) = &rehearsal.config;
+    let document = DeployFile::parse(file, text).map_err(|problems| format_problems(&problems))?;
+    let (services, _) =
+        document.services(environment, &[], &targets::keys(KINDS), &placeholders(environment));
+    let has_variables = |service: &&Service| {
+        targets::find(KINDS, &service.target).is_ok_and(|kind| kind.needs().env_vars.is_supported())
+    };
+    let (with_variables, others): (Vec<&Service>, Vec<&Service>) = services.iter().partition(has_variables);
+    let lines: Vec<String> =
+        with_variables.iter().map(|service| format!("{}.{MARKER}=1", service.name)).collect();
+    let set_env = (!lines.is_empty()).then(|| RawInputs {
+        operation: Some("set-env".into()),
+        set: Some(lines.join("\n")),
+        ..RawInputs::default()
+    });
+    let names: Vec<&str> = others.iter().map(|service| service.name.as_str()).collect();
+    let deploy =
+        (!names.is_empty()).then(|| RawInputs { services: Some(names.join(",")), ..RawInputs::default() });
+    Ok([set_env, deploy].into_iter().flatten().collect())
+}
