@@ -110,13 +110,13 @@ fn failed_before_command_changes_nothing() {
 
     Cause: The command `./migrate up` ended with exit code 3.
       Essential container in task exited
-      09:00:36 │ connecting
-      09:00:36 │ FATAL: relation exists
+      09:00:45 │ connecting
+      09:00:45 │ FATAL: relation exists
     What to do: Check its log lines. The next run starts it again.
       before-failed: https://github.com/roadstead/roadstead/blob/main/docs/problems.md#before-failed
 
     service  outcome  from       to         serving    took  evidence
-    backend  failed   backend:1  backend:2  backend:1  37 s  nothing was moved: backend:1 serves
+    backend  failed   backend:1  backend:2  backend:1  46 s  nothing was moved: backend:1 serves
     ");
 }
 

@@ -72,6 +72,13 @@ fn deploy_files() -> Vec<(String, ConfigNode)> {
     parsed.collect()
 }
 
+fn build_problems(node: &ConfigNode) -> Vec<Problem> {
+    match config::read::<Build>("f.yml", "`build`", node) {
+        Ok(build) => build.problems_at("f.yml", node),
+        Err(problems) => problems,
+    }
+}
+
 /// What a run says about a deploy file before its first call, for one environment.
 fn problems_in(text: &str, environment: Option<&str>) -> Vec<Problem> {
     let document = match DeployFile::parse("f.yml", text) {
@@ -89,19 +96,12 @@ fn problems_in(text: &str, environment: Option<&str>) -> Vec<Problem> {
     let (services, more) = document.services(&name, &[], &targets::keys(KINDS), &known);
     problems.extend(more);
     for service in &services {
-        if let Some(node) = &service.build {
-            let build =
-                config::read::<Build>("f.yml", &format!("`build` of service `{}`", service.name), node);
-            match build {
-                Ok(build) => {
-                    problems.extend(build.problems_at("f.yml", node));
-                }
-                Err(more) => problems.extend(more),
-            }
-        }
+        problems.extend(service.build.iter().flat_map(build_problems));
     }
     let (specs, more) = targets::read_specs(KINDS, "f.yml", services);
     problems.extend(more);
+    let containers = specs.iter().flat_map(|service| service.containers());
+    problems.extend(containers.filter_map(|it| it.build).flat_map(|node| build_problems(&node)));
     problems.extend(targets::shared_resources(&specs));
     problems.retain(Problem::is_error);
     problems
@@ -246,7 +246,7 @@ fn damage(written: &Written, key: &WrittenKey, damage: Damage) -> Option<Vec<Str
 fn is_open_name(path: &[String]) -> bool {
     let above: Vec<&str> = path[..path.len() - 1].iter().map(String::as_str).collect();
     matches!(above[..], ["environments"] | ["services"] | [_, _, "environments"])
-        || above.last().is_some_and(|last| matches!(*last, "args" | "labels" | "headers"))
+        || above.last().is_some_and(|last| matches!(*last, "args" | "labels" | "headers" | "images"))
         || above.len() > 2 && above.ends_with(&["environment"])
 }
 

@@ -188,13 +188,13 @@ fn failure_report_snapshot() {
 
     Cause: The container `app` exits with code 1.
       Essential container in task exited
-      09:00:31 │ starting
-      09:00:31 │ panic: DATABASE_URL is not set
+      09:00:29 │ starting
+      09:00:29 │ panic: DATABASE_URL is not set
     What to do: Check its log lines.
       container-exited: https://github.com/roadstead/roadstead/blob/main/docs/problems.md#container-exited
 
     service  outcome  from       to         serving    took       evidence
-    backend  failed   backend:1  backend:2  backend:1  2 min 9 s  rolled back, confirmed: backend:1 serves
+    backend  failed   backend:1  backend:2  backend:1  2 min 6 s  rolled back, confirmed: backend:1 serves
     ");
 }
 

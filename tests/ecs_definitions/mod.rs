@@ -232,10 +232,8 @@ fn two_entries_for_one_service_are_refused_at_their_lines() {
         );
     }
     assert_eq!(two_services("{ cluster: c1, service: production }", templated).len(), 2);
-    assert_eq!(
-        two_services("{ cluster: default, service: web }", "{ cluster: \"\", service: web }").len(),
-        2
-    );
+    let default = "{ cluster: \"arn:aws:ecs:eu-west-1:111111111111:cluster/default\", service: web }";
+    assert_eq!(two_services("{ cluster: default, service: web }", default).len(), 2);
     for other in ["{ cluster: c2, service: web }", "{ cluster: c1, service: nginx }"] {
         assert_eq!(two_services(one, other), Vec::<String>::new(), "{other}");
     }

@@ -108,7 +108,7 @@ pub(super) const FIXTURES: &[Fixture] = &[
     fixture("pair", "[]", CANARY, true, None).with_pair(),
     fixture("pair-judged", "canary-healthy", CANARY_PASSES, true, None).with_pair(),
     fixture("pair-bad", "[crash-on-start: {}]", CANARY, false, Some(0)).with_pair(),
-    fixture("pair-falls-ill", "[flapping-health: { healthy: 60 }]", CANARY, false, Some(10)).with_pair(),
+    fixture("pair-falls-ill", "[flapping-health: { healthy: 90 }]", CANARY, false, Some(10)).with_pair(),
     fixture("pair-rolling", "[]", ROLLING, true, None).with_pair(),
     fixture("before", "[]", ROLLING, true, None).with_before_command(),
     fixture("before-canary", "canary-healthy", CANARY, true, None).with_before_command(),

@@ -91,10 +91,11 @@ async fn check_all(ctx: &RunContext, services: &mut [ServiceRun], scope: CheckSc
 
 /// What the target says of a service, within the time that its rollout leaves. A rollback is not bounded by more than the run.
 async fn check_one(ctx: &RunContext, service: &ServiceRun, scope: CheckScope) -> Vec<Problem> {
-    let left = match service.release.rollback_to {
-        Some(_) => ctx.inputs.timeout.saturating_sub(ctx.io.clock.elapsed()),
-        None => service.time_before_rollout(ctx),
-    };
+    let of_run = ctx.inputs.timeout.saturating_sub(ctx.io.clock.elapsed());
+    let before_rollout = service.time_before_rollout(ctx);
+    // Where no rollout fits at all, the guard says so, with the time that it takes.
+    let is_unbound = service.release.rollback_to.is_some() || before_rollout.is_zero();
+    let left = if is_unbound { of_run } else { before_rollout };
     match tokio::time::timeout(left, ask_target(service, scope)).await {
         Ok(problems) => problems,
         Err(_) => {

@@ -158,8 +158,12 @@ fn start_containers(world: &mut World, task: usize, now: f64) {
     let service = world.ecs.tasks[task].service;
     let timings = world.timings.clone();
     match world.ecs.tasks[task].outcome.clone() {
-        TaskOutcome::Crash { after, .. } => {
-            schedule_step(world, task, TaskStep::Crash, exact_seconds(after), now)
+        TaskOutcome::Crash { after, container, .. } => {
+            schedule_step(world, task, TaskStep::Crash, exact_seconds(after), now);
+            if !crashing_container(world, task, container.as_deref()).1 {
+                let wait = if checked { timings.health } else { timings.settle };
+                schedule_step(world, task, TaskStep::Healthy, wait, now);
+            }
         }
         TaskOutcome::Unhealthy if checked => {
             let grace = task_health::grace_seconds(&world.ecs.services[service]);
@@ -196,6 +200,13 @@ fn fail_to_start(world: &mut World, task: usize, now: f64) {
     failure_detection::on_task_failed(world, task, now);
 }
 
+/// The place of the container that crashes, and whether the task ends with it.
+fn crashing_container(world: &World, task: usize, name: Option<&str>) -> (usize, bool) {
+    let definition = &world.ecs.definitions[world.ecs.tasks[task].definition];
+    let place = side_effects::container_place(definition, name).unwrap_or(0);
+    (place, definition.containers.get(place).is_none_or(|it| it.essential))
+}
+
 fn crash(world: &mut World, task: usize, now: f64) {
     let TaskOutcome::Crash { container, exit_code: code, reason, log_lines: log, .. } =
         world.ecs.tasks[task].outcome.clone()
@@ -203,10 +214,7 @@ fn crash(world: &mut World, task: usize, now: f64) {
         return;
     };
     side_effects::write_logs(world, task, container.as_deref(), &log, now);
-    let definition = world.ecs.tasks[task].definition;
-    let meant = side_effects::container_place(&world.ecs.definitions[definition], container.as_deref());
-    let main = meant.unwrap_or(0);
-    let is_essential = world.ecs.definitions[definition].containers.get(main).is_none_or(|it| it.essential);
+    let (main, is_essential) = crashing_container(world, task, container.as_deref());
     let it = &mut world.ecs.tasks[task];
     if !is_essential {
         // API ContainerDefinition, `essential`: the failure does not affect the rest of the containers in the task.
