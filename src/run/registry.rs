@@ -162,7 +162,11 @@ impl<'r> RunRegistries<'r> {
     pub(in crate::run) fn access(&self) -> RegistryAccess {
         let mask = self.ctx.secret_masker();
         let logins = self.logins();
-        logins.iter().flat_map(RegistryLogin::secret_values).for_each(|secret| mask(&secret));
+        // Inputs are masked when they are read.
+        let is_input =
+            |secret: &str| self.ctx.inputs.github_token.as_ref().is_some_and(|it| it.reveal() == secret);
+        let secrets = logins.iter().flat_map(RegistryLogin::secret_values);
+        secrets.filter(|secret| !is_input(secret)).for_each(|secret| mask(&secret));
         RegistryAccess { http: HttpClient::new(self.ctx.io.http.clone()), logins }
     }
 
