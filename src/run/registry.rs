@@ -163,10 +163,9 @@ impl<'r> RunRegistries<'r> {
         let mask = self.ctx.secret_masker();
         let logins = self.logins();
         // Inputs are masked when they are read.
-        let is_input =
-            |secret: &str| self.ctx.inputs.github_token.as_ref().is_some_and(|it| it.reveal() == secret);
-        let secrets = logins.iter().flat_map(RegistryLogin::secret_values);
-        secrets.filter(|secret| !is_input(secret)).for_each(|secret| mask(&secret));
+        let token = self.ctx.inputs.github_token.as_ref().map(|token| token.reveal());
+        let others = logins.iter().filter(|login| token != Some(login.password.as_str()));
+        others.flat_map(RegistryLogin::secret_values).for_each(|secret| mask(&secret));
         RegistryAccess { http: HttpClient::new(self.ctx.io.http.clone()), logins }
     }
 
