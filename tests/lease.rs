@@ -242,7 +242,7 @@ fn lease_wait_is_bounded_and_names_the_holder() {
                 (code, outcome, 0)
             );
             if holder == 5 {
-                insta::assert_snapshot!(step.annotation_lines(), @"::error title=backend%3A lease held::Run 5 holds the lease of `backend` in production and did not release it within the time of this run (14m54s).%0Ahttps://github.com/acme/shop/actions/runs/5%0AWait for that run, or cancel it; then run this job again.");
+                insta::assert_snapshot!(step.annotation_lines(), @"::error title=backend%3A lease held::Run 5 holds the lease of `backend` in production and did not release it within the time of this run (13m54s).%0Ahttps://github.com/acme/shop/actions/runs/5%0AWait for that run, or cancel it; then run this job again.");
             }
             let minutes = step.elapsed.as_secs() / 60;
             assert!((13..=15).contains(&minutes), "a quarter of the time is kept: {minutes}");

@@ -85,8 +85,11 @@ impl EditBuffer<'_> {
             inner += line.len();
             outer = end + lines::newline_at(self.text, end).len();
         }
-        block.inner_starts.push(inner);
-        block.outer_starts.push((outer + block.indent.len()).min(lines::line_end(self.text, outer)));
+        // The end of a text without a last line break, as behind `|-`, is in its last line.
+        if text.is_empty() || text.ends_with('\n') {
+            block.inner_starts.push(inner);
+            block.outer_starts.push((outer + block.indent.len()).min(lines::line_end(self.text, outer)));
+        }
         Ok(block)
     }
 }

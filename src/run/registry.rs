@@ -162,7 +162,10 @@ impl<'r> RunRegistries<'r> {
     pub(in crate::run) fn access(&self) -> RegistryAccess {
         let mask = self.ctx.secret_masker();
         let logins = self.logins();
-        logins.iter().flat_map(RegistryLogin::secret_values).for_each(|secret| mask(&secret));
+        // Inputs are masked when they are read.
+        let token = self.ctx.inputs.github_token.as_ref().map(|token| token.reveal());
+        let others = logins.iter().filter(|login| token != Some(login.password.as_str()));
+        others.flat_map(RegistryLogin::secret_values).for_each(|secret| mask(&secret));
         RegistryAccess { http: HttpClient::new(self.ctx.io.http.clone()), logins }
     }
 

@@ -77,7 +77,8 @@ def laid(tmp_path, registry, cloud, image, example, name, environment):
     lay_out(place, folder, deploy)
     sha = installed(place, folder, name, image)
     # act gives every job the same token, whatever its permissions are.
-    served = cloud(world(registry, deploy, environment, sha, {scope: "write" for scope in SCOPES}, RUN_OF_ACT), speed=120)
+    permissions = {scope: "write" for scope in SCOPES}
+    served = cloud(world(registry, deploy, environment, sha, permissions, folder, RUN_OF_ACT), speed=120)
     point(place, served)
     return place, served
 

@@ -1,6 +1,7 @@
 """Every step of every example, from the image and started as the runner starts it: the `with:` of the workflow with its
 expressions worked out, the deploy file in its place, a real build, a real registry, and the embedded cloud for all else."""
 
+import json
 import re
 import shutil
 
@@ -127,18 +128,34 @@ def github(sha, permissions, run):
     return {"repositories": [repository], "job-token": token, "tokens": {SECRETS["MANIFESTS_TOKEN"]: {"login": "manifests[bot]"}}}
 
 
-def world(registry, deploy, environment, sha, permissions, run=RUN):
-    """Everything that the deploy file names, running an earlier image, and the workflow run with that number."""
+def running(folder, ecs, images):
+    """The task definition of an example, with the images that run before the job."""
+    definition = json.loads((folder / ecs["task-definition"]).read_text())
+    for container in definition["containerDefinitions"]:
+        container["image"] = images.get(container["name"], container["image"])
+    return definition
+
+
+def world(registry, deploy, environment, sha, permissions, folder, run=RUN):
+    """Everything that the deploy file of a folder names, running an earlier image, and the workflow run with that number."""
     aws = deploy["environments"][environment].get("aws", {})
     account = aws.get("account") or aws["role"].split(":")[4]
     services, balancers, files, applications = [], [], {}, []
+    repositories = {service["repository"]: {} for service in deploy["services"].values()}
     for name, service in deploy["services"].items():
         image = f"{registry.host}/{service['repository']}"
         registry.seed(service["repository"], "v1")
         if ecs := service.get("ecs"):
+            more, images = {}, {ecs["container"]: f"{image}:v1"}
+            for container, entry in ecs.get("images", {}).items():
+                registry.seed(entry["repository"], "v1")
+                repositories[entry["repository"]] = {}
+                images[container] = f"{registry.host}/{entry['repository']}:v1"
+            if "task-definition" in ecs:
+                more = {"task-definition": running(folder, ecs, images)}
             for cluster in sorted({filled(ecs["cluster"], it) for it in deploy["environments"]}):
                 group = f"{cluster}-{name}"
-                services.append({"cluster": cluster, "name": ecs["service"], "container": ecs["container"],
+                services.append(more | {"cluster": cluster, "name": ecs["service"], "container": ecs["container"],
                                  "image": f"{image}:v1", "deployment": {"circuit-breaker": {}},
                                  "target-groups": [{"arn": group, "alternate": f"{group}-green", "balancer": group}]})
                 balancers.append({"name": group, "groups": [{"arn": group, "weight": 1}, {"arn": f"{group}-green"}]})
@@ -147,7 +164,6 @@ def world(registry, deploy, environment, sha, permissions, run=RUN):
             files |= paths
             applications.append({"name": filled(argocd["application"], environment), "automated": True,
                                  "sources": [{"repository": argocd["repository"], "files": list(paths)}]})
-    repositories = {service["repository"]: {} for service in deploy["services"].values()}
     own = github(sha, permissions, run)
     if files:
         own["repositories"].append({"name": "acme/manifests", "private": True, "files": files})
@@ -169,6 +185,9 @@ def lay_out(job, folder, deploy):
     """The repository of an example: its files, the sources of each service, and the deploy file where the action looks."""
     shutil.copytree(folder, job.workspace, dirs_exist_ok=True)
     for name, service in deploy["services"].items():
+        further = [entry.get("build", {}).get("context") for entry in service.get("ecs", {}).get("images", {}).values()]
+        for other in filter(None, further):
+            shutil.copytree(HELLO, job.workspace / other, dirs_exist_ok=True)
         context = job.workspace / service.get("build", {}).get("context", ".")
         shutil.copytree(HELLO, context, dirs_exist_ok=True)
         page = context / "page.html"
@@ -206,7 +225,7 @@ def test_the_step_of_an_example_does_what_it_is_for(job, cloud, registry, folder
     given = {name: worked_out(str(value), context) for name, value in given.items()}
     environment, operation = environment_of(deploy, given, context), given.get("operation", "deploy")
     sha = lay_out(job, folder, deploy)
-    served = cloud(world(registry, deploy, environment, sha, permissions), speed=120)
+    served = cloud(world(registry, deploy, environment, sha, permissions, folder), speed=120)
     point(job, served)
     starter(job, served, event, context, sha)
     # No keys: the role is assumed with the token of the job, as the examples have it.
