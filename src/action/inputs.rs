@@ -87,6 +87,13 @@ pub struct ImageOverride {
     pub image: ImageRef,
 }
 
+impl ImageOverride {
+    /// The image that the inputs name for a service.
+    pub fn find<'i>(images: &'i [Self], service: &str) -> Option<&'i Self> {
+        images.iter().find(|image| image.service.as_deref().is_none_or(|name| name == service))
+    }
+}
+
 /// A variable to set or to remove.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetEnvEntry {

@@ -101,11 +101,16 @@ pub fn registry_of(repository: &str) -> Option<&str> {
     Some(split_registry(repository).0).filter(|host| !host.is_empty())
 }
 
+/// Whether a host is a registry of ECR, also at an endpoint of FIPS (`dkr.ecr-fips`).
+pub fn is_ecr_host(host: &str) -> bool {
+    host.contains(".dkr.ecr")
+}
+
 /// The name of a repository without its registry, if it is in ECR: in the environment's account, or in that of the address.
 pub fn ecr_repository(repository: &str) -> Option<&str> {
     match registry_of(repository) {
         None => Some(repository),
-        Some(host) => repository.strip_prefix(host)?.strip_prefix('/').filter(|_| host.contains(".dkr.ecr")),
+        Some(host) => repository.strip_prefix(host)?.strip_prefix('/').filter(|_| is_ecr_host(host)),
     }
 }
 

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use aws_config::SdkConfig;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
+use crate::action::ImageOverride;
 use crate::github::Addresses;
 use crate::release::{ImageRef, RunNumber};
 
@@ -66,8 +67,8 @@ pub struct RunInfo {
     pub argocd_token: Option<String>,
     /// Which URLs of the deploy file may get a token.
     pub credential_urls: CredentialUrls,
-    /// Images of the inputs, by service; `None` is the key of the only service.
-    pub input_images: Vec<(Option<String>, ImageRef)>,
+    /// The images that the inputs name.
+    pub input_images: Vec<ImageOverride>,
 }
 
 /// The URLs of the deploy file that may get a credential of the run.
@@ -92,8 +93,7 @@ impl CredentialUrls {
 impl RunInfo {
     /// The image of a service in the inputs.
     pub fn input_image(&self, service: &str) -> Option<&ImageRef> {
-        let fits = |of: &Option<String>| of.as_deref().is_none_or(|name| name == service);
-        self.input_images.iter().find(|(of, _)| fits(of)).map(|(_, image)| image)
+        ImageOverride::find(&self.input_images, service).map(|choice| &choice.image)
     }
 }
 

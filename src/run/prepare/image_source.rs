@@ -35,8 +35,7 @@ pub(super) fn will_build(ctx: &RunContext, service: &ServiceRun) -> bool {
 
 /// The image that the inputs name for a service.
 pub(super) fn named_image<'c>(ctx: &'c RunContext, service: &str) -> Option<&'c ImageOverride> {
-    let is_meant = |choice: &&ImageOverride| choice.service.as_deref().is_none_or(|name| name == service);
-    ctx.inputs.images.iter().find(is_meant)
+    ImageOverride::find(&ctx.inputs.images, service)
 }
 
 /// The image sources of each open service. A service of which one is not known is refused.

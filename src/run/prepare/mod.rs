@@ -262,11 +262,7 @@ fn run_info(ctx: &RunContext, config: &RunConfig) -> targets::RunInfo {
         manifests_token: of_github.or_else(|| variable("GITHUB_TOKEN")),
         argocd_token: of_argocd.or_else(|| variable("ARGOCD_AUTH_TOKEN")),
         credential_urls: config.credential_urls.clone(),
-        input_images: inputs
-            .images
-            .iter()
-            .map(|choice| (choice.service.clone(), choice.image.clone()))
-            .collect(),
+        input_images: inputs.images.clone(),
     }
 }
 
