@@ -2,11 +2,10 @@
 
 use aws_config::SdkConfig;
 
-use crate::action::ImageOverride;
 use crate::aws;
 use crate::config::Environment;
 use crate::problem::Problem;
-use crate::release::is_ecr_host;
+use crate::release::{ImageOverride, is_ecr_host};
 use crate::run::context::RunContext;
 use crate::run::run_config::{DeclaredService, RunConfig};
 

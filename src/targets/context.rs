@@ -8,9 +8,8 @@ use std::rc::Rc;
 use aws_config::SdkConfig;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
-use crate::action::ImageOverride;
 use crate::github::Addresses;
-use crate::release::{ImageRef, RunNumber};
+use crate::release::{ImageOverride, ImageRef, RunNumber};
 
 /// Access to the APIs of one environment.
 pub struct TargetContext<'s> {

@@ -1,10 +1,10 @@
 //! Where the images of services come from: the inputs, the deploy file, or a build. Builds are checked here, all of them
 //! before the first one begins.
 
-use crate::action::{ImageOverride, Operation};
+use crate::action::Operation;
 use crate::image::{Build, BuildRequest};
 use crate::problem::Problem;
-use crate::release::ImageRef;
+use crate::release::{ImageOverride, ImageRef};
 use crate::run::context::RunContext;
 use crate::run::event::operation;
 use crate::run::prepare::containers::{self, BuiltSlot, ImageSlot};

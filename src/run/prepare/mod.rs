@@ -1,5 +1,5 @@
 //! Prepares a run: deploy file, session, targets, observed state, pre-flight checks, images. What does not depend on an
-//! answer is asked for together. All errors are collected before the first change.
+//! answer is requested together. All errors are collected before the first change.
 
 mod ancestry;
 mod base_file;
