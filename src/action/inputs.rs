@@ -15,7 +15,7 @@ use super::contract::INPUTS;
 use super::parse;
 use super::redact::Secret;
 use crate::problem::{Code, Problem, suggest};
-use crate::release::ImageRef;
+use crate::release::ImageOverride;
 use crate::sys::environment::Variables;
 
 /// The operation.
@@ -76,15 +76,6 @@ pub enum ServiceSelection {
     Changed,
     /// These, in the order in which they were named, each once.
     Named(Vec<String>),
-}
-
-/// An image to deploy instead of a built one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImageOverride {
-    /// Its service; `None` means the only one.
-    pub service: Option<String>,
-    /// The image.
-    pub image: ImageRef,
 }
 
 /// A variable to set or to remove.

@@ -18,7 +18,6 @@ pub use context::GithubContext;
 pub use contract::{INPUTS, Input, OUTPUTS, Output};
 pub use event::{EventPayload, EventPullRequest};
 pub use inputs::{
-    ConfigSource, ImageOverride, Inputs, OnCancel, Operation, ParsedInputs, RawInputs, ServiceSelection,
-    SetEnvEntry,
+    ConfigSource, Inputs, OnCancel, Operation, ParsedInputs, RawInputs, ServiceSelection, SetEnvEntry,
 };
 pub use redact::{Redactor, Secret};

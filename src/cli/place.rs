@@ -92,18 +92,11 @@ fn search_root(folder: &Path) -> Option<PathBuf> {
 mod tests {
     use super::*;
 
-    /// A folder with these files; a name that ends with a slash is a folder.
+    /// A folder with these files.
     fn tree(names: &[&str]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         for name in names {
-            let path = folder.path().join(name);
-            match name.ends_with('/') {
-                true => std::fs::create_dir_all(path).unwrap(),
-                false => {
-                    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-                    std::fs::write(path, "x").unwrap();
-                }
-            }
+            disk::write(&folder.path().join(name), b"x").unwrap();
         }
         folder
     }
@@ -119,12 +112,12 @@ mod tests {
     #[test]
     fn paths_count_from_the_repository_of_the_deploy_file() {
         let folder = tree(&[
-            "shop/.git/",
+            "shop/.git/HEAD",
             "shop/.github/roadstead.yml",
-            "shop/web/src/",
+            "shop/web/src/x",
             "shop/deploy/other.yml",
             "bare/.github/roadstead.yml",
-            "bare/web/",
+            "bare/web/x",
             "tmp/copy.yml",
         ]);
         let usual = DEFAULT_PATH;
@@ -144,7 +137,7 @@ mod tests {
 
     #[test]
     fn deploy_file_of_another_repository_above_is_not_taken() {
-        let folder = tree(&[".github/roadstead.yml", "inner/.git/", "inner/web/"]);
+        let folder = tree(&[".github/roadstead.yml", "inner/.git/HEAD", "inner/web/x"]);
         let root = place(&folder, "inner/web", DEFAULT_PATH).0;
         assert_eq!(root, "inner/web");
     }

@@ -129,18 +129,18 @@ fn policy_warnings(policy: &Value) -> Vec<String> {
         has("Action", &|one| one == action) && has("Resource", &|one| one.ends_with(":role/*"))
     };
     let widest = |action: &str| statements.iter().any(|statement| is_any_role(statement, action));
-    let passes = widest("iam:PassRole").then(|| {
+    let passes = widest("iam:PassRole").then_some(
         "iam:PassRole covers `role/*`: the role could start tasks with every role of the account. The roles are known \
          if the deploy file names the task definition (`ecs.task-definition`) and that file is here; otherwise replace \
-         `role/*` with the task role and the execution role."
-    });
-    let simulates = widest("iam:SimulatePrincipalPolicy").then(|| {
+         `role/*` with the task role and the execution role.",
+    );
+    let simulates = widest("iam:SimulatePrincipalPolicy").then_some(
         "iam:SimulatePrincipalPolicy covers `role/*`, because the deploy file does not name the role. Replace it with \
-         the ARN of the role that gets this policy."
-    });
-    let is_empty = statements.is_empty().then(|| {
-        "the policy has no statement, and IAM accepts none like that: this environment needs nothing of AWS."
-    });
+         the ARN of the role that gets this policy.",
+    );
+    let is_empty = statements.is_empty().then_some(
+        "the policy has no statement, and IAM accepts none like that: this environment needs nothing of AWS.",
+    );
     [passes, simulates, is_empty].into_iter().flatten().map(str::to_owned).collect()
 }
 

@@ -111,7 +111,7 @@ fn check_env_name(text: &str) -> Result<(), String> {
     }
 }
 
-/// A `build` block inside the settings of a target, as it stands in the file: the image adapter reads it.
+/// A `build` block inside the settings of a target, as written in the file: the image adapter reads it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct BuildBlock(Value);

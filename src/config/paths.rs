@@ -29,6 +29,19 @@ pub fn leaves_workspace(path: &str) -> bool {
         })
 }
 
+/// A path without `.`, `..` and slashes that mean nothing, as Git writes it.
+pub fn to_git_path(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
 /// Whether a change of `path` matches: the last pattern that matches it has no `!`.
 pub fn is_match(patterns: &[String], path: &str) -> bool {
     let fits = |pattern: &String| {

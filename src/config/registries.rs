@@ -11,6 +11,7 @@ use super::parsed_string::parsed_string;
 use super::tree::ConfigNode;
 use crate::problem::list::for_first;
 use crate::problem::{Code, Problem};
+use crate::release::is_ecr_host;
 
 /// Logins by the host of their registry, such as `docker.io`.
 pub type Registries = BTreeMap<String, RegistryCredentials>;
@@ -52,7 +53,7 @@ fn host_fault(key: &str) -> Option<String> {
     let host = without_scheme.split('/').next().unwrap_or_default();
     let is_host = host.contains(['.', ':']) || host == "localhost";
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-:_[]".contains(c);
-    if host.contains(".dkr.ecr") {
+    if is_ecr_host(host) {
         return Some("Leave it out: for ECR, the role of the environment logs in.".into());
     }
     match host == key && is_host && host.chars().all(plain) {

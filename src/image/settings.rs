@@ -157,15 +157,7 @@ impl Build {
 
     /// The Dockerfile, relative to the workspace, as Git writes it.
     pub fn dockerfile_path(&self) -> String {
-        let mut parts: Vec<&str> = Vec::new();
-        for part in self.context.split('/').chain(self.dockerfile.split('/')) {
-            match part {
-                "" | "." => {}
-                ".." => drop(parts.pop()),
-                part => parts.push(part),
-            }
-        }
-        parts.join("/")
+        paths::to_git_path(&format!("{}/{}", self.context, self.dockerfile))
     }
 
     fn secret_faults(&self) -> Vec<BuildFault> {

@@ -96,16 +96,37 @@ impl FromStr for ImageRef {
     }
 }
 
+/// An image to deploy instead of a built one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageOverride {
+    /// Its service; `None` means the only one.
+    pub service: Option<String>,
+    /// The image.
+    pub image: ImageRef,
+}
+
+impl ImageOverride {
+    /// The image that the inputs name for a service.
+    pub fn find<'i>(images: &'i [Self], service: &str) -> Option<&'i Self> {
+        images.iter().find(|image| image.service.as_deref().is_none_or(|name| name == service))
+    }
+}
+
 /// The host of the registry that the name of a repository begins with; `None` if it names none.
 pub fn registry_of(repository: &str) -> Option<&str> {
     Some(split_registry(repository).0).filter(|host| !host.is_empty())
+}
+
+/// Whether a host is a registry of ECR, also at an endpoint of FIPS (`dkr.ecr-fips`).
+pub fn is_ecr_host(host: &str) -> bool {
+    host.contains(".dkr.ecr")
 }
 
 /// The name of a repository without its registry, if it is in ECR: in the environment's account, or in that of the address.
 pub fn ecr_repository(repository: &str) -> Option<&str> {
     match registry_of(repository) {
         None => Some(repository),
-        Some(host) => repository.strip_prefix(host)?.strip_prefix('/').filter(|_| host.contains(".dkr.ecr")),
+        Some(host) => repository.strip_prefix(host)?.strip_prefix('/').filter(|_| is_ecr_host(host)),
     }
 }
 

@@ -16,7 +16,9 @@ mod workflow_run;
 pub use history::{CompletedVersion, RollbackTarget};
 pub use host::{is_loopback, may_receive_credentials};
 pub use human_duration::HumanDuration;
-pub use image::{ContainerImages, Digest, ImageRef, digests_agree, ecr_repository, registry_of};
+pub use image::{
+    ContainerImages, Digest, ImageOverride, ImageRef, digests_agree, ecr_repository, is_ecr_host, registry_of,
+};
 pub use observed::{
     Change, Changes, HiddenChange, InFlight, Observed, Rollout, TrafficControl, TrafficSupport, Version,
 };

@@ -1,4 +1,4 @@
-//! Requests that are made beside others, because their answers are needed in any case. What they gave is kept by whoever asked.
+//! Requests that are made beside others, because their answers are needed in any case. The caller keeps the answers.
 
 use std::future::Future;
 use std::pin::pin;

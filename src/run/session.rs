@@ -5,6 +5,7 @@ use aws_config::SdkConfig;
 use crate::aws;
 use crate::config::Environment;
 use crate::problem::Problem;
+use crate::release::{ImageOverride, is_ecr_host};
 use crate::run::context::RunContext;
 use crate::run::run_config::{DeclaredService, RunConfig};
 
@@ -49,10 +50,8 @@ fn needs_aws(ctx: &RunContext, config: &RunConfig) -> bool {
 /// Whether the image of a service is built or looked up in ECR. One that the inputs name is neither, if it has its digest
 /// or is elsewhere.
 fn uses_registry(ctx: &RunContext, config: &RunConfig, declared: &DeclaredService) -> bool {
-    let is_named =
-        |service: &Option<String>| service.as_ref().is_none_or(|name| *name == declared.service.name);
-    let given = ctx.inputs.images.iter().find(|choice| is_named(&choice.service)).map(|choice| &choice.image);
-    let is_complete = given.is_some_and(|it| it.digest.is_some() || !it.registry.contains(".dkr.ecr."));
+    let given = ImageOverride::find(&ctx.inputs.images, &declared.service.name).map(|choice| &choice.image);
+    let is_complete = given.is_some_and(|it| it.digest.is_some() || !is_ecr_host(&it.registry));
     let is_taken = is_complete && !ctx.is_rollback() && config.environment.promote_from.is_none();
     let pushes_to_ecr = declared.build.is_some() && declared.service.config.ecr_repository().is_some();
     pushes_to_ecr && !is_taken

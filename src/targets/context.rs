@@ -9,7 +9,7 @@ use aws_config::SdkConfig;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use crate::github::Addresses;
-use crate::release::{ImageRef, RunNumber};
+use crate::release::{ImageOverride, ImageRef, RunNumber};
 
 /// Access to the APIs of one environment.
 pub struct TargetContext<'s> {
@@ -68,8 +68,8 @@ pub struct RunInfo {
     pub credential_urls: CredentialUrls,
     /// Whether alarms that fire before the first change neither stop nor fail the release.
     pub passes_firing_alarms: bool,
-    /// Images of the inputs, by service; `None` is the key of the only service.
-    pub input_images: Vec<(Option<String>, ImageRef)>,
+    /// The images that the inputs name.
+    pub input_images: Vec<ImageOverride>,
 }
 
 /// The URLs of the deploy file that may get a credential of the run.
@@ -94,8 +94,7 @@ impl CredentialUrls {
 impl RunInfo {
     /// The image of a service in the inputs.
     pub fn input_image(&self, service: &str) -> Option<&ImageRef> {
-        let fits = |of: &Option<String>| of.as_deref().is_none_or(|name| name == service);
-        self.input_images.iter().find(|(of, _)| fits(of)).map(|(_, image)| image)
+        ImageOverride::find(&self.input_images, service).map(|choice| &choice.image)
     }
 }
 

@@ -25,7 +25,7 @@ pub trait Target {
     /// The observed state. Errors if it cannot be read or the service does not exist.
     async fn observe(&self) -> Result<Observed, Problem>;
 
-    /// Asks for what [`preflight`](Self::preflight) needs in any case, while the service is observed. An error is told there.
+    /// Asks for what [`preflight`](Self::preflight) needs in any case, while the service is observed. `preflight` reports what fails.
     async fn ask_ahead(&self) {}
 
     /// The changes of `release`, field by field; empty means unchanged. Pure.

@@ -132,3 +132,16 @@ fn patterns_that_take_each_other_back_exclude_all() {
     );
     assert!(!excludes_all(&["!api/**", "api/**"]) && !excludes_all(&["api/**", "!api/docs/**"]));
 }
+
+#[test]
+fn paths_are_written_as_git_writes_them() {
+    for (path, expected) in [
+        ("nginx", "nginx"),
+        ("./nginx/", "nginx"),
+        (".", ""),
+        ("php/../nginx", "nginx"),
+        ("app/../docker/nginx/Dockerfile", "docker/nginx/Dockerfile"),
+    ] {
+        assert_eq!(to_git_path(path), expected, "{path}");
+    }
+}

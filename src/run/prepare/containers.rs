@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::config;
+use crate::config::paths;
 use crate::image::Build;
 use crate::problem::Problem;
 use crate::release::ImageRef;
@@ -146,51 +147,14 @@ pub(in crate::run) fn fixed_slots(service: &ServiceRun) -> impl Iterator<Item = 
 /// The build contexts of further containers: their changes are changes of the service. The root of the repository is none:
 /// every file is in it, so that `paths` decides.
 pub(in crate::run) fn build_contexts(declared: &DeclaredService) -> Vec<String> {
-    let contexts = builds(declared).map(|build| clean_path(&build.context));
+    let contexts = further_builds(declared).map(|build| paths::to_git_path(&build.context));
     contexts.filter(|context| !context.is_empty()).collect()
 }
 
-/// The Dockerfiles of further containers.
-pub(in crate::run) fn build_files(declared: &DeclaredService) -> impl Iterator<Item = String> {
-    builds(declared).map(|build| clean_path(&format!("{}/{}", build.context, build.dockerfile)))
-}
-
-fn builds(declared: &DeclaredService) -> impl Iterator<Item = &Build> {
+/// The builds of further containers.
+pub(in crate::run) fn further_builds(declared: &DeclaredService) -> impl Iterator<Item = &Build> {
     declared.containers.iter().filter_map(|container| match &container.source {
         ContainerSource::Built(build) => Some(&**build),
         ContainerSource::Fixed(_) | ContainerSource::OfService => None,
     })
-}
-
-/// A path without `.` and `..`, as Git writes it.
-fn clean_path(path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop();
-            }
-            part => parts.push(part),
-        }
-    }
-    parts.join("/")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::clean_path;
-
-    #[test]
-    fn paths_of_builds_are_as_git_writes_them() {
-        for (path, expected) in [
-            ("nginx", "nginx"),
-            ("./nginx/", "nginx"),
-            (".", ""),
-            ("php/../nginx", "nginx"),
-            ("app/../docker/nginx/Dockerfile", "docker/nginx/Dockerfile"),
-        ] {
-            assert_eq!(clean_path(path), expected, "{path}");
-        }
-    }
 }

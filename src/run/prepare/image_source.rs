@@ -1,10 +1,10 @@
 //! Where the images of services come from: the inputs, the deploy file, or a build. Builds are checked here, all of them
 //! before the first one begins.
 
-use crate::action::{ImageOverride, Operation};
+use crate::action::Operation;
 use crate::image::{Build, BuildRequest};
 use crate::problem::Problem;
-use crate::release::ImageRef;
+use crate::release::{ImageOverride, ImageRef};
 use crate::run::context::RunContext;
 use crate::run::event::operation;
 use crate::run::prepare::containers::{self, BuiltSlot, ImageSlot};
@@ -35,8 +35,7 @@ pub(super) fn will_build(ctx: &RunContext, service: &ServiceRun) -> bool {
 
 /// The image that the inputs name for a service.
 pub(super) fn named_image<'c>(ctx: &'c RunContext, service: &str) -> Option<&'c ImageOverride> {
-    let is_meant = |choice: &&ImageOverride| choice.service.as_deref().is_none_or(|name| name == service);
-    ctx.inputs.images.iter().find(is_meant)
+    ImageOverride::find(&ctx.inputs.images, service)
 }
 
 /// The image sources of each open service. A service of which one is not known is refused.

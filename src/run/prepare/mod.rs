@@ -1,5 +1,5 @@
 //! Prepares a run: deploy file, session, targets, observed state, pre-flight checks, images. What does not depend on an
-//! answer is asked for together. All errors are collected before the first change.
+//! answer is requested together. All errors are collected before the first change.
 
 mod ancestry;
 mod base_file;
@@ -279,11 +279,7 @@ fn run_info(ctx: &RunContext, config: &RunConfig) -> targets::RunInfo {
         argocd_token: of_argocd.or_else(|| variable("ARGOCD_AUTH_TOKEN")),
         credential_urls: config.credential_urls.clone(),
         passes_firing_alarms: ctx.passes_firing_alarms(),
-        input_images: inputs
-            .images
-            .iter()
-            .map(|choice| (choice.service.clone(), choice.image.clone()))
-            .collect(),
+        input_images: inputs.images.clone(),
     }
 }
 
@@ -339,12 +335,15 @@ async fn observe_all(
     Ok(RunCandidates { services, refused: RefusedService::from_problems(failed) })
 }
 
+/// A service of the deploy file with its target.
+pub(in crate::run) type ConnectedService<'c> = (&'c DeclaredService, Rc<dyn Target>);
+
 /// The services with their targets, and why others have none.
 pub(in crate::run) fn connect_each<'c>(
     ctx: &RunContext,
     config: &'c RunConfig,
     session: &AwsSession,
-) -> (Vec<(&'c DeclaredService, Rc<dyn Target>)>, Vec<Problem>) {
+) -> (Vec<ConnectedService<'c>>, Vec<Problem>) {
     let context = target_context(ctx, &session.config, config);
     let (mut connected, mut failed) = (Vec::new(), Vec::new());
     for declared in &config.services {

@@ -88,8 +88,8 @@ fn affected_reason(ctx: &RunContext, declared: &DeclaredService, changes: &Servi
         ServiceChanges::Unknown(why) => return Some(format!("counts as changed: {why}")),
     };
     let definition = declared.definition.iter().map(|definition| definition.path.clone());
-    let dockerfile = declared.build.iter().map(Build::dockerfile_path);
-    let own: Vec<String> = definition.chain(dockerfile).chain(containers::build_files(declared)).collect();
+    let builds = declared.build.iter().chain(containers::further_builds(declared));
+    let own: Vec<String> = definition.chain(builds.map(Build::dockerfile_path)).collect();
     let deploy_file = match &ctx.inputs.config {
         ConfigSource::Path(path) => Some(path.as_str()),
         ConfigSource::Text(_) => None,
@@ -153,6 +153,8 @@ struct ReleaseReader {
     repository: Rc<RunRepository>,
     verifier: RecordVerifier,
     history: DeploymentHistory,
+    /// Its records, as far as they were read: all services look among the same ones.
+    entries: Vec<RecordedDeployment>,
 }
 
 impl ReleaseReader {
@@ -164,7 +166,8 @@ impl ReleaseReader {
         let history = repository.deployment_history(&rules.environment).await;
         let history = history.map_err(|error| error_text(&error, &repository, Reading::Deployments))?;
         let verifier = RecordVerifier::new(repository.clone(), rules, ctx.run_number());
-        Ok(Self { repository, verifier, history })
+        let entries = history.entries();
+        Ok(Self { repository, verifier, history, entries })
     }
 
     /// The newest record of a service whose run made it: a forged one must not hide a change. An error means that it is
@@ -172,19 +175,19 @@ impl ReleaseReader {
     async fn newest(&mut self, service: &str) -> Result<Option<RecordedDeployment>, String> {
         let mut checked = 0;
         loop {
-            let entries = self.history.entries();
-            for record in entries.iter().skip(checked).filter(|one| is_release_of(one, service)) {
+            for record in self.entries.iter().skip(checked).filter(|one| is_release_of(one, service)) {
                 match self.verifier.verify(record).await {
                     Verdict::Bound => return Ok(Some(record.clone())),
                     Verdict::Unbound(_) => {}
                     Verdict::Unknown(why) => return Err(why),
                 }
             }
-            checked = entries.len();
+            checked = self.entries.len();
             let older = self.repository.read_older(&mut self.history).await;
             if !older.map_err(|error| error_text(&error, &self.repository, Reading::Deployments))? {
                 return Ok(None);
             }
+            self.entries = self.history.entries();
         }
     }
 }

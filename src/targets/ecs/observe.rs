@@ -65,7 +65,7 @@ enum TargetReads {
 }
 
 /// Reads the service. `previous` is the newest service deployment that ended SUCCESSFUL with another definition than the
-/// current one. A service that was observed before names the same resources most of the time: they are asked for together
+/// current one. A service that was observed before names the same resources most of the time: they are read together
 /// with it, and again if it names others.
 pub async fn observe(reader: &ServiceReader) -> Result<Observed, Problem> {
     let expected = reader.ahead.named();

@@ -1,7 +1,7 @@
 //! Whether ECS has a login for an image outside of ECR. Pure.
 
 use crate::problem::{Code, Problem};
-use crate::release::{DefinitionFile, is_loopback, registry_of};
+use crate::release::{DefinitionFile, is_ecr_host, is_loopback, registry_of};
 use crate::targets::Spec;
 
 use super::Settings;
@@ -23,7 +23,7 @@ pub(super) fn missing_credentials(spec: &Spec<'_, Settings>, file: &DefinitionFi
 /// The warning that ECS will probably not be allowed to pull from `repository` for a container.
 fn missing_credential(repository: &str, container: Option<&str>, file: &DefinitionFile) -> Option<Problem> {
     let host = registry_of(repository)?;
-    if PUBLIC_REGISTRIES.contains(&host) || is_loopback(host) || host.contains(".dkr.ecr") {
+    if PUBLIC_REGISTRIES.contains(&host) || is_loopback(host) || is_ecr_host(host) {
         return None;
     }
     let document = TaskDefinitionDocument::parse(&file.path, &file.text).ok()?;

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::super::read::{list_field, str_field};
 use super::lint::{Findings, LintedContainer};
 use super::size::{FARGATE_CPU_UNITS, fargate_memory_mib};
+use crate::release::is_ecr_host;
 
 /// Checks the task; `cpu` and `memory` are its sizes, if they can be read.
 pub fn check_task(definition: &Value, cpu: Option<u64>, memory: Option<u64>, findings: &mut Findings<'_>) {
@@ -155,7 +156,8 @@ fn check_router(linted: &LintedContainer<'_>, findings: &mut Findings<'_>) {
 /// An image in ECR is pulled with the execution role. The image of the container that is deployed is not known yet.
 fn check_registry(linted: &LintedContainer<'_>, findings: &mut Findings<'_>) {
     let image = str_field(linted.container, "image");
-    if !str_field(linted.definition, "executionRoleArn").is_empty() || !image.contains(".dkr.ecr.") {
+    let is_in_ecr = image.split_once('/').is_some_and(|(host, _)| is_ecr_host(host));
+    if !str_field(linted.definition, "executionRoleArn").is_empty() || !is_in_ecr {
         return;
     }
     let sentence = "Fargate needs `executionRoleArn` to pull an image from ECR.";
