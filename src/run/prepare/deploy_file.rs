@@ -3,21 +3,23 @@
 use std::ops::Deref;
 use std::path::Path;
 
-use crate::action::{ConfigSource, Operation, ServiceSelection};
+use crate::action::Operation;
 use crate::config;
 use crate::config::{DeployFile, EnvironmentSelection, NotifySettings, Service};
 use crate::image::Build;
-use crate::plan::Allowed;
 use crate::problem::{Code, Problem};
 use crate::release::DefinitionFile;
 use crate::run::context::RunContext;
 use crate::run::event::operation;
+use crate::run::prepare::config_source::{
+    initial_credential_urls, is_unmerged, read_config_text, requested_services,
+};
 use crate::run::prepare::placeholders::run_placeholders;
 use crate::run::prepare::{containers, missing_file, promote, restorable_file, set_env};
-use crate::run::run_config::{DeclaredService, EarlyExit, INLINE_CONFIG, RunConfig};
+use crate::run::run_config::{DeclaredService, EarlyExit, RunConfig};
 use crate::run::{event, notify_settings, time_budget};
 use crate::sys::disk;
-use crate::targets::{self, CredentialUrls, ServiceSpec, SourceFile};
+use crate::targets::{self, ServiceSpec, SourceFile};
 
 /// As [`load_config`], for the environment that the main step selected.
 pub(in crate::run) fn for_environment(
@@ -119,16 +121,6 @@ fn notify_problems(ctx: &RunContext, notify: &NotifySettings, wrong: Vec<Problem
     }
 }
 
-/// Whether the deploy file is of code that is not merged.
-fn is_unmerged(ctx: &RunContext) -> bool {
-    event::event_decision(ctx).allowed == Allowed::PlanOnly
-}
-
-/// None of the URLs of code that is not merged, until the base branch's file is read.
-pub(super) fn initial_credential_urls(ctx: &RunContext) -> CredentialUrls {
-    if is_unmerged(ctx) { CredentialUrls::Only(Vec::new()) } else { CredentialUrls::Any }
-}
-
 /// What is wrong with the services, as far as no other file is read for it.
 fn service_problems(ctx: &RunContext, file: &str, services: &[ServiceSpec]) -> Vec<Problem> {
     let mut problems = set_env::target_problems(ctx, file, services);
@@ -183,17 +175,6 @@ fn declare_services(
     (declared, problems)
 }
 
-/// The services that the run names; none for all.
-pub(super) fn requested_services(ctx: &RunContext) -> Vec<String> {
-    if ctx.is_set_env() {
-        return set_env::named_services(ctx);
-    }
-    match &ctx.inputs.services {
-        ServiceSelection::Named(names) => names.clone(),
-        ServiceSelection::All | ServiceSelection::Changed => Vec::new(),
-    }
-}
-
 /// How the image of a service is built, and what is wrong with that: with an error it is not built.
 fn read_build(file: &str, service: &Service) -> (Option<Build>, Vec<Problem>) {
     let Some(node) = &service.build else {
@@ -211,25 +192,6 @@ fn read_build(file: &str, service: &Service) -> (Option<Build>, Vec<Problem>) {
             (is_valid.then_some(build), problems)
         }
         Err(problems) => (None, problems),
-    }
-}
-
-/// Name and text of the deploy file.
-pub(super) fn read_config_text(ctx: &RunContext) -> Result<(String, String), Problem> {
-    match &ctx.inputs.config {
-        ConfigSource::Text(text) => Ok((INLINE_CONFIG.into(), text.clone())),
-        ConfigSource::Path(path) => match read_named_file(&ctx.workspace, path) {
-            Ok(text) => Ok((path.clone(), text)),
-            Err(error) => Err(missing_file::deploy_file_problem(&ctx.workspace, path, &error)),
-        },
-    }
-}
-
-/// A deploy file of the workspace must not lead out of it; one that the workflow names elsewhere is read there.
-fn read_named_file(workspace: &Path, path: &str) -> anyhow::Result<String> {
-    match config::paths::leaves_workspace(path) {
-        false => disk::read_text_within(workspace, Path::new(path)),
-        true => disk::read_text(&workspace.join(path)),
     }
 }
 

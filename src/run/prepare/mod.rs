@@ -3,6 +3,7 @@
 
 mod ancestry;
 mod base_file;
+mod config_source;
 mod containers;
 pub(in crate::run) mod deploy_file;
 mod image_build;

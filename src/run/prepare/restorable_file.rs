@@ -4,7 +4,7 @@
 use crate::config::{self, DeployFile, Environment, EnvironmentSelection};
 use crate::problem::{Code, Problem};
 use crate::run::context::RunContext;
-use crate::run::prepare::deploy_file;
+use crate::run::prepare::config_source::{initial_credential_urls, read_config_text, requested_services};
 use crate::run::prepare::placeholders::run_placeholders;
 use crate::run::run_config::{DeclaredService, EarlyExit, RefusedService, RunConfig};
 use crate::run::{event, notify_settings};
@@ -13,7 +13,7 @@ use crate::targets;
 /// The deploy file, the environment, and the services that can be read; no call is made.
 pub(super) fn load_restorable(ctx: &RunContext, environment: Option<&str>) -> Result<RunConfig, EarlyExit> {
     let none = |problems| EarlyExit::Invalid(None, problems);
-    let (file, text) = deploy_file::read_config_text(ctx).map_err(|problem| none(vec![problem]))?;
+    let (file, text) = read_config_text(ctx).map_err(|problem| none(vec![problem]))?;
     let (document, mut warnings) = DeployFile::parse_restorable(&file, &text).map_err(none)?;
     let (name, environment, more) = choose_environment(ctx, &document, environment)?;
     warnings.extend(more);
@@ -24,7 +24,7 @@ pub(super) fn load_restorable(ctx: &RunContext, environment: Option<&str>) -> Re
     warnings.extend(notify_settings::missing_variables(ctx, &notify));
     let (registries, more) = document.registries(&known);
     warnings.extend(more);
-    let wanted = deploy_file::requested_services(ctx);
+    let wanted = requested_services(ctx);
     let (services, more) = document.restorable_services(&name, &wanted, &targets::keys(ctx.kinds), &known);
     let (specs, unreadable) = targets::read_specs(ctx.kinds, &file, services);
     let (errors, more): (Vec<Problem>, Vec<Problem>) =
@@ -46,7 +46,7 @@ pub(super) fn load_restorable(ctx: &RunContext, environment: Option<&str>) -> Re
         notify,
         registries,
         atomic: false,
-        credential_urls: deploy_file::initial_credential_urls(ctx),
+        credential_urls: initial_credential_urls(ctx),
         problems,
     })
 }
