@@ -346,8 +346,8 @@ fn before_command_needs_two_more_actions() {
       stopped: ecs:DescribeServiceDeployments ecs:DescribeServiceRevisions ecs:DescribeServices ecs:DescribeTaskDefinition ecs:DescribeTasks ecs:ListServiceDeployments ecs:ListTaskDefinitions ecs:ListTasks ecs:RegisterTaskDefinition ecs:RunTask ecs:StopServiceDeployment ecs:StopTask ecs:UpdateService elasticloadbalancing:DescribeTargetHealth iam:PassRole
     not simulated
       deployed; the bad one: failed: cloudwatch:DescribeAlarms ecr:BatchGetImage ecr:DescribeImages ecr:GetAuthorizationToken ecr:GetDownloadUrlForLayer ecs:StopServiceDeployment ecs:StopTask ecs:TagResource logs:GetLogEvents
-      failed; the bad one: failed: ecs:DescribeTasks
-      refused, nothing moved; the bad one: refused, nothing moved: ecs:RunTask ecs:UpdateService
+      failed; the bad one: failed: ecs:DescribeTasks ecs:UpdateService
+      refused, nothing moved; the bad one: refused, nothing moved: ecs:RunTask
       stopped: ecs:DescribeServiceDeployments ecs:DescribeServiceRevisions ecs:DescribeServices ecs:DescribeTaskDefinition ecs:ListServiceDeployments ecs:ListTaskDefinitions ecs:ListTasks ecs:RegisterTaskDefinition elasticloadbalancing:DescribeTargetHealth iam:PassRole
     ");
 }
