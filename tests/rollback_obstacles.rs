@@ -94,7 +94,7 @@ fn person_passes_a_firing_alarm_and_a_push_does_not() {
         let by_hand = runner().with_variable("GITHUB_EVENT_NAME", "workflow_dispatch").run_main();
         assert_eq!((by_hand.output("outcome"), by_hand.exit_code), ("deployed", 0), "{:#?}", by_hand.lines);
         insta::allow_duplicates! {
-            insta::assert_snapshot!(by_hand.annotation_lines(), @"::warning title=backend%3A alarm already firing::The alarm `backend-5xx` is firing already, so ECS and this run ignore it until this deployment has ended. (Threshold Crossed: 1 datapoint was greater than the threshold (5.0).)%0AIt does not protect this deployment. Look at it afterwards.");
+            insta::assert_snapshot!(by_hand.annotation_lines(), @"::warning title=backend%3A alarm already firing::The alarm `backend-5xx` is firing already, so ECS and this run ignore it until this deployment has ended.%0AThreshold Crossed: 1 datapoint was greater than the threshold (5.0).%0AIt does not protect this deployment. Look at it afterwards.");
         }
         let pushed = runner().run_main();
         assert_eq!(
@@ -102,7 +102,7 @@ fn person_passes_a_firing_alarm_and_a_push_does_not() {
             ("invalid", 2, 0)
         );
         insta::allow_duplicates! {
-            insta::assert_snapshot!(pushed.annotation_lines(), @"::error title=backend%3A alarm already firing::The alarm `backend-5xx` is firing already; ECS would ignore it for this deployment. (Threshold Crossed: 1 datapoint was greater than the threshold (5.0).)%0AResolve the alarm, then deploy again. To deploy the fix while it fires, start the workflow by hand (`workflow_dispatch`) or run `roadstead deploy` on a laptop. `operation: rollback` is possible at any time.");
+            insta::assert_snapshot!(pushed.annotation_lines(), @"::error title=backend%3A alarm already firing::The alarm `backend-5xx` is firing already; ECS would ignore it for this deployment.%0AThreshold Crossed: 1 datapoint was greater than the threshold (5.0).%0AResolve the alarm, then deploy again. To deploy the fix while it fires, start the workflow by hand (`workflow_dispatch`) or run `roadstead deploy` on a laptop. `operation: rollback` is possible at any time.");
         }
         let rerun = runner().with_variable("GITHUB_RUN_ATTEMPT", "2").run_main();
         assert_eq!(rerun.output("outcome"), "invalid", "{:#?}", rerun.lines);

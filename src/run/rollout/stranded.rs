@@ -72,7 +72,7 @@ fn next_step(environment: &str, service: &ServiceRun) -> Problem {
     let options = format!("--environment {environment} --services {name}");
     let Some(newest) = others.first() else {
         let sentence = "No other version completed here, so there is none to roll back to.";
-        return Problem::warning(Code::RollbackTargetMissing, sentence)
+        return Problem::warning(Code::RollbackFailed, sentence)
             .help(format!("Fix the cause and deploy again. `roadstead verify {options}` shows the state."));
     };
     let labels = rollback::describe_versions(&others);
