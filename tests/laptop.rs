@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 const DEPLOY_FILE: &str = "environments:
-  production: { branches: [main], aws: { region: eu-west-1, role: \"arn:aws:iam::111111111111:role/deploy\" } }
+  production: { branches: [main], aws: { region: eu-west-1, role: \"arn:aws:iam::111111111111:role/release\" } }
 services:
   backend: { repository: acme/backend, ecs: { cluster: acme, service: backend, container: app } }
 notify: { slack-webhook: SLACK_WEBHOOK }

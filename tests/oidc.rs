@@ -200,6 +200,7 @@ fn a_deploy_file_with_a_role_can_be_rehearsed() {
 /// A job or a laptop with keys in variables and without an OIDC token.
 fn keys_without_token(scenario: &str) -> Runner {
     Runner::custom(scenario)
+        .with_config(&CONFIG.replace("role/deploy", "role/release"))
         .with_variable("ACTIONS_ID_TOKEN_REQUEST_URL", "")
         .with_variable("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE000000001")
         .with_variable("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMIK7MDENGbPxRfiCYzEXAMPLEKEY0")
@@ -220,7 +221,7 @@ fn caller_that_may_not_assume_the_role_ends_a_job() {
         keys_without_token("trust: { callers: [\"arn:aws:iam::111111111111:user/other\"] }").run_main();
     assert_eq!((step.exit_code, step.count_changes()), (2, 0), "{:#?}", step.lines);
     assert!(step.annotation_lines().contains("role refused"), "{}", step.annotation_lines());
-    assert!(step.annotation_lines().contains("user/deployer"), "{}", step.annotation_lines());
+    assert!(step.annotation_lines().contains("assumed-role/deploy"), "{}", step.annotation_lines());
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::release::{Failure, Handoff, Observed, Outcome, Proof, Release, Rollou
 use crate::report::ServiceReport;
 use crate::run::context::RunContext;
 use crate::run::rollout_state::{Phase, RolloutState};
-use crate::run::run_config::ReleasedContainer;
+use crate::run::run_config::{RefusedService, ReleasedContainer};
 use crate::run::time_budget;
 use crate::strategy;
 use crate::strategy::{Direction, StepState};
@@ -282,4 +282,12 @@ fn strategy_description(service: &ServiceSpec) -> String {
     let strategy = service.own_rollout().unwrap_or_else(|| strategy::describe(&service.config.strategy));
     let parts: Vec<String> = std::iter::once(strategy).chain(service.patience()).collect();
     parts.join(", ")
+}
+
+/// What a run can be about: the services that were observed, and those of a rollback that cannot be.
+pub(in crate::run) struct RunCandidates {
+    /// The observed services.
+    pub(in crate::run) services: Vec<ServiceRun>,
+    /// The services that cannot be observed.
+    pub(in crate::run) refused: Vec<RefusedService>,
 }

@@ -10,11 +10,10 @@ use crate::plan::last_release::{ServingService, brought_services};
 use crate::problem::list::name_list;
 use crate::problem::{Code, Problem};
 use crate::run::context::RunContext;
-use crate::run::prepare::RunCandidates;
 use crate::run::proof::{self, RecordVerifier, Verdict};
 use crate::run::refusal;
 use crate::run::run_config::RunConfig;
-use crate::run::service_run::ServiceRun;
+use crate::run::service_run::{RunCandidates, ServiceRun};
 
 /// The services that a rollback is about. Others are left out, with a notice.
 pub(super) async fn keep_brought(

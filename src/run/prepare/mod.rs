@@ -44,7 +44,7 @@ use crate::run::prepare::deploy_file::load_config;
 use crate::run::prepare::registry_ahead::OpenedRegistries;
 use crate::run::registry::RunRegistries;
 use crate::run::run_config::{DeclaredService, EarlyExit, RefusedService, RunConfig};
-use crate::run::service_run::ServiceRun;
+use crate::run::service_run::{RunCandidates, ServiceRun};
 use crate::run::session::{AwsSession, open_session};
 use crate::run::{ahead, cancel, planning, proof, refusal, rollback_version};
 use crate::sys::network::Proxies;
@@ -149,12 +149,6 @@ struct ObservedRun<'r> {
     registries: OpenedRegistries<'r>,
     /// Warnings and notices so far.
     problems: Vec<Problem>,
-}
-
-/// What a run can be about: the services that were observed, and those of a rollback that cannot be.
-struct RunCandidates {
-    services: Vec<ServiceRun>,
-    refused: Vec<RefusedService>,
 }
 
 /// Opens the session, then observes the services and asks the registries.
