@@ -7,7 +7,7 @@ import urllib.parse
 from . import server
 
 # Maps whose keys are data.
-MAPS = re.compile(r"\.(labels|annotations|matchLabels|nodeSelector|limits|requests|f:.*|k:.*)$")
+MAPS = re.compile(r"\.(labels|annotations|matchLabels|nodeSelector|targetLabels|limits|requests|f:.*|k:.*)$")
 
 
 def ask_all(world):
@@ -17,13 +17,13 @@ def ask_all(world):
     def ask(path, token=None, body=None):
         return server.ask(world.server, path, world.token if token is None else token, body)
 
-    answers = {"application": ask(f"{base}?refresh=normal"), "tree": ask(f"{base}/resource-tree")}
+    answers = {"application": without_spec(ask(f"{base}?refresh=normal")), "tree": ask(f"{base}/resource-tree")}
     nodes = {node["kind"]: node for node in answers["tree"][1]["nodes"]}
     for kind in ("Deployment", "ReplicaSet", "Pod"):
         answers[f"live {kind}"] = live(ask(f"{base}/resource?{_query(nodes[kind])}"))
         answers[f"events of a {kind}"] = ask(f"{base}/events?{_event_query(nodes[kind])}")
     answers |= {
-        "list": ask("/api/v1/applications"),
+        "list": without_spec(ask("/api/v1/applications")),
         "no token": ask(base, token=""),
         "nothing": ask("/api/v1/applications/nothing"),
         "nothing in a project": ask("/api/v1/applications/nothing?project=default"),
@@ -44,7 +44,15 @@ def _event_query(node):
         "resourceName": node["name"], "resourceNamespace": node["namespace"], "resourceUID": node["uid"]})
 
 
+def without_spec(answer):
+    """What people wrote into an application is nobody's answer."""
+    for item in answer[1].get("items") or [answer[1]]:
+        item.pop("spec", None)
+    return answer
+
+
 def live(answer):
+    """The manifest that an answer has as text."""
     status, body = answer
     return status, json.loads(body["manifest"]) if status == 200 else body
 

@@ -45,10 +45,12 @@ class Case:
     workload: tuple[str, str] = ("apps/v1", "Deployment")
     # What the name of the application that has the workload ends with, where that is a child of ours.
     child: str = ""
+    # Whether somebody rolls the release back: then the outcome is that of the rollback.
+    rolls_back: bool = False
     # Files that are as they were, byte for byte, when the run is over.
     restored: tuple[str, ...] = ()
     # The time that Roadstead has, in seconds.
-    seconds: int = 100
+    seconds: int = 150
     # Keys of the embedded application, and `faults` and `argocd` of its scenario.
     embedded: dict | None = None
 

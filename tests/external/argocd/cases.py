@@ -42,6 +42,7 @@ DELIVERED = [
     Case("two-sources", 0, "deployed", manifests=m.folder(m.workload()) | m.folder(m.config_map("base", {}), base="base"),
          sources=({"path": "apps/web"}, {"path": "base"})),
     Case("self-heal", 0, "deployed", sync_policy={"automated": {"prune": True, "selfHeal": True}}, embedded={"self-heal": True}),
+    Case("rolled-back", 0, "rolled-back", rolls_back=True, embedded={}),
     Case("mended", 0, "deployed", before=("Synced", "Degraded"),
          manifests=m.folder(m.workload(progressDeadlineSeconds=1), tag="unready-1")),
 ]
@@ -53,10 +54,10 @@ FAILED = [
     Case("crash", 3, "failed", tag="crash-2", restored=(KUSTOMIZATION,), embedded={"faults": [{"crash-on-start": {}}]}),
     Case("secret-missing", 3, "failed", tag="noconfig-2", restored=(KUSTOMIZATION,)),
     Case("never-ready", 3, "failed", tag="unready-2", restored=(KUSTOMIZATION,),
-         manifests=m.folder(m.workload(progressDeadlineSeconds=15)),
+         manifests=m.folder(m.workload(progressDeadlineSeconds=40)),
          embedded={"faults": [{"failing-health-check": {}}], "progress-deadline": 300}),
     Case("quota", 3, "failed", restored=(KUSTOMIZATION,), objects=(m.quota(1),),
-         manifests=m.folder(m.workload(progressDeadlineSeconds=15))),
+         manifests=m.folder(m.workload(progressDeadlineSeconds=40))),
     Case("sync-fails", 3, "failed", ("field is immutable",), restored=(KUSTOMIZATION,), sync_policy=NO_RETRIES,
          manifests=beside(m.job("once"))),
     Case("helm-image-missing", 3, "failed", ("pull",), tag="nopull-2", restored=("apps/web/values.yaml",), **helm(),
@@ -65,7 +66,7 @@ FAILED = [
 
 REFUSED = [
     Case("no-such-application", 2, "invalid", ("Argo CD",), application_exists=False),
-    Case("unknown-token", 2, "invalid", ("401",), account="nobody"),
+    Case("unknown-token", 2, "invalid", ("does not accept the token",), account="nobody"),
 ]
 
 
@@ -73,7 +74,8 @@ REFUSED = [
 
 def failed_run(world):
     """The last run of the CronJob failed long ago."""
-    world.api.merge("batch/v1", "CronJob", world.name, "report", {"status": {"lastScheduleTime": "2026-01-01T00:00:00Z"}}, "/status")
+    times = {"lastScheduleTime": "2026-01-02T00:00:00Z", "lastSuccessfulTime": "2026-01-01T00:00:00Z"}
+    world.api.merge("batch/v1", "CronJob", world.name, "report", {"status": times}, "/status")
 
 
 UNKNOWN_FIELD = m.config_map("settings", {"a": "1"}, dropped="by the API server")
@@ -148,6 +150,7 @@ SOURCES = [
 ]
 
 RIGHTS = [
+    Case("sync-window", 2, "invalid", ("window",), **apply_project(manual=False), embedded={"windows": [{}]}),
     Case("no-right-to-sync", 2, "invalid", ("sync",), account="reader", sync_policy={}, first_sync=True, deploy={"sync": True},
          embedded={"automated": False, "argocd": {"rights": ["get"]}}),
 ]

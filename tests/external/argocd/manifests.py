@@ -44,6 +44,10 @@ def ingress(name="web"):
     return _object("networking.k8s.io/v1", "Ingress", name, spec={"rules": [rule]})
 
 
+def service(name="web"):
+    return _object("v1", "Service", name, spec={"selector": {"app": name}, "ports": [{"port": 80}]})
+
+
 def limit_range(name="widget"):
     """Its health script fails (server.FAILING_HEALTH)."""
     return _object("v1", "LimitRange", name, spec={"limits": [{"type": "PersistentVolumeClaim", "max": {"storage": "1Gi"}}]})

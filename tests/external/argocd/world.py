@@ -50,7 +50,8 @@ class World:
 
     def start_cloud(self, scenario, speed):
         repository = {"name": MANIFESTS, "files": self.case.files()}
-        scenario = {"github": {"repositories": [repository, {"name": "acme/app"}]}} | scenario
+        ours = {"name": "acme/app", "history": [{"id": "c1"}], "runs": [{"id": number, "status": "in_progress"} for number in (7, 8)]}
+        scenario = {"github": {"repositories": [repository, ours]}} | scenario
         self.cloud = machine.Cloud(self.processes, self.binary, self.folder, scenario, speed, 1)
 
     def github(self, path, body=None, method=None):
@@ -120,7 +121,7 @@ class World:
             "GITHUB_WORKSPACE": str(folder), "GITHUB_REPOSITORY": "acme/app", "GITHUB_SERVER_URL": self.cloud.url,
             "GITHUB_API_URL": f"{self.cloud.url}/api/v3", "GITHUB_GRAPHQL_URL": f"{self.cloud.url}/api/graphql",
             "GITHUB_REF": "refs/heads/main", "GITHUB_REF_NAME": "main", "GITHUB_REF_TYPE": "branch",
-            "GITHUB_SHA": f"{self.runs:x}".rjust(40, "c"), "GITHUB_RUN_ID": str(100 + self.runs), "GITHUB_RUN_ATTEMPT": "1",
+            "GITHUB_SHA": "c1".ljust(40, "0"), "GITHUB_RUN_ID": str(6 + self.runs), "GITHUB_RUN_ATTEMPT": "1",
             "GITHUB_OUTPUT": str(folder / "output"), "GITHUB_STEP_SUMMARY": str(folder / "summary"),
             "GITHUB_STATE": str(folder / "state"), "INPUT_CONFIG": "roadstead.yml", "INPUT_ENVIRONMENT": "production",
             "INPUT_GITHUB-TOKEN": "t", "INPUT_MANIFESTS-TOKEN": "t", "INPUT_ARGOCD-TOKEN": self.token,
