@@ -50,7 +50,7 @@ class Case:
     # Files that are as they were, byte for byte, when the run is over.
     restored: tuple[str, ...] = ()
     # The time that Roadstead has, in seconds.
-    seconds: int = 150
+    seconds: int = 100
     # Keys of the embedded application, and `faults` and `argocd` of its scenario.
     embedded: dict | None = None
 
