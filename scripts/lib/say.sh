@@ -34,8 +34,11 @@ need_packages() {
   [ "$(id -u)" = 0 ] || die "root is needed to install ${missing[*]}"
   say "installing ${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive
-  quietly apt-get update || die "apt-get update failed"
-  quietly apt-get install -y --no-install-recommends "${missing[@]}" || die "could not install ${missing[*]}"
+  (
+    flock 8 # two scripts may run at once
+    quietly apt-get update || die "apt-get update failed"
+    quietly apt-get install -y --no-install-recommends "${missing[@]}" || die "could not install ${missing[*]}"
+  ) 8>"$CACHE/packages.lock" || exit 1
 }
 
 # The toolchain file names an exact version. A machine that has it under another name, such as stable, uses that.

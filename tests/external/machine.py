@@ -42,13 +42,18 @@ class Processes:
                 child.kill()
                 child.wait()
 
-    def start(self, name, command, log, port, env=None, within=30):
+    def spawn(self, command, log, env=None):
+        """Starts a process that listens on nothing, or not at once."""
         with open(log, "wb") as out:
             child = subprocess.Popen(
                 [str(part) for part in command],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, env=env,
             )
         self.running.append(child)
+        return child
+
+    def start(self, name, command, log, port, env=None, within=30):
+        child = self.spawn(command, log, env)
         end = time.monotonic() + within
         while time.monotonic() < end:
             if child.poll() is not None:

@@ -67,6 +67,47 @@ def test_a_bare_clone_can_be_cloned_again(served, tmp_path):
     assert git("rev-parse", "HEAD", folder=tmp_path / "second") == git("rev-parse", "HEAD", folder=tmp_path / "bare")
 
 
+def push(repository, text):
+    """A commit of another text on the branch; its name."""
+    ref = repository.get_git_ref("heads/main")
+    head = repository.get_git_commit(ref.object.sha)
+    entry = github.InputGitTreeElement("apps/web/values.yaml", "100644", "blob", content=text)
+    commit = repository.create_git_commit("Deploy", repository.create_git_tree([entry], base_tree=head.tree), [head])
+    ref.edit(commit.sha)
+    return commit.sha
+
+
+@pytest.mark.parametrize("version", ["0", "2"])
+def test_git_fetches_in_both_versions_of_its_protocol(served, repository, tmp_path, version):
+    """Refs, a shallow clone, a fetch of what is new, and the history behind the shallow one; Git checks each pack."""
+
+    def spoken(*arguments, folder=None):
+        return git("-c", f"protocol.version={version}", "-c", "fetch.fsckObjects=true", *arguments, folder=folder)
+
+    address, first = f"{served.url}/{NAME}.git", repository.get_git_ref("heads/main").object.sha
+    repository.create_git_ref("refs/tags/v1", first)
+    listed = spoken("ls-remote", "--symref", address).splitlines()
+    assert listed == ["ref: refs/heads/main\tHEAD", f"{first}\tHEAD", f"{first}\trefs/heads/main", f"{first}\trefs/tags/v1"]
+    whole, shallow = tmp_path / "whole", tmp_path / "shallow"
+    spoken("clone", "--quiet", address, whole)
+    for number in range(10):
+        newest = push(repository, f"tag: v{number + 2}\n")
+    spoken("clone", "--quiet", "--depth", "2", address, shallow)
+    assert len(git("rev-list", "HEAD", folder=shallow).split()) == 2
+    spoken("fetch", "--quiet", "--depth", "5", folder=shallow)
+    assert len(git("rev-list", "HEAD", folder=shallow).split()) == 5
+    spoken("fetch", "--quiet", "--unshallow", folder=shallow)
+    # Commits of its own make a long talk about what both have, which Git compresses.
+    for number in range(40):
+        git("-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "--allow-empty", "-m", "x", folder=whole)
+    spoken("fetch", "--quiet", folder=whole)
+    spoken("fetch", "--quiet", "origin", first, folder=whole)
+    for folder in (whole, shallow):
+        assert git("rev-parse", "origin/main", folder=folder).strip() == newest
+        assert len(git("rev-list", "origin/main", folder=folder).split()) == 11
+        git("fsck", "--strict", "--full", folder=folder)
+
+
 def test_pygithub_commits_and_git_sees_it(served, repository, tmp_path):
     folder = clone(served, tmp_path / "clone")
     ref = repository.get_git_ref("heads/main")

@@ -314,20 +314,3 @@ fn ten_thousand_files_are_one_snapshot_and_one_commit() {
         assert_eq!(client.cloud.calls().len(), 2);
     });
 }
-
-#[test]
-fn repository_is_served_over_dumb_http() {
-    run_in_virtual_time(async {
-        let client = GitHubTestClient::new(&start_cloud(SCENARIO));
-        let file = |path: &str| {
-            let uri = format!("http://127.0.0.1:1/acme/manifests.git/{path}");
-            let client = &client;
-            async move { client.send_unchecked("GET", &uri, "").await.unwrap() }
-        };
-        assert_eq!(file("HEAD").await.bytes, "ref: refs/heads/main\n");
-        let refs = file("info/refs?service=git-upload-pack").await;
-        assert_eq!(refs.bytes, format!("{}\trefs/heads/main\n", main_head(&client.cloud)));
-        assert_eq!(file("objects/00/00").await.status, 404);
-        assert!(client.cloud.calls().iter().all(|call| !call.is_mutating));
-    });
-}

@@ -7,4 +7,5 @@ mod github_checks;
 mod github_deployments;
 mod github_faults;
 mod github_pulls;
+mod github_upload_pack;
 mod support;

@@ -15,7 +15,8 @@ pub fn check_github_call(
     throttling: bool,
     now: f64,
 ) -> Option<ServiceError> {
-    if call.operation == "git/get-file" {
+    // Rates and faults are those of the API.
+    if call.operation.starts_with("upload-pack/") {
         return None;
     }
     let refusal = reject_unauthorized(world, call)

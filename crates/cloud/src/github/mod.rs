@@ -18,8 +18,6 @@ pub mod compare;
 pub mod deployments;
 /// Deployments and their statuses over REST.
 pub mod deployments_api;
-/// A repository as the files of a bare one.
-pub mod dumb_http;
 /// What can go wrong.
 pub mod faults;
 /// Blobs, trees and commits one by one.
@@ -42,6 +40,8 @@ pub mod graphql_nodes;
 pub mod graphql_plan;
 /// Somebody else's commits.
 pub mod outside_commits;
+/// Packs of objects.
+pub mod packfile;
 /// Which permission of a token an operation needs.
 pub mod permissions;
 /// Branch protection.
@@ -70,6 +70,8 @@ pub mod seed;
 pub mod state;
 /// Folders.
 pub mod trees;
+/// Refs and packs for `git fetch`.
+pub mod upload_pack;
 /// Numbers, times and addresses.
 pub mod urls;
 /// Runs of workflows.
@@ -153,7 +155,8 @@ fn answer_call(world: &mut World, call: &ServiceCall, now: f64) -> ServiceResult
 
 fn dispatch_operation(world: &mut World, call: &ServiceCall, now: f64) -> ServiceResult {
     match call.operation.as_str() {
-        "git/get-file" => repos_api::get_git_file(world, call),
+        "upload-pack/get-advertisement" | "upload-pack/list-refs" => upload_pack::list_refs(world, call),
+        "upload-pack/get-pack" => upload_pack::get_pack(world, call),
         "repos/get" => repos_api::repository(world, call),
         "repos/get-branch" => refs::get_branch(world, call, now),
         "repos/get-content" => repos_api::get_content(world, call, now),

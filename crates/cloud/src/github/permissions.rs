@@ -46,7 +46,9 @@ fn required_scopes(operation: &str) -> &'static [TokenScope] {
         _ if operation.starts_with("repos/") && operation.contains("deployment") => {
             &[TokenScope::Deployments]
         }
-        _ if operation.starts_with("repos/") || operation.starts_with("git/") => &[TokenScope::Contents],
+        _ if ["repos/", "git/", "upload-pack/"].iter().any(|start| operation.starts_with(start)) => {
+            &[TokenScope::Contents]
+        }
         _ if operation.starts_with("pulls/") => &[TokenScope::PullRequests],
         _ if operation.starts_with("checks/") => &[TokenScope::Checks],
         _ if operation.starts_with("issues/") => &[TokenScope::Issues, TokenScope::PullRequests],

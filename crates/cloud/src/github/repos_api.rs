@@ -8,7 +8,7 @@ use super::responses::{list_page, not_found, required_str, response};
 use super::scenario::RepositoryAccess;
 use super::state::GitHubRepository;
 use super::trees::{self, SYMLINK_MODE, TreeEntry};
-use super::{auth, commits, dumb_http, git_data_api, urls};
+use super::{auth, commits, git_data_api, urls};
 use crate::request::{ServiceCall, ServiceError, ServiceResult};
 use crate::world::World;
 
@@ -124,14 +124,4 @@ pub fn get_commit(world: &World, call: &ServiceCall, now: f64) -> ServiceResult 
         json!({ "additions": sum("additions"), "deletions": sum("deletions"), "total": sum("changes") });
     value["files"] = files.into();
     Ok(response(200, value))
-}
-
-/// A file of the repository itself, for `git`. Anybody may read it.
-pub fn get_git_file(world: &World, call: &ServiceCall) -> ServiceResult {
-    let text = |name: &str| call.input[name].as_str().unwrap_or_default();
-    let it = world.github.repositories.get(text("repository")).ok_or_else(not_found)?;
-    let bytes = dumb_http::read_file(it, text("path")).ok_or_else(not_found)?;
-    use base64::Engine as _;
-    let file = base64::engine::general_purpose::STANDARD.encode(bytes);
-    Ok(response(200, json!({ "file": file })))
 }

@@ -1,5 +1,5 @@
-//! GitHub's two APIs on any host, by path: a request to a call, an answer to a response in GitHub's shapes; and the files of
-//! a repository as `git` asks for them.
+//! GitHub's two APIs on any host, by path: a request to a call, an answer to a response in GitHub's shapes. What `git` asks
+//! is read and written in `upload_pack`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,8 +8,8 @@ use graphql_parser::query::{Definition, OperationDefinition, Selection, parse_qu
 use http::{Method, Request, Response, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::{ParsedCall, ParsedRequest, github_routes, header_text, set_header};
-use crate::request::{ServiceError, ServiceResult};
+use super::{ParsedCall, ParsedRequest, github_routes, header_text, set_header, upload_pack};
+use crate::request::{ServiceCall, ServiceError, ServiceResult};
 
 /// How a request to GitHub was spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,8 +65,7 @@ pub(super) fn parse_request(
         return parse_graphql(request.body());
     }
     if let Some((repository, file)) = split_git_path(path) {
-        let input = json!({ "repository": repository, "path": file });
-        return Ok(ParsedCall { service: "github".into(), operation: "git/get-file".into(), input });
+        return upload_pack::parse_request(repository, file, request);
     }
     let path = path.strip_prefix("/api/v3").unwrap_or(path);
     let Some((operation, mut input)) = github_routes::find_operation(request.method().as_str(), path) else {
@@ -139,6 +138,9 @@ pub(super) fn write_response(
     answer: ServiceResult,
     id: &str,
 ) -> Response<Bytes> {
+    if upload_pack::is_git_operation(&spoken.call.operation) {
+        return write_git_response(&spoken.call, answer, id);
+    }
     let mut value = match answer {
         Ok(value) => value,
         Err(refusal) if style.is_graphql && refusal.status == 200 => {
@@ -164,6 +166,23 @@ pub(super) fn write_response(
         .collect();
     let (kind, bytes) = encode_body(style, &body);
     build_response(status, bytes, kind, &headers, id)
+}
+
+/// An answer to `git`: packets, or a text with a status.
+fn write_git_response(call: &ServiceCall, answer: ServiceResult, id: &str) -> Response<Bytes> {
+    let no_cache = ("cache-control".to_owned(), "no-cache".to_owned());
+    let (status, (kind, body), mut headers) = match answer {
+        Ok(value) => (200, upload_pack::write_body(call, &value["body"]), Vec::new()),
+        Err(refusal) if refusal.status == 200 => {
+            (200, upload_pack::write_error(call, &refusal.message), Vec::new())
+        }
+        Err(refusal) => {
+            let text = ("text/plain", refusal.message.into_bytes());
+            (refusal.status, text, refusal.details.map_or_else(Vec::new, |more| more.headers))
+        }
+    };
+    headers.push(no_cache);
+    build_response(status, body, kind, &headers, id)
 }
 
 /// A mutation that failed: HTTP 200 and no data.
@@ -192,9 +211,6 @@ fn encode_body(style: GitHubStyle, body: &Value) -> (&'static str, Vec<u8>) {
         let text = body.get(member)?.as_str()?.replace('\n', "");
         STANDARD.decode(text).ok()
     };
-    if let Some(bytes) = content("file") {
-        return ("application/octet-stream", bytes);
-    }
     let encoded = body.get("encoding").and_then(Value::as_str) == Some("base64");
     if let Some(bytes) = (style.is_raw && encoded).then(|| content("content")).flatten() {
         return ("application/vnd.github.raw+json; charset=utf-8", bytes);

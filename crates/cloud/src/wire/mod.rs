@@ -12,6 +12,7 @@ pub mod query;
 pub mod registry;
 mod rest_json;
 pub mod shapes;
+mod upload_pack;
 pub mod xml;
 
 use std::future::Future;
