@@ -159,6 +159,8 @@ codes! {
     CheckIncomplete = "check-incomplete",
     /// The serving version is not healthy, or its health cannot be determined.
     NotHealthy = "not-healthy",
+    /// Other resources of an application are not in order; they do not count for the release.
+    ApplicationNotHealthy = "application-not-healthy",
     /// The desired count is 0, so that nothing runs and nothing was proven.
     NothingRuns = "nothing-runs",
     /// The metrics of the analysis could not be read.

@@ -27,6 +27,8 @@ const FIXTURES: &[(&str, bool)] = &[
     ("git-moved-head", true),
     ("git-replica-lag", true),
     ("argocd-canary", true),
+    ("argocd-others-unwell", true),
+    ("argocd-cron-job", true),
 ];
 
 /// What strikes a call.

@@ -33,6 +33,7 @@ mod gitops;
 mod gitops_invariants;
 mod gitops_rejections;
 mod gitops_scale;
+mod gitops_verdict;
 mod iam;
 mod init;
 mod invariants;

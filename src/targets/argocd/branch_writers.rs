@@ -77,6 +77,7 @@ pub struct BranchWriter {
     pub(super) run_url: Option<String>,
     branch: Option<String>,
     paths: RefCell<BTreeSet<String>>,
+    default_branch: RefCell<Option<String>>,
     cached_snapshot: Mutex<Option<Rc<Snapshot>>>,
     read_at: Cell<Option<Instant>>,
     pub(super) queue: EditQueue,
@@ -86,7 +87,17 @@ impl BranchWriter {
     fn new(client: BranchClient, (repository, branch): BranchKey, run_url: Option<String>) -> Self {
         let (paths, cached_snapshot, read_at, queue) =
             (RefCell::default(), Mutex::default(), Cell::default(), EditQueue::default());
-        Self { client, repository, run_url, branch, paths, cached_snapshot, read_at, queue }
+        let default_branch = RefCell::default();
+        Self { client, repository, run_url, branch, paths, default_branch, cached_snapshot, read_at, queue }
+    }
+
+    /// The name of the branch; it is read if the deploy file leaves it to the repository.
+    pub async fn branch_name(&self) -> Result<String, ApiError> {
+        let known = self.branch.clone().or_else(|| self.default_branch.borrow().clone());
+        match known {
+            Some(name) => Ok(name),
+            None => Ok(self.snapshot().await?.branch.clone()),
+        }
     }
 
     /// The last snapshot of the branch; read if there is none.
@@ -122,6 +133,9 @@ impl BranchWriter {
         self.read_at.set(Some(Instant::now()));
         let paths = self.paths.borrow().iter().cloned().collect();
         let (repository, branch) = (self.repository.clone(), self.branch.clone());
-        self.client.snapshot(&SnapshotQuery { repository, branch, paths, history_depth: HISTORY_DEPTH }).await
+        let query = SnapshotQuery { repository, branch, paths, history_depth: HISTORY_DEPTH };
+        let snapshot = self.client.snapshot(&query).await?;
+        *self.default_branch.borrow_mut() = Some(snapshot.branch.clone());
+        Ok(snapshot)
     }
 }

@@ -6,12 +6,18 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::read::{Application, ApplicationTree, KubernetesEvent, KubernetesEventList, ResourceStatus};
+use super::managed::{ManagedResource, ManagedResources};
+use super::obstacles::SyncWindows;
+use super::read::{Application, ResourceStatus};
+use super::resource_tree::{self, ApplicationTree, KubernetesEvent, KubernetesEventList, ResourceNode};
 use crate::problem::{Code, Problem};
+use crate::release::LogLine;
 use crate::sys::http::{HttpClient, Method, Request, RequestError, json_error_text};
 
 /// Timeout of a response: a refresh responds when it is done.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+/// The most lines of a pod that are read.
+const MAX_LOG_LINES: usize = 20;
 
 /// One application on one server.
 pub struct Client {
@@ -35,16 +41,62 @@ impl Client {
         Self { http, token, server, application: application.to_owned(), namespace }
     }
 
+    /// A client of another application on the same server.
+    pub fn for_application(&self, application: &str, namespace: &str) -> Self {
+        Self {
+            http: self.http.clone(),
+            token: self.token.clone(),
+            server: self.server.clone(),
+            application: application.to_owned(),
+            namespace: Some(namespace.to_owned()).filter(|name| !name.is_empty()),
+        }
+    }
+
     /// URL of the application's page.
     pub fn page_url(&self) -> String {
         let namespace = self.namespace.as_ref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
         format!("{}/applications/{namespace}{}", self.server, self.application)
     }
 
-    /// The application; with `refresh` Argo CD reads Git first.
-    pub async fn application(&self, refresh: bool) -> Result<Application, Problem> {
-        let query = if refresh { vec![("refresh", "normal".to_owned())] } else { Vec::new() };
-        self.get("", query).await
+    /// The application as Argo CD knows it.
+    pub async fn application(&self) -> Result<Application, Problem> {
+        self.get("", Vec::new()).await
+    }
+
+    /// The application once Argo CD has read Git. It answers when the manifests are rendered: an error can mean that this
+    /// takes longer than a request may.
+    pub async fn refreshed_application(&self) -> Result<Application, Problem> {
+        self.get("", vec![("refresh", "normal".to_owned())]).await
+    }
+
+    /// The managed resources as the last comparison left them.
+    pub async fn managed_resources(&self) -> Result<Vec<ManagedResource>, Problem> {
+        Ok(self.get::<ManagedResources>("/managed-resources", Vec::new()).await?.items)
+    }
+
+    /// The sync windows of the application.
+    pub async fn sync_windows(&self) -> Result<SyncWindows, Problem> {
+        self.get("/syncwindows", Vec::new()).await
+    }
+
+    /// Whether the token may do something with the application; `None` if the server does not say.
+    pub async fn is_allowed(&self, action: &str, project: &str) -> Option<bool> {
+        #[derive(Deserialize)]
+        struct Answer {
+            #[serde(default)]
+            value: String,
+        }
+        let namespace = self.namespace.as_ref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
+        let subject = format!("{project}/{namespace}{}", self.application);
+        let url = format!("{}/api/v1/account/can-i/applications/{action}/{subject}", self.server);
+        let answer: Answer = self.send(Request::get(url)).await.ok()?;
+        ["yes", "no"].contains(&answer.value.as_str()).then(|| answer.value == "yes")
+    }
+
+    /// Ends the running operation. Without its content type the server refuses the request.
+    pub async fn terminate_operation(&self) -> Result<(), Problem> {
+        let request = Request::new(Method::DELETE, self.url("/operation", Vec::new())).json(b"{}".to_vec());
+        self.send::<Value>(request).await.map(drop)
     }
 
     /// All resources of the application.
@@ -52,11 +104,25 @@ impl Client {
         self.get("/resource-tree", Vec::new()).await
     }
 
-    /// The events of a resource.
-    pub async fn events(&self, resource: &ResourceStatus) -> Result<Vec<KubernetesEvent>, Problem> {
-        let query =
-            vec![("resourceNamespace", resource.namespace.clone()), ("resourceName", resource.name.clone())];
+    /// The events of a resource, which is found by uid, name and namespace together.
+    pub async fn events(&self, resource: &ResourceNode) -> Result<Vec<KubernetesEvent>, Problem> {
+        let query = vec![
+            ("resourceNamespace", resource.namespace.clone()),
+            ("resourceName", resource.name.clone()),
+            ("resourceUID", resource.uid.clone()),
+        ];
         Ok(self.get::<KubernetesEventList>("/events", query).await?.items)
+    }
+
+    /// The last lines that a pod wrote. It needs the right `logs, get`.
+    pub async fn pod_logs(&self, pod: &ResourceNode) -> Result<Vec<LogLine>, Problem> {
+        let query = vec![
+            ("podName", pod.name.clone()),
+            ("namespace", pod.namespace.clone()),
+            ("tailLines", MAX_LOG_LINES.to_string()),
+        ];
+        let body = self.send_raw(Request::get(self.url("/logs", query))).await?;
+        Ok(resource_tree::parse_logs(&body))
     }
 
     /// A resource as it is in the cluster.
@@ -77,18 +143,19 @@ impl Client {
         Ok(serde_json::from_str(&live.manifest).unwrap_or_default())
     }
 
-    /// Starts a sync to a commit. A sync already in progress is not an error.
-    pub async fn sync(&self, revision: &str) -> Result<(), Problem> {
-        let body = json!({ "name": self.application, "appNamespace": self.namespace, "revision": revision });
+    /// Starts a sync to where the sources point: to name a commit needs a right of its own. `false` if another operation
+    /// is in progress.
+    pub async fn sync(&self) -> Result<bool, Problem> {
+        let body = json!({ "name": self.application, "appNamespace": self.namespace });
         let request = Request::new(Method::POST, self.url("/sync", Vec::new()));
         let request = request.json(body.to_string().into_bytes());
         match self.send::<Value>(request).await {
             Err(problem)
                 if problem.cause.as_deref().is_some_and(|reason| reason.contains("another operation")) =>
             {
-                Ok(())
+                Ok(false)
             }
-            answer => answer.map(drop),
+            answer => answer.map(|_| true),
         }
     }
 
@@ -104,6 +171,14 @@ impl Client {
     }
 
     async fn send<T: DeserializeOwned>(&self, request: Request) -> Result<T, Problem> {
+        let body = self.send_raw(request).await?;
+        serde_json::from_slice(&body).map_err(|error| {
+            let reason = format!("its response cannot be read: {}", json_error_text(&error));
+            unreachable_problem(&self.server, reason.into())
+        })
+    }
+
+    async fn send_raw(&self, request: Request) -> Result<Vec<u8>, Problem> {
         let request = request.header("authorization", &format!("Bearer {}", self.token));
         let answer = self
             .http
@@ -113,10 +188,7 @@ impl Client {
         if !(200..300).contains(&answer.status) {
             return Err(self.status_problem(answer.status, &answer.body));
         }
-        serde_json::from_slice(&answer.body).map_err(|error| {
-            let reason = format!("its response cannot be read: {}", json_error_text(&error));
-            unreachable_problem(&self.server, reason.into())
-        })
+        Ok(answer.body)
     }
 
     fn status_problem(&self, status: u16, body: &[u8]) -> Problem {

@@ -1,8 +1,10 @@
 //! The edit that each request of a run makes.
 
+use super::baseline;
 use super::branch_state::CurrentImage;
 use super::image_edit::{EditKind, ImageEdit, Precondition};
 use super::staged_edit::StagedEdit;
+use super::write;
 use super::{ArgoCdTarget, no_image, parse_image, requested_image, version_image};
 use crate::problem::Problem;
 use crate::release::{ImageRef, Release, Rollout, ShiftKind, Staged, TrafficShift, Version};
@@ -37,13 +39,17 @@ impl ArgoCdTarget {
         }
     }
 
-    /// A shift as a rollout with these ids.
-    pub(super) fn rollout_of(&self, split: &TrafficShift, ids: Vec<String>) -> Rollout {
+    /// A shift as a rollout with these ids, and with the state of the application before the release.
+    pub(super) fn rollout_of(&self, staged: &Staged, split: &TrafficShift, ids: Vec<String>) -> Rollout {
         let Version { id, label } = split.version.clone();
-        match &split.kind {
-            ShiftKind::Continue(rollout) => rollout.clone(),
-            ShiftKind::Start { .. } | ShiftKind::RollBack(_) => Rollout { version: id, label, ids },
-        }
+        let returns = match &split.kind {
+            ShiftKind::Continue(rollout) => return rollout.clone(),
+            ShiftKind::Start { .. } => false,
+            ShiftKind::RollBack(_) => true,
+        };
+        let before = staged.read_handle::<StagedEdit>().and_then(|handle| handle.baseline);
+        let before = before.map(|state| state.with_direction(returns));
+        Rollout { version: id, label, ids: baseline::rollout_ids(ids, before.as_ref()) }
     }
 
     /// What brings in a version: what was staged, or the version as the files are now.
@@ -66,15 +72,23 @@ impl ArgoCdTarget {
         split: &TrafficShift,
         moved: Option<&Rollout>,
     ) -> Result<ImageEdit, Problem> {
-        let precondition = match (moved, staged.read_handle::<StagedEdit>()) {
+        let handle = staged.read_handle::<StagedEdit>();
+        let precondition = match (moved, &handle) {
             (Some(rollout), _) => Precondition::OurImage(parse_image(&rollout.version)?),
             (None, Some(handle)) => Precondition::OurImage(handle.written_image()?),
             (None, None) => Precondition::OurLastEdit,
         };
+        let restore = handle.map(StagedEdit::into_restore).transpose()?;
+        // What is returned to is what the files had: an older version is written.
+        let restore = restore.filter(|had| {
+            let image = write::canonical_image(&had.images);
+            image.is_none_or(|image| image.to_string() == split.version.id)
+        });
         Ok(ImageEdit {
             precondition,
             kind: EditKind::AutoRollback,
             reverts_commit: moved.and_then(|rollout| rollout.ids.first().cloned()),
+            restore,
             ..self.blank_edit(version_image(&split.version)?)
         })
     }
@@ -92,6 +106,7 @@ impl ArgoCdTarget {
             reverts_commit: None,
             source_commit: None,
             run: self.run.number,
+            restore: None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! An edit of a service's files, and its precondition. Values only.
 
+use super::restore::FileRestore;
 use crate::manifest::{HelmPin, ImageLocation, ImageUpdate};
 use crate::release::ImageRef;
 use crate::targets::RunNumber;
@@ -85,6 +86,17 @@ pub struct ImageEdit {
     pub source_commit: Option<String>,
     /// The run.
     pub run: Option<RunNumber>,
+    /// What the fields had before the edit that is taken back; without it the image is written to all of them.
+    pub restore: Option<EditRestore>,
+}
+
+/// What the fields of an image had before an edit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EditRestore {
+    /// The lines that the edit changed.
+    pub files: Vec<FileRestore>,
+    /// The images, field by field.
+    pub images: Vec<Option<ImageRef>>,
 }
 
 #[cfg(test)]
@@ -110,6 +122,7 @@ pub(super) mod fixtures {
             reverts_commit: None,
             source_commit: Some("c0ffee1234567890".into()),
             run: Some(RunNumber { id: 70, attempt: 1 }),
+            restore: None,
         }
     }
 }

@@ -13,11 +13,12 @@ use crate::config::Service;
 use crate::github::Snapshot;
 use crate::problem::{Code, Problem};
 use crate::release::{
-    Changes, CompletedVersion, Handoff, ImageRef, Observed, Release, RollbackTarget, Rollout, RolloutStatus,
-    Staged, TrafficControl, TrafficShift, TrafficSupport, Version,
+    Changes, CompletedVersion, Diagnosis, Handoff, ImageRef, Observed, Release, RollbackTarget, Rollout,
+    RolloutStatus, Staged, TrafficControl, TrafficShift, TrafficSupport, Version,
 };
 use crate::sys::http::HttpClient;
 
+pub mod baseline;
 pub mod branch_state;
 pub mod branch_writer;
 pub mod branch_writers;
@@ -25,14 +26,23 @@ pub mod causes;
 pub mod client;
 pub mod commit_batch;
 pub mod commit_message;
+mod diagnose;
 mod edits;
 pub mod image_edit;
 pub mod image_fields;
 pub mod kind;
+pub mod live_image;
+pub mod managed;
+mod observe;
+pub mod obstacles;
+mod preflight;
 pub mod pull_request;
 pub mod read;
+pub mod resource_tree;
+pub mod restore;
 pub mod rollouts;
 pub mod settings;
+pub mod sources;
 pub mod staged_edit;
 pub mod status;
 pub mod trailers;
@@ -48,6 +58,7 @@ pub use branch_writers::BranchWriters;
 pub use image_fields::lint;
 pub use settings::Settings;
 
+use baseline::ApplicationBaseline;
 use branch_state::{BranchState, CurrentImage};
 use branch_writers::BranchWriter;
 use commit_batch::EditDelivery;
@@ -55,7 +66,7 @@ use image_edit::ImageField;
 use settings::OnFailure;
 use staged_edit::StagedEdit;
 use status::Expected;
-use watch::{RolloutMemory, RolloutWatch};
+use watch::{RolloutMemory, RolloutWatch, WatchedCommit};
 
 /// One service with its image in manifests.
 pub struct ArgoCdTarget {
@@ -131,20 +142,30 @@ impl ArgoCdTarget {
         sight.map_err(|problem| self.locate_problem(problem))
     }
 
-    /// The status of the application, or a handoff if no server is set.
+    /// The status of the application, and the application as it is; a handoff if no server is set.
     async fn application_status(
         &self,
         version: &Version,
         image: &ImageRef,
-        commit: Option<&str>,
-    ) -> Result<RolloutStatus, Problem> {
-        let Some(client) = &self.client else { return Ok(self.handoff_status(version, image, commit)) };
+        commit: WatchedCommit<'_>,
+    ) -> Result<(RolloutStatus, Option<ApplicationBaseline>), Problem> {
+        let Some(client) = &self.client else {
+            return Ok((self.handoff_status(version, image, commit.oid), None));
+        };
         let application = self.settings.application.as_ref().map_or("", |name| name.as_str());
-        let watch =
-            RolloutWatch { client, writer: &self.writer, application, starts_sync: self.settings.sync };
-        let memory = self.rollout_memory(&version.id, commit);
+        let branch = self.branch_name().await?;
+        let starts_sync = self.settings.sync;
+        let watch = RolloutWatch { client, writer: &self.writer, branch: &branch, application, starts_sync };
+        let memory = self.rollout_memory(&version.id, commit.oid);
         let mut memory = memory.lock().await;
-        watch.poll(Expected { version, image }, commit, &mut memory).await
+        // Boxed, because the futures of a poll are deeply nested.
+        let polled = Box::pin(watch.poll(Expected { version, image }, commit, &mut memory)).await;
+        let (status, seen) = polled?;
+        Ok((status, Some(seen)))
+    }
+
+    async fn branch_name(&self) -> Result<String, Problem> {
+        self.writer.branch_name().await.map_err(|setback| setback.problem(&self.writer.repository))
     }
 
     fn rollout_memory(&self, version: &str, commit: Option<&str>) -> Rc<Mutex<RolloutMemory>> {
@@ -173,8 +194,10 @@ impl ArgoCdTarget {
         if let Some(handed) = pull_request::open_handoff(rollout, &version, &image) {
             return Ok(RolloutStatus::HandedOff(handed));
         }
-        let health =
-            self.application_status(&version, &image, rollout.ids.first().map(String::as_str)).await?;
+        let before = baseline::of_rollout(rollout);
+        let commit =
+            WatchedCommit { oid: rollout.ids.first().map(String::as_str), baseline: before.as_ref() };
+        let (health, _) = self.application_status(&version, &image, commit).await?;
         self.check_superseded(&image, health).await
     }
 
@@ -241,13 +264,7 @@ impl Target for ArgoCdTarget {
     }
 
     async fn observe(&self) -> Result<Observed, Problem> {
-        let snapshot = self.snapshot().await?;
-        let sight = self.branch_state(&snapshot)?;
-        let health = match &sight.current.image {
-            Some(image) => self.application_status(&self.version(image), image, sight.last_writer()).await?,
-            None => RolloutStatus::Unknown("the files have no image of this service yet".into()),
-        };
-        Ok(sight.to_observed(&snapshot, health, self.client.as_ref().map(client::Client::page_url)))
+        self.observe_service().await
     }
 
     fn diff(&self, release: &Release, seen: &Observed) -> Result<Changes, Vec<Problem>> {
@@ -276,29 +293,40 @@ impl Target for ArgoCdTarget {
             Err(problem) => problems.push(problem),
         }
         if let Some(client) = &self.client {
-            problems.extend(self.sync_problem(client).await);
+            problems.extend(self.application_problems(client, release).await);
         } else if self.settings.server.is_some() {
-            problems.push(no_token_warning());
+            problems.push(preflight::no_token_warning());
         }
         problems.into_iter().map(|problem| problem.for_service(&release.service)).collect()
     }
 
     /// Creates nothing: the image exists. The edit is tried on the files as they were observed.
-    async fn stage(&self, release: &Release, _: &Observed) -> Result<Staged, Problem> {
+    async fn stage(&self, release: &Release, observed: &Observed) -> Result<Staged, Problem> {
         let snapshot = self.snapshot().await?;
         let edit = self.build_edit(release, &self.branch_state(&snapshot)?.current)?;
-        let (_, written) = write::preview_edit(&commit_batch::snapshot_files(&snapshot), &edit)
-            .map_err(|problem| self.locate_problem(problem))?;
-        Ok(Staged::new(self.version(&written), &StagedEdit::new(&edit, &written)))
+        let tree = commit_batch::snapshot_files(&snapshot);
+        let (files, written) =
+            write::preview_edit(&tree, &edit).map_err(|problem| self.locate_problem(problem))?;
+        let way_back = files
+            .iter()
+            .filter_map(|(path, after)| restore::FileRestore::between(path, tree.get(path)?, after));
+        let baseline = serde_json::from_value(observed.raw.clone()).ok();
+        let handle = StagedEdit::new(&edit, &written).with_way_back(baseline, way_back.collect());
+        Ok(Staged::new(self.version(&written), &handle))
     }
 
     async fn shift(&self, staged: &Staged, split: &TrafficShift) -> Result<Rollout, ChangeError> {
         let Some(edit) = self.shift_edit(staged, split).await.map_err(ChangeError::NotMade)? else {
-            return Ok(self.rollout_of(split, Vec::new()));
+            return Ok(self.rollout_of(staged, split, Vec::new()));
         };
         let settings::PullRequestOptions { is_enabled: wanted, auto_merge } = self.settings.pull_request;
         let how = if wanted { EditDelivery::PullRequest { auto_merge } } else { EditDelivery::Commit };
-        Ok(self.rollout_of(split, self.writer.write_edit(edit, how).await?))
+        let reverted = edit.reverts_commit.clone();
+        let ids = self.writer.write_edit(edit, how).await?;
+        if let (Some(client), Some(commit)) = (&self.client, reverted) {
+            self.end_failing_sync(client, &commit).await;
+        }
+        Ok(self.rollout_of(staged, split, ids))
     }
 
     async fn find_shift(&self, staged: &Staged, split: &TrafficShift) -> Result<Option<Rollout>, Problem> {
@@ -306,11 +334,18 @@ impl Target for ArgoCdTarget {
             Some(edit) => self.writer.find_edit(&edit).await?,
             None => Some(Vec::new()),
         };
-        Ok(found.map(|ids| self.rollout_of(split, ids)))
+        Ok(found.map(|ids| self.rollout_of(staged, split, ids)))
     }
 
     async fn status(&self, rollout: &Rollout) -> Result<RolloutStatus, Problem> {
         self.poll_status(rollout).await
+    }
+
+    async fn diagnose(&self, version: &Version) -> Result<Option<Diagnosis>, Problem> {
+        match &self.client {
+            Some(client) => diagnose::diagnose(client, &version_image(version)?).await,
+            None => Ok(None),
+        }
     }
 }
 
@@ -338,34 +373,5 @@ impl History for ArgoCdTarget {
             (Some(ours), Some(theirs)) => ours == theirs,
             _ => wanted.tag.is_some() && wanted.tag == former.tag && wanted.repository == former.repository,
         }
-    }
-}
-
-fn no_token_warning() -> Problem {
-    Problem::warning(
-        Code::CredentialsMissing,
-        "`server` is set but its token is missing: the rollout will not be watched.",
-    )
-    .help("Set the input `argocd-token` or the variable ARGOCD_AUTH_TOKEN.")
-}
-
-impl ArgoCdTarget {
-    /// Whether the application syncs at all.
-    async fn sync_problem(&self, client: &client::Client) -> Option<Problem> {
-        let application = match client.application(false).await {
-            Ok(application) => application,
-            Err(problem) => return Some(problem),
-        };
-        let name = self.settings.application.as_ref().map_or("", |name| name.as_str());
-        if application.source_index(&self.writer.repository).is_none() {
-            return Some(status::ignores_repository(name, &self.writer.repository));
-        }
-        let stays =
-            !application.is_automated() && !self.settings.sync && !self.settings.pull_request.is_enabled;
-        stays.then(|| {
-            let sentence = format!("The application `{name}` has no automated sync, so the commit would not be rolled out.");
-            Problem::error(Code::Unsupported, sentence)
-                .help("Set `sync: true`, or set `syncPolicy: { automated: {} }` of the application. To commit without waiting, remove `server`.")
-        })
     }
 }

@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::sources::{ApplicationSource, HydratorStatus, SourceHydrator};
+
 /// The application.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
@@ -30,24 +32,17 @@ pub struct ObjectMeta {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct ApplicationSpec {
+    /// Its project.
+    pub project: String,
     /// The source of the manifests, if it is one.
     pub source: Option<ApplicationSource>,
     /// The sources of the manifests, if there are several.
     #[serde(deserialize_with = "null_as_default")]
     pub sources: Vec<ApplicationSource>,
+    /// What renders the manifests into a branch of their own, if something does.
+    pub source_hydrator: Option<SourceHydrator>,
     /// The sync policy.
     pub sync_policy: Option<SyncPolicy>,
-}
-
-/// A source of manifests.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct ApplicationSource {
-    /// URL of the repository.
-    #[serde(rename = "repoURL")]
-    pub repo_url: String,
-    /// Branch, tag or commit; empty means `HEAD`.
-    pub target_revision: String,
 }
 
 /// The sync policy.
@@ -79,11 +74,11 @@ pub struct ApplicationStatus {
     /// The managed resources.
     #[serde(deserialize_with = "null_as_default")]
     pub resources: Vec<ResourceStatus>,
-    /// A summary of the live state.
-    pub summary: ApplicationSummary,
     /// Errors of the application itself.
     #[serde(deserialize_with = "null_as_default")]
     pub conditions: Vec<ApplicationCondition>,
+    /// The last hydration, with a source hydrator.
+    pub source_hydrator: Option<HydratorStatus>,
 }
 
 /// The sync status of the live state.
@@ -162,7 +157,7 @@ pub struct ResourceResult {
 
 /// A managed resource.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 pub struct ResourceStatus {
     /// API group.
     pub group: String,
@@ -178,15 +173,8 @@ pub struct ResourceStatus {
     pub status: String,
     /// The health, for kinds that have one.
     pub health: Option<HealthStatus>,
-}
-
-/// A summary of the live state.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct ApplicationSummary {
-    /// Images of the running pods.
-    #[serde(deserialize_with = "null_as_default")]
-    pub images: Vec<String>,
+    /// Whether it is in no manifest any more, and would be deleted.
+    pub requires_pruning: bool,
 }
 
 /// An error of the application.
@@ -200,65 +188,31 @@ pub struct ApplicationCondition {
     pub message: String,
 }
 
-/// Every resource of an application, including those that it did not declare itself.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct ApplicationTree {
-    /// Resources of the application, with those that they own.
-    #[serde(deserialize_with = "null_as_default")]
-    pub nodes: Vec<ResourceNode>,
-}
-
-/// A resource of an application.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct ResourceNode {
-    /// Kind.
-    pub kind: String,
-    /// Name.
-    pub name: String,
-    /// Namespace.
-    pub namespace: String,
-    /// The health.
-    pub health: Option<HealthStatus>,
-    /// Images of a pod.
-    #[serde(deserialize_with = "null_as_default")]
-    pub images: Vec<String>,
-}
-
-/// Kubernetes events.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct KubernetesEventList {
-    /// In no particular order.
-    #[serde(deserialize_with = "null_as_default")]
-    pub items: Vec<KubernetesEvent>,
-}
-
-/// A Kubernetes event.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct KubernetesEvent {
-    /// `Warning` or `Normal`.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// Such as `BackOff`.
-    pub reason: String,
-    /// The message.
-    pub message: String,
-}
-
 /// Go writes an empty list as `null`.
-fn null_as_default<'d, D: serde::Deserializer<'d>, T: DeserializeOwned + Default>(
+pub(super) fn null_as_default<'d, D: serde::Deserializer<'d>, T: DeserializeOwned + Default>(
     input: D,
 ) -> Result<T, D::Error> {
     Ok(Option::<T>::deserialize(input)?.unwrap_or_default())
 }
 
 /// An unreadable time is none.
-fn lenient_timestamp<'d, D: serde::Deserializer<'d>>(input: D) -> Result<Option<Timestamp>, D::Error> {
+pub(super) fn lenient_timestamp<'d, D: serde::Deserializer<'d>>(
+    input: D,
+) -> Result<Option<Timestamp>, D::Error> {
     let text = Option::<String>::deserialize(input)?;
     Ok(text.and_then(|text| text.parse().ok()))
+}
+
+impl ResourceStatus {
+    /// Status of its health; empty for a kind without one.
+    pub fn health_status(&self) -> &str {
+        self.health.as_ref().map_or("", |health| health.status.as_str())
+    }
+
+    /// The reason of its health.
+    pub fn health_message(&self) -> &str {
+        self.health.as_ref().map_or("", |health| health.message.as_str())
+    }
 }
 
 impl Application {
@@ -267,27 +221,13 @@ impl Application {
         let policy = self.spec.sync_policy.as_ref().and_then(|policy| policy.automated.as_ref());
         policy.is_some_and(|automated| automated.enabled != Some(false))
     }
-
-    /// The index of the source `repository`; `None` if it is not a source.
-    pub fn source_index(&self, repository: &str) -> Option<usize> {
-        let many = &self.spec.sources;
-        match (&self.spec.source, many.is_empty()) {
-            (Some(one), true) => is_repository_url(&one.repo_url, repository).then_some(0),
-            _ => many.iter().position(|source| is_repository_url(&source.repo_url, repository)),
-        }
-    }
-
-    /// The commit of that source that the live state was compared with.
-    pub fn revision(&self, source: usize) -> Option<&str> {
-        source_revision(&self.status.sync.revision, &self.status.sync.revisions, source)
-    }
 }
 
 impl OperationState {
-    /// The commit of a source that was synced to.
-    pub fn revision(&self, source: usize) -> Option<&str> {
-        let result = self.sync_result.as_ref()?;
-        source_revision(&result.revision, &result.revisions, source)
+    /// The resources that could not be applied.
+    pub fn failed_resources(&self) -> impl Iterator<Item = &ResourceResult> {
+        let resources = self.sync_result.iter().flat_map(|result| &result.resources);
+        resources.filter(|resource| resource.status == "SyncFailed")
     }
 
     /// Whether it is in progress.
@@ -296,56 +236,12 @@ impl OperationState {
     }
 }
 
-fn source_revision<'r>(one: &'r str, many: &'r [String], source: usize) -> Option<&'r str> {
-    let chosen = if many.is_empty() { Some(one) } else { many.get(source).map(String::as_str) };
-    chosen.filter(|revision| !revision.is_empty())
-}
-
-/// Whether a URL, HTTPS or SSH, is of the repository `owner/name`.
-fn is_repository_url(address: &str, repository: &str) -> bool {
-    let address = address.trim_end_matches('/').trim_end_matches(".git");
-    let (length, wanted) = (address.len(), repository.len());
-    let Some(start) = length.checked_sub(wanted) else { return false };
-    let tail = address.get(start..).is_some_and(|tail| tail.eq_ignore_ascii_case(repository));
-    tail && (start == 0 || address[..start].ends_with(['/', ':']))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn application_from(text: &str) -> Application {
         serde_json::from_str(text).unwrap()
-    }
-
-    #[test]
-    fn repository_urls_of_all_forms_match() {
-        for address in [
-            "https://github.com/acme/manifests",
-            "https://github.com/Acme/Manifests.git",
-            "git@github.com:acme/manifests.git",
-            "ssh://git@ghes.example:22/acme/manifests/",
-        ] {
-            assert!(is_repository_url(address, "acme/manifests"), "{address}");
-        }
-        for address in
-            ["https://github.com/xacme/manifests", "https://github.com/acme/manifests2", "manifests"]
-        {
-            assert!(!is_repository_url(address, "acme/manifests"), "{address}");
-        }
-    }
-
-    #[test]
-    fn each_source_has_its_revision() {
-        let one = application_from(
-            r#"{"spec":{"source":{"repoURL":"https://x/acme/m"}},"status":{"sync":{"revision":"a"}}}"#,
-        );
-        assert_eq!(one.source_index("acme/m").and_then(|source| one.revision(source)), Some("a"));
-        let two = application_from(
-            r#"{"spec":{"sources":[{"repoURL":"https://x/charts"},{"repoURL":"https://x/acme/m.git"}]},"status":{"sync":{"revisions":["a","b"]}}}"#,
-        );
-        assert_eq!(two.source_index("acme/m").and_then(|source| two.revision(source)), Some("b"));
-        assert_eq!(two.source_index("acme/other"), None);
     }
 
     #[test]

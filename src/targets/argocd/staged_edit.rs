@@ -3,8 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::image_edit::{EditKind, ImageEdit, Precondition};
+use super::baseline::ApplicationBaseline;
+use super::image_edit::{EditKind, EditRestore, ImageEdit, Precondition};
 use super::parse_image;
+use super::restore::FileRestore;
 use crate::problem::Problem;
 use crate::release::ImageRef;
 
@@ -19,6 +21,12 @@ pub struct StagedEdit {
     previous: Option<String>,
     kind: String,
     source_commit: Option<String>,
+    /// The application before the commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<ApplicationBaseline>,
+    /// What leads back to the files as they were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub way_back: Vec<FileRestore>,
 }
 
 impl StagedEdit {
@@ -35,7 +43,14 @@ impl StagedEdit {
             previous: edit.previous_image.as_ref().map(ToString::to_string),
             kind: edit.kind.as_str().to_owned(),
             source_commit: edit.source_commit.clone(),
+            baseline: None,
+            way_back: Vec::new(),
         }
+    }
+
+    /// With the application before the commit, and what leads back to the files as they were.
+    pub fn with_way_back(self, baseline: Option<ApplicationBaseline>, way_back: Vec<FileRestore>) -> Self {
+        Self { baseline, way_back, ..self }
     }
 
     /// The edit again, in an edit that knows the service.
@@ -43,14 +58,22 @@ impl StagedEdit {
         let parse = |text: &Option<String>| text.as_deref().map(parse_image).transpose();
         Ok(ImageEdit {
             image: parse_image(&self.image)?,
-            precondition: Precondition::AsObserved(
-                self.observed.iter().map(parse).collect::<Result<_, _>>()?,
-            ),
+            precondition: Precondition::AsObserved(self.observed_images()?),
             previous_image: parse(&self.previous)?,
             kind: EditKind::from_trailer(&self.kind).unwrap_or(EditKind::Deploy),
             source_commit: self.source_commit.clone(),
             ..blank
         })
+    }
+
+    fn observed_images(&self) -> Result<Vec<Option<ImageRef>>, Problem> {
+        let parse = |text: &Option<String>| text.as_deref().map(parse_image).transpose();
+        self.observed.iter().map(parse).collect()
+    }
+
+    /// What the files had.
+    pub fn into_restore(self) -> Result<EditRestore, Problem> {
+        Ok(EditRestore { images: self.observed_images()?, files: self.way_back })
     }
 
     /// The image as it reads once it is written.

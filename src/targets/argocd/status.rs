@@ -1,12 +1,16 @@
-//! The rollout status from one reading of an application: the decision table. Pure. State from before our commit is
-//! never taken for ours, neither success nor failure.
+//! The rollout status from one reading of an application: the decision table. Pure. The verdict is about the workloads that
+//! run our image, compared with what was true before; state from before our commit is never taken for ours.
 
 use std::time::Duration;
 
+use super::baseline::{self, ApplicationBaseline};
 use super::causes;
-use super::read::{Application, OperationState, ResourceStatus};
+use super::live_image::{is_live, is_of_repository, live_digest};
+use super::managed::{ResourceKey, Workload};
+use super::read::{Application, HealthStatus, OperationState, ResourceStatus};
+use super::resource_tree::{ApplicationTree, ResourceNode};
 use crate::problem::{Code, Problem};
-use crate::release::{Digest, Failure, ImageRef, Progress, Proof, RolloutStatus, Version};
+use crate::release::{Failure, Handoff, ImageRef, Progress, Proof, RolloutStatus, Version};
 
 /// Grace period for a state that may be from before our commit.
 const STALE_STATE_GRACE: Duration = Duration::from_secs(60);
@@ -22,18 +26,33 @@ pub struct Expected<'w> {
     pub image: &'w ImageRef,
 }
 
+/// The resources of an application at one moment.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ApplicationDetails {
+    /// The workloads with an image of our repository.
+    pub workloads: Vec<Workload>,
+    /// Everything that the application owns.
+    pub tree: ApplicationTree,
+    /// The sync window that denies syncs, as text.
+    pub denied_by: Option<String>,
+}
+
 /// One reading, with durations from earlier ones.
 #[derive(Debug, Clone, Copy)]
 pub struct StatusSnapshot<'l> {
     /// The application.
     pub application: &'l Application,
-    /// The index of our repository in its sources.
+    /// The index of our source.
     pub source: usize,
+    /// The state before our commit.
+    pub baseline: Option<&'l ApplicationBaseline>,
+    /// Its resources; `None` before they were read.
+    pub details: Option<&'l ApplicationDetails>,
     /// Whether the compared commit contains ours.
     pub compared_with_ours: bool,
     /// Whether the commit of its last sync contains ours.
     pub synced_to_ours: bool,
-    /// How long it has been synced at a commit that contains ours.
+    /// How long Argo CD has had our commit, synced or live.
     pub synced_for: Duration,
     /// How long pods of our image have been failing, and the worst failure.
     pub pod_failure: Option<(Duration, &'l Failure)>,
@@ -47,136 +66,325 @@ pub struct StatusSnapshot<'l> {
 
 /// The status of the rollout.
 pub fn rollout_status(want: Expected<'_>, snapshot: &StatusSnapshot<'_>) -> RolloutStatus {
-    let status = &snapshot.application.status;
-    let operation = status.operation_state.as_ref();
-    if let Some(failure) = operation.filter(|_| snapshot.synced_to_ours).and_then(causes::from_sync) {
-        return RolloutStatus::Failed(failure);
-    }
-    if let Some(failure) = snapshot
-        .condition_error_for
-        .filter(|since| *since >= STALE_STATE_GRACE)
-        .and_then(|_| causes::from_conditions(&status.conditions))
-    {
+    if let Some(failure) = ended_sync(snapshot) {
         return RolloutStatus::Failed(failure);
     }
     if !snapshot.compared_with_ours {
-        return progressing_status(format!(
-            "waiting for Argo CD to read the commit; it is at {}",
-            short_revision(snapshot)
-        ));
+        return progressing_status(waiting_text(snapshot));
     }
-    if status.sync.status != "Synced" {
-        if snapshot.out_of_sync_for.is_some_and(|since| since >= STALE_STATE_GRACE) {
-            return RolloutStatus::Failed(causes::from_drift(&status.resources));
-        }
-        return progressing_status(sync_text(&status.sync.status, operation));
+    let Some(details) = snapshot.details else {
+        return RolloutStatus::Unknown("Argo CD does not list the resources of the application".into());
+    };
+    let released = released_workloads(want, snapshot, details);
+    if released.is_empty() {
+        return unnamed_status(want, snapshot, details);
     }
-    synced_status(want, snapshot, operation)
+    let is_elsewhere = |workload: &&&Workload| live_image(want, snapshot, workload).is_none();
+    if let Some(astray) = released.iter().find(is_elsewhere) {
+        return unsynced_status(snapshot, details, &astray.key);
+    }
+    if snapshot.application.status.operation_state.as_ref().is_some_and(|last| is_open(snapshot, last)) {
+        return progressing_status("the sync is in progress".into());
+    }
+    let open = released.iter().find_map(|workload| workload_status(want, snapshot, details, workload));
+    let keys: Vec<&ResourceKey> = released.iter().map(|workload| &workload.key).collect();
+    open.or_else(|| others_status(snapshot, &keys))
+        .unwrap_or_else(|| proven_status(want, snapshot, &released, &keys))
 }
 
-/// The status of an application that is synced to our commit.
-fn synced_status(
+/// Why nothing more can come of the sync: it failed, or Argo CD cannot work on the application.
+fn ended_sync(snapshot: &StatusSnapshot<'_>) -> Option<Failure> {
+    let status = &snapshot.application.status;
+    let operation = status.operation_state.as_ref().filter(|_| snapshot.synced_to_ours);
+    if let Some(failure) = operation.and_then(|last| causes::from_sync(last, snapshot.baseline)) {
+        return Some(failure);
+    }
+    let lasting = snapshot.condition_error_for.is_some_and(|since| since >= STALE_STATE_GRACE);
+    let counts = lasting && !(snapshot.compared_with_ours && has_known_conditions(snapshot));
+    causes::from_conditions(&status.conditions).filter(|_| counts)
+}
+
+/// Whether all errors of the application itself are from before, and did not keep it from our commit.
+fn has_known_conditions(snapshot: &StatusSnapshot<'_>) -> bool {
+    let errors = snapshot.application.status.conditions.iter().filter(|one| one.kind.ends_with("Error"));
+    let mut errors = errors.map(|one| one.kind.as_str());
+    snapshot.baseline.is_none_or(|before| errors.all(|kind| before.had_condition(kind)))
+}
+
+fn waiting_text(snapshot: &StatusSnapshot<'_>) -> String {
+    let revision = short_revision(snapshot);
+    match snapshot.application.status.conditions.iter().find(|one| one.kind.ends_with("Error")) {
+        Some(wrong) => format!("Argo CD cannot read the commit: {}: {}", wrong.kind, wrong.message),
+        None => format!("waiting for Argo CD to read the commit; it is at {revision}"),
+    }
+}
+
+/// Whether a sync still has something to do for us. What fails in it as it did before is not waited for.
+fn is_open(snapshot: &StatusSnapshot<'_>, operation: &OperationState) -> bool {
+    let known = |name: String| snapshot.baseline.is_some_and(|before| before.had_sync_failure(&name));
+    let mut failed = operation.failed_resources().peekable();
+    let only_known = failed.peek().is_some() && failed.all(|one| known(format!("{}/{}", one.kind, one.name)));
+    operation.is_running() && !only_known
+}
+
+/// The workloads that the release is about: those that Git gives the image, or on the way back those that ran it.
+fn released_workloads<'d>(
     want: Expected<'_>,
     snapshot: &StatusSnapshot<'_>,
-    operation: Option<&OperationState>,
+    details: &'d ApplicationDetails,
+) -> Vec<&'d Workload> {
+    let before = |workload: &&Workload| {
+        returned_images(snapshot, &workload.key).is_some() || workload.renders(want.image)
+    };
+    details.workloads.iter().filter(before).collect()
+}
+
+/// The images that a workload returns to, on the way back.
+fn returned_images<'l>(snapshot: &StatusSnapshot<'l>, key: &ResourceKey) -> Option<&'l [String]> {
+    snapshot.baseline.filter(|before| before.returns)?.images_of(key)
+}
+
+/// The live image that proves the version.
+fn live_image(want: Expected<'_>, snapshot: &StatusSnapshot<'_>, workload: &Workload) -> Option<String> {
+    let wanted = workload.live_image(want.image).map(str::to_owned);
+    let Some(returned) = returned_images(snapshot, &workload.key) else { return wanted };
+    // What the files had may name no version: then what ran is what is returned to.
+    let is_named = want.image.tag.is_some() || want.image.digest.is_some();
+    let of_before = returned.iter().find(|image| is_of_repository(image, want.image)).or(returned.first());
+    match workload.live_images == returned {
+        true => wanted.or_else(|| of_before.cloned()),
+        false => wanted.filter(|_| is_named),
+    }
+}
+
+/// A workload that does not have the image yet.
+fn unsynced_status(
+    snapshot: &StatusSnapshot<'_>,
+    details: &ApplicationDetails,
+    key: &ResourceKey,
 ) -> RolloutStatus {
     let status = &snapshot.application.status;
-    match status.health.status.as_str() {
-        "Degraded" if is_since_our_sync(snapshot, operation) => {
-            RolloutStatus::Failed(degraded_failure(snapshot))
-        }
-        "Healthy" if operation.is_some_and(OperationState::is_running) => {
-            progressing_status("the sync is in progress".into())
-        }
-        "Healthy" => healthy_status(want, snapshot),
-        "" | "Unknown" => RolloutStatus::Unknown("Argo CD reports no health of the application".into()),
-        other => match snapshot.pod_failure.filter(|(since, _)| *since >= POD_FAILURE_GRACE) {
-            Some((_, failure)) => RolloutStatus::Failed(failure.clone()),
-            None => {
-                progressing_status(snapshot.rollout_text.map_or_else(|| other.to_lowercase(), str::to_owned))
-            }
-        },
+    let resource = resource_of(snapshot, key);
+    let is_astray = resource.is_none_or(|one| one.status != "Synced") || status.sync.status != "Synced";
+    if is_astray && snapshot.out_of_sync_for.is_some_and(|since| since >= STALE_STATE_GRACE) {
+        return RolloutStatus::Failed(causes::from_drift(key, resource));
     }
+    let operation = status.operation_state.as_ref();
+    progressing_status(sync_text(&status.sync.status, operation, details.denied_by.as_deref()))
+}
+
+fn resource_of<'l>(snapshot: &StatusSnapshot<'l>, key: &ResourceKey) -> Option<&'l ResourceStatus> {
+    snapshot.application.status.resources.iter().find(|resource| resource.key() == *key)
+}
+
+/// No workload is given the image by Git: an override, pods that something else makes, or nothing to see.
+fn unnamed_status(
+    want: Expected<'_>,
+    snapshot: &StatusSnapshot<'_>,
+    details: &ApplicationDetails,
+) -> RolloutStatus {
+    let ours = |node: &&ResourceNode| {
+        node.kind == "Pod" && node.images.iter().any(|image| is_live(image, want.image))
+    };
+    let pods: Vec<&ResourceNode> = details.tree.nodes.iter().filter(ours).collect();
+    let is_late = snapshot.synced_for >= STALE_STATE_GRACE;
+    if let Some(pod) = pods.first() {
+        return match pods.iter().all(|pod| pod.has_health("Healthy")) {
+            true => pod_proof(want, snapshot, pod),
+            false => unhealthy_status(snapshot, "progressing"),
+        };
+    }
+    match details.workloads.first() {
+        Some(other) if is_late => RolloutStatus::Failed(causes::from_override(other, want.image)),
+        Some(_) => progressing_status("the manifests that Argo CD renders do not have the image".into()),
+        None if is_late => RolloutStatus::HandedOff(Handoff {
+            version: want.version.clone(),
+            digest: want.image.digest.clone(),
+            evidence: format!(
+                "Argo CD has the commit ({}), and no resource of the application names the image, so nothing was proven",
+                short_revision(snapshot)
+            ),
+            needs_merge: false,
+        }),
+        None => progressing_status("no resource of the application names the new image".into()),
+    }
+}
+
+fn pod_proof(want: Expected<'_>, snapshot: &StatusSnapshot<'_>, pod: &ResourceNode) -> RolloutStatus {
+    let image = pod.images.iter().find(|image| is_live(image, want.image));
+    RolloutStatus::Healthy(Proof {
+        version: want.version.clone(),
+        digest: image.and_then(|image| live_digest(image)),
+        evidence: format!(
+            "application at {}, pod {} Healthy, live: {}",
+            short_revision(snapshot),
+            pod.name,
+            image.map_or("", String::as_str)
+        ),
+        remarks: baseline::remarks(snapshot.application, snapshot.baseline, &[]),
+    })
+}
+
+/// The status of a workload that has the image; `None` if nothing is missing.
+fn workload_status(
+    want: Expected<'_>,
+    snapshot: &StatusSnapshot<'_>,
+    details: &ApplicationDetails,
+    workload: &Workload,
+) -> Option<RolloutStatus> {
+    let resource = resource_of(snapshot, &workload.key);
+    let before = snapshot.baseline.map_or("Healthy", |state| state.health_of(&workload.key));
+    let returns = snapshot.baseline.is_some_and(|state| state.returns);
+    match resource.map_or("", ResourceStatus::health_status) {
+        "Healthy" | "" => outdated_pods(want, snapshot, details, workload),
+        // What was broken before is not better for having returned to it, and no worse either.
+        status if returns && status == before => None,
+        "Degraded" if is_since_our_sync(snapshot) => {
+            Some(RolloutStatus::Failed(degraded_failure(snapshot, resource)))
+        }
+        "Suspended" if workload.is_idle => None,
+        "Unknown" if before == "Unknown" => None,
+        "Unknown" => {
+            Some(RolloutStatus::Unknown(format!("Argo CD does not know the health of {}", workload.key)))
+        }
+        other => {
+            Some(stuck_pod(snapshot, details, workload).unwrap_or_else(|| unhealthy_status(snapshot, other)))
+        }
+    }
+}
+
+/// Pods of a healthy workload that run another image: they are replaced by hand only. Jobs that ran before are no matter.
+fn outdated_pods(
+    want: Expected<'_>,
+    snapshot: &StatusSnapshot<'_>,
+    details: &ApplicationDetails,
+    workload: &Workload,
+) -> Option<RolloutStatus> {
+    let proof = live_image(want, snapshot, workload)?;
+    let pods = if is_batch(&workload.key) { Vec::new() } else { details.tree.pods(&workload.key) };
+    let runs =
+        |pod: &&ResourceNode| pod.images.iter().any(|image| is_live(image, want.image) || *image == proof);
+    let is_outdated = !pods.is_empty() && !pods.iter().any(runs);
+    is_outdated.then(|| {
+        progressing_status(format!("{} has the image, and none of its pods runs it yet", workload.key))
+    })
+}
+
+fn is_batch(key: &ResourceKey) -> bool {
+    matches!(key.kind.as_str(), "CronJob" | "Job")
+}
+
+/// The pod that a StatefulSet keeps although its image is not wanted any more.
+fn stuck_pod(
+    snapshot: &StatusSnapshot<'_>,
+    details: &ApplicationDetails,
+    workload: &Workload,
+) -> Option<RolloutStatus> {
+    let is_late = snapshot.synced_for >= STALE_STATE_GRACE;
+    causes::find_stuck_pod(workload, &details.tree).filter(|_| is_late).map(RolloutStatus::Failed)
+}
+
+fn unhealthy_status(snapshot: &StatusSnapshot<'_>, health: &str) -> RolloutStatus {
+    match snapshot.pod_failure.filter(|(since, _)| *since >= POD_FAILURE_GRACE) {
+        Some((_, failure)) => RolloutStatus::Failed(failure.clone()),
+        None => {
+            progressing_status(snapshot.rollout_text.map_or_else(|| health.to_lowercase(), str::to_owned))
+        }
+    }
+}
+
+/// What became worse beside our workloads: it is waited for, and then it is a failure. Without a state before, nothing is.
+fn others_status(snapshot: &StatusSnapshot<'_>, ours: &[&ResourceKey]) -> Option<RolloutStatus> {
+    let before = snapshot.baseline?;
+    let is_worse = |resource: &&ResourceStatus| {
+        let key = resource.key();
+        let counts = matches!(resource.health_status(), "Progressing" | "Missing" | "Degraded" | "Unknown");
+        counts && !ours.contains(&&key) && !before.is_no_worse(&key, resource.health_status())
+    };
+    let worse: Vec<&ResourceStatus> = snapshot.application.status.resources.iter().filter(is_worse).collect();
+    let failed: Vec<&ResourceStatus> =
+        worse.iter().copied().filter(|one| one.health_status() != "Progressing").collect();
+    let first = worse.first()?;
+    if !failed.is_empty() && snapshot.synced_for >= STALE_STATE_GRACE {
+        return Some(RolloutStatus::Failed(causes::from_resources(&failed)));
+    }
+    Some(progressing_status(format!("{} is {}", first.key(), first.health_status().to_lowercase())))
+}
+
+fn proven_status(
+    want: Expected<'_>,
+    snapshot: &StatusSnapshot<'_>,
+    released: &[&Workload],
+    keys: &[&ResourceKey],
+) -> RolloutStatus {
+    let lines = released.iter().filter_map(|workload| {
+        let health = resource_of(snapshot, &workload.key).map_or("", ResourceStatus::health_status);
+        let state = match (health, workload.is_idle) {
+            (_, true) => "nothing of it should run",
+            ("", false) => "in the cluster",
+            (health, false) => health,
+        };
+        Some(format!("{} {state}, live: {}", workload.key, live_image(want, snapshot, workload)?))
+    });
+    let revision = short_revision(snapshot);
+    let sync = &snapshot.application.status.sync.status;
+    let evidence = format!("application {sync} at {revision}, {}", lines.collect::<Vec<_>>().join("; "));
+    let images = || released.iter().filter_map(|workload| live_image(want, snapshot, workload));
+    let mut remarks = baseline::remarks(snapshot.application, snapshot.baseline, keys);
+    remarks.extend(released.iter().filter_map(|workload| broken_again(snapshot, workload)));
+    RolloutStatus::Healthy(Proof {
+        version: want.version.clone(),
+        digest: images().find_map(|image| live_digest(&image)),
+        evidence,
+        remarks,
+    })
+}
+
+/// A workload of ours that is as unwell as before.
+fn broken_again(snapshot: &StatusSnapshot<'_>, workload: &Workload) -> Option<Problem> {
+    let resource = resource_of(snapshot, &workload.key)?;
+    let health = resource.health_status();
+    let is_well = matches!(health, "Healthy" | "" | "Suspended");
+    (!is_well).then(|| {
+        let sentence = format!("{} is {health}, as it was before this release.", workload.key);
+        Problem::warning(Code::ApplicationNotHealthy, sentence).cause(resource.health_message())
+    })
 }
 
 /// Whether the health is from after our sync: it changed since, or has not changed for long.
-fn is_since_our_sync(snapshot: &StatusSnapshot<'_>, operation: Option<&OperationState>) -> bool {
-    let since = snapshot.application.status.health.last_transition_time;
-    let began = operation.filter(|_| snapshot.synced_to_ours).and_then(|operation| operation.started_at);
+fn is_since_our_sync(snapshot: &StatusSnapshot<'_>) -> bool {
+    let status = &snapshot.application.status;
+    let HealthStatus { last_transition_time: since, .. } = status.health;
+    let operation = status.operation_state.as_ref().filter(|_| snapshot.synced_to_ours);
+    let began = operation.and_then(|operation| operation.started_at);
     since.zip(began).is_some_and(|(since, began)| since >= began) || snapshot.synced_for >= STALE_STATE_GRACE
 }
 
-fn degraded_failure(snapshot: &StatusSnapshot<'_>) -> Failure {
-    let bad = |resource: &&ResourceStatus| {
-        resource.health.as_ref().is_some_and(|health| health.status == "Degraded")
-    };
-    let resources: Vec<&ResourceStatus> = snapshot.application.status.resources.iter().filter(bad).collect();
+fn degraded_failure(snapshot: &StatusSnapshot<'_>, resource: Option<&ResourceStatus>) -> Failure {
     match snapshot.pod_failure {
         Some((_, failure)) => failure.clone(),
-        None => causes::from_resources(&resources, &snapshot.application.status.health.message),
+        None => causes::from_resources(&resource.into_iter().collect::<Vec<_>>()),
     }
 }
 
-fn healthy_status(want: Expected<'_>, snapshot: &StatusSnapshot<'_>) -> RolloutStatus {
-    let images = &snapshot.application.status.summary.images;
-    let live = images.iter().find(|image| is_live(image, want.image));
-    let revision = short_revision(snapshot);
-    match live {
-        Some(live) => RolloutStatus::Healthy(Proof {
-            version: want.version.clone(),
-            digest: live_digest(live),
-            evidence: format!("application Synced at {revision} and Healthy, live: {live}"),
-            remarks: Vec::new(),
-        }),
-        // An application without pods has no images to show.
-        None if images.is_empty() && snapshot.synced_for >= STALE_STATE_GRACE => {
-            RolloutStatus::Healthy(Proof {
-                version: want.version.clone(),
-                digest: None,
-                evidence: format!("application Synced at {revision} and Healthy; it lists no live image"),
-                remarks: Vec::new(),
-            })
-        }
-        None => progressing_status("synced and healthy, but the new image is not live yet".into()),
-    }
-}
-
-/// Whether a live image is the requested one: by digest if both have one, else by tag.
-pub fn is_live(live: &str, wanted: &ImageRef) -> bool {
-    let Ok(live) = live.parse::<ImageRef>() else { return false };
-    let same = match (&live.digest, &wanted.digest) {
-        (Some(live), Some(wanted)) => live == wanted,
-        _ => live.tag == wanted.tag,
-    };
-    same && live.repository == wanted.repository
-        && (live.registry == wanted.registry || wanted.registry.is_empty())
-}
-
-fn live_digest(live: &str) -> Option<Digest> {
-    live.parse::<ImageRef>().ok()?.digest
-}
-
-fn sync_text(status: &str, operation: Option<&OperationState>) -> String {
+fn sync_text(status: &str, operation: Option<&OperationState>, denied_by: Option<&str>) -> String {
     match operation.filter(|operation| operation.is_running()) {
         Some(running) if running.message.is_empty() => "syncing".into(),
         Some(running) => format!("syncing: {}", running.message),
-        None if status == "OutOfSync" => "Argo CD has read the commit and not synced it yet".into(),
-        None => format!("sync status: {status}"),
+        None if status == "Synced" => "synced, and the new image is not live yet".into(),
+        None if status != "OutOfSync" => format!("sync status: {status}"),
+        None => match denied_by {
+            Some(window) => format!("Argo CD has read the commit, and {window} denies the sync"),
+            None => "Argo CD has read the commit and not synced it yet".into(),
+        },
     }
 }
 
 fn short_revision(snapshot: &StatusSnapshot<'_>) -> String {
     let revision = snapshot.application.revision(snapshot.source).unwrap_or("no commit");
-    revision.get(..7).filter(|_| revision.len() == 40).unwrap_or(revision).to_owned()
+    revision.get(..7).filter(|_| revision.len() >= 40).unwrap_or(revision).to_owned()
 }
 
 fn progressing_status(stage: String) -> RolloutStatus {
     RolloutStatus::Progressing(Progress { stage, ..Progress::default() })
-}
-
-/// An application without our repository as a source will never roll out our commit.
-pub fn ignores_repository(application: &str, repository: &str) -> Problem {
-    let sentence = format!("The application `{application}` has no source in `{repository}`.");
-    Problem::error(Code::ServiceMissing, sentence)
-        .help("Check `application` and `repository`: its `repoURL` must be the repository of the files.")
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::commit_message::short_sha;
 use super::image_edit::{EditKind, ImageEdit, ImageField, Precondition};
+use super::restore::RestoredFile;
 use super::trailers::EditRecord;
 use crate::manifest;
 use crate::problem::{Code, Problem};
@@ -93,19 +94,60 @@ pub fn preview_edit(tree: &FileTree, intent: &ImageEdit) -> Result<(FileTree, Im
 
 /// The changed files; none if all have the requested image.
 fn edit_files(tree: &FileTree, intent: &ImageEdit) -> Result<FileTree, Problem> {
+    if let Some(files) = restored_files(tree, intent) {
+        return Ok(files);
+    }
     let mut changed = FileTree::new();
-    for site in &intent.fields {
+    for (site, image) in images_to_write(tree, intent)? {
         let bytes = changed
             .get(&site.path)
             .or_else(|| tree.get(&site.path))
             .ok_or_else(|| file_missing_problem(&site.path))?;
-        let edit = manifest::edit_image(bytes, &site.location, &site.image_update(&intent.image));
+        let edit = manifest::edit_image(bytes, &site.location, &site.image_update(image));
         let edit = edit.map_err(|error| error.problem(&site.path))?;
         if !edit.replacements.is_empty() {
             changed.insert(site.path.clone(), edit.bytes);
         }
     }
     Ok(changed)
+}
+
+/// The files as they were before the edit that is taken back; `None` if its lines were changed since.
+fn restored_files(tree: &FileTree, intent: &ImageEdit) -> Option<FileTree> {
+    let restore = intent.restore.as_ref().filter(|restore| !restore.files.is_empty())?;
+    let mut changed = FileTree::new();
+    for file in &restore.files {
+        match file.apply(tree.get(&file.path)?) {
+            RestoredFile::Restored(bytes) => drop(changed.insert(file.path.clone(), bytes)),
+            RestoredFile::Unchanged => {}
+            RestoredFile::Changed => return None,
+        }
+    }
+    let mut after = tree.clone();
+    after.extend(changed.clone());
+    is_as_observed(&after, intent, &restore.images).is_ok_and(|same| same).then_some(changed)
+}
+
+/// The image to write to each field. On the way back each gets what it had, and one that somebody else changed is left
+/// alone; if all were, another writer is found later.
+fn images_to_write<'i>(
+    tree: &FileTree,
+    intent: &'i ImageEdit,
+) -> Result<Vec<(&'i ImageField, &'i ImageRef)>, Problem> {
+    let all = || intent.fields.iter().map(|field| (field, &intent.image)).collect();
+    let (Some(restore), Precondition::OurImage(ours)) = (&intent.restore, &intent.precondition) else {
+        return Ok(all());
+    };
+    let mut found = Vec::new();
+    for (place, field) in intent.fields.iter().enumerate() {
+        let had = restore.images.get(place).and_then(Option::as_ref);
+        let had = had.filter(|image| image.tag.is_some() || image.digest.is_some());
+        let now = read_image(tree, field, ours)?;
+        if now.is_some_and(|now| (&now.tag, &now.digest) == (&ours.tag, &ours.digest)) {
+            found.push((field, had.unwrap_or(&intent.image)));
+        }
+    }
+    Ok(if found.is_empty() { all() } else { found })
 }
 
 /// A newer run that wrote last. Run ids grow, so a late or re-run older run has a smaller one.

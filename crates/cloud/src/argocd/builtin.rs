@@ -1,6 +1,6 @@
 //! The built-in scenarios of Argo CD and of Argo Rollouts.
 
-use super::scenario::CanaryStep;
+use super::scenario::{AppResourceSetting, CanaryStep};
 use crate::builtin::{Builtin, Need, parse_part};
 use crate::scenario::Scenario;
 
@@ -9,6 +9,10 @@ pub(crate) const GITOPS: &[Need] = &[Need::Target("argocd")];
 
 /// The steps of a Rollout: two weights, with a pause and an analysis between them.
 const CANARY_STEPS: &str = "[set-weight: 50, pause: 60, analysis: 60, set-weight: 100]";
+
+/// Resources that were not in order before a release.
+const UNWELL_RESOURCES: &str = "[{ kind: CronJob, group: batch, name: report, health: Degraded, message: Last run failed }, \
+                                { kind: ConfigMap, name: settings, out-of-sync: true }]";
 
 /// A scenario of a service whose version is in Git.
 pub(crate) const fn gitops_scenario(
@@ -75,6 +79,20 @@ pub(super) const SCENARIOS: &[Builtin] = &[
         "For a minute, the proxy of Argo CD responds with 502.",
         "[server-errors: { from: 5, for: 60 }]",
     ),
+    gitops_scenario(
+        "argocd-others-unwell",
+        "A CronJob of the application was degraded and a resource out of sync before the release.",
+        "[]",
+    )
+    .with_setup(&[with_unwell_resources]),
+    gitops_scenario("argocd-cron-job", "The image is that of a CronJob, which has no pods.", "[]")
+        .with_setup(&[with_cron_jobs]),
+    gitops_scenario(
+        "argocd-ordered-pods",
+        "The new image of a StatefulSet does not exist, and its pod is never replaced.",
+        "[image-not-found: {}]",
+    )
+    .with_setup(&[with_stateful_sets]),
     gitops_scenario("argocd-canary", "Argo Rollouts runs a canary.", "[]").with_setup(&[with_rollouts]),
     gitops_scenario(
         "argocd-analysis-failed",
@@ -83,6 +101,25 @@ pub(super) const SCENARIOS: &[Builtin] = &[
     )
     .with_setup(&[with_rollouts]),
 ];
+
+/// Every application has resources beside its workload that were not in order before.
+fn with_unwell_resources(mut world: Scenario) -> Result<Scenario, String> {
+    let resources: Vec<AppResourceSetting> = parse_part(UNWELL_RESOURCES)?;
+    world.argocd.applications.iter_mut().for_each(|app| app.resources.clone_from(&resources));
+    Ok(world)
+}
+
+/// The workload of every application is a CronJob.
+fn with_cron_jobs(mut world: Scenario) -> Result<Scenario, String> {
+    world.argocd.applications.iter_mut().for_each(|app| app.workload = "CronJob".into());
+    Ok(world)
+}
+
+/// The workload of every application is a StatefulSet.
+fn with_stateful_sets(mut world: Scenario) -> Result<Scenario, String> {
+    world.argocd.applications.iter_mut().for_each(|app| app.workload = "StatefulSet".into());
+    Ok(world)
+}
 
 /// Every application without steps of its own runs a Rollout with the steps of a canary.
 fn with_rollouts(mut world: Scenario) -> Result<Scenario, String> {

@@ -33,7 +33,7 @@ pub fn advance_steps(app: &mut ArgoCdApp, maker: &mut PodFactory<'_>, now: f64) 
         (canary.step_index, canary.step_started) = (canary.step_index + 1, now);
         app.workload.last_progress = now;
     }
-    let wanted = app.spec.replicas as usize;
+    let wanted = app.spec.pod_count();
     let work = &mut app.workload;
     if work.canary.aborted.is_some() {
         work.canary.step_index = 0;

@@ -41,9 +41,22 @@ pub fn compare_application(world: &mut World, place: usize, now: f64) {
     let before = std::mem::take(&mut app.comparison);
     app.comparison = match found {
         Ok((revisions, desired)) => {
-            let synced = app.applied.as_ref() == Some(&desired) && !app.workload.is_missing;
+            let is_workload_synced = app.applied.as_ref() == Some(&desired)
+                && !app.workload.is_missing
+                && app.spec.mirror.is_none();
+            let synced = is_workload_synced && !app.spec.has_resource_out_of_sync();
             let status = if synced { "Synced" } else { "OutOfSync" }.to_owned();
-            ComparisonResult { status, revisions, compared_at: now, conditions: Vec::new() }
+            let images = desired.images.clone();
+            let is_unrenderable = false;
+            ComparisonResult {
+                status,
+                revisions,
+                is_unrenderable,
+                is_workload_synced,
+                images,
+                compared_at: now,
+                conditions: Vec::new(),
+            }
         }
         Err(why) => {
             let message = format!("Failed to load target state: {why}");
@@ -52,6 +65,9 @@ pub fn compare_application(world: &mut World, place: usize, now: f64) {
             ComparisonResult {
                 status: "Unknown".into(),
                 revisions: before.revisions,
+                is_unrenderable: true,
+                is_workload_synced: false,
+                images: before.images,
                 compared_at: now,
                 conditions,
             }
@@ -91,6 +107,7 @@ fn start_auto_sync(world: &mut World, place: usize, now: f64) {
         || app.is_operation_running()
         || app.comparison.status != "OutOfSync"
         || is_sync_blocked(world, app)
+        || app.spec.active_window(now - world.faults.started_at).is_some()
     {
         return;
     }
@@ -110,11 +127,11 @@ fn start_auto_sync(world: &mut World, place: usize, now: f64) {
             return;
         }
     }
-    let revisions = app.comparison.revisions.clone();
+    let (revisions, prune) = (app.comparison.revisions.clone(), app.spec.prune);
     operation::start_operation(
         world,
         place,
-        operation::SyncRequest { revisions, prune: true, ..Default::default() },
+        operation::SyncRequest { revisions, prune, ..Default::default() },
         now,
     );
 }

@@ -64,9 +64,19 @@ pub fn render_sources(world: &World, app: usize, revisions: &[String]) -> Result
         })?;
         let keyed = made.documents.into_iter().map(|(path, it)| (format!("{place}/{path}"), it));
         all.documents.extend(keyed);
-        all.images.extend(made.images);
+        all.images.extend(made.images.iter().map(|image| override_image(setting, image)));
+    }
+    // An override leaves the manifests as they were, whatever the files say.
+    if !setting.image_overrides.is_empty() {
+        all.documents.clear();
     }
     Ok(all)
+}
+
+/// An image as `kustomize.images` of the application leaves it.
+fn override_image(setting: &ArgoCdAppSetting, image: &str) -> String {
+    let named = |entry: &&String| render::image_name(entry) == render::image_name(image);
+    setting.image_overrides.iter().find(named).map_or_else(|| image.to_owned(), Clone::clone)
 }
 
 /// The commit that a source stands at.

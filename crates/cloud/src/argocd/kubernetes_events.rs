@@ -21,9 +21,13 @@ struct ResourceEvent {
 /// Events of what the input names: a resource by name and uid together, or the application itself.
 pub fn list_events(app: &ArgoCdApp, input: &Value, now: f64) -> ServiceResult {
     let (name, uid) = (str_field(input, "resourceName"), str_field(input, "resourceUID"));
+    let namespace = str_field(input, "resourceNamespace");
     if name.is_empty() && uid.is_empty() {
         let about = json!({ "kind": "Application", "name": app.spec.name, "uid": app.uid });
         return Ok(event_list_json(app, &about, &application_events(app)));
+    }
+    if namespace != app.spec.namespace {
+        return Err(not_found(app, name));
     }
     let pods = app.workload.replica_sets.iter().flat_map(|set| set.pods.iter().map(move |pod| (set, pod)));
     if let Some((set, pod)) = pods.into_iter().find(|(_, pod)| pod.name == name && pod.uid == uid) {
@@ -33,14 +37,36 @@ pub fn list_events(app: &ArgoCdApp, input: &Value, now: f64) -> ServiceResult {
     let known = (name == app.spec.name && uid == app.workload.uid)
         || app.workload.replica_sets.iter().any(|set| set.name == name && set.uid == uid);
     if !known {
-        let words = format!("{name} not found as part of application {}", app.spec.name);
-        return Err(ServiceError::with_status(400, "InvalidArgument", words));
+        return Err(not_found(app, name));
     }
     let about = json!({
         "kind": if name == app.spec.name { app.spec.workload_kind().0 } else { "ReplicaSet" },
         "name": name, "uid": uid, "namespace": app.spec.namespace,
     });
-    Ok(event_list_json(app, &about, &[]))
+    Ok(event_list_json(app, &about, &controller_events(app, name)))
+}
+
+fn not_found(app: &ArgoCdApp, name: &str) -> ServiceError {
+    let words = format!("{name} not found as part of application {}", app.spec.name);
+    ServiceError::with_status(400, "InvalidArgument", words)
+}
+
+/// Events of a workload, which tell of its replica sets, or of a replica set, which tell of its pods. None is a warning:
+/// what goes wrong with a pod is told of the pod.
+fn controller_events(app: &ArgoCdApp, name: &str) -> Vec<ResourceEvent> {
+    let mut found = Vec::new();
+    for set in &app.workload.replica_sets {
+        if name == app.spec.name {
+            let words = format!("Scaled up replica set {} from 0 to {}", set.name, set.active_count());
+            found.push(new_event("Normal", "ScalingReplicaSet", words, set.created_at));
+        } else if name == set.name {
+            let created = set.pods.iter().map(|pod| {
+                new_event("Normal", "SuccessfulCreate", format!("Created pod: {}", pod.name), pod.created_at)
+            });
+            found.extend(created);
+        }
+    }
+    found
 }
 
 fn new_event(kind: &'static str, reason: &'static str, message: String, at: f64) -> ResourceEvent {

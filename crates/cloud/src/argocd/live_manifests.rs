@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::canary;
 use super::responses::format_time;
-use super::scenario::{ArgoCdAppSetting, CanaryStep};
+use super::scenario::{AppResourceSetting, ArgoCdAppSetting, CanaryStep};
 use super::state::{AnalysisRun, ArgoCdApp, ReplicaSet};
 use crate::input::str_field;
 use crate::request::{ServiceError, ServiceResult};
@@ -21,8 +21,10 @@ pub fn live_manifest(app: &ArgoCdApp, input: &Value, now: f64) -> ServiceResult 
         .find_map(|set| set.pods.iter().find(|pod| pod.name == name).map(|pod| (set, pod)));
     let run = app.workload.canary.analysis.as_ref().filter(|run| run.name == name);
     let found = match (kind, set, pod, run) {
-        ("Deployment", ..) if named(&app.spec.name) && app.spec.workload == kind => {
-            deployment_manifest(app, now)
+        ("Deployment" | "StatefulSet" | "CronJob", ..)
+            if named(&app.spec.name) && app.spec.workload == kind =>
+        {
+            workload_manifest(app, now)
         }
         ("Rollout", ..) if named(&app.spec.name) && app.spec.workload == kind => rollout_manifest(app, now),
         ("ReplicaSet", Some(set), ..) => replica_set_manifest(app, set, now),
@@ -47,12 +49,12 @@ pub fn live_manifest(app: &ArgoCdApp, input: &Value, now: f64) -> ServiceResult 
 }
 
 fn containers_json(set: &ReplicaSet) -> Vec<Value> {
+    named_containers(&set.images)
+}
+
+fn named_containers(images: &[String]) -> Vec<Value> {
     let name = |place: usize| if place == 0 { "app".to_owned() } else { format!("app-{place}") };
-    set.images
-        .iter()
-        .enumerate()
-        .map(|(place, image)| json!({ "name": name(place), "image": image }))
-        .collect()
+    images.iter().enumerate().map(|(place, image)| json!({ "name": name(place), "image": image })).collect()
 }
 
 fn metadata_json(app: &ArgoCdApp) -> Value {
@@ -82,6 +84,51 @@ fn replica_counts_json(app: &ArgoCdApp, now: f64) -> Value {
         "updatedReplicas": sets.last().map_or(0, ReplicaSet::active_count),
         "readyReplicas": sets.iter().map(|set| set.available_count(now)).sum::<usize>(),
         "availableReplicas": sets.iter().map(|set| set.available_count(now)).sum::<usize>(),
+    })
+}
+
+/// The live manifest of the workload.
+pub(super) fn workload_manifest(app: &ArgoCdApp, now: f64) -> Value {
+    match app.spec.workload.as_str() {
+        "Rollout" => rollout_manifest(app, now),
+        "CronJob" => cron_job_manifest(app, template_json(app)),
+        kind => {
+            let mut shown = deployment_manifest(app, now);
+            shown["kind"] = json!(kind);
+            shown
+        }
+    }
+}
+
+/// The workload as the manifests in Git have it.
+pub(super) fn target_manifest(app: &ArgoCdApp) -> Value {
+    let template = json!({ "spec": { "containers": named_containers(&app.comparison.images) } });
+    let (kind, group) = app.spec.workload_kind();
+    if kind == "CronJob" {
+        return cron_job_manifest(app, template);
+    }
+    json!({
+        "apiVersion": format!("{group}/{}", app.spec.workload_version()), "kind": kind,
+        "metadata": { "name": app.spec.name, "namespace": app.spec.namespace },
+        "spec": { "replicas": app.spec.replicas, "template": template },
+    })
+}
+
+/// A further resource; its manifest in Git is the same.
+pub(super) fn further_manifest(app: &ArgoCdApp, it: &AppResourceSetting) -> Value {
+    let slash = if it.group.is_empty() { "" } else { "/" };
+    json!({
+        "apiVersion": format!("{}{slash}v1", it.group), "kind": it.kind,
+        "metadata": { "name": it.name, "namespace": app.spec.namespace },
+        "spec": { "template": { "spec": { "containers": named_containers(&it.images) } } },
+    })
+}
+
+fn cron_job_manifest(app: &ArgoCdApp, template: Value) -> Value {
+    json!({
+        "apiVersion": "batch/v1", "kind": "CronJob", "metadata": metadata_json(app),
+        "spec": { "schedule": "0 3 * * *", "suspend": app.workload.is_paused,
+                  "jobTemplate": { "spec": { "template": template } } },
     })
 }
 

@@ -1,6 +1,8 @@
 //! Argo CD: applications that follow branches of repositories, the syncs that bring them there, the pods that then roll.
 //! Written from Argo CD's and Argo Rollouts' own sources and documentation (3.5); it shares no code with the engine.
 
+/// What the caller may do, and when syncs are denied.
+mod access;
 /// The built-in scenarios.
 pub(crate) mod builtin;
 /// Canaries of Argo Rollouts.
@@ -17,10 +19,14 @@ pub mod health;
 pub mod kubernetes_events;
 /// Manifests of live resources.
 pub mod live_manifests;
+/// Managed resources, live and as Git makes them.
+mod managed_resources;
 /// Sync operations.
 pub mod operation;
 /// What others do to an application.
 pub mod outside_changes;
+/// What containers wrote.
+mod pod_logs;
 /// Pods.
 pub mod pods;
 /// From files to images.
@@ -149,6 +155,17 @@ fn answer_call(world: &mut World, call: &ServiceCall, now: f64) -> ServiceResult
             let app = find_application(world, &call.input)?;
             live_manifests::live_manifest(&world.argocd.apps[app], &call.input, now)
         }
+        "ManagedResources" => find_application(world, &call.input)
+            .map(|app| managed_resources::managed_resources(&world.argocd.apps[app], now)),
+        "GetApplicationSyncWindows" => {
+            let app = find_application(world, &call.input)?;
+            Ok(access::sync_windows(world, app, now))
+        }
+        "PodLogs" => {
+            let app = find_application(world, &call.input)?;
+            pod_logs::pod_logs(world, app, &call.input, now)
+        }
+        "CanI" => Ok(access::can_i(world, &call.input)),
         "SyncApplication" => sync_application(world, &call.input, now),
         "TerminateOperation" => terminate_operation(world, &call.input, now),
         _ => Err(unsupported_operation(call)),
@@ -241,7 +258,16 @@ fn sync_application(world: &mut World, input: &Value, now: f64) -> ServiceResult
         );
         return Err(ServiceError::with_status(403, "PermissionDenied", words));
     }
+    let elapsed = now - world.faults.started_at;
+    if app.spec.active_window(elapsed).is_some_and(|window| !window.manual_sync) {
+        return Err(ServiceError::with_status(
+            403,
+            "PermissionDenied",
+            "cannot sync: blocked by sync window",
+        ));
+    }
     let dry_run = input["dryRun"].as_bool().unwrap_or_default();
+    access::check_override(world, place, input)?;
     let revisions = requested_revisions(world, place, input, dry_run, now)?;
     if world.argocd.apps[place].is_operation_running() {
         let words = "error setting app operation: rpc error: code = FailedPrecondition desc = another operation is \

@@ -1,5 +1,7 @@
 //! Sync operations: what asks for one, its hooks, its retries, its end.
 
+use super::responses::format_time;
+use super::scenario::AppResourceSetting;
 use super::state::{ArgoCdApp, SyncHistoryEntry, SyncOperation, SyncResourceResult};
 use super::{ArgoCdEvent, git, health, workload};
 use crate::faults::{Fault, FaultTarget};
@@ -126,10 +128,17 @@ fn complete_sync(world: &mut World, place: usize, now: f64) {
         }
         None => {
             record_results(world, place, "Synced", "configured", "Running");
-            workload::apply_images(world, place, &desired.images, now);
+            let admitted = world.argocd.apps[place].admitted_images(&desired.images);
+            workload::apply_images(world, place, &admitted, now);
             world.argocd.apps[place].applied = Some(desired);
             add_history(&mut world.argocd.apps[place], &operation, now);
-            finish_operation(world, place, "Succeeded", "successfully synced (all tasks run)", now);
+            let broken = record_further_results(&mut world.argocd.apps[place]);
+            let words = broken.map(|reason| {
+                format!("one or more synchronization tasks completed unsuccessfully, reason: {reason}")
+            });
+            let phase = if words.is_some() { "Failed" } else { "Succeeded" };
+            let words = words.unwrap_or_else(|| "successfully synced (all tasks run)".into());
+            finish_operation(world, place, phase, &words, now);
             trigger_missing_fault(world, place);
             workload::reconcile(world, place, now);
             health::update_health(&mut world.argocd.apps[place], now);
@@ -186,7 +195,7 @@ fn retry_or_fail(world: &mut World, place: usize, reason: &str, now: f64) {
     let app = &mut world.argocd.apps[place];
     let Some(operation) = &mut app.operation else { return };
     let most = app.spec.retry_limit(operation.initiated_by.is_none());
-    let message = format!("one or more objects failed to apply, reason: {reason}");
+    let message = format!("one or more synchronization tasks completed unsuccessfully, reason: {reason}");
     if operation.retries >= most {
         let tried = if most > 0 { format!(" (retried {most} times).") } else { String::new() };
         return finish_operation(world, place, "Failed", &(message + &tried), now);
@@ -194,19 +203,10 @@ fn retry_or_fail(world: &mut World, place: usize, reason: &str, now: f64) {
     operation.retries += 1;
     let pause = 5.0 * f64::from(1_u32 << (operation.retries - 1).min(5));
     let at = now + pause.min(180.0);
-    operation.message =
-        format!("{message}. Retrying attempt #{} at {}.", operation.retries, kitchen_time(at));
+    operation.message = format!("{message}. Retrying attempt #{} at {}.", operation.retries, format_time(at));
     app.resource_version += 1;
     let number = app.operation_count;
     world.events.schedule(at, ArgoCdEvent::OperationStep { app: place, number });
-}
-
-/// A time of day as Go's kitchen format has it.
-fn kitchen_time(at: f64) -> String {
-    let minutes = (at.max(0.0) as u64 / 60) % (24 * 60);
-    let (hour, minute) = (minutes / 60, minutes % 60);
-    let twelve = if hour % 12 == 0 { 12 } else { hour % 12 };
-    format!("{twelve}:{minute:02}{}", if hour < 12 { "AM" } else { "PM" })
 }
 
 /// What became of the workload and of its Service.
@@ -235,6 +235,35 @@ fn record_results(world: &mut World, place: usize, status: &str, words: &str, ph
     operation.results.push(of(group, kind, status, message, phase));
 }
 
+/// What became of the further resources; why one of them cannot be applied, if one cannot.
+fn record_further_results(app: &mut ArgoCdApp) -> Option<String> {
+    let further: Vec<SyncResourceResult> = app.spec.resources.iter().map(further_result).collect();
+    let broken = further.iter().find(|it| it.status == "SyncFailed").map(|it| it.message.clone());
+    if let Some(operation) = &mut app.operation {
+        operation.results.extend(further);
+    }
+    broken
+}
+
+/// What becomes of a further resource in every sync.
+pub(super) fn further_result(it: &AppResourceSetting) -> SyncResourceResult {
+    let (status, message) = match (it.sync_error.as_str(), it.requires_pruning) {
+        ("", true) => ("PruneSkipped", "ignored (requires pruning)".to_owned()),
+        ("", false) => ("Synced", format!("{}/{} unchanged", it.kind.to_lowercase(), it.name)),
+        (reason, _) => ("SyncFailed", reason.to_owned()),
+    };
+    SyncResourceResult {
+        group: it.group.clone(),
+        kind: it.kind.clone(),
+        name: it.name.clone(),
+        status: status.into(),
+        message,
+        hook_phase: String::new(),
+        sync_phase: "Sync".into(),
+        is_hook: false,
+    }
+}
+
 fn add_history(app: &mut ArgoCdApp, operation: &SyncOperation, now: f64) {
     let id = app.history.last().map_or(0, |last| last.id + 1);
     app.history.push(SyncHistoryEntry {
@@ -256,14 +285,4 @@ pub fn finish_operation(world: &mut World, place: usize, phase: &str, message: &
     (operation.phase, operation.message, operation.finished_at) = (phase.into(), message.into(), Some(now));
     app.resource_version += 1;
     world.events.schedule(now + COMPARE_DELAY, ArgoCdEvent::Refresh { app: place });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::kitchen_time;
-
-    #[test]
-    fn kitchen_time_is_formatted_like_go() {
-        assert_eq!([0.0, 43_200.0, 72_999.0].map(kitchen_time), ["12:00AM", "12:00PM", "8:16PM"]);
-    }
 }

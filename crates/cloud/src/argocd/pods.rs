@@ -36,11 +36,8 @@ impl PodFactory<'_> {
     /// A pod of the replica set `set` with these images, made at `now`.
     pub fn create_pod(&mut self, app: &ArgoCdApp, set: &str, images: &[String], now: f64) -> Pod {
         let shown = images.iter().map(String::as_str).collect();
-        let subject = FaultTarget {
-            is_seed_version: images == app.initial_images,
-            service: &app.spec.name,
-            images: shown,
-        };
+        let subject =
+            FaultTarget { is_seed_version: app.is_initial(images), service: &app.spec.name, images: shown };
         let (outcome, delay) = self.faults.choose_outcome(&subject);
         let outcome = if outcome.is_of_ecs() { TaskOutcome::Healthy } else { outcome };
         let starved = self.faults.trigger_no_capacity(&subject, now);

@@ -155,7 +155,7 @@ fn transform_image(entry: &Value, image: &str) -> Option<String> {
 }
 
 /// A reference without tag and digest; a port of its registry is no tag.
-fn image_name(image: &str) -> &str {
+pub(super) fn image_name(image: &str) -> &str {
     let image = image.split('@').next().unwrap_or(image);
     let slash = image.rfind('/').map_or(0, |at| at + 1);
     image[slash..].find(':').map_or(image, |at| &image[..slash + at])

@@ -4,15 +4,19 @@ use serde_json::{Value, json};
 
 use super::health;
 use super::responses::format_time;
+use super::scenario::AppResourceSetting;
 use super::state::{AnalysisRun, ArgoCdApp, Pod, ReplicaSet};
 
 /// The resource tree at `now`.
 pub fn resource_tree(app: &ArgoCdApp, now: f64) -> Value {
     let mut nodes = vec![service_node(app)];
-    if !app.workload.is_missing {
+    nodes.extend(app.spec.resources.iter().map(|it| further_node(app, it)));
+    if !app.workload.is_missing && app.spec.has_workload() {
         nodes.push(workload_node(app, now));
         for set in app.workload.replica_sets.iter().rev() {
-            nodes.push(replica_set_node(app, set, now));
+            if app.spec.workload != "StatefulSet" && app.spec.workload != "CronJob" {
+                nodes.push(replica_set_node(app, set, now));
+            }
             nodes.extend(set.pods.iter().map(|pod| self::pod_node(app, set, pod, now)));
         }
         nodes.extend(app.workload.canary.analysis.iter().map(|run| analysis_node(app, run)));
@@ -38,8 +42,13 @@ fn service_node(app: &ArgoCdApp) -> Value {
     shown
 }
 
-fn api_version(app: &ArgoCdApp) -> &'static str {
-    if app.spec.workload_kind().1 == "apps" { "v1" } else { "v1alpha1" }
+fn further_node(app: &ArgoCdApp, it: &AppResourceSetting) -> Value {
+    let uid = format!("{}-{}-{}", app.workload.uid, it.kind.to_lowercase(), it.name);
+    let mut shown = tree_node(app, [&it.group, "v1", &it.kind, &it.name, &uid], app.created_at);
+    if let Some((status, words)) = health::resource_health(app, it) {
+        shown["health"] = health_json(status, words);
+    }
+    shown
 }
 
 fn health_json(status: &str, message: &str) -> Value {
@@ -51,8 +60,11 @@ fn health_json(status: &str, message: &str) -> Value {
 
 fn workload_node(app: &ArgoCdApp, now: f64) -> Value {
     let (kind, group) = app.spec.workload_kind();
-    let mut shown =
-        tree_node(app, [group, api_version(app), kind, &app.spec.name, &app.workload.uid], app.created_at);
+    let mut shown = tree_node(
+        app,
+        [group, app.spec.workload_version(), kind, &app.spec.name, &app.workload.uid],
+        app.created_at,
+    );
     let (status, words) = health::workload_health(app, now);
     shown["health"] = health_json(status, &words);
     let revision = app.workload.replica_sets.last().map_or(0, |set| set.revision);
@@ -63,7 +75,7 @@ fn workload_node(app: &ArgoCdApp, now: f64) -> Value {
 fn owner_refs(app: &ArgoCdApp) -> Value {
     let (kind, group) = app.spec.workload_kind();
     json!([{
-        "group": group, "version": api_version(app), "kind": kind, "namespace": app.spec.namespace,
+        "group": group, "version": app.spec.workload_version(), "kind": kind, "namespace": app.spec.namespace,
         "name": app.spec.name, "uid": app.workload.uid,
     }])
 }
@@ -88,10 +100,13 @@ fn replica_set_node(app: &ArgoCdApp, set: &ReplicaSet, now: f64) -> Value {
 
 fn pod_node(app: &ArgoCdApp, set: &ReplicaSet, pod: &Pod, now: f64) -> Value {
     let mut shown = tree_node(app, ["", "v1", "Pod", &pod.name, &pod.uid], pod.created_at);
-    shown["parentRefs"] = json!([{
-        "group": "apps", "version": "v1", "kind": "ReplicaSet", "namespace": app.spec.namespace,
-        "name": set.name, "uid": set.uid,
-    }]);
+    shown["parentRefs"] = match app.spec.workload.as_str() {
+        "StatefulSet" => owner_refs(app),
+        _ => json!([{
+            "group": "apps", "version": "v1", "kind": "ReplicaSet", "namespace": app.spec.namespace,
+            "name": set.name, "uid": set.uid,
+        }]),
+    };
     shown["images"] = json!(set.images);
     let seen = pod.status_at(&app.spec.name, set.images.first().map_or("", String::as_str), now);
     let reason = if pod.is_active() { seen.reason.as_str() } else { "Terminating" };

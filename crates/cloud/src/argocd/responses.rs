@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::health;
-use super::scenario::AppSourceSetting;
+use super::scenario::{AppResourceSetting, AppSourceSetting};
 use super::state::{ArgoCdApp, ArgoCdState, SyncHistoryEntry, SyncOperation, SyncResourceResult};
 use crate::time::iso8601;
 
@@ -38,7 +38,8 @@ pub fn application_json(state: &ArgoCdState, app: &ArgoCdApp, now: f64) -> Value
 
 fn spec_json(app: &ArgoCdApp) -> Value {
     let setting = &app.spec;
-    let automated = setting.automated.then(|| json!({ "prune": true, "selfHeal": setting.self_heal }));
+    let automated =
+        setting.automated.then(|| json!({ "prune": setting.prune, "selfHeal": setting.self_heal }));
     let policy =
         json!({ "automated": automated, "retry": setting.retry.map(|limit| json!({ "limit": limit })) });
     let mut spec = json!({
@@ -46,24 +47,49 @@ fn spec_json(app: &ArgoCdApp) -> Value {
         "project": setting.project,
         "syncPolicy": policy,
     });
-    put_sources(&mut spec, app);
+    match &app.spec.hydrated_branch {
+        Some(branch) => spec["sourceHydrator"] = hydrator_json(app, branch),
+        None => put_sources(&mut spec, app),
+    }
     spec
+}
+
+/// With a source hydrator there is no `source`.
+fn hydrator_json(app: &ArgoCdApp, branch: &str) -> Value {
+    let dry = app.spec.sources.first().map(|it| source_json(app, it)).unwrap_or_default();
+    json!({ "drySource": dry, "syncSource": { "targetBranch": branch, "path": dry["path"] } })
+}
+
+/// The commit that Argo CD syncs: with a source hydrator, the one that it made of the dry commit.
+fn synced_revision(app: &ArgoCdApp, revision: &str) -> String {
+    match app.spec.hydrated_branch {
+        Some(_) => revision.chars().rev().collect(),
+        None => revision.to_owned(),
+    }
 }
 
 /// `source`, or `sources` where there are several.
 fn put_sources(into: &mut Value, app: &ArgoCdApp) {
-    let all: Vec<Value> = app.spec.sources.iter().map(source_json).collect();
+    let all: Vec<Value> = app.spec.sources.iter().map(|it| source_json(app, it)).collect();
     match app.spec.is_multi_source() {
         true => into["sources"] = json!(all),
         false => into["source"] = all.into_iter().next().unwrap_or_default(),
     }
 }
 
-fn source_json(it: &AppSourceSetting) -> Value {
+fn source_json(app: &ArgoCdApp, it: &AppSourceSetting) -> Value {
     let mut shown = json!({ "repoURL": it.repo_url(), "targetRevision": it.target_revision() });
     match &it.chart {
         Some(chart) => shown["chart"] = json!(chart),
         None => shown["path"] = json!(it.first_folder()),
+    }
+    if !app.spec.image_overrides.is_empty() {
+        shown["kustomize"] = json!({ "images": app.spec.image_overrides });
+    }
+    let parameter = |(name, value): (&String, &String)| json!({ "name": name, "value": value });
+    let parameters: Vec<Value> = app.spec.helm_parameters.iter().map(parameter).collect();
+    if !parameters.is_empty() {
+        shown["helm"] = json!({ "parameters": parameters });
     }
     shown
 }
@@ -72,7 +98,17 @@ fn source_json(it: &AppSourceSetting) -> Value {
 fn put_revisions(into: &mut Value, app: &ArgoCdApp, revisions: &[String]) {
     match app.spec.is_multi_source() {
         true => into["revisions"] = json!(revisions),
-        false => into["revision"] = json!(revisions.first().map_or("", String::as_str)),
+        false => into["revision"] = json!(synced_revision(app, revisions.first().map_or("", String::as_str))),
+    }
+}
+
+/// Where manifests cannot be made, the target revision as written stands for the commit; of several sources, nothing.
+fn put_compared_revisions(sync: &mut Value, app: &ArgoCdApp) {
+    let target = || app.spec.sources.first().map_or("HEAD", AppSourceSetting::target_revision);
+    match (app.comparison.is_unrenderable, app.spec.is_multi_source()) {
+        (false, _) => put_revisions(sync, app, &app.comparison.revisions),
+        (true, false) => sync["revision"] = json!(target()),
+        (true, true) => {}
     }
 }
 
@@ -82,7 +118,7 @@ fn status_json(app: &ArgoCdApp, now: f64) -> Value {
         "comparedTo": { "destination": spec_json(app)["destination"] },
     });
     put_sources(&mut sync["comparedTo"], app);
-    put_revisions(&mut sync, app, &app.comparison.revisions);
+    put_compared_revisions(&mut sync, app);
     let conditions: Vec<Value> = app
         .comparison
         .conditions
@@ -100,24 +136,33 @@ fn status_json(app: &ArgoCdApp, now: f64) -> Value {
     json!({
         "conditions": some(conditions),
         "controllerNamespace": "argocd",
-        "health": { "status": app.health.0, "lastTransitionTime": format_time(app.health.1) },
+        "health": {
+            "status": app.health.0, "lastTransitionTime": format_time(app.health.1),
+            "message": health::application_health(app, now).1,
+        },
         "history": some(app.history.iter().map(|it| history_entry_json(app, it)).collect()),
         "operationState": taken_up.map(|it| operation_state_json(app, it)),
         "reconciledAt": format_time(app.comparison.compared_at),
         "resources": resources_json(app, now),
+        "sourceHydrator": hydration_json(app),
         "sourceType": (!app.spec.is_multi_source()).then_some(kind),
         "summary": { "images": summary_images(app) },
         "sync": sync,
     })
 }
 
-/// Images of what is live, as the summary has them: sorted, those of pods that still end among them.
+/// The last hydration.
+fn hydration_json(app: &ArgoCdApp) -> Value {
+    let (Some(_), Some(dry)) = (&app.spec.hydrated_branch, app.comparison.revisions.first()) else {
+        return Value::Null;
+    };
+    json!({ "lastSuccessfulOperation": { "drySHA": dry, "hydratedSHA": synced_revision(app, dry) } })
+}
+
+/// Images of pods, as the summary has them: sorted, those of pods that still end among them.
 fn summary_images(app: &ArgoCdApp) -> Vec<String> {
     let sets = app.workload.replica_sets.iter().filter(|set| !set.pods.is_empty());
     let mut all: Vec<String> = sets.flat_map(|set| set.images.iter().cloned()).collect();
-    if !app.workload.is_missing {
-        all.extend(app.workload.replica_sets.last().into_iter().flat_map(|set| set.images.iter().cloned()));
-    }
     all.sort_unstable();
     all.dedup();
     all
@@ -126,15 +171,16 @@ fn summary_images(app: &ArgoCdApp) -> Vec<String> {
 fn resources_json(app: &ArgoCdApp, now: f64) -> Vec<Value> {
     let (kind, group) = app.spec.workload_kind();
     let (health, words) = health::workload_health(app, now);
-    let synced = match app.comparison.status.as_str() {
-        "Unknown" => "Unknown",
-        "Synced" => "Synced",
-        _ => "OutOfSync",
+    let synced = match (app.comparison.is_unrenderable, app.comparison.is_workload_synced) {
+        (true, _) => "Unknown",
+        (false, true) => "Synced",
+        (false, false) => "OutOfSync",
     };
     let words = (!words.is_empty()).then_some(words);
     let name = &app.spec.name;
-    let version = if group == "apps" { "v1" } else { "v1alpha1" };
-    vec![
+    let version = app.spec.workload_version();
+    let further = app.spec.resources.iter().map(|it| further_json(app, it));
+    let mut all = vec![
         json!({
             "version": "v1", "kind": "Service", "namespace": app.spec.namespace, "name": name,
             "status": if synced == "Unknown" { synced } else { "Synced" }, "health": { "status": "Healthy" },
@@ -143,7 +189,33 @@ fn resources_json(app: &ArgoCdApp, now: f64) -> Vec<Value> {
             "group": group, "version": version, "kind": kind, "namespace": app.spec.namespace, "name": name,
             "status": synced, "health": { "status": health, "message": words },
         }),
-    ]
+    ];
+    if !app.spec.has_workload() {
+        all.truncate(1);
+    }
+    all.extend(further);
+    all
+}
+
+fn further_json(app: &ArgoCdApp, it: &AppResourceSetting) -> Value {
+    let synced = match (app.comparison.is_unrenderable, it.out_of_sync || it.requires_pruning) {
+        (true, _) => "Unknown",
+        (false, true) => "OutOfSync",
+        (false, false) => "Synced",
+    };
+    let health = health::resource_health(app, it)
+        .map(|(status, words)| json!({ "status": status, "message": (!words.is_empty()).then_some(words) }));
+    let namespace = if it.kind == "Application" { "argocd" } else { &app.spec.namespace };
+    json!({
+        "group": it.group, "version": "v1", "kind": it.kind, "namespace": namespace, "name": it.name,
+        "status": synced, "health": health, "requiresPruning": it.requires_pruning.then_some(true),
+    })
+}
+
+/// The commit of an application with one source; empty with several.
+fn single_revision(app: &ArgoCdApp, revisions: &[String]) -> String {
+    let first = revisions.first().filter(|_| !app.spec.is_multi_source());
+    first.map_or_else(String::new, |revision| synced_revision(app, revision))
 }
 
 fn initiator_json(by: Option<&String>) -> Value {
@@ -158,8 +230,7 @@ fn history_entry_json(app: &ArgoCdApp, it: &SyncHistoryEntry) -> Value {
     put_sources(&mut shown, app);
     put_revisions(&mut shown, app, &it.revisions);
     // A history entry has `revision` in any case: it is required by the resource definition.
-    shown["revision"] =
-        json!(if app.spec.is_multi_source() { "" } else { it.revisions.first().map_or("", String::as_str) });
+    shown["revision"] = json!(single_revision(app, &it.revisions));
     shown
 }
 
@@ -202,8 +273,7 @@ fn operation_state_json(app: &ArgoCdApp, it: &SyncOperation) -> Value {
     put_sources(&mut result, app);
     put_revisions(&mut result, app, &it.revisions);
     // Required, empty where there are several sources.
-    result["revision"] =
-        json!(if app.spec.is_multi_source() { "" } else { it.revisions.first().map_or("", String::as_str) });
+    result["revision"] = json!(single_revision(app, &it.revisions));
     state["syncResult"] = result;
     state
 }

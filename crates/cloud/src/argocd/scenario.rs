@@ -1,5 +1,7 @@
 //! Argo CD in a scenario file: its applications, what the caller's token may do, how long things take. Types only.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use crate::rng::{SecondsRange, seconds_range};
@@ -12,7 +14,7 @@ pub struct ArgoCdSettings {
     pub applications: Vec<ArgoCdAppSetting>,
     /// The only token that is known; any is when absent.
     pub token: Option<String>,
-    /// What tokens may do with applications: `get`, `sync`.
+    /// What tokens may do with applications: `get`, `sync`, `override`, and `logs` for the logs of pods.
     pub rights: Vec<String>,
     /// Projects whose applications tokens may see; `*` is any.
     pub projects: Vec<String>,
@@ -33,7 +35,7 @@ impl Default for ArgoCdSettings {
         Self {
             applications: Vec::new(),
             token: None,
-            rights: vec!["get".into(), "sync".into()],
+            rights: vec!["get".into(), "sync".into(), "override".into(), "logs".into()],
             projects: vec!["*".into()],
             namespace: "argocd".into(),
             poll: 180.0,
@@ -62,10 +64,24 @@ pub struct ArgoCdAppSetting {
     pub automated: bool,
     /// Whether it reverts changes of somebody else in the cluster (`selfHeal`).
     pub self_heal: bool,
+    /// Whether an automated sync deletes what is no longer wanted.
+    pub prune: bool,
     /// How often a sync that fails is tried again; 5 when absent and automated, else 0, as in Argo CD.
     pub retry: Option<u32>,
-    /// `Deployment` or `Rollout`.
+    /// `Deployment`, `StatefulSet`, `CronJob`, `Rollout`, or `None` for an application of applications.
     pub workload: String,
+    /// Further resources of the application.
+    pub resources: Vec<AppResourceSetting>,
+    /// `kustomize.images` of its source: they win over the files.
+    pub image_overrides: Vec<String>,
+    /// `helm.parameters` of its source, by name.
+    pub helm_parameters: BTreeMap<String, String>,
+    /// A registry that admission writes before the images of what is applied.
+    pub mirror: Option<String>,
+    /// Sync windows of its project.
+    pub windows: Vec<SyncWindowSetting>,
+    /// The branch that a source hydrator writes and Argo CD syncs; the source is then the dry one.
+    pub hydrated_branch: Option<String>,
     /// Pods of the workload.
     pub replicas: u32,
     /// Steps of a Rollout's canary.
@@ -86,13 +102,71 @@ impl Default for ArgoCdAppSetting {
             sources: Vec::new(),
             automated: true,
             self_heal: false,
+            prune: true,
             retry: None,
             workload: "Deployment".into(),
+            resources: Vec::new(),
+            image_overrides: Vec::new(),
+            helm_parameters: BTreeMap::new(),
+            mirror: None,
+            windows: Vec::new(),
+            hydrated_branch: None,
             replicas: 2,
             steps: Vec::new(),
             hooks: Vec::new(),
             progress_deadline: 600.0,
         }
+    }
+}
+
+/// A resource beside the workload: it is as it is, unless a sync of new images changes it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct AppResourceSetting {
+    /// Its kind.
+    pub kind: String,
+    /// Its API group; empty for the core.
+    pub group: String,
+    /// Its name.
+    pub name: String,
+    /// Images that its manifest names.
+    pub images: Vec<String>,
+    /// Its health; a kind without one when empty.
+    pub health: String,
+    /// Words to its health.
+    pub message: String,
+    /// It is out of sync, whatever is synced.
+    pub out_of_sync: bool,
+    /// It is in no manifest any more, and waits to be pruned.
+    pub requires_pruning: bool,
+    /// Each sync fails for it, with these words.
+    pub sync_error: String,
+    /// Its health once images were synced that the world did not begin with.
+    pub health_after: String,
+    /// Words to that health.
+    pub message_after: String,
+}
+
+/// A window that denies syncs.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct SyncWindowSetting {
+    /// Its schedule as the project has it.
+    pub schedule: String,
+    /// Its duration as the project has it.
+    pub duration: String,
+    /// Whether a sync by hand is allowed.
+    pub manual_sync: bool,
+    /// When it becomes active, in seconds after the world began.
+    pub from: f64,
+    /// When it ends, in seconds after the world began.
+    pub until: f64,
+}
+
+impl Default for SyncWindowSetting {
+    fn default() -> Self {
+        let (schedule, duration) = ("* * * * *".into(), "1h".into());
+        Self { schedule, duration, manual_sync: false, from: 0.0, until: f64::INFINITY }
     }
 }
 
@@ -152,8 +226,11 @@ impl ArgoCdAppSetting {
         if self.sources.is_empty() {
             return Err("it has no sources".into());
         }
-        if !["Deployment", "Rollout"].contains(&self.workload.as_str()) {
-            return Err(format!("workload: {} is none of Deployment, Rollout", self.workload));
+        if !["Deployment", "StatefulSet", "CronJob", "Rollout", "None"].contains(&self.workload.as_str()) {
+            return Err(format!(
+                "workload: {} is none of Deployment, StatefulSet, CronJob, Rollout",
+                self.workload
+            ));
         }
         let known = |hook: &SyncHook| ["PreSync", "Sync", "PostSync"].contains(&hook.phase.as_str());
         match self.hooks.iter().find(|hook| !known(hook)) {
@@ -166,7 +243,37 @@ impl ArgoCdAppSetting {
 
     /// Kind and API group of its workload.
     pub fn workload_kind(&self) -> (&str, &'static str) {
-        (&self.workload, if self.workload == "Rollout" { "argoproj.io" } else { "apps" })
+        let group = match self.workload.as_str() {
+            "Rollout" => "argoproj.io",
+            "CronJob" => "batch",
+            _ => "apps",
+        };
+        (&self.workload, group)
+    }
+
+    /// Whether it has a workload of its own.
+    pub fn has_workload(&self) -> bool {
+        self.workload != "None"
+    }
+
+    /// Pods that it should have.
+    pub fn pod_count(&self) -> usize {
+        if ["CronJob", "None"].contains(&self.workload.as_str()) { 0 } else { self.replicas as usize }
+    }
+
+    /// Whether a further resource is out of sync.
+    pub fn has_resource_out_of_sync(&self) -> bool {
+        self.resources.iter().any(|it| it.out_of_sync || it.requires_pruning)
+    }
+
+    /// Version of the API of its workload.
+    pub fn workload_version(&self) -> &'static str {
+        if self.workload == "Rollout" { "v1alpha1" } else { "v1" }
+    }
+
+    /// The sync window that is active `elapsed` seconds after the world began.
+    pub fn active_window(&self, elapsed: f64) -> Option<&SyncWindowSetting> {
+        self.windows.iter().find(|window| elapsed >= window.from && elapsed < window.until)
     }
 
     /// Whether its status speaks of several revisions.
@@ -217,7 +324,7 @@ mod tests {
         let error = read("applications: [{ name: web }]").unwrap_err();
         assert_eq!(error, "argocd: application web: it has no sources");
         let error = read(&format!("applications: [{{ name: web, workload: Job, {source} }}]")).unwrap_err();
-        assert!(error.contains("Job is none of Deployment, Rollout"), "{error}");
+        assert!(error.contains("Job is none of Deployment, StatefulSet"), "{error}");
         let error = read(&format!(
             "applications: [{{ name: web, hooks: [{{ name: x, phase: Later, seconds: 1 }}], {source} }}]"
         ));

@@ -3,10 +3,12 @@
 use super::render::RenderedManifests;
 use super::scenario::ArgoCdSettings;
 use super::state::{ArgoCdApp, CanaryState, ComparisonResult, SyncHistoryEntry, SyncOperation, Workload};
-use super::{ArgoCdEvent, controller, git, workload};
+use super::{ArgoCdEvent, controller, git, health, operation, workload};
 use crate::faults::{Fault, TaskOutcome};
 use crate::world::World;
 
+/// How a sync ends whose resources cannot all be applied.
+const FAILED: &str = "one or more synchronization tasks completed unsuccessfully";
 /// How long before the world's beginning everything was deployed, in seconds.
 const DEPLOYED_AGO: f64 = 86_400.0;
 
@@ -45,9 +47,13 @@ fn seed_sync(world: &mut World, place: usize, began: f64) {
     let Ok((revisions, made)) = found else { return controller::compare_application(world, place, began) };
     seed_pods(world, place, &made, began - DEPLOYED_AGO);
     let app = &mut world.argocd.apps[place];
+    let is_out_of_sync = app.spec.has_resource_out_of_sync() || app.spec.mirror.is_some();
     app.comparison = ComparisonResult {
-        status: "Synced".into(),
+        status: if is_out_of_sync { "OutOfSync" } else { "Synced" }.into(),
         revisions: revisions.clone(),
+        is_unrenderable: false,
+        is_workload_synced: app.spec.mirror.is_none(),
+        images: made.images.clone(),
         compared_at: began,
         conditions: Vec::new(),
     };
@@ -59,38 +65,41 @@ fn seed_sync(world: &mut World, place: usize, began: f64) {
         deployed_at: began - DEPLOYED_AGO,
         initiated_by: by,
     });
+    let has_failure = app.spec.resources.iter().any(|it| !it.sync_error.is_empty());
     app.operation = Some(SyncOperation {
         revisions,
         initiated_by: None,
         dry_run: false,
         prune: true,
-        phase: "Succeeded".into(),
-        message: "successfully synced (all tasks run)".into(),
+        phase: if has_failure { "Failed" } else { "Succeeded" }.into(),
+        message: if has_failure { FAILED } else { "successfully synced (all tasks run)" }.into(),
         started_at: began - DEPLOYED_AGO,
         finished_at: Some(began - DEPLOYED_AGO + 3.0),
         retries: 0,
-        results: Vec::new(),
+        results: app.spec.resources.iter().map(operation::further_result).collect(),
         hooks_completed: 0,
         is_outside: false,
     });
-    app.health = ("Healthy".into(), began - DEPLOYED_AGO + 60.0);
     app.initial_images.clone_from(&made.images);
     app.applied = Some(made);
+    let since = began - DEPLOYED_AGO + 60.0;
+    app.health = (health::application_health(app, began).0, since);
 }
 
 /// Pods that have been ready for long, whatever the faults say of new ones.
 fn seed_pods(world: &mut World, place: usize, made: &RenderedManifests, since: f64) {
-    workload::apply_images(world, place, &made.images, since);
+    let admitted = world.argocd.apps[place].admitted_images(&made.images);
+    workload::apply_images(world, place, &admitted, since);
     let World { argocd, rng, faults, timings, .. } = world;
     let app = &mut argocd.apps[place];
     let spared = std::mem::take(&mut faults.list);
     let mut maker = super::pods::PodFactory { rng, faults, timings };
-    workload::create_pods(app, app.spec.replicas as usize, &mut maker, since);
+    workload::create_pods(app, app.spec.pod_count(), &mut maker, since);
     faults.list = spared;
     for pod in app.workload.replica_sets.iter_mut().flat_map(|set| &mut set.pods) {
         (pod.outcome, pod.ready_at) = (TaskOutcome::Healthy, since + 30.0);
     }
-    (app.workload.is_complete, app.workload.max_available) = (true, app.spec.replicas as usize);
+    (app.workload.is_complete, app.workload.max_available) = (true, app.spec.pod_count());
 }
 
 /// Faults with a time of their own, or that apply from the beginning.

@@ -44,7 +44,9 @@ impl Service for ArgoCd {
     }
 
     fn is_mutating(&self, operation: &str) -> bool {
-        !["List", "Get", "ResourceTree"].iter().any(|start| operation.starts_with(start))
+        !["List", "Get", "ResourceTree", "ManagedResources", "CanI", "PodLogs"]
+            .iter()
+            .any(|start| operation.starts_with(start))
     }
 
     fn denial_message(&self, _denied: &DeniedCall<'_>) -> String {

@@ -55,6 +55,12 @@ pub struct ComparisonResult {
     pub status: String,
     /// Commits that were compared, one a source.
     pub revisions: Vec<String>,
+    /// Manifests could not be made: the target revisions stand where commits would.
+    pub is_unrenderable: bool,
+    /// The workload is as its manifest.
+    pub is_workload_synced: bool,
+    /// Images of the manifests that were compared.
+    pub images: Vec<String>,
     /// When, epoch seconds.
     pub compared_at: f64,
     /// Conditions: type, message, and since when.
@@ -245,6 +251,33 @@ impl ArgoCdApp {
             let wanted = if namespace.is_empty() { state.settings.namespace.as_str() } else { namespace };
             app.spec.name == name && own == wanted
         })
+    }
+
+    /// Images that were applied last.
+    pub fn workload_images(&self) -> Option<&[String]> {
+        self.applied.as_ref().map(|live| live.images.as_slice())
+    }
+
+    /// Whether images were synced that the world did not begin with.
+    pub fn has_new_images(&self) -> bool {
+        self.workload_images().is_some_and(|images| images != self.initial_images)
+    }
+
+    /// Images as admission leaves them.
+    pub fn admitted_images(&self, images: &[String]) -> Vec<String> {
+        images.iter().map(|image| self.admitted_image(image)).collect()
+    }
+
+    /// Whether these are the images that the world began with.
+    pub fn is_initial(&self, images: &[String]) -> bool {
+        images == self.initial_images || images == self.admitted_images(&self.initial_images)
+    }
+
+    fn admitted_image(&self, image: &str) -> String {
+        let Some(mirror) = &self.spec.mirror else { return image.to_owned() };
+        let (first, rest) = image.split_once('/').unwrap_or(("", image));
+        let name = if first.contains(['.', ':']) { rest } else { image };
+        format!("{mirror}/{name}")
     }
 
     /// Whether an operation runs.

@@ -57,9 +57,10 @@ pub fn reconcile(world: &mut World, place: usize, now: f64) {
     if !app.workload.is_missing && !app.workload.is_paused && !app.workload.replica_sets.is_empty() {
         match app.spec.workload.as_str() {
             "Rollout" => canary::advance_steps(app, &mut maker, now),
+            "StatefulSet" => advance_ordered_update(app, &mut maker, now),
             _ => advance_rolling_update(app, &mut maker, now),
         }
-        record_progress(&mut app.workload, app.spec.replicas as usize, now);
+        record_progress(&mut app.workload, app.spec.pod_count(), now);
     }
     app.wake_number += 1;
     if let Some(at) = next_change(app, now) {
@@ -69,7 +70,7 @@ pub fn reconcile(world: &mut World, place: usize, now: f64) {
 
 /// A rolling update with a quarter more and a quarter less.
 fn advance_rolling_update(app: &mut ArgoCdApp, maker: &mut PodFactory<'_>, now: f64) {
-    let wanted = app.spec.replicas as usize;
+    let wanted = app.spec.pod_count();
     let surge = wanted.div_ceil(4);
     // Without a surge there would have to be one less, but there is one for every size.
     let least = wanted - wanted / 4;
@@ -82,6 +83,26 @@ fn advance_rolling_update(app: &mut ArgoCdApp, maker: &mut PodFactory<'_>, now: 
         if more + less == 0 {
             return;
         }
+        app.workload.last_progress = now;
+    }
+}
+
+/// Pods are replaced one at a time, from the last one, each once all are ready: a pod that never becomes ready is kept,
+/// whatever the template says by then.
+fn advance_ordered_update(app: &mut ArgoCdApp, maker: &mut PodFactory<'_>, now: f64) {
+    let ready = |set: &ReplicaSet| set.pods.iter().all(|pod| pod.is_available(now));
+    if !app.workload.replica_sets.iter().all(ready) {
+        return;
+    }
+    let count: usize = app.workload.replica_sets.iter().map(ReplicaSet::active_count).sum();
+    let Some((_, old)) = app.workload.replica_sets.split_last_mut() else { return };
+    let outdated = old.iter_mut().find(|set| !set.pods.is_empty()).and_then(|set| set.pods.pop());
+    let ordinal = outdated.and_then(|pod| pod.name.rsplit_once('-')?.1.parse().ok()).unwrap_or(count);
+    if ordinal < app.spec.pod_count() {
+        create_pods(app, 1, maker, now);
+        let name = format!("{}-{ordinal}", app.spec.name);
+        let newest = app.workload.replica_sets.last_mut().and_then(|set| set.pods.last_mut());
+        newest.into_iter().for_each(|pod| pod.name.clone_from(&name));
         app.workload.last_progress = now;
     }
 }
@@ -110,7 +131,11 @@ fn scale_down_old(work: &mut Workload, least: usize, maker: &mut PodFactory<'_>,
 pub fn create_pods(app: &mut ArgoCdApp, more: usize, maker: &mut PodFactory<'_>, now: f64) {
     let Some(set) = app.workload.replica_sets.last() else { return };
     let (name, images) = (set.name.clone(), set.images.clone());
-    let pods: Vec<Pod> = (0..more).map(|_| maker.create_pod(app, &name, &images, now)).collect();
+    let mut pods: Vec<Pod> = (0..more).map(|_| maker.create_pod(app, &name, &images, now)).collect();
+    if app.spec.workload == "StatefulSet" {
+        let named = pods.iter_mut().enumerate();
+        named.for_each(|(ordinal, pod)| pod.name = format!("{}-{ordinal}", app.spec.name));
+    }
     app.workload.replica_sets.last_mut().into_iter().for_each(|set| set.pods.extend(pods.iter().cloned()));
 }
 

@@ -9,10 +9,12 @@ use crate::request::ServiceError;
 
 /// Where the paths begin; an Argo CD below a root path has something before it.
 const ROOT: &str = "/api/v1/applications";
+/// Where it is asked what a token may do.
+const CAN_I: &str = "/api/v1/account/can-i/";
 
 /// Whether a request is for Argo CD.
 pub(super) fn is_argocd_path(path: &str) -> bool {
-    path_below_root(path).is_some()
+    path_below_root(path).is_some() || path.contains(CAN_I)
 }
 
 /// What follows the root.
@@ -23,6 +25,9 @@ fn path_below_root(path: &str) -> Option<&str> {
 
 /// Reads a request: names and query parameters as members, the body's over them, and who asks.
 pub(super) fn parse_request(request: &Request<Bytes>) -> Result<ParsedCall, ServiceError> {
+    if let Some((_, asked)) = request.uri().path().split_once(CAN_I) {
+        return Ok(parse_can_i(request, asked));
+    }
     let rest = path_below_root(request.uri().path()).unwrap_or_default();
     let parts: Vec<String> = rest.split('/').filter(|part| !part.is_empty()).map(percent_decode).collect();
     let words: Vec<&str> = parts.iter().map(String::as_str).collect();
@@ -30,6 +35,9 @@ pub(super) fn parse_request(request: &Request<Bytes>) -> Result<ParsedCall, Serv
         (&Method::GET, []) => "ListApplications",
         (&Method::GET, [_]) => "GetApplication",
         (&Method::GET, [_, "resource-tree"]) => "ResourceTree",
+        (&Method::GET, [_, "managed-resources"]) => "ManagedResources",
+        (&Method::GET, [_, "syncwindows"]) => "GetApplicationSyncWindows",
+        (&Method::GET, [_, "logs"]) => "PodLogs",
         (&Method::GET, [_, "events"]) => "ListResourceEvents",
         (&Method::GET, [_, "resource"]) => "GetResource",
         (&Method::POST, [_, "sync"]) => "SyncApplication",
@@ -42,9 +50,23 @@ pub(super) fn parse_request(request: &Request<Bytes>) -> Result<ParsedCall, Serv
     if let Some(name) = parts.first() {
         input.insert("name".into(), json!(name));
     }
-    let bearer = header_text(request.headers(), "authorization").strip_prefix("Bearer ").unwrap_or_default();
-    input.insert("bearer".into(), json!(bearer.trim()));
+    input.insert("bearer".into(), json!(bearer_token(request)));
     Ok(ParsedCall { service: "argocd".into(), operation: operation.into(), input: Value::Object(input) })
+}
+
+fn bearer_token(request: &Request<Bytes>) -> &str {
+    let value = header_text(request.headers(), "authorization");
+    value.strip_prefix("Bearer ").unwrap_or_default().trim()
+}
+
+/// `RESOURCE/ACTION/SUBRESOURCE`, of which the last has slashes of its own.
+fn parse_can_i(request: &Request<Bytes>, asked: &str) -> ParsedCall {
+    let mut parts = asked.splitn(3, '/').map(percent_decode);
+    let mut next = || parts.next().unwrap_or_default();
+    let input = json!({
+        "resource": next(), "action": next(), "subresource": next(), "bearer": bearer_token(request),
+    });
+    ParsedCall { service: "argocd".into(), operation: "CanI".into(), input }
 }
 
 fn percent_decode(part: &str) -> String {
@@ -58,7 +80,7 @@ fn parse_members(request: &Request<Bytes>) -> Result<Map<String, Value>, Service
     let mut input: Map<String, Value> = form_urlencoded::parse(query.as_bytes())
         .map(|(name, value)| (name.into_owned(), json!(value)))
         .collect();
-    if request.method() != Method::POST || request.body().is_empty() {
+    if request.method() == Method::GET {
         return Ok(input);
     }
     let kind = header_text(request.headers(), "content-type");
@@ -66,12 +88,27 @@ fn parse_members(request: &Request<Bytes>) -> Result<Map<String, Value>, Service
         // Since 2.5 against forged requests of browsers.
         return Err(ServiceError::with_status(415, "InvalidArgument", "Invalid content type"));
     }
+    if request.body().is_empty() {
+        return Ok(input);
+    }
     match serde_json::from_slice(request.body()) {
         Ok(Value::Object(body)) => input.extend(body),
         Ok(_) => return Err(ServiceError::new("InvalidArgument", "json: cannot unmarshal into the request")),
         Err(error) => return Err(ServiceError::new("InvalidArgument", error.to_string())),
     }
     Ok(input)
+}
+
+/// An answer; logs are a stream of objects, one a line.
+pub(super) fn write_body(operation: &str, value: &Value) -> Vec<u8> {
+    match (operation, value["stream"].as_array()) {
+        ("PodLogs", Some(entries)) => entries
+            .iter()
+            .map(|entry| format!("{}\n", json!({ "result": entry })))
+            .collect::<String>()
+            .into_bytes(),
+        _ => super::json::write_body(value),
+    }
 }
 
 /// An error as the gateway writes it; one of what stands before Argo CD is no JSON.
@@ -82,6 +119,9 @@ pub(super) fn write_error(refusal: &ServiceError) -> Vec<u8> {
             "<html><head><title>{words}</title></head><body><center><h1>{words}</h1></center></body></html>\n"
         )
         .into_bytes();
+    }
+    if refusal.status == 415 {
+        return refusal.message.clone().into_bytes();
     }
     let message = &refusal.message;
     json!({ "error": message, "code": grpc_code(&refusal.code), "message": message }).to_string().into_bytes()

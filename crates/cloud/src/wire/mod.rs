@@ -181,7 +181,8 @@ pub fn write_response(spoken: &ParsedRequest, answer: ServiceResult, id: &str) -
         Protocol::Json10 | Protocol::Json11 => json::write_body(&value),
         Protocol::Query => xml::write_body(&spoken.call.service, &spoken.call.operation, &value, id),
         Protocol::Cbor => cbor::write_body(&value),
-        Protocol::Argocd | Protocol::RestJson => json::write_body(&value),
+        Protocol::Argocd => argocd::write_body(&spoken.call.operation, &value),
+        Protocol::RestJson => json::write_body(&value),
         Protocol::PlainHttp | Protocol::Registry | Protocol::GitHub(_) => plain_http::write_body(&value),
     };
     build_response(StatusCode::OK, spoken.protocol, body, id)

@@ -64,12 +64,12 @@ async fn failed_sync_is_retried_five_times_and_then_reported() {
     refresh_app(&cloud).await;
     let retrying = wait_until(&cloud, 30, |app| app["status"]["operationState"]["retryCount"] == 1).await;
     assert_eq!(str_at(&retrying, "/status/operationState/phase"), "Running");
-    assert!(str_at(&retrying, "/status/operationState/message").contains("Retrying attempt #1 at 9:00AM"));
+    assert!(str_at(&retrying, "/status/operationState/message").contains("Retrying attempt #1 at 2"));
     let failed = wait_until(&cloud, 300, |app| str_at(app, "/status/operationState/phase") == "Failed").await;
     let state = &failed["status"]["operationState"];
     assert_eq!(
         str_at(state, "/message"),
-        "one or more objects failed to apply, reason: admission webhook denied the request (retried 5 times)."
+        "one or more synchronization tasks completed unsuccessfully, reason: admission webhook denied the request (retried 5 times)."
     );
     let resource = &state["syncResult"]["resources"][1];
     assert_eq!((str_at(resource, "/kind"), str_at(resource, "/status")), ("Deployment", "SyncFailed"));
