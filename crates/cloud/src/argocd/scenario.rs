@@ -1,11 +1,12 @@
 //! Argo CD in a scenario file: its applications, what the caller's token may do, how long things take. Types only.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::rng::{SecondsRange, seconds_range};
 
 /// Argo CD.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct ArgoCdSettings {
     /// Applications that are synced and healthy when the world begins.
@@ -45,7 +46,7 @@ impl Default for ArgoCdSettings {
 }
 
 /// An application of Argo CD, with one workload that runs every image of its files.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct ArgoCdAppSetting {
     /// Its name, and the name of its workload.
@@ -97,7 +98,7 @@ impl Default for ArgoCdAppSetting {
 }
 
 /// A place that manifests come from.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct AppSourceSetting {
     /// `owner/name`.
@@ -111,7 +112,7 @@ pub struct AppSourceSetting {
 }
 
 /// One step of a canary.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum CanaryStep {
     /// So many percent of the pods run the new version.
@@ -123,7 +124,7 @@ pub enum CanaryStep {
 }
 
 /// A hook of a sync.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct SyncHook {
     /// Name of its Job.
