@@ -102,6 +102,38 @@ fn plan_finds_what_a_deployment_would_stumble_over() {
     assert_eq!(plan(&[], "{}").output("outcome"), "planned");
 }
 
+/// The repository of the image does not exist, or the role of the plan may not read it.
+#[test]
+fn plan_asks_whether_the_repository_exists() {
+    let missing = config("{}", "rolling").replace("acme/backend", "acme/bakend");
+    let step =
+        Runner::builtin("happy").with_config(&missing).with_variable("INPUT_OPERATION", "plan").run_main();
+    assert_eq!((step.output("outcome"), step.exit_code), ("invalid", 2), "{}", step.annotation_lines());
+    assert!(step.annotation_lines().contains("acme/bakend` does not exist"), "{}", step.annotation_lines());
+    let denied = Runner::custom("faults: [deny: { action: \"ecr:BatchGetImage\" }]");
+    let step =
+        denied.with_config(&config("{}", "rolling")).with_variable("INPUT_OPERATION", "plan").run_main();
+    assert_eq!(step.output("outcome"), "planned", "{}", step.annotation_lines());
+    assert!(
+        step.annotation_lines().contains("ecr:BatchGetImage is not allowed"),
+        "{}",
+        step.annotation_lines()
+    );
+}
+
+/// What the deployment after the merge would do with the same file.
+#[test]
+fn build_argument_without_a_value_is_left_out() {
+    let build = "{ args: { VERSION: '${tag}', COMMIT: '${sha}' } }";
+    assert_eq!(plan(&[], build).output("outcome"), "planned");
+    let step = plan(&[], "{ target: '${tag}' }");
+    assert!(
+        step.annotation_lines().contains("Only a run of a Git tag has it"),
+        "{}",
+        step.annotation_lines()
+    );
+}
+
 const LFS_POINTER: &str = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n";
 
 #[test]

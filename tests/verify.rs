@@ -262,6 +262,28 @@ fn verify_without_checks_reports_only_health() {
     assert!(!step.summary.contains("check"), "{}", step.summary);
 }
 
+/// Running tasks alone prove nothing about traffic; a check that passes does.
+#[test]
+fn targets_that_may_not_be_read_are_inconclusive_without_checks() {
+    let deny = "[deny: { action: \"elasticloadbalancing:DescribeTargetHealth\" }]";
+    let step = run_verify(deny, "");
+    assert_eq!((step.exit_code, step.output("outcome")), (6, "inconclusive"));
+    for words in [
+        "`backend` is not known to be healthy",
+        "2 of 2 tasks running, targets not read",
+        "permission-missing",
+    ] {
+        assert!(step.summary.contains(words), "{words}: {}", step.summary);
+    }
+    let step = run_verify(deny, CHECK);
+    assert_eq!((step.exit_code, step.output("outcome")), (0, "verified"));
+    let annotations = step.annotation_lines();
+    assert!(
+        annotations.contains("::warning") && annotations.contains("DescribeTargetHealth"),
+        "{annotations}"
+    );
+}
+
 #[test]
 fn failing_check_is_not_verified() {
     let step = run_verify("[bad-answers: { version: all, status: 502, body: Bad Gateway }]", CHECK);

@@ -12,8 +12,8 @@ use super::strategy_form::{drop_replaced_strategy, expand_names};
 use super::tree::{self, ConfigEntry, ConfigNode, ConfigValue};
 use super::workspace_paths::{self, CheckedOutFiles};
 use super::{
-    Environment, NotifySettings, Placeholders, Registries, ServiceConfig, aws_settings, build_tags, check,
-    limits, notify, outline, paths, promotion, read, registries, resource_names,
+    Environment, NotifySettings, Placeholders, Registries, ServiceConfig, aws_settings, check, limits,
+    notify, outline, paths, promotion, read, registries, resource_names, unset_placeholders,
 };
 use crate::problem::list::{MAX_PER_BLOCK, for_first, name_list};
 use crate::problem::{Code, Location, Problem, suggest};
@@ -241,7 +241,7 @@ impl DeployFile {
         }
         let (mut merged, overrides) = merge_overrides(entry, environment);
         let mut problems = self.override_problems(name, overrides.as_ref());
-        build_tags::drop_unset(&mut merged, known);
+        unset_placeholders::drop_unset(&mut merged, known);
         let placeholders = known.clone().into_iter().chain([("service", name.to_owned())]).collect();
         problems.extend(substitute(&self.file, &mut merged, &placeholders));
         let (merged, build) = merged.take_key("build");

@@ -2,6 +2,7 @@
 
 use super::Placeholders;
 use super::tree::ConfigNode;
+use super::unset_placeholders::OPTIONAL;
 use crate::problem::list::for_first;
 use crate::problem::{Code, Problem, suggest};
 
@@ -45,8 +46,16 @@ fn unknown_placeholder(name: &str, known: &Placeholders) -> Problem {
     let near = suggest(name, known.keys().copied())
         .map(|n| format!("Did you mean `${{{n}}}`? "))
         .unwrap_or_default();
-    Problem::error(Code::NameUnknown, format!("The placeholder `${{{name}}}` has no value in this run."))
-        .help(format!("{near}Known: {list}; `$${{` writes `${{`."))
+    let problem =
+        Problem::error(Code::NameUnknown, format!("The placeholder `${{{name}}}` has no value in this run."));
+    if OPTIONAL.contains(&name) {
+        let has = if name == "tag" { "a Git tag" } else { "a branch" };
+        return problem.help(format!(
+            "Only a run of {has} has it. In `build.tags` and `build.args` such an entry is left out; elsewhere use a placeholder \
+             that every run has, such as `${{sha}}`."
+        ));
+    }
+    problem.help(format!("{near}Known: {list}; `$${{` writes `${{`."))
 }
 
 #[cfg(test)]

@@ -56,6 +56,11 @@ impl Proof {
     pub fn nothing_runs(&self) -> bool {
         self.remarks.iter().any(|remark| remark.code == Code::NothingRuns)
     }
+
+    /// What the role was not allowed to read of it: the rest was counted, and is no proof of health by itself.
+    pub fn unread(&self) -> Option<&Problem> {
+        self.remarks.iter().find(|remark| remark.code == Code::PermissionMissing)
+    }
 }
 
 /// A change that was handed over to a target that cannot be watched from here.

@@ -8,7 +8,7 @@ use futures::future::join_all;
 
 use crate::gates::http_checker::CheckResult;
 use crate::gates::{MetricSources, http_checker};
-use crate::problem::{Code, Problem, capitalize};
+use crate::problem::{Code, Problem, Severity, capitalize};
 use crate::release::{Failure, Outcome, Proof, Release, RolloutStatus};
 use crate::report::{ActionStep, RunReport, ServiceReport};
 use crate::run::context::RunContext;
@@ -197,6 +197,9 @@ fn finish_passed(ctx: &RunContext, service: &mut ServiceRun, verified: Verifiabl
     unseen.iter().for_each(|what| checks::warn_partial(service, what));
     service.rollout.check_summary = (many > 0).then(|| checks::summary(many, unseen));
     match verified {
+        VerifiableHealth::Proven(proof) if many == 0 && proof.unread().is_some() => {
+            finish_unproven(ctx, service, &proof);
+        }
         VerifiableHealth::Proven(proof) => {
             let proven = many > 0 || !proof.nothing_runs();
             let outcome = if proven { Outcome::Verified } else { Outcome::Skipped };
@@ -211,7 +214,21 @@ fn finish_passed(ctx: &RunContext, service: &mut ServiceRun, verified: Verifiabl
             service.finish(now, outcome, &service.report.evidence.clone());
         }
     }
-    ctx.log.event(Some(service.name()), Mark::Success, &service.report.evidence.clone());
+    let mark = match service.report.failure {
+        Some(_) => Mark::Failure,
+        None => Mark::Success,
+    };
+    ctx.log.event(Some(service.name()), mark, &service.report.evidence.clone());
+}
+
+/// Ends a service of which not everything could be read, and nothing else was checked: nothing is known to be wrong, and
+/// nothing is proven.
+fn finish_unproven(ctx: &RunContext, service: &mut ServiceRun, proof: &Proof) {
+    let unread = proof.unread().cloned().map(|remark| Problem { severity: Severity::Error, ..remark });
+    service.report.failure = unread.map(|problem| undetermined(problem.for_service(service.name())));
+    service.report.digest.clone_from(&proof.digest);
+    service.report.evidence.clone_from(&proof.evidence);
+    service.finish(ctx.io.clock.now(), Outcome::Inconclusive, &format!("not proven: {}", proof.evidence));
 }
 
 fn finish_failed(ctx: &RunContext, service: &mut ServiceRun, failure: Failure) {

@@ -113,8 +113,10 @@ impl Generator {
             let name = format!("{}{index}", pick(&mut self.rng, &["z", "a", "m"]));
             let mut volume = json!({ "name": name });
             match self.rng.u8(0..6) {
-                0 => volume["efsVolumeConfiguration"] = json!({"fileSystemId":"fs-0123456789abcdef0"}),
-                1 => {
+                0 if self.mounts_efs() => {
+                    volume["efsVolumeConfiguration"] = json!({"fileSystemId":"fs-0123456789abcdef0"});
+                }
+                1 if self.mounts_efs() => {
                     volume["efsVolumeConfiguration"] = json!({"fileSystemId":"fs-0123456789abcdef0",
                         "transitEncryption":"ENABLED","authorizationConfig":{"accessPointId":"fsap-1","iam":"ENABLED"}});
                 }
@@ -130,6 +132,11 @@ impl Generator {
             all.push(volume);
         }
         Value::Array(all)
+    }
+
+    /// Developer Guide: EFS volumes are for Linux, and not for external instances.
+    fn mounts_efs(&self) -> bool {
+        !self.is_windows && self.launch != Launch::External
     }
 
     fn containers(&mut self) -> Value {

@@ -102,7 +102,7 @@ def test_task_definitions(aws):
     container = {
         "name": "app", "image": "nginx:1", "essential": True, "cpu": 0, "memoryReservation": 128,
         "portMappings": [{"containerPort": 8080, "protocol": "tcp", "name": "http", "appProtocol": "http"}],
-        "environment": [{"name": "EMPTY", "value": ""}], "secrets": [{"name": "S", "valueFrom": "arn:aws:ssm:::p"}],
+        "environment": [{"name": "EMPTY", "value": ""}], "secrets": [{"name": "S", "valueFrom": "arn:aws:ssm:eu-west-1:111111111111:parameter/p"}],
         "healthCheck": {"command": ["CMD-SHELL", "true"], "interval": 10, "retries": 2, "timeout": 5, "startPeriod": 1},
         "logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "/acme", "awslogs-region": "eu-west-1", "awslogs-stream-prefix": "app"}},
     }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::outage::{Outage, OutageProgress};
@@ -12,7 +13,7 @@ pub use super::ecs::stop_faults::{StopCause, StopCode, TaskStop};
 pub use super::task_faults::{CapacityGap, Crash, FaultTarget, Flap, Plain, Slow, TaskOutcome};
 
 /// The version of a service that a fault applies to. `old` is the definition the service ran when the world began; `new` is any other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum VersionFilter {
     /// Definitions deployed after the world began.
@@ -25,7 +26,7 @@ pub enum VersionFilter {
 }
 
 /// Calls of one operation.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct OperationCalls {
     /// Operation, such as `UpdateService`; `*` is any.
@@ -36,7 +37,7 @@ pub struct OperationCalls {
 }
 
 /// A window of time.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ErrorWindow {
     /// Seconds after the first deployment that the client starts.
@@ -51,7 +52,7 @@ pub struct ErrorWindow {
 }
 
 /// A denied action.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct DeniedAction {
     /// Such as `ecs:UpdateService`; `*` matches any run of characters.
@@ -59,7 +60,7 @@ pub struct DeniedAction {
 }
 
 /// Credentials that run out.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct CredentialExpiry {
     /// Seconds after the world began; what STS issues later is good again.
@@ -67,7 +68,7 @@ pub struct CredentialExpiry {
 }
 
 /// A time.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct DeploymentOffset {
     /// Seconds after the first deployment that the client starts.
@@ -75,12 +76,12 @@ pub struct DeploymentOffset {
 }
 
 /// No details.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NoOptions {}
 
 /// One thing that goes wrong.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fault {
     /// The image cannot be pulled: there is none.

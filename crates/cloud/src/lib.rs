@@ -8,6 +8,8 @@ pub mod admission;
 pub mod appconfig;
 /// Argo CD.
 pub mod argocd;
+/// Application Auto Scaling.
+pub mod autoscaling;
 /// The scenarios that come with the cloud.
 pub mod builtin;
 /// What is kept of each call, and the hooks of tests.

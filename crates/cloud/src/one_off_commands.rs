@@ -1,9 +1,10 @@
 //! How one-off commands end, as a scenario says it. `ecs/one_off.rs` runs them.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// How matching commands end.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct OneOffCommand {
     /// Only commands whose words, joined by blanks, contain this text.

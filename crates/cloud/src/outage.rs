@@ -1,6 +1,7 @@
 //! An outage that begins with a change: its answer is lost, and for a while every call of the same service is answered by
 //! nothing that says what became of it.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::admission::Admission;
@@ -10,7 +11,7 @@ use super::service::find_service;
 use super::world::World;
 
 /// A change whose answer is lost, and what follows.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Outage {
     /// The operation that it begins with, such as `UpdateService`.
@@ -33,7 +34,7 @@ pub struct Outage {
 }
 
 /// What a client gets during an outage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OutageAnswer {
     /// The connection breaks.

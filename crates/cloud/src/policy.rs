@@ -1,9 +1,10 @@
 //! Which actions the caller of the emulator may take: names with `*`, denial first.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// Allowed and denied actions such as `ecs:UpdateService` or `ecr:*`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct CallerPolicy {
     /// Actions that are allowed; `*` by default.

@@ -1,7 +1,9 @@
 //! The emulator's random number generator: the same seed gives the same run. Nothing else here is random.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
@@ -12,6 +14,22 @@ pub struct SecondsRange {
     pub min: f64,
     /// Longest, in seconds.
     pub max: f64,
+}
+
+impl JsonSchema for SecondsRange {
+    fn schema_name() -> Cow<'static, str> {
+        "SecondsRange".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "Seconds such as `8`, or the least and the most such as `[8, 15]`.",
+            "anyOf": [
+                { "type": "number" },
+                { "type": "array", "items": { "type": "number" }, "minItems": 2, "maxItems": 2 },
+            ],
+        })
+    }
 }
 
 impl<'de> Deserialize<'de> for SecondsRange {

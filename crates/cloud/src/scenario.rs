@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::appconfig::scenario::AppConfigSettings;
@@ -27,7 +28,7 @@ pub use super::ecs::scenario::{
 };
 
 /// A world to begin with, and its faults. Every key has a default; an unknown key is an error.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Scenario {
     /// When the world begins, such as `2026-03-02T09:00:00Z`.
@@ -81,7 +82,7 @@ pub struct Scenario {
 }
 
 /// How long things take, in seconds: one number, or the least and the most.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Timings {
     /// From the scheduler noticing a change to its acting on it.

@@ -10,7 +10,9 @@ use super::request::{Delivery, ServiceCall, ServiceError, ServiceResult};
 use super::scenario::Scenario;
 use super::throttle::RequestRate;
 use super::world::World;
-use super::{appconfig, argocd, cloudwatch, ecr, ecs, elbv2, github, iam, logs, oidc, sns, sts, web};
+use super::{
+    appconfig, argocd, autoscaling, cloudwatch, ecr, ecs, elbv2, github, iam, logs, oidc, sns, sts, web,
+};
 
 /// The services of this cloud, in the order in which a world is made: what others stand on comes first.
 pub static SERVICES: &[&dyn Service] = &[
@@ -26,6 +28,7 @@ pub static SERVICES: &[&dyn Service] = &[
     &sns::Sns,
     &elbv2::Elbv2,
     &ecs::Ecs,
+    &autoscaling::AutoScaling,
     &appconfig::AppConfig,
     &argocd::ArgoCd,
 ];

@@ -104,7 +104,7 @@ pub struct StsSession {
 }
 
 /// A real registry that stands behind ECR.
-#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct BackingRegistry {
     /// Host and port, as in image references: ECR's `proxyEndpoint` without the scheme. Loopback only.
@@ -160,6 +160,8 @@ pub struct World {
     pub caller: String,
     /// ECS: clusters, services, deployments, tasks.
     pub ecs: ecs::state::EcsState,
+    /// Application Auto Scaling: the registered targets, as the API shows them.
+    pub scalable_targets: Vec<serde_json::Value>,
     /// AppConfig: profiles, versions, deployments.
     pub appconfig: super::appconfig::state::AppConfigState,
     /// Argo CD: applications, syncs, pods.

@@ -47,9 +47,16 @@ impl World for EcsWorld {
             scenario = with_build_platform(scenario, service, definition.as_ref());
             let running = running_service(&scenario, service, &names, definition.as_ref());
             let same = |have: &ServiceSetting| have.cluster == running.cluster && have.name == running.name;
-            if !scenario.services.iter().any(same) {
-                scenario = with_images(scenario, &running, definition.as_ref(), &declared);
-                scenario = scenario.with_service(running.clone());
+            match scenario.services.iter().position(same) {
+                Some(index) => {
+                    complete_listed(&mut scenario.services[index], &running, definition.as_ref());
+                    let listed = scenario.services[index].clone();
+                    scenario = with_images(scenario, &listed, definition.as_ref(), &declared);
+                }
+                None => {
+                    scenario = with_images(scenario, &running, definition.as_ref(), &declared);
+                    scenario = scenario.with_service(running.clone());
+                }
             }
             if let Some(pair) = pair_service(service) {
                 scenario = scenario.with_paired_service(&running, &pair.service, Some(pair.rule));
@@ -102,7 +109,7 @@ fn running_service(
         running.task_definition = made_up_definition(scenario, &running, &further);
         return running;
     };
-    definition.launch_type().clone_into(&mut running.launch_type);
+    running.launch_type = Some(definition.launch_type().to_owned());
     running.target_groups = match definition.traffic_port() {
         Some(port) => vec![TargetGroupSetting {
             arn: names.service.clone(),
@@ -114,6 +121,30 @@ fn running_service(
     };
     running.task_definition = Some(definition.running(&image, &further));
     running
+}
+
+/// Completes a service that the scenario lists: what it does not say is as the user's own definition needs it.
+fn complete_listed(
+    listed: &mut ServiceSetting,
+    running: &ServiceSetting,
+    definition: Option<&DefinitionSeed>,
+) {
+    if listed.task_definition.is_some() || running.task_definition.is_none() {
+        return;
+    }
+    listed.task_definition = match (&listed.image, definition) {
+        (Some(image), Some(definition)) => definition.running_image(running.task_definition.as_ref(), image),
+        _ => running.task_definition.clone(),
+    };
+    listed.container.clone_from(&running.container);
+    if listed.capacity_providers.is_empty() && listed.launch_type.is_none() {
+        listed.launch_type.clone_from(&running.launch_type);
+    }
+    let own = running.target_groups.first();
+    for group in listed.target_groups.iter_mut().filter(|group| group.container.is_none()) {
+        group.container = own.and_then(|own| own.container.clone());
+        group.port = group.port.or(own.and_then(|own| own.port));
+    }
 }
 
 /// Images that run in further containers: their fixed ones, or made up ones.

@@ -1,8 +1,10 @@
 //! Where the images of services come from: the inputs, the deploy file, or a build. Builds are checked here, all of them
 //! before the first one begins.
 
+use std::rc::Rc;
+
 use crate::action::Operation;
-use crate::image::{Build, BuildRequest};
+use crate::image::{Build, BuildRequest, Registry};
 use crate::problem::Problem;
 use crate::release::{ImageOverride, ImageRef};
 use crate::run::context::RunContext;
@@ -21,10 +23,20 @@ pub(super) enum ImageSource {
     Unchanged,
     /// The image that the inputs or the deploy file name.
     Named(ImageRef),
-    /// In a dry run: what would be built, as people read it.
-    BuildPreview(String),
+    /// In a dry run: what would be built.
+    BuildPreview(Box<BuildPreview>),
     /// An image that is to be built.
     Build(Box<PreparedBuild>),
+}
+
+/// An image that a deployment would build.
+pub(super) struct BuildPreview {
+    /// What would be built, as people read it.
+    pub(super) words: String,
+    /// Where it would be pushed to.
+    pub(super) image: ImageRef,
+    /// The registry to ask whether the repository exists; `None` if this run cannot ask it.
+    pub(super) registry: Option<Rc<dyn Registry>>,
 }
 
 /// Whether this run builds an image of a service.
@@ -127,7 +139,11 @@ impl SourceReader<'_> {
         }
         let Some(opened) = opened.filter(|_| is_sound) else { return };
         let source = match operation(self.ctx) {
-            Operation::Plan => ImageSource::BuildPreview(build_preview(self.ctx, built.repository)),
+            Operation::Plan => ImageSource::BuildPreview(Box::new(BuildPreview {
+                words: build_preview(self.ctx, built.repository),
+                registry: Some(opened.registry).filter(|_| self.can_ask(&request.repository)),
+                image: request.repository.with_tag(&request.commit_tag()),
+            })),
             _ => ImageSource::Build(Box::new(PreparedBuild {
                 request,
                 registry: opened.registry,
@@ -136,6 +152,13 @@ impl SourceReader<'_> {
             })),
         };
         found.sources.push((built.slot, source));
+    }
+}
+
+impl SourceReader<'_> {
+    /// Whether a dry run can ask a registry: the emulator has ECR only, and a run of a fork has no login for others.
+    fn can_ask(&self, repository: &ImageRef) -> bool {
+        self.registries.is_own(repository) || !(self.ctx.rehearsal || self.ctx.context.lacks_secrets())
     }
 }
 

@@ -8,13 +8,13 @@ use futures::stream::StreamExt as _;
 use crate::aws::RateLimiters;
 use crate::image;
 use crate::image::{BuildRequest, Registry};
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, Problem, Severity};
 use crate::release::ImageRef;
 use crate::report::text::truncate;
 use crate::run::context::RunContext;
 use crate::run::prepare::containers::ImageSlot;
 use crate::run::prepare::image_build::run_builder;
-use crate::run::prepare::image_source::{ImageSource, fixed_images, image_sources};
+use crate::run::prepare::image_source::{BuildPreview, ImageSource, fixed_images, image_sources};
 use crate::run::prepare::registry_ahead::{ImageLookup, OpenedRegistries};
 use crate::run::refusal;
 use crate::run::run_config::RunConfig;
@@ -108,11 +108,15 @@ struct ResolvedImage {
     tag: Option<String>,
     build_preview: Option<String>,
     build: Option<image::BuildOutput>,
+    /// What is worth knowing of its registry.
+    remark: Option<Problem>,
 }
 
 impl ResolvedImage {
     /// Gives it to its service.
     fn apply_to(mut self, ctx: &RunContext, service: &mut ServiceRun, slot: &ImageSlot) {
+        let remark = self.remark.take().map(|remark| remark.for_service(service.name()));
+        service.report.problems.extend(remark);
         if let Some(built) = self.build.take() {
             let words = match (built.reused, ctx.rehearsal) {
                 (true, _) => "the same source is in the repository already: nothing was built",
@@ -187,15 +191,27 @@ async fn resolve_one(
             let image = Some(pin_digest(ctx, &image, opened).await?);
             Ok(ResolvedImage { image, tag, ..ResolvedImage::default() })
         }
-        ImageSource::BuildPreview(words) => {
-            Ok(ResolvedImage { build_preview: Some(words), ..ResolvedImage::default() })
+        ImageSource::BuildPreview(preview) => {
+            let remark = check_repository(&preview).await?;
+            Ok(ResolvedImage { build_preview: Some(preview.words), remark, ..ResolvedImage::default() })
         }
         ImageSource::Build(build) => {
             let built = run_builder(ctx, &build, alone).await?;
             let (image, tag) = (Some(built.image.clone()), preferred_tag(&build.request, &built.tags));
-            Ok(ResolvedImage { image, tag, build: Some(built), build_preview: None })
+            Ok(ResolvedImage { image, tag, build: Some(built), ..ResolvedImage::default() })
         }
         ImageSource::Unchanged => Ok(ResolvedImage::default()),
+    }
+}
+
+/// Asks for the image that a deployment would look for before its build: a repository that does not exist makes that
+/// deployment fail for certain. Anything else is a warning, because the role of a plan can have fewer permissions.
+async fn check_repository(preview: &BuildPreview) -> Result<Option<Problem>, Problem> {
+    let Some(registry) = &preview.registry else { return Ok(None) };
+    match registry.find(&preview.image).await {
+        Ok(_) => Ok(None),
+        Err(problem) if problem.code == Code::ImageMissing => Err(problem),
+        Err(problem) => Ok(Some(Problem { severity: Severity::Warning, ..problem })),
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Settings;
 use super::read::ServiceRevision;
-use super::rollout::status;
+use super::rollout::serving_proof;
 use super::task_definition::definition::{self, find_container};
 use super::task_definition::document::TaskDefinitionDocument;
 use crate::config::Service;
@@ -156,7 +156,7 @@ pub fn running_images<'n>(
 ) -> ContainerImages {
     let running = |name: &'n String| {
         let image = definition::image(definition, name)?;
-        let digest = revision.and_then(|revision| status::named_digest(revision, name));
+        let digest = revision.and_then(|revision| serving_proof::named_digest(revision, name));
         Some((name.clone(), digest.map_or(image.clone(), |digest| image.with_digest(digest))))
     };
     names.filter_map(running).collect()
@@ -171,7 +171,7 @@ pub fn revision_images<'n>(
         revision.images.iter().map(|(name, image, _)| (name.as_str(), image.as_str())).collect();
     let image = |name: &'n String| {
         let image: ImageRef = known.get(name.as_str())?.parse().ok()?;
-        let digest = status::named_digest(revision, name);
+        let digest = serving_proof::named_digest(revision, name);
         Some((name.clone(), digest.map_or(image.clone(), |digest| image.with_digest(digest))))
     };
     names.filter_map(image).collect()

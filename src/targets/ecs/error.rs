@@ -26,6 +26,11 @@ fn classify(operation: &str, aws: &str, message: &str) -> Option<Classification>
             "The ECS cluster does not exist in this account and region.".into(),
             "Check `ecs.cluster`, `aws.region` and the role.",
         ),
+        "InvalidParameterException" if message.contains("Identifier is for") => (
+            Code::ClusterMissing,
+            "The ARN of the ECS cluster or service is of another account or region than the role.".into(),
+            "Check `ecs.cluster`, `ecs.service`, `aws.region` and the role.",
+        ),
         "ServiceNotFoundException" | "ServiceNotActiveException" => (
             Code::ServiceMissing,
             "The ECS service does not exist or is not active.".into(),
@@ -63,6 +68,12 @@ mod tests {
     fn aws_codes_map_to_problem_codes() {
         let table = [
             ("ClusterNotFoundException", "Cluster not found.", Code::ClusterMissing),
+            (
+                "InvalidParameterException",
+                "Identifier is for 111111111111. Your accountId is 222222222222",
+                Code::ClusterMissing,
+            ),
+            ("InvalidParameterException", "Invalid identifier: nothing", Code::ProviderError),
             ("ServiceNotFoundException", "Service not found.", Code::ServiceMissing),
             ("ServiceNotActiveException", "Service was not ACTIVE.", Code::ServiceMissing),
             ("AccessDeniedException", "User: … is not authorized to perform", Code::PermissionMissing),

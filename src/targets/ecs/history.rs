@@ -11,7 +11,7 @@ use super::read::{
     ServiceDeployment, ServiceRevision, list_field, optional_str, str_field, version_from_arn,
 };
 use super::reader::ServiceReader;
-use super::rollout::status;
+use super::rollout::serving_proof;
 use super::settings::Settings;
 use super::task_definition::definition;
 use crate::problem::{Code, Problem};
@@ -38,7 +38,7 @@ pub fn completed_versions(
         Some(CompletedVersion {
             version: version_from_arn(&revision.definition),
             image: image.and_then(|(_, image, _)| image.parse().ok()),
-            digest: status::container_digest(revision, container),
+            digest: serving_proof::container_digest(revision, container),
             container_images: container_images::revision_images(revision, settings.images.keys()),
             completed_at: Timestamp::from_millisecond((deployment.ended_at() * 1000.0) as i64).ok(),
             commits: Vec::new(),

@@ -6,8 +6,8 @@ use super::grants::GrantScope;
 use super::pair::{PairOptions, ServicePair, member_settings};
 use super::policy::ServicePermissions;
 use super::{
-    CommandContainer, Ecs, ExpectedAccount, Settings, SharedClients, container_images, lint_service,
-    repository_credentials,
+    CommandContainer, Ecs, ExpectedAccount, Settings, SharedClients, container_images, execution_role,
+    lint_service, repository_credentials,
 };
 use crate::aws::RateLimiters;
 use crate::config::Strategy;
@@ -54,6 +54,7 @@ impl Kind for EcsKind {
         found.extend(container_images::lint(spec));
         if let Some(file) = spec.source {
             found.extend(repository_credentials::missing_credentials(spec, file));
+            found.extend(execution_role::missing_role(spec, file));
         }
         found
     }

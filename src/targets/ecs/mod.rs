@@ -5,18 +5,15 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use async_trait::async_trait;
-use aws_config::SdkConfig;
 use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::{ChangeError, History, Limits, MetricLabels, OneOffTasks, Target};
-use crate::aws::RateLimiters;
 use crate::problem::{Code, Problem};
 use crate::release::{
-    Changes, CompletedVersion, DefinitionFile, Diagnosis, Failure, Observed, Release, Resume, RollbackTarget,
-    Rollout, RolloutStatus, ShiftKind, Staged, StartedTask, TaskCommand, TaskStatus, TrafficPlan,
-    TrafficShift, Variant, Version,
+    Changes, DefinitionFile, Diagnosis, Failure, Observed, Release, Resume, Rollout, RolloutStatus,
+    ShiftKind, Staged, TrafficPlan, TrafficShift, Version,
 };
 
 pub mod asked_ahead;
@@ -30,9 +27,11 @@ pub mod diagnose;
 pub mod discover;
 pub mod ecr_image;
 pub mod error;
+mod execution_role;
 pub mod grants;
 pub mod history;
 pub mod image_config;
+mod interfaces;
 pub mod kind;
 pub mod observe;
 pub mod one_off;
@@ -50,6 +49,7 @@ pub mod seed;
 pub mod serving;
 mod setting_names;
 pub mod settings;
+mod shared_clients;
 pub mod staged;
 pub mod task_definition;
 pub mod write;
@@ -60,31 +60,10 @@ mod target_tests;
 mod write_tests;
 
 pub use settings::{ExpectedAccount, Settings};
+pub use shared_clients::SharedClients;
 
 use staged::StagedHandle;
 use task_definition::diff::DiffScope;
-
-/// What the ECS services of one account and region share: clients, and batched reads.
-#[derive(Debug, Clone)]
-pub struct SharedClients {
-    loader: Rc<batch_loader::BatchLoader>,
-    support: aws_clients::SupportClients,
-    listener_rules: pair::client::PairClient,
-}
-
-impl SharedClients {
-    /// Clients over a configuration with credentials, region, retries, time and transport.
-    pub fn new(config: &SdkConfig) -> Self {
-        Self::with_rate_limits(config, RateLimiters::unlimited())
-    }
-
-    /// The same with rate limits.
-    pub fn with_rate_limits(config: &SdkConfig, paces: RateLimiters) -> Self {
-        let support = aws_clients::SupportClients::new(config, paces.reads.clone());
-        let loader = batch_loader::BatchLoader::new(client::EcsClient::new(config, paces), support.clone());
-        Self { loader: Rc::new(loader), support, listener_rules: pair::client::PairClient::new(config) }
-    }
-}
 
 /// The container that a command runs in once before any traffic moves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -427,53 +406,6 @@ impl Target for Ecs {
     /// configuration is restored.
     async fn clean_up(&self, rollout: &Rollout) -> Result<(), Problem> {
         rollout::restore_settings::restore_settings(&self.reader, rollout).await
-    }
-}
-
-#[async_trait(?Send)]
-impl History for Ecs {
-    async fn list(&self) -> Result<Vec<CompletedVersion>, Problem> {
-        history::list_completed(&self.reader).await
-    }
-
-    async fn load(&self, version: &Version) -> Result<RollbackTarget, Problem> {
-        history::load(&self.reader, version).await
-    }
-
-    fn matches(&self, release: &Release, seen: &Observed, former: &RollbackTarget) -> bool {
-        let wanted = self.wanted_definition(release, seen);
-        wanted.is_ok_and(|wanted| task_definition::equality::is_equal(&former.definition, &wanted))
-    }
-}
-
-#[async_trait(?Send)]
-impl OneOffTasks for Ecs {
-    async fn start(
-        &self,
-        version: &Version,
-        command: &TaskCommand,
-        seen: &Observed,
-    ) -> Result<StartedTask, ChangeError> {
-        one_off::start(&self.reader, version, command, seen).await
-    }
-
-    async fn find(&self, owner: &str) -> Result<Option<StartedTask>, Problem> {
-        one_off::find(&self.reader, owner).await
-    }
-
-    async fn status(&self, task: &StartedTask) -> Result<TaskStatus, Problem> {
-        one_off::status(&self.reader, task).await
-    }
-
-    async fn stop(&self, task: &StartedTask) -> Result<(), Problem> {
-        one_off::stop(&self.reader, task).await
-    }
-}
-
-#[async_trait(?Send)]
-impl MetricLabels for Ecs {
-    async fn read(&self, seen: &Observed) -> Result<Vec<Variant>, Problem> {
-        self.reader.metric_labels(&read::EcsService::from_json(&seen.raw)).await
     }
 }
 

@@ -12,7 +12,7 @@ use super::history;
 use super::read::{EcsDeployment, EcsService, ServiceDeployment, ServiceRevision, version_from_arn};
 use super::reader::ServiceReader;
 use super::rollout::mutations::COMPARED_REVISIONS;
-use super::rollout::status;
+use super::rollout::serving_proof;
 use super::rollout::{deployment_configuration, parallel_version};
 use super::serving::{self, GroupTargets, TargetCounts};
 use super::task_definition::definition;
@@ -190,8 +190,9 @@ impl ServiceReads {
         let container = definition::container_name(&self.definition, reader.settings.container.as_deref());
         let container = container.unwrap_or_default();
         let image = definition::image(&self.definition, &container);
-        let digest =
-            self.serving_revision().and_then(|revision| status::container_digest(revision, &container));
+        let digest = self
+            .serving_revision()
+            .and_then(|revision| serving_proof::container_digest(revision, &container));
         Observed {
             version: Some(version_from_arn(&self.service.definition)),
             digest: digest.or_else(|| image.as_ref().and_then(|image| image.digest.clone())),
@@ -274,8 +275,8 @@ impl ServiceReads {
         let mut remarks = serving::remarks(desired, running, targets.as_ref());
         let counted = match &self.targets {
             TargetReads::Denied(refusal) => {
-                remarks.push(Problem { severity: Severity::Notice, ..refusal.clone() });
-                format!("{running} of {desired} tasks running, targets not readable")
+                remarks.push(Problem { severity: Severity::Warning, ..refusal.clone() });
+                format!("{running} of {desired} tasks running, targets not read")
             }
             TargetReads::Read(_) | TargetReads::NotRead => {
                 serving::describe(desired, running, targets.as_ref())
@@ -284,7 +285,7 @@ impl ServiceReads {
         let revision = self.serving_revision();
         RolloutStatus::Healthy(Proof {
             version: version_from_arn(&primary.definition),
-            digest: revision.and_then(|revision| status::container_digest(revision, names.container)),
+            digest: revision.and_then(|revision| serving_proof::container_digest(revision, names.container)),
             evidence: format!("{says}, {counted}"),
             remarks,
         })

@@ -16,7 +16,8 @@ use super::rollout::ecs_strategy::{self, PauseState};
 use super::rollout::mutations::none_if_denied;
 use super::rollout::parallel_version::{self, ParallelVersion};
 use super::rollout::rollout_memory::RolloutMemory;
-use super::rollout::status::{NewerDeployment, ServingEvidence, Snapshot};
+use super::rollout::serving_proof::ServingEvidence;
+use super::rollout::snapshot::{NewerDeployment, Snapshot};
 use super::serving::{self, GroupTargets, TargetCounts};
 use super::settings::Settings;
 use super::task_definition::definition;
@@ -59,8 +60,13 @@ impl ServiceReader {
             return problem;
         }
         let (cluster, region) = (&self.settings.cluster, self.loader.client().region());
-        let sentence =
-            format!("The cluster `{cluster}` does not exist in {region} in the account of the role.");
+        let is_elsewhere = problem.cause.as_deref().is_some_and(|cause| cause.contains("Identifier is for"));
+        let sentence = match is_elsewhere {
+            true => format!("The cluster `{cluster}` is not in {region} in the account of the role."),
+            false => {
+                format!("The cluster `{cluster}` does not exist in {region} in the account of the role.")
+            }
+        };
         Problem { sentence, ..problem }
     }
 

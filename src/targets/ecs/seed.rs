@@ -79,6 +79,16 @@ impl DefinitionSeed {
         }
         running
     }
+
+    /// A definition that runs, with another image in the container that is deployed.
+    pub fn running_image(&self, running: Option<&Value>, image: &str) -> Option<Value> {
+        let mut running = running?.clone();
+        let all = running.get_mut("containerDefinitions").and_then(Value::as_array_mut);
+        if let Some(container) = all.and_then(|all| all.get_mut(self.container)) {
+            set_field(container, "image", json!(image));
+        }
+        Some(running)
+    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! AppConfig in a scenario file: what exists and what was deployed before. Types only.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// AppConfig of the account.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct AppConfigSettings {
     /// Applications.
@@ -13,7 +14,7 @@ pub struct AppConfigSettings {
 }
 
 /// An application.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ApplicationSetting {
     /// Its name.
@@ -27,7 +28,7 @@ pub struct ApplicationSetting {
 }
 
 /// An environment.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct EnvironmentSetting {
     /// Its name.
@@ -38,7 +39,7 @@ pub struct EnvironmentSetting {
 }
 
 /// A configuration profile.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ProfileSetting {
     /// Its name.
@@ -61,7 +62,7 @@ pub struct ProfileSetting {
 }
 
 /// A deployment strategy.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct StrategySetting {
     /// Its name.

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::rng::{SecondsRange, seconds_range};
 
 /// Argo CD.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct ArgoCdSettings {
     /// Applications that are synced and healthy when the world begins.
@@ -47,7 +48,7 @@ impl Default for ArgoCdSettings {
 }
 
 /// An application of Argo CD, with one workload that runs every image of its files.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct ArgoCdAppSetting {
     /// Its name, and the name of its workload.
@@ -120,7 +121,7 @@ impl Default for ArgoCdAppSetting {
 }
 
 /// A resource beside the workload: it is as it is, unless a sync of new images changes it.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct AppResourceSetting {
     /// Its kind.
@@ -148,7 +149,7 @@ pub struct AppResourceSetting {
 }
 
 /// A window that denies syncs.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct SyncWindowSetting {
     /// Its schedule as the project has it.
@@ -171,7 +172,7 @@ impl Default for SyncWindowSetting {
 }
 
 /// A place that manifests come from.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct AppSourceSetting {
     /// `owner/name`.
@@ -185,7 +186,7 @@ pub struct AppSourceSetting {
 }
 
 /// One step of a canary.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum CanaryStep {
     /// So many percent of the pods run the new version.
@@ -197,7 +198,7 @@ pub enum CanaryStep {
 }
 
 /// A hook of a sync.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct SyncHook {
     /// Name of its Job.

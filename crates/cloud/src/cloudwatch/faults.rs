@@ -1,12 +1,13 @@
 //! What can go wrong with CloudWatch: alarms that go off, metrics that come late.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::faults::Fault;
 use crate::world::{Alarm, World};
 
 /// An alarm that goes off.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct AlarmFiring {
     /// Its name; every alarm of the world when absent.
@@ -18,7 +19,7 @@ pub struct AlarmFiring {
 }
 
 /// Metrics that come late.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct MetricsDelay {
     /// Seconds more than usual.

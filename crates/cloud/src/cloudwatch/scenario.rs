@@ -1,9 +1,10 @@
 //! CloudWatch in a scenario file. Types and their defaults only.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// A CloudWatch alarm.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct AlarmSetting {
     /// Its name.

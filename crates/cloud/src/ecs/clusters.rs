@@ -9,8 +9,24 @@ use super::{paginate, str_field, str_list_field};
 
 /// The cluster that a call names (`default` when it names none), by name or ARN.
 pub(super) fn find_cluster(world: &World, input: &Value) -> Result<usize, ServiceError> {
-    find_by_name(&world.ecs, str_field(input, "cluster").unwrap_or("default"))
+    let name = str_field(input, "cluster").unwrap_or("default");
+    check_owner(world, name)?;
+    find_by_name(&world.ecs, name)
         .ok_or_else(|| ServiceError::new("ClusterNotFoundException", "Cluster not found."))
+}
+
+/// An ARN of another account or region is refused before anything is looked up (prometheus-ecs-discovery#95).
+fn check_owner(world: &World, name: &str) -> Result<(), ServiceError> {
+    let parts: Vec<&str> = name.splitn(6, ':').collect();
+    let ["arn", _, "ecs", region, account, _] = parts[..] else { return Ok(()) };
+    let refusal = |what: String| Err(ServiceError::new("InvalidParameterException", what));
+    if account != world.account {
+        return refusal(format!("Identifier is for {account}. Your accountId is {}", world.account));
+    }
+    if region != world.region {
+        return refusal(format!("Identifier is for {region}. Your region is {}", world.region));
+    }
+    Ok(())
 }
 
 fn find_by_name(ecs: &EcsState, name: &str) -> Option<usize> {
@@ -29,6 +45,7 @@ pub(super) fn describe(world: &World, input: &Value) -> ServiceResult {
     let asked = if asked.is_empty() { vec!["default"] } else { asked };
     let (mut clusters, mut failures) = (Vec::new(), Vec::new());
     for name in asked {
+        check_owner(world, name)?;
         match find_by_name(&world.ecs, name) {
             Some(cluster) => clusters.push(cluster_response(world, cluster)),
             None => {

@@ -90,7 +90,7 @@ pub(super) fn create_revision(world: &mut World, service: usize, now: f64) -> us
     let cluster = &world.ecs.clusters[it.cluster];
     let found = |image: &str| match images::resolve_image(world, image) {
         images::ImageLookup::Digest(digest) => Some(digest),
-        images::ImageLookup::Missing => None,
+        images::ImageLookup::Missing | images::ImageLookup::UpperCase => None,
     };
     let images =
         definition.containers.iter().map(|c| (c.name.clone(), c.image.clone(), found(&c.image))).collect();

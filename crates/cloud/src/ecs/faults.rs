@@ -1,5 +1,6 @@
 //! Faults of ECS and their effects: reads that lag, and outside changes of a service.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::super::faults::Fault;
@@ -9,7 +10,7 @@ use super::outside_changes;
 use super::state::EcsState;
 
 /// Reads that lag behind.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct StaleReads {
     /// Seconds after an UpdateService during which service reads show the time before it.
@@ -21,7 +22,7 @@ pub struct StaleReads {
 }
 
 /// Somebody else's deployment of the same service.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct SupersedingDeployment {
     /// Seconds after the first deployment that the client starts.
@@ -35,7 +36,7 @@ pub struct SupersedingDeployment {
 }
 
 /// Autoscaling sets another desired count.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct DesiredCountChange {
     /// Seconds after the first deployment that the client starts.

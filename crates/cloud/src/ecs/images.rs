@@ -13,12 +13,17 @@ pub enum ImageLookup {
     Digest(String),
     /// The repository is known, and it has no such image.
     Missing,
+    /// Docker does not take the reference: the path of a repository has lower-case letters only.
+    UpperCase,
 }
 
 /// Resolve a reference. A repository of the world knows all its images, one in a real registry from the first look at it on;
 /// any other reference is taken to exist, with a digest derived from its text.
 pub fn resolve_image(world: &World, reference: &str) -> ImageLookup {
     let it = ImageReference::parse(reference);
+    if it.has_upper_case_path() {
+        return ImageLookup::UpperCase;
+    }
     match (it.repository(world), it.digest) {
         (Some(repository), _) => it
             .image(repository)
@@ -56,6 +61,15 @@ impl<'a> ImageReference<'a> {
         Self { path, tag, digest }
     }
 
+    /// The grammar of distribution/reference: a first component with a dot or a port is a host, which can have any letters.
+    fn has_upper_case_path(&self) -> bool {
+        let path = match self.path.split_once('/') {
+            Some((host, path)) if host.contains(['.', ':']) => path,
+            _ => self.path,
+        };
+        path.bytes().any(|b| b.is_ascii_uppercase())
+    }
+
     fn repository<'w>(&self, world: &'w World) -> Option<&'w EcrRepository> {
         let name = self.path.strip_prefix(&ecr::registry_host(world))?.strip_prefix('/')?;
         world
@@ -89,6 +103,19 @@ mod tests {
     fn split_tag_ignores_a_port() {
         assert_eq!(split_tag("localhost:5000/app"), ("localhost:5000/app", "latest"));
         assert_eq!(split_tag("localhost:5000/app:v1"), ("localhost:5000/app", "v1"));
+    }
+
+    #[test]
+    fn upper_case_is_refused_in_the_path_only() {
+        let world = World::default();
+        for (reference, refused) in [
+            ("nginx:V1", false),
+            ("GHCR.io/acme/web:1", false),
+            ("Acme/web", true),
+            ("ghcr.io/acme/Web@x", true),
+        ] {
+            assert_eq!(resolve_image(&world, reference) == ImageLookup::UpperCase, refused, "{reference}");
+        }
     }
 
     #[test]

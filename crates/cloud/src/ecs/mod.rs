@@ -16,6 +16,8 @@ pub mod definition_validation;
 pub mod deployment_start;
 /// Service deployments as the API shows, lists and stops them.
 pub mod deployments;
+/// ExecuteCommand.
+pub mod execute_command;
 /// The circuit breaker and the alarms of a deployment.
 pub mod failure_detection;
 /// What can go wrong.
@@ -112,6 +114,7 @@ fn handle(world: &mut World, call: &ServiceCall, now: f64) -> ServiceResult {
         "DescribeTaskDefinition" => task_definitions::describe(world, input),
         "DeregisterTaskDefinition" => task_definitions::deregister(world, input, now),
         "ListTaskDefinitions" => task_definitions::list(world, input),
+        "ListTaskDefinitionFamilies" => task_definitions::list_families(world, input),
         "CreateService" => services::create(world, input, now),
         "UpdateService" => update_service::update_service(world, input, now),
         "DescribeServices" => services::describe(world, input, now),
@@ -125,6 +128,7 @@ fn handle(world: &mut World, call: &ServiceCall, now: f64) -> ServiceResult {
         "ListTasks" => responses::task::list(world, input, now),
         "DescribeTasks" => responses::task::describe(world, input, now),
         "RunTask" => run_task::run_task(world, input, now),
+        "ExecuteCommand" => execute_command::execute_command(world, input, now),
         "StopTask" => responses::task::stop_task(world, input, now),
         "DescribeClusters" => clusters::describe(world, input),
         "ListClusters" => clusters::list(world, input),

@@ -139,6 +139,7 @@ fn response_members(world: &World, definition: usize, input: &Value) -> Map<Stri
     for member in ["launchType", "platformVersion", "overrides", "capacityProviderStrategy"] {
         super::insert_some(&mut members, member, input.get(member).filter(|value| !value.is_null()).cloned());
     }
+    members.insert("enableExecuteCommand".into(), (input["enableExecuteCommand"] == true).into());
     let mut tags = input["tags"].as_array().cloned().unwrap_or_default();
     if input["propagateTags"] == "TASK_DEFINITION" {
         let arn = &world.ecs.definitions[definition].arn;

@@ -1,10 +1,11 @@
 //! ECS in a scenario file. Types and their defaults only.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
 /// A service that runs when the world begins.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ServiceSetting {
     /// Name of its cluster.
@@ -18,9 +19,9 @@ pub struct ServiceSetting {
     /// Deployment controller: `ECS`, `CODE_DEPLOY` or `EXTERNAL`.
     #[serde(default = "by_ecs")]
     pub controller: String,
-    /// Launch type: `FARGATE`, `EC2`, `EXTERNAL` or `MANAGED_INSTANCES`.
-    #[serde(default = "default_launch_type")]
-    pub launch_type: String,
+    /// Launch type: `FARGATE`, `EC2`, `EXTERNAL` or `MANAGED_INSTANCES`; `FARGATE` when absent.
+    #[serde(default)]
+    pub launch_type: Option<String>,
     /// `ACTIVE`, `DRAINING` or `INACTIVE`.
     #[serde(default = "active")]
     pub status: String,
@@ -60,7 +61,7 @@ pub struct ServiceSetting {
 }
 
 /// A target group of a service.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct TargetGroupSetting {
     /// Its ARN, or a name to make one from.
@@ -83,7 +84,7 @@ pub struct TargetGroupSetting {
 }
 
 /// `deploymentConfiguration` of a service; what is absent keeps AWS's default.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct DeploymentSetting {
     /// `minimumHealthyPercent`.
@@ -97,7 +98,7 @@ pub struct DeploymentSetting {
 }
 
 /// The deployment circuit breaker.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct CircuitBreakerSetting {
     /// Whether it watches.
@@ -115,7 +116,7 @@ pub struct CircuitBreakerSetting {
 }
 
 /// When the circuit breaker opens.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct BreakerThreshold {
     /// `COUNT`, `BOUNDED_PERCENT` or `UNBOUNDED_PERCENT`.
@@ -126,7 +127,7 @@ pub struct BreakerThreshold {
 }
 
 /// Alarms of `deploymentConfiguration`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct DeploymentAlarms {
     /// Names.
@@ -153,7 +154,7 @@ impl ServiceSetting {
             cluster: cluster.into(),
             desired: 2,
             controller: by_ecs(),
-            launch_type: default_launch_type(),
+            launch_type: None,
             status: active(),
             running: None,
             deregistered: false,
@@ -179,9 +180,6 @@ fn default_desired() -> u32 {
 }
 fn by_ecs() -> String {
     "ECS".into()
-}
-fn default_launch_type() -> String {
-    "FARGATE".into()
 }
 fn active() -> String {
     "ACTIVE".into()

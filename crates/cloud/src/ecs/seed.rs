@@ -119,7 +119,7 @@ fn service_members(
 ) -> Map<String, Value> {
     let mut members = Map::new();
     match setting.capacity_providers.as_slice() {
-        [] => members.insert("launchType".into(), setting.launch_type.clone().into()),
+        [] => members.insert("launchType".into(), setting.launch_type.as_deref().unwrap_or("FARGATE").into()),
         providers => {
             let strategy =
                 providers.iter().map(|name| json!({"capacityProvider": name, "weight": 1, "base": 0}));

@@ -38,7 +38,9 @@ impl Service for Ecs {
             seed::check_service(service, &scenario.account, &scenario.region)?;
             check_one_of("status", &service.status, &["ACTIVE", "DRAINING", "INACTIVE"])?;
             check_one_of("controller", &service.controller, &["ECS", "CODE_DEPLOY", "EXTERNAL"])?;
-            check_one_of("launch-type", &service.launch_type, LAUNCH_TYPES)?;
+            if let Some(launch_type) = &service.launch_type {
+                check_one_of("launch-type", launch_type, LAUNCH_TYPES)?;
+            }
         }
         Ok(())
     }
@@ -134,7 +136,7 @@ fn rate_of_operation(operation: &str) -> Option<RequestRate> {
         "RegisterTaskDefinition" | "DeregisterTaskDefinition" => {
             RequestRate::new("task definition modify", 20.0, 1.0)
         }
-        "DescribeTaskDefinition" | "ListTaskDefinitions" => {
+        "DescribeTaskDefinition" | "ListTaskDefinitions" | "ListTaskDefinitionFamilies" => {
             RequestRate::new("task definition read", 50.0, 20.0)
         }
         "DescribeClusters" | "ListClusters" => RequestRate::new("cluster read", 50.0, 20.0),

@@ -256,6 +256,8 @@ pub(super) struct Task {
     pub(super) service: usize,
     pub(super) deployment: usize,
     pub(super) definition: usize,
+    /// Whether ExecuteCommand was enabled when it was made.
+    pub(super) takes_commands: bool,
     pub(super) last_status: &'static str,
     /// It shall run; false once anything stopped it.
     pub(super) should_run: bool,

@@ -1,6 +1,7 @@
 //! What can stop a task of ECS besides its own processes, in AWS's words: "Stopped tasks error messages" and "Status reasons
 //! for Amazon EBS volume attachment" of the Developer Guide, and reasons seen in public event logs.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::super::task_faults::{TaskOutcome, task_fault};
@@ -20,7 +21,7 @@ task_fault! {
 }
 
 /// A stop code of ECS.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum StopCode {
     /// It never ran.
     TaskFailedToStart,
@@ -51,7 +52,7 @@ impl StopCode {
 }
 
 /// What stops a task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum StopCause {
     /// The subnet has no free address.

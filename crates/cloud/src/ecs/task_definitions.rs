@@ -177,3 +177,34 @@ pub(super) fn list(world: &World, input: &Value) -> ServiceResult {
     let arns: Vec<Value> = all.into_iter().map(|d| d.arn.clone().into()).collect();
     paginate(input, &arns, "taskDefinitionArns", 100)
 }
+
+/// The roles that definitions name, by name or ARN.
+pub fn named_roles(world: &World) -> impl Iterator<Item = &str> {
+    let members = ["taskRoleArn", "executionRoleArn"];
+    let all = world.ecs.definitions.iter();
+    all.flat_map(move |definition| members.map(|member| definition.response[member].as_str())).flatten()
+}
+
+/// ListTaskDefinitionFamilies: without a status, families with and without an active revision.
+pub(super) fn list_families(world: &World, input: &Value) -> ServiceResult {
+    let prefix = str_field(input, "familyPrefix").unwrap_or_default();
+    let status = str_field(input, "status").unwrap_or("ALL");
+    let is_active = |revisions: &[usize]| revisions.iter().any(|&d| world.ecs.definitions[d].active);
+    let fits = |revisions: &[usize]| match status {
+        "ACTIVE" => is_active(revisions),
+        "INACTIVE" => !is_active(revisions),
+        _ => true,
+    };
+    if !matches!(status, "ACTIVE" | "INACTIVE" | "ALL") {
+        return Err(ServiceError::new(
+            "InvalidParameterException",
+            "status must be ACTIVE, INACTIVE or ALL.",
+        ));
+    }
+    let named = world.ecs.families.iter().filter(|(family, _)| family.starts_with(prefix));
+    let mut families: Vec<&String> =
+        named.filter(|(_, revisions)| fits(revisions)).map(|(family, _)| family).collect();
+    families.sort();
+    let families: Vec<Value> = families.into_iter().map(|family| family.as_str().into()).collect();
+    paginate(input, &families, "families", 100)
+}

@@ -6,6 +6,10 @@ use super::super::world::World;
 use super::images;
 use super::state::{EcsState, TaskDefinition};
 
+/// "CannotPullContainer task errors" of the Developer Guide.
+const UPPER_CASE: &str =
+    "CannotPullContainerError: invalid reference format: repository name must be lowercase";
+
 /// What becomes of a new task: what the scenario says, else what its image makes of it.
 pub(super) fn choose_outcome(world: &mut World, deployment: usize) -> (TaskOutcome, f64) {
     let deployment = &world.ecs.deployments[deployment];
@@ -14,6 +18,7 @@ pub(super) fn choose_outcome(world: &mut World, deployment: usize) -> (TaskOutco
     let by_image =
         revision.images.iter().find_map(|(_, image, _)| match images::resolve_image(world, image) {
             images::ImageLookup::Missing => Some(TaskOutcome::ImageNotFound),
+            images::ImageLookup::UpperCase => Some(TaskOutcome::FailToStart(UPPER_CASE.into())),
             images::ImageLookup::Digest(_) => {
                 let known = images::image_architectures(world, image);
                 (!known.is_empty() && !known.iter().any(|it| it == wanted))
@@ -42,12 +47,16 @@ pub(super) fn fault_target(ecs: &EcsState, service: usize, definition: usize) ->
 
 /// What keeps a task of this definition from starting: what the scenario says, else what its image makes of it.
 pub(super) fn choose_one_off_outcome(world: &mut World, definition: usize) -> TaskOutcome {
-    let missing =
-        |world: &World, image: &str| images::resolve_image(world, image) == images::ImageLookup::Missing;
     let references: Vec<String> =
         world.ecs.definitions[definition].containers.iter().map(|it| it.image.clone()).collect();
-    if references.iter().any(|image| missing(world, image)) {
+    let is = |lookup: images::ImageLookup| {
+        references.iter().any(|image| images::resolve_image(world, image) == lookup)
+    };
+    if is(images::ImageLookup::Missing) {
         return TaskOutcome::ImageNotFound;
+    }
+    if is(images::ImageLookup::UpperCase) {
+        return TaskOutcome::FailToStart(UPPER_CASE.into());
     }
     world.faults.choose_start_outcome(&one_off_fault_target(&world.ecs, definition))
 }

@@ -73,11 +73,14 @@ pub(super) fn create_task(world: &mut World, deployment: usize, outcome: TaskOut
     let definition = world.ecs.revisions[world.ecs.deployments[deployment].revision].definition;
     let containers = world.ecs.definitions[definition].containers.len();
     let cluster = &world.ecs.clusters[world.ecs.services[service].cluster];
+    let takes_commands =
+        world.ecs.services[service].members.get("enableExecuteCommand").is_some_and(|it| *it == true);
     world.ecs.tasks.push(Task {
         arn: format!("arn:aws:ecs:{}:{}:task/{cluster}/{id}", world.region, world.account),
         service,
         deployment,
         definition,
+        takes_commands,
         last_status: "PROVISIONING",
         should_run: true,
         healthy: false,

@@ -1,5 +1,6 @@
 //! Load balancers of a scenario: their settings, and entering them into the world before it begins.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -10,7 +11,7 @@ use super::super::scenario::Scenario;
 use super::super::world::World;
 
 /// An Application Load Balancer: a listener with one rule that forwards to target groups by weight, and a listener for tests.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct LoadBalancerSetting {
     /// Its name.
@@ -32,7 +33,7 @@ pub struct LoadBalancerSetting {
 }
 
 /// A target group of a rule.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct WeightedTargetGroup {
     /// Name or ARN.

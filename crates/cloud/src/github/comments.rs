@@ -1,5 +1,6 @@
 //! Comments on issues and pull requests.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -16,7 +17,7 @@ use crate::world::World;
 const MAX_BODY_CHARS: usize = 65_536;
 
 /// A comment that somebody made before.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct CommentSetting {
     /// Number of the issue or pull request.

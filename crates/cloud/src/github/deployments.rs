@@ -1,5 +1,6 @@
 //! What GitHub keeps of deployments: the records, their statuses, and what a status does to earlier deployments.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -81,7 +82,7 @@ impl GitHubDeployment {
 }
 
 /// Deployments that others made, in a scenario: jobs with `environment:` that test, plan or deploy something else.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ForeignDeploymentsSetting {
     /// The environment.

@@ -1,9 +1,10 @@
 //! What can go wrong with GitHub, as a scenario file says it.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// Somebody else's commit lands on the branch just before the client's.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct OutsideCommit {
     /// How often.
@@ -18,7 +19,7 @@ pub struct OutsideCommit {
 }
 
 /// An edit by somebody else.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct TextReplacement {
     /// The text in the file.
@@ -28,7 +29,7 @@ pub struct TextReplacement {
 }
 
 /// Requests are refused for their rate.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct RateLimitFault {
     /// Operation, such as `createCommitOnBranch` or `git/create-ref`; `*` is any.
@@ -46,7 +47,7 @@ pub struct RateLimitFault {
 }
 
 /// The gateway gives up.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct BadGatewayFault {
     /// Operation; `*` is any.
@@ -61,7 +62,7 @@ pub struct BadGatewayFault {
 }
 
 /// Reads come from a replica that lags behind.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ReplicaLagFault {
     /// Seconds after a branch moved during which reads show where it was.

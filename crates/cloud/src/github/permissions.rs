@@ -1,12 +1,13 @@
 //! Which permission of a token an operation needs: the `permissions:` of a workflow.
 //! Source: "Permissions required for GitHub Apps" and the notes of each operation.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::scenario::GitHubToken;
 
 /// A permission.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TokenScope {
     /// Runs of workflows.
@@ -24,7 +25,7 @@ pub enum TokenScope {
 }
 
 /// How much of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PermissionLevel {
     /// Nothing.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::deployments::ForeignDeploymentsSetting;
@@ -10,7 +11,7 @@ use super::seed::CommitSetting;
 use super::{comments, workflow_runs};
 
 /// GitHub as the world begins.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct GitHubSettings {
     /// Repositories.
@@ -22,7 +23,7 @@ pub struct GitHubSettings {
 }
 
 /// A repository.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct GitRepositorySetting {
     /// Such as `acme/manifests`.
@@ -95,7 +96,7 @@ impl GitRepositorySetting {
 }
 
 /// What protects a branch.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct BranchProtection {
     /// Its name.
@@ -118,7 +119,7 @@ pub struct BranchProtection {
 }
 
 /// What a token may do.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct GitHubToken {
     /// Whose it is.
@@ -151,7 +152,7 @@ impl Default for GitHubToken {
 }
 
 /// What a token may do with a repository.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RepositoryAccess {
     /// The token is not a token at all: 401.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::commits::{self, GitCommit, GitSignature};
@@ -10,7 +11,7 @@ use super::state::{GitHubRepository, branch_ref};
 use super::trees::{self, TreeChanges, TreeEntry};
 
 /// A commit of the past.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct CommitSetting {
     /// Its name in hexadecimal digits; a short one is filled up with zeros.

@@ -1,5 +1,6 @@
 //! Runs of workflows: what GitHub says of them, and how they begin and end.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -13,7 +14,7 @@ use crate::request::{ServiceCall, ServiceResult};
 use crate::world::World;
 
 /// A run, as a scenario says that there was or is one.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct WorkflowRunSetting {
     /// `GITHUB_RUN_ID`.

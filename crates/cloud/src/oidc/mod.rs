@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -20,7 +21,7 @@ const TOKEN_LIFETIME: f64 = 300.0;
 const NOT_BEFORE_SLACK: f64 = 600.0;
 
 /// The workflow run that tokens vouch for.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Workflow {
     /// `owner/name`.
@@ -36,7 +37,7 @@ pub struct Workflow {
 }
 
 /// The numbers of a repository that was made, renamed or transferred after 15 July 2026.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct RepositoryIds {
     /// The owner's.

@@ -211,6 +211,110 @@ async fn what_aws_refuses_of_the_task_is_refused() {
     ");
 }
 
+#[tokio::test(start_paused = true)]
+async fn values_that_aws_refuses_are_refused() {
+    let logs = |options: Value| {
+        let mut all =
+            json!({"awslogs-group": "g", "awslogs-region": "eu-west-1", "awslogs-stream-prefix": "p"});
+        all.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+        with(fargate(), json!({"logConfiguration": {"logDriver": "awslogs", "options": all}}))
+    };
+    let router = |options: Value| {
+        let routed = with(fargate(), json!({"logConfiguration": {"logDriver": "awsfirelens"}}));
+        with_side(routed, json!({"firelensConfiguration": {"type": "fluentbit", "options": options}}))
+    };
+    let efs = json!([{"name": "d", "efsVolumeConfiguration": {"fileSystemId": "fs-1"}}]);
+    let secret = |place: &str| with(fargate(), json!({"secrets": [{"name": "A", "valueFrom": place}]}));
+    insta::assert_snapshot!(refusals([
+        // amazon-ecs-firelens-examples#83, tflint-ruleset-aws#348; API LogConfiguration, FirelensConfiguration.
+        logs(json!({"log_key": "log"})),
+        logs(json!({"awslogs-create-group": "false"})),
+        logs(json!({"mode": "async"})),
+        with(bridge(), json!({"logConfiguration": {"logDriver": "splunk"}})),
+        router(json!({"config-file-type": "file"})),
+        router(json!({"enable-ecs-log-metadata": "yes"})),
+        // copilot-cli#3446; API Secret.
+        secret("db password"),
+        secret("arn:aws:s3:::bucket/a"),
+        secret("arn:aws:ssm:eu-west-1:111111111111:a"),
+        // Required members: API KeyValuePair, MountPoint, SystemControl, ResourceRequirement, HostEntry, Tmpfs.
+        with(bridge(), json!({"environment": [{"value": "1"}]})),
+        with_task(with(bridge(), json!({"mountPoints": [{"sourceVolume": "d"}]})), json!({"volumes": [{"name": "d"}]})),
+        with(bridge(), json!({"systemControls": [{"namespace": "net.core.somaxconn"}]})),
+        with(bridge(), json!({"resourceRequirements": [{"type": "GPU"}]})),
+        with(bridge(), json!({"extraHosts": [{"hostname": "a"}]})),
+        with(bridge(), json!({"linuxParameters": {"tmpfs": [{"containerPath": "/t"}]}})),
+        // Ranges: API ContainerDefinition, LinuxParameters, EFSVolumeConfiguration.
+        with(bridge(), json!({"cpu": -1})),
+        with(bridge(), json!({"memory": -5})),
+        with(bridge(), json!({"linuxParameters": {"swappiness": 101}})),
+        with_task(bridge(), json!({"volumes": [{"name": "d", "efsVolumeConfiguration": {"fileSystemId": "fs-1", "transitEncryptionPort": 70000}}]})),
+        // Developer Guide: EFS volumes; external instances.
+        with_task(bridge(), json!({"volumes": efs, "runtimePlatform": {"operatingSystemFamily": "WINDOWS_SERVER_2022_CORE"}})),
+        with_task(bridge(), json!({"volumes": efs, "requiresCompatibilities": ["EXTERNAL"]})),
+    ]).await, @"
+    Log driver awslogs disallows options: log_key
+    Log driver awslogs option 'awslogs-create-group' should only be set to 'true', else omit option.
+    mode 'async' is not valid. Valid values for mode are: [blocking, non-blocking].
+    Log driver splunk requires options: splunk-token.
+    The firelens options config-file-type and config-file-value must be specified together.
+    enable-ecs-log-metadata 'yes' is not valid. Valid values for enable-ecs-log-metadata are: [true, false].
+    The Systems Manager parameter name specified for secret A is invalid. The parameter name can be up to 2048 characters and include the following letters and symbols: a-zA-Z0-9_.-
+    Invalid arn syntax.
+    Invalid arn syntax.
+    KeyValuePair.name should not be null or empty.
+    MountPoint.containerPath should not be null or empty.
+    SystemControl.value should not be null or empty.
+    ResourceRequirement.value should not be null or empty.
+    HostEntry.ipAddress should not be null or empty.
+    Tmpfs.size should not be null or less than 1.
+    Invalid 'cpu'. The value must be between 0 and 2147483647.
+    Invalid 'memory'. The value must be between 0 and 2147483647.
+    Invalid 'swappiness'. The value must be between 0 and 100.
+    EFS transitEncryptionPort must be between 0 and 65535.
+    EFS volumes are not supported on Windows.
+    EFS volumes are not supported for EXTERNAL compatibility.
+    ");
+}
+
+/// An ARN of another account or region names nothing here, whatever its last part is.
+#[tokio::test(start_paused = true)]
+async fn cluster_of_another_account_is_refused() {
+    let cloud = Cloud::new(scenario(), 1);
+    let own = call_ok(&cloud, "DescribeClusters", json!({"clusters": ["acme"]})).await;
+    let own = own["clusters"][0]["clusterArn"].as_str().unwrap().to_owned();
+    let account = own.split(':').nth(4).unwrap();
+    let (other_account, other_region) =
+        (own.replace(account, "999999999999"), own.replace("eu-west-1", "eu-west-2"));
+    for (operation, member) in
+        [("DescribeServices", "cluster"), ("ListTasks", "cluster"), ("DescribeClusters", "clusters")]
+    {
+        for (arn, words) in [(&other_account, "Your accountId is"), (&other_region, "Your region is")] {
+            let named = if member == "clusters" { json!([arn]) } else { json!(arn) };
+            let answer = send(&cloud, operation, json!({member: named, "services": ["web"]})).await;
+            let Delivery::Reply(Err(refusal)) = answer else { panic!("{operation}: {answer:?}") };
+            assert_eq!(refusal.code, "InvalidParameterException", "{operation}");
+            assert!(refusal.message.contains(words), "{operation}: {}", refusal.message);
+        }
+    }
+}
+
+/// Docker refuses the name of a repository with upper-case letters, so the task does not start.
+#[tokio::test(start_paused = true)]
+async fn upper_case_image_is_registered_and_not_pulled() {
+    let cloud = Cloud::new(scenario(), 1);
+    let definition = with(fargate(), json!({"image": "acme/Web:1"}));
+    let registered = call_ok(&cloud, "RegisterTaskDefinition", definition).await;
+    let network = json!({"awsvpcConfiguration": {"subnets": ["subnet-1"]}});
+    let run = json!({"cluster": "acme", "taskDefinition": registered["taskDefinition"]["taskDefinitionArn"],
+                     "launchType": "FARGATE", "networkConfiguration": network});
+    let task = call_ok(&cloud, "RunTask", run).await["tasks"][0]["taskArn"].clone();
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    let described = call_ok(&cloud, "DescribeTasks", json!({"cluster": "acme", "tasks": [task]})).await;
+    let reason = described["tasks"][0]["stoppedReason"].as_str().unwrap_or_default();
+    assert!(reason.contains("repository name must be lowercase"), "{described}");
+}
+
 /// What AWS takes is taken, however odd: null is absent, equal sizes, keys that nobody knows.
 #[tokio::test(start_paused = true)]
 async fn what_aws_takes_is_taken() {

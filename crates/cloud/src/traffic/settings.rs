@@ -1,11 +1,12 @@
 //! Traffic as a scenario file says it. Types only.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::super::faults::VersionFilter;
 
 /// Requests that come to a load balancer.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct TrafficSetting {
     /// Name of the load balancer; every one when absent.
@@ -25,7 +26,7 @@ impl Default for TrafficSetting {
 }
 
 /// How a version behaves.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct VersionBehavior {
     /// Whose: what was deployed after the world began (`new`), what ran before (`old`), or `all`.
@@ -56,7 +57,7 @@ impl Default for VersionBehavior {
 }
 
 /// A time in which responses are worse than usual.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Degradation {
     /// When it begins, in seconds: of an outage after the first deployment that the client starts, of a warm-up after the first

@@ -1,11 +1,12 @@
 //! What can go wrong at addresses, as a scenario file says it.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::faults::VersionFilter;
 
 /// Answers at addresses that are not the wanted ones.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct BadResponses {
     /// Only at this host. What is posted is only met by faults that name a host.

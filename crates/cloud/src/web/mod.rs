@@ -6,6 +6,7 @@ mod builtin;
 /// What can go wrong.
 pub mod faults;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -23,7 +24,7 @@ use crate::wire::plain_http::HTTP_RESPONSE;
 use crate::world::World;
 
 /// An address, and what a good version answers there.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Site {
     /// Its host, without a port.

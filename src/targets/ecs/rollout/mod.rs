@@ -19,6 +19,8 @@ pub mod rollback_estimate;
 pub mod rollout_memory;
 #[cfg(test)]
 mod rollout_memory_tests;
+pub mod serving_proof;
+pub mod snapshot;
 pub mod status;
 #[cfg(test)]
 mod status_tests;

@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::super::read::{
     EcsService, ServiceDeployment, ServiceRevision, list_field, str_field, version_from_arn,
 };
+use super::super::serving::TargetCounts;
 use super::ecs_strategy::{load_balancer_label, target_group_label};
-use super::status::TargetCounts;
 use crate::release::{Pause, Variant, Variants};
 
 /// A new version in parallel to the old one.

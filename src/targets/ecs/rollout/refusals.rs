@@ -11,10 +11,22 @@ const REFUSALS: &[&str] = &[
     "PlatformTaskDefinitionIncompatibilityException",
     "UnsupportedFeatureException",
     "NamespaceNotFoundException",
+    "LimitExceededException",
+    "ServiceQuotaExceededException",
+    "ConflictException",
+    "UpdateInProgressException",
+    "ResourceInUseException",
+    "BlockedException",
 ];
 
-/// Words of AWS, in lower case, and what to do about them.
+/// Codes and words of AWS, in lower case, and what to do about them.
 const ADVICE: &[(&str, &str)] = &[
+    ("limitexceeded", QUOTA),
+    ("quotaexceeded", QUOTA),
+    ("conflictexception", IN_PROGRESS),
+    ("updateinprogress", IN_PROGRESS),
+    ("resourceinuse", IN_PROGRESS),
+    ("blockedexception", "AWS blocked the account: ask AWS Support, and run the job again afterwards."),
     (
         "inactive",
         "The revision was deregistered, and AWS cannot restore it: deploy its image again, so that an equal revision \
@@ -45,6 +57,11 @@ const ADVICE: &[(&str, &str)] = &[
     ("volume", "Check the volume configurations of the service against `volumes` of the task definition."),
     ("namespace", "Create the Service Connect namespace, or change the service."),
 ];
+
+const QUOTA: &str =
+    "Remove what is not used any more, or request a higher quota in Service Quotas, and run the job again.";
+
+const IN_PROGRESS: &str = "Somebody else changes the service or its cluster. Wait until that change is over, and run the job again.";
 
 /// The problem if AWS refused an update for what it asks for; `None` for any other error.
 pub fn refused_update(service: &str, error: &AwsError) -> Option<Problem> {
@@ -97,6 +114,11 @@ mod tests {
                 "The container app does not exist in the task definition.",
                 "container names",
             ),
+            ("LimitExceededException", "The limit for the resource was exceeded.", "Service Quotas"),
+            ("ServiceQuotaExceededException", "", "Service Quotas"),
+            ("ConflictException", "The request could not be processed because of conflict.", "Wait until"),
+            ("ResourceInUseException", "The specified resource is in-use.", "Wait until"),
+            ("BlockedException", "Your account is currently blocked.", "AWS Support"),
             ("InvalidParameterException", "Something new.", "what AWS names"),
         ];
         for (code, message, advice) in table {

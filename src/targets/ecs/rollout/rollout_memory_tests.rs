@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::super::patience::Patience;
 use super::super::read::{EcsDeployment, EcsService, EcsTask, ServiceDeployment, ServiceEvent};
 use super::rollout_memory::{RolloutMemory, STALL_TIMEOUT};
-use super::status::NewerDeployment;
+use super::snapshot::NewerDeployment;
 use crate::release::Rollout;
 
 fn rollout() -> Rollout {

@@ -1,75 +1,13 @@
 //! The rollout status from one poll: the decision table (aws.md §1.9). Pure; an unknown value is never success.
 
-use super::super::read::{
-    EcsDeployment, EcsService, FiredHook, ServiceDeployment, ServiceRevision, version_from_arn,
-};
-use super::super::serving;
-pub use super::super::serving::TargetCounts;
+use super::super::read::{EcsDeployment, FiredHook, ServiceDeployment, version_from_arn};
 use super::super::write::ROLLBACK_ID;
 use super::ecs_strategy::{self, PauseState};
-use super::parallel_version::{self, ParallelVersion};
+use super::parallel_version;
+use super::serving_proof::{Unproven, find_proof};
+use super::snapshot::Snapshot;
 use crate::problem::{Code, Problem};
-use crate::release::{Digest, Failure, Progress, Proof, Rollout, RolloutStatus};
-
-/// The responses of one poll.
-#[derive(Debug, Clone, Default)]
-pub struct Snapshot {
-    /// The service.
-    pub service: EcsService,
-    /// The service deployment of the rollout, if AWS returns it.
-    pub own_deployment: Option<ServiceDeployment>,
-    /// A service deployment that started after ours.
-    pub newer_deployment: Option<NewerDeployment>,
-    /// Evidence of success; read once AWS reports the end.
-    pub evidence: Option<ServingEvidence>,
-    /// The new version in parallel to the old one; read while paused.
-    pub parallel_version: Option<ParallelVersion>,
-    /// The cause in the stopped tasks and events, and whether it ends the wait.
-    pub top_failure: Option<Failure>,
-    /// The most frequent cause so far, also one that never ends the wait.
-    pub suspected_failure: Option<Failure>,
-    /// The rollout started so recently that stale responses must be expected.
-    pub is_recent: bool,
-    /// New events of the service.
-    pub events: Vec<String>,
-}
-
-/// Evidence of success.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ServingEvidence {
-    /// The serving revision.
-    pub revision: ServiceRevision,
-    /// The container whose digest is checked; empty if unknown.
-    pub container: String,
-    /// Digests that are equivalent to the requested one: the platform manifests of a requested index.
-    pub platform_digests: Vec<String>,
-    /// Targets, if the service has target groups.
-    pub target_counts: Option<TargetCounts>,
-}
-
-/// A service deployment that started after ours.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewerDeployment {
-    /// Its ARN.
-    pub arn: String,
-    /// The task definition that it brings in, if that could be read.
-    pub definition: Option<String>,
-}
-
-impl NewerDeployment {
-    /// Whether it brings in the very version of a rollout: somebody forced a redeployment.
-    pub fn is_of(&self, rollout: &Rollout) -> bool {
-        self.definition.as_ref() == Some(&rollout.version)
-    }
-
-    /// For display.
-    fn describe(&self) -> String {
-        match &self.definition {
-            Some(definition) => format!("{}, {}", version_from_arn(definition).label, self.arn),
-            None => self.arn.clone(),
-        }
-    }
-}
+use crate::release::{Failure, Progress, Proof, Rollout, RolloutStatus};
 
 /// The status of `ours`.
 pub fn rollout_status(ours: &Rollout, snapshot: &Snapshot) -> RolloutStatus {
@@ -328,68 +266,20 @@ fn prove_serving(ours: &Rollout, snapshot: &Snapshot, says: &str) -> RolloutStat
     let Some(evidence) = &snapshot.evidence else {
         return RolloutStatus::Progressing(progress(&format!("{says}, not verified yet"), ours, snapshot));
     };
-    if evidence.revision.definition != ours.version {
-        let serves = version_from_arn(&evidence.revision.definition).label;
-        return digest_mismatch(format!("The service runs {serves}, not {}.", ours.label));
-    }
-    for (container, image, digest) in &evidence.revision.images {
-        let asked = image.split_once('@').map_or("", |(_, digest)| digest);
-        let good = asked.is_empty()
-            || digest.is_empty()
-            || asked == digest
-            || evidence.platform_digests.contains(digest);
-        if !good {
-            return digest_mismatch(format!(
-                "The container `{container}` runs {digest}, not the requested {asked}."
-            ));
+    match find_proof(ours, evidence, &snapshot.service) {
+        Ok(proof) => {
+            let evidence = format!("{says}, {}", proof.evidence);
+            RolloutStatus::Healthy(Proof { evidence, ..proof })
+        }
+        Err(Unproven::OtherImage(sentence)) => RolloutStatus::Aborted(permanent_failure(
+            Code::DigestMismatch,
+            &sentence,
+            "The service was changed at the same time. Deploy again.",
+        )),
+        Err(Unproven::NotYet(missing)) => {
+            RolloutStatus::Progressing(progress(&format!("{says}, {missing}"), ours, snapshot))
         }
     }
-    let (desired, running) = (snapshot.service.desired, snapshot.service.running_of(&ours.version));
-    let stage = match &evidence.target_counts {
-        Some(targets) if !targets.are_enough(desired) => {
-            let others = targets.describe_others();
-            format!("{says}, {} of {desired} targets healthy {others}", targets.healthy)
-        }
-        _ if running < desired => format!("{says}, {running} of {desired} tasks running"),
-        _ => return RolloutStatus::Healthy(proof(ours, evidence, &snapshot.service, says)),
-    };
-    RolloutStatus::Progressing(progress(stage.trim_end(), ours, snapshot))
-}
-
-fn proof(ours: &Rollout, evidence: &ServingEvidence, service: &EcsService, says: &str) -> Proof {
-    let (desired, running) = (service.desired, service.running_of(&ours.version));
-    let targets = evidence.target_counts.as_ref();
-    Proof {
-        version: version_from_arn(&ours.version),
-        digest: container_digest(&evidence.revision, &evidence.container),
-        evidence: format!("{says}, {}", serving::describe(desired, running, targets)),
-        remarks: serving::remarks(desired, running, targets),
-    }
-}
-
-/// The digest of the named container, or of the only one.
-pub fn container_digest(revision: &ServiceRevision, container: &str) -> Option<Digest> {
-    let only = || revision.images.first().filter(|_| revision.images.len() == 1);
-    named_digest(revision, container).or_else(|| running_digest(only()?))
-}
-
-/// The digest of the container with this name.
-pub fn named_digest(revision: &ServiceRevision, container: &str) -> Option<Digest> {
-    running_digest(revision.images.iter().find(|(name, _, _)| name == container)?)
-}
-
-fn running_digest((_, image, resolved): &(String, String, String)) -> Option<Digest> {
-    // An image requested by digest runs by that digest; a tag was resolved by ECS.
-    let asked = image.split_once('@').map(|(_, digest)| digest);
-    asked.unwrap_or(resolved).parse().ok()
-}
-
-fn digest_mismatch(sentence: String) -> RolloutStatus {
-    RolloutStatus::Aborted(permanent_failure(
-        Code::DigestMismatch,
-        &sentence,
-        "The service was changed at the same time. Deploy again.",
-    ))
 }
 
 fn permanent_failure(code: Code, sentence: &str, help: &str) -> Failure {

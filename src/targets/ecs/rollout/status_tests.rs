@@ -1,8 +1,11 @@
 //! The decision table as a table.
 
 use super::super::read::{EcsDeployment, EcsService, ServiceDeployment, ServiceRevision};
+use super::super::serving::TargetCounts;
 use super::super::write::ROLLBACK_ID;
-use super::status::{NewerDeployment, ServingEvidence, Snapshot, TargetCounts, rollout_status};
+use super::serving_proof::ServingEvidence;
+use super::snapshot::{NewerDeployment, Snapshot};
+use super::status::rollout_status;
 use crate::problem::{Code, Problem};
 use crate::release::{Failure, Rollout, RolloutStatus};
 

@@ -9,7 +9,7 @@ use super::super::read::list_field;
 use super::definition::{containers, find_container};
 use super::document::TaskDefinitionDocument;
 use super::{lint_container, lint_dependencies, lint_fargate, lint_logs, lint_network, lint_process};
-use super::{lint_schema, lint_task, lint_volumes};
+use super::{lint_schema, lint_secrets, lint_task, lint_volumes, lint_windows};
 use crate::problem::{Code, Problem};
 use crate::release::DefinitionFile;
 
@@ -108,6 +108,10 @@ fn check_container(linted: &LintedContainer<'_>, findings: &mut Findings<'_>) {
     lint_process::check(linted, findings);
     lint_network::check(linted, findings);
     lint_logs::check(linted, findings);
+    lint_secrets::check(linted, findings);
+    if is_windows(linted.definition) {
+        lint_windows::check_container(linted, findings);
+    }
     if is_fargate(linted.definition) {
         lint_fargate::check_container(linted, findings);
     }
@@ -133,6 +137,12 @@ pub fn is_fargate(definition: &Value) -> bool {
 /// Whether the definition requires this launch type.
 pub fn requires(definition: &Value, launch_type: &str) -> bool {
     list_field(definition, "requiresCompatibilities").iter().any(|value| value == launch_type)
+}
+
+/// Whether the tasks run on Windows.
+pub fn is_windows(definition: &Value) -> bool {
+    let family = definition["runtimePlatform"]["operatingSystemFamily"].as_str();
+    family.is_some_and(|family| family.starts_with("WINDOWS"))
 }
 
 /// 1 to 255 of letters, digits, `-` and `_`.

@@ -1,8 +1,16 @@
 //! What RegisterTaskDefinition takes although it looks odd: no errors. The comments name the sources.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::lint_refusal_tests::{assert_refused, bridge, errors, fargate, with};
+
+/// awslogs with these options besides those that it requires.
+pub(super) fn awslogs(mut options: Value) -> Value {
+    for (option, value) in [("group", "g"), ("region", "eu-west-1"), ("stream-prefix", "p")] {
+        options[format!("awslogs-{option}")] = json!(value);
+    }
+    json!({"logDriver":"awslogs","options":options})
+}
 
 /// What AWS takes is no error, however odd.
 #[test]
@@ -63,6 +71,42 @@ fn what_aws_takes_is_no_error() {
             json!([{"name":"ebs","configuredAtLaunch":true},{"name":"tmp","host":{}}]),
         ),
         with(fargate(), "stopTimeout", json!(120)),
+        // API LogConfiguration; Docker's manual has more options.
+        with(
+            fargate(),
+            "logConfiguration",
+            awslogs(json!({"awslogs-create-group":"true","mode":"non-blocking",
+            "max-buffer-size":"25m","awslogs-datetime-format":"%Y"})),
+        ),
+        with(
+            fargate(),
+            "logConfiguration",
+            awslogs(json!({"awslogs-endpoint":"https://logs.example.com","tag":"x"})),
+        ),
+        with(
+            bridge(),
+            "logConfiguration",
+            json!({"logDriver":"splunk","options":{"splunk-url":"https://example.com"},
+                "secretOptions":[{"name":"splunk-token","valueFrom":"token"}]}),
+        ),
+        // API Secret: a name of a parameter, or an ARN.
+        with(
+            fargate(),
+            "secrets",
+            json!([{"name":"A","valueFrom":"/acme/a.b-1"},
+            {"name":"B","valueFrom":"arn:aws:secretsmanager:eu-west-1:123456789012:secret:a-AbCdEf:key::"}]),
+        ),
+        // API ContainerDefinition: zero is no reservation.
+        with(with(bridge(), "cpu", json!(0)), "memoryReservation", json!(0)),
+        with(
+            bridge(),
+            "linuxParameters",
+            json!({"maxSwap":0,"swappiness":100,"tmpfs":[{"containerPath":"/t","size":1}]}),
+        ),
+        with(bridge(), "systemControls", json!([{"namespace":"net.core.somaxconn","value":"1024"}])),
+        with(bridge(), "ulimits", json!([{"name":"nofile","softLimit":-1,"hardLimit":-1}])),
+        // distribution/reference: a host and a tag have any letters.
+        with(bridge(), "/containerDefinitions/1/image", json!("Registry.example.com:5000/a/b:V1")),
     ];
     for definition in table {
         assert_eq!(errors(&definition), vec![], "{definition}");
@@ -71,7 +115,7 @@ fn what_aws_takes_is_no_error() {
     router["containerDefinitions"][0]["logConfiguration"] = json!({"logDriver":"awsfirelens"});
     for user in [json!(null), json!("0"), json!("0:0")] {
         router["containerDefinitions"][1] = json!({"name":"side","image":"r:1","user":user,
-            "firelensConfiguration":{"type":"fluentbit","options":{"config-file-type":"file"}}});
+            "firelensConfiguration":{"type":"fluentbit","options":{"config-file-type":"file","config-file-value":"/extra.conf","enable-ecs-log-metadata":"true"}}});
         assert_eq!(errors(&router), vec![], "{user}");
     }
 }

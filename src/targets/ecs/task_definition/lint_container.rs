@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::super::read::{list_field, str_field};
 use super::definition::{containers, is_essential};
-use super::diff;
 use super::lint::{Findings, LintedContainer, duplicates, is_valid_name};
+use super::{diff, lint_schema};
 use crate::problem::{Code, Problem};
 
 /// The most containers of a task (service quota, not adjustable).
@@ -67,8 +67,31 @@ fn check_image(linted: &LintedContainer<'_>, findings: &mut Findings<'_>) {
             true => "Write registry/repository:tag or registry/repository@sha256:….",
             false => "Write the image: only those of `ecs.container` and `ecs.images` are replaced.",
         };
-        findings.error(&linted.pointer("image"), format!("`{image}` is not an image reference."), help);
+        return findings.error(
+            &linted.pointer("image"),
+            format!("`{image}` is not an image reference."),
+            help,
+        );
     }
+    if linted.image_is_replaced {
+        return;
+    }
+    if let Some(path) = upper_case_path(&image) {
+        let sentence = format!("The repository `{path}` has upper-case letters, so Docker does not pull it.");
+        findings.error(&linted.pointer("image"), sentence, &format!("Write `{}`.", path.to_lowercase()));
+    }
+}
+
+/// The path of a repository if it has upper-case letters. A host and a tag can have them (grammar of
+/// distribution/reference; lambci/ecs#12). A first component is a host if it has a dot or a port.
+fn upper_case_path(image: &str) -> Option<&str> {
+    let name = image.split('@').next().unwrap_or_default();
+    let path = match name.split_once('/') {
+        Some((host, path)) if host.contains(['.', ':']) => path,
+        _ => name,
+    };
+    let path = path.split(':').next().unwrap_or_default();
+    path.bytes().any(|b| b.is_ascii_uppercase()).then_some(path)
 }
 
 fn is_reference_byte(byte: u8) -> bool {
@@ -110,7 +133,8 @@ fn check_memory(linted: &LintedContainer<'_>, findings: &mut Findings<'_>) {
         let sentence = format!("`memory` ({hard}) must not be less than `memoryReservation` ({soft}).");
         findings.error(&linted.pointer("memory"), sentence, "Raise `memory`, or lower `memoryReservation`.");
     }
-    let has_size = [hard, soft].iter().any(|size| size.is_some_and(|size| size > 0));
+    let has_size =
+        ["memory", "memoryReservation"].iter().any(|key| container[key].as_i64().unwrap_or(0) != 0);
     if linted.definition.get("memory").is_none() && !has_size {
         let sentence = "Neither the task nor the container sets its memory.";
         let help = "Set `memory` of the task, or `memory` or `memoryReservation` here.";
@@ -133,7 +157,17 @@ fn check_environment(linted: &LintedContainer<'_>, findings: &mut Findings<'_>) 
     for (index, variable) in plain.iter().enumerate() {
         let (name, pointer) = (str_field(variable, "name"), linted.pointer(&format!("environment/{index}")));
         if name.is_empty() {
-            findings.error(&pointer, "A variable has no name.", "Write {\"name\": …, \"value\": …}.");
+            let help = lint_schema::cloudformation_help(variable, "name");
+            let help = help.as_deref().unwrap_or("Write {\"name\": …, \"value\": …}.");
+            findings.error(&pointer, "A variable has no name.", help);
+        }
+        if let Some((variable, value)) = name.split_once('=') {
+            let sentence = format!("The name of a variable has `=` in it, so the process sees `{variable}`.");
+            let help = match (variable, value.is_empty()) {
+                ("", _) | (_, true) => "Remove the `=`.".to_owned(),
+                (variable, false) => format!("Write {{\"name\": \"{variable}\", \"value\": …}}."),
+            };
+            findings.warning(&pointer, sentence, &help);
         }
         if !name.is_empty() && secrets.iter().any(|secret| secret["name"] == name.as_str()) {
             let sentence = format!("`{name}` is both in `environment` and in `secrets`.");

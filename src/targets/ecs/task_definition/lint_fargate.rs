@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::super::read::{list_field, str_field};
-use super::lint::{Findings, LintedContainer};
+use super::lint::{Findings, LintedContainer, is_windows};
 use super::size::{FARGATE_CPU_UNITS, fargate_memory_mib};
 use crate::release::is_ecr_host;
 
@@ -67,7 +67,7 @@ fn join_numbers(numbers: &[u64]) -> String {
 
 fn check_platform(definition: &Value, cpu: Option<u64>, findings: &mut Findings<'_>) {
     let platform = &definition["runtimePlatform"];
-    if !str_field(platform, "operatingSystemFamily").starts_with("WINDOWS") {
+    if !is_windows(definition) {
         return;
     }
     if cpu.is_some_and(|units| units < 1024) {
@@ -153,18 +153,19 @@ fn check_router(linted: &LintedContainer<'_>, findings: &mut Findings<'_>) {
     }
 }
 
-/// An image in ECR is pulled with the execution role. The image of the container that is deployed is not known yet.
+/// An image in ECR is pulled with the execution role. Where the image of a container that is deployed comes from, the deploy
+/// file says (`execution_role.rs`).
 fn check_registry(linted: &LintedContainer<'_>, findings: &mut Findings<'_>) {
     let image = str_field(linted.container, "image");
-    let is_in_ecr = image.split_once('/').is_some_and(|(host, _)| is_ecr_host(host));
-    if !str_field(linted.definition, "executionRoleArn").is_empty() || !is_in_ecr {
+    let has_role = !str_field(linted.definition, "executionRoleArn").is_empty();
+    if has_role || linted.image_is_replaced || !is_in_ecr(&image) {
         return;
     }
     let sentence = "Fargate needs `executionRoleArn` to pull an image from ECR.";
-    let (pointer, help) = (linted.pointer("image"), "Set `executionRoleArn`.");
-    if linted.image_is_replaced {
-        findings.warning(&pointer, sentence, help);
-    } else {
-        findings.error(&pointer, sentence, help);
-    }
+    findings.error(&linted.pointer("image"), sentence, "Set `executionRoleArn`.");
+}
+
+/// Whether an image or a repository names a registry of ECR.
+pub fn is_in_ecr(image: &str) -> bool {
+    image.split_once('/').is_some_and(|(host, _)| is_ecr_host(host))
 }

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::super::read::str_field;
 use super::definition::containers;
 use super::lint::{Findings, LintedContainer, is_fargate};
+use super::log_options;
 
 const LOG_DRIVERS: [&str; 8] =
     ["json-file", "syslog", "journald", "gelf", "fluentd", "awslogs", "splunk", "awsfirelens"];
@@ -21,11 +22,7 @@ pub fn check(linted: &LintedContainer<'_>, findings: &mut Findings<'_>) {
         let sentence = format!("The user of a FireLens router must be 0, not `{user}`.");
         findings.error(&linted.pointer("user"), sentence, "Remove `user`, or write \"0\".");
     }
-    let kind = &router["options"]["config-file-type"];
-    if kind.as_str().is_some_and(|kind| !matches!(kind, "s3" | "file")) {
-        let pointer = linted.pointer("firelensConfiguration/options/config-file-type");
-        findings.error(&pointer, format!("`config-file-type` is {kind}."), "Supported: s3, file.");
-    }
+    log_options::check_router(linted, findings);
 }
 
 fn check_driver(linted: &LintedContainer<'_>, findings: &mut Findings<'_>) {
@@ -38,15 +35,7 @@ fn check_driver(linted: &LintedContainer<'_>, findings: &mut Findings<'_>) {
         let pointer = linted.pointer("logConfiguration/logDriver");
         findings.error(&pointer, format!("The log driver is `{driver}`."), &help);
     }
-    if driver == "awslogs" {
-        let prefix = fargate.then_some("awslogs-stream-prefix");
-        for option in ["awslogs-group", "awslogs-region"].into_iter().chain(prefix) {
-            if logs["options"][option].as_str().is_none_or(str::is_empty) {
-                let sentence = format!("The awslogs driver requires `{option}`.");
-                findings.error(&linted.pointer("logConfiguration"), sentence, "Add it to `options`.");
-            }
-        }
-    }
+    log_options::check_driver(linted, driver, fargate, findings);
 }
 
 /// A log router and the containers that log through it need each other, and there is one router.

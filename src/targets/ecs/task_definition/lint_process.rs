@@ -1,4 +1,5 @@
-//! Rules for the process in a container: health check, restarts, limits, environment files. Pure.
+//! Rules for the process in a container: health check, restarts, limits, environment files. Ranges of numbers are in
+//! `schema_rules.rs`. Pure.
 
 use super::super::read::{list_field, str_field};
 use super::lint::{Findings, LintedContainer, duplicates};
@@ -27,23 +28,10 @@ fn check_health_check(linted: &LintedContainer<'_>, findings: &mut Findings<'_>)
         let sentence = "The command of a health check must begin with CMD or CMD-SHELL.";
         findings.error(&linted.pointer("healthCheck/command"), sentence, help);
     }
-    for (key, least, most) in
-        [("interval", 5, 300), ("timeout", 2, 60), ("retries", 1, 10), ("startPeriod", 0, 300)]
-    {
-        if check[key].as_i64().is_some_and(|value| !(least..=most).contains(&value)) {
-            let sentence = format!("`{key}` of a health check must be {least} to {most}.");
-            findings.error(&linted.pointer(&format!("healthCheck/{key}")), sentence, "Change the value.");
-        }
-    }
 }
 
 fn check_restart_policy(linted: &LintedContainer<'_>, findings: &mut Findings<'_>) {
     let policy = &linted.container["restartPolicy"];
-    if policy["restartAttemptPeriod"].as_i64().is_some_and(|seconds| !(60..=1800).contains(&seconds)) {
-        let pointer = linted.pointer("restartPolicy/restartAttemptPeriod");
-        let sentence = "`restartAttemptPeriod` must be 60 to 1800 seconds.";
-        findings.error(&pointer, sentence, "Change the value, or remove it for 300 seconds.");
-    }
     if list_field(policy, "ignoredExitCodes").len() > 50 {
         let pointer = linted.pointer("restartPolicy/ignoredExitCodes");
         findings.error(&pointer, "At most 50 exit codes can be ignored.", "Remove some.");

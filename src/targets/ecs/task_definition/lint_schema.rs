@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::lint::Findings;
 use super::schema::{FieldType, Fields, READ_ONLY_FIELDS, TASK_DEFINITION};
-use super::schema_rules::{MEMBER_VALUES, REQUIRED_MEMBERS};
+use super::schema_rules::{MAX_INTEGER, MEMBER_RANGES, MEMBER_VALUES, REQUIRED_MEMBERS};
 use crate::problem::suggest;
 
 /// Walks the whole definition.
@@ -22,13 +22,14 @@ fn check_fields(place: &ObjectPlace<'_>, value: &Value, known: Fields, findings:
     let Some(given) = value.as_object() else { return };
     check_required(place, value, findings);
     check_values(place, value, findings);
+    check_ranges(place, value, findings);
     let at = place.pointer;
-    for (key, value) in given {
+    for (key, member) in given {
         let pointer = format!("{at}/{}", key.replace('~', "~0").replace('/', "~1"));
         match known.iter().find(|(name, _)| name == key) {
-            Some((_, kind)) => check_type(&pointer, key, value, *kind, findings),
+            Some((_, kind)) => check_type(&pointer, key, member, *kind, findings),
             None if at.is_empty() && READ_ONLY_FIELDS.contains(&key.as_str()) => {}
-            None => report_unknown_key(&pointer, key, known, findings),
+            None => report_unknown_key(&pointer, key, value, known, findings),
         }
     }
 }
@@ -42,8 +43,17 @@ fn check_required(place: &ObjectPlace<'_>, value: &Value, findings: &mut Finding
     };
     for member in required.into_iter().flat_map(|(_, members)| *members).filter(is_missing) {
         let sentence = format!("`{}` requires `{member}`.", place.parent);
-        findings.error(place.pointer, sentence, &format!("Add `{member}`."));
+        let help = cloudformation_help(value, member).unwrap_or_else(|| format!("Add `{member}`."));
+        findings.error(place.pointer, sentence, &help);
     }
+}
+
+/// What to do if an object has a member in the spelling of CloudFormation (`Name`), which ECS ignores.
+pub fn cloudformation_help(value: &Value, member: &str) -> Option<String> {
+    let (first, rest) = member.split_at_checked(1)?;
+    let spelled = format!("{}{rest}", first.to_ascii_uppercase());
+    let is_there = spelled != member && value.get(&spelled).is_some();
+    is_there.then(|| format!("Write `{member}`: `{spelled}` is the spelling of CloudFormation."))
 }
 
 fn check_values(place: &ObjectPlace<'_>, value: &Value, findings: &mut Findings<'_>) {
@@ -58,8 +68,31 @@ fn check_values(place: &ObjectPlace<'_>, value: &Value, findings: &mut Findings<
     }
 }
 
+fn check_ranges(place: &ObjectPlace<'_>, value: &Value, findings: &mut Findings<'_>) {
+    for rule in MEMBER_RANGES.iter().filter(|rule| rule.parent == place.parent) {
+        let Some(number) = value[rule.member].as_i64() else { continue };
+        if (rule.least..=rule.most).contains(&number) || number > MAX_INTEGER {
+            continue;
+        }
+        let (pointer, member) = (format!("{}/{}", place.pointer, rule.member), rule.member);
+        let range = match rule.most {
+            MAX_INTEGER => format!("at least {}", rule.least),
+            most => format!("{} to {most}", rule.least),
+        };
+        findings.error(&pointer, format!("`{member}` must be {range}, not {number}."), "Change the value.");
+    }
+}
+
 /// An unknown key is sent unchanged: the API may be newer than this list.
-fn report_unknown_key(pointer: &str, key: &str, known: Fields, findings: &mut Findings<'_>) {
+fn report_unknown_key(pointer: &str, key: &str, object: &Value, known: Fields, findings: &mut Findings<'_>) {
+    let spelled = known.iter().find_map(|(name, _)| {
+        let is_twin = name.eq_ignore_ascii_case(key);
+        cloudformation_help(object, name).filter(|_| is_twin)
+    });
+    if let Some(help) = spelled {
+        let sentence = format!("ECS ignores `{key}`.");
+        return findings.warning(pointer, sentence, &help);
+    }
     let near = suggest(key, known.iter().map(|(name, _)| *name));
     let near = near.map(|near| format!("Did you mean `{near}`? ")).unwrap_or_default();
     let help = format!("{near}It is sent unchanged, and AWS ignores keys that it does not know.");
@@ -69,7 +102,12 @@ fn report_unknown_key(pointer: &str, key: &str, known: Fields, findings: &mut Fi
 fn check_type(pointer: &str, key: &str, value: &Value, kind: FieldType, findings: &mut Findings<'_>) {
     match (kind, value) {
         (_, Value::Null) | (FieldType::Text, Value::String(_)) | (FieldType::Boolean, Value::Bool(_)) => {}
-        (FieldType::Integer, Value::Number(number)) if number.is_i64() || number.is_u64() => {}
+        (FieldType::Integer, Value::Number(number)) if number.is_i64() || number.is_u64() => {
+            if number.as_i64().is_none_or(|number| i32::try_from(number).is_err()) {
+                let sentence = format!("`{key}` is {number}, and the API accepts up to {MAX_INTEGER}.");
+                findings.error(pointer, sentence, "Change the value.");
+            }
+        }
         (FieldType::List(inner), Value::Array(items)) => {
             for (index, item) in items.iter().enumerate() {
                 check_type(&format!("{pointer}/{index}"), key, item, *inner, findings);

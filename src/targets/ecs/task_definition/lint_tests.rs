@@ -18,7 +18,7 @@ containerDefinitions:
     stopTimeout: 60
     portMappings: [{ containerPort: 8080, protocol: tcp, name: http }]
     environment: [{ name: FLAG, value: "1" }, { name: EMPTY, value: "" }]
-    secrets: [{ name: DB_PASSWORD, valueFrom: arn:aws:ssm:x }]
+    secrets: [{ name: DB_PASSWORD, valueFrom: "arn:aws:ssm:eu-west-1:111111111111:parameter/x" }]
     healthCheck: { command: [CMD-SHELL, "true"], interval: 10, startPeriod: 0 }
     logConfiguration: { logDriver: awslogs, options: { awslogs-group: g, awslogs-region: r, awslogs-stream-prefix: p } }
     dependsOn: [{ containerName: init, condition: SUCCESS }]

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::super::read::{list_field, str_field};
 use super::definition::containers;
-use super::lint::{Findings, duplicates, is_valid_name};
+use super::lint::{Findings, duplicates, is_valid_name, is_windows, requires};
 
 /// Checks the volumes and everything that refers to one.
 pub fn check(definition: &Value, findings: &mut Findings<'_>) {
@@ -15,6 +15,7 @@ pub fn check(definition: &Value, findings: &mut Findings<'_>) {
     }
     for (index, volume) in volumes.iter().enumerate() {
         check_volume(volume, &format!("/volumes/{index}"), findings);
+        check_instances(definition, volume, &format!("/volumes/{index}"), findings);
     }
     let at_launch = volumes.iter().filter(|volume| volume["configuredAtLaunch"] == true).count();
     if at_launch > 1 {
@@ -56,6 +57,20 @@ fn check_volume(volume: &Value, at: &str, findings: &mut Findings<'_>) {
     check_root(shared, has_access_point, &format!("{at}/s3filesVolumeConfiguration"), findings);
 }
 
+/// Where EFS cannot be mounted (Developer Guide: EFS volumes are for Linux; considerations of external instances).
+fn check_instances(definition: &Value, volume: &Value, at: &str, findings: &mut Findings<'_>) {
+    let places = [
+        (is_windows(definition), "Windows tasks", "Use FSx for Windows File Server."),
+        (requires(definition, "EXTERNAL"), "External instances", "Mount it on the host, and use `host`."),
+    ];
+    for (_, place, help) in places.into_iter().filter(|(is_there, ..)| *is_there) {
+        if volume["efsVolumeConfiguration"].is_object() {
+            let pointer = format!("{at}/efsVolumeConfiguration");
+            findings.error(&pointer, format!("{place} do not support EFS."), help);
+        }
+    }
+}
+
 fn check_efs(efs: &Value, at: &str, findings: &mut Findings<'_>) {
     let access = &efs["authorizationConfig"];
     let has_access_point = !str_field(access, "accessPointId").is_empty();
@@ -80,7 +95,10 @@ fn check_mounts(definition: &Value, container: &Value, at: &str, findings: &mut 
     let volumes = list_field(definition, "volumes");
     for (index, mount) in list_field(container, "mountPoints").iter().enumerate() {
         let name = str_field(mount, "sourceVolume");
-        if !volumes.iter().any(|volume| volume["name"] == name.as_str()) {
+        if name.is_empty() {
+            let sentence = "`mountPoints` requires `sourceVolume`.";
+            findings.error(&format!("{at}/mountPoints/{index}"), sentence, "Name one of `volumes`.");
+        } else if !volumes.iter().any(|volume| volume["name"] == name.as_str()) {
             let pointer = format!("{at}/mountPoints/{index}");
             findings.error(&pointer, format!("The volume `{name}` does not exist."), "Add it to `volumes`.");
         }

@@ -16,10 +16,17 @@ pub mod lint_process;
 #[cfg(test)]
 mod lint_refusal_tests;
 pub mod lint_schema;
+pub mod lint_secrets;
 pub mod lint_task;
 #[cfg(test)]
+mod lint_task_refusal_tests;
+#[cfg(test)]
 mod lint_tests;
+#[cfg(test)]
+mod lint_value_tests;
 pub mod lint_volumes;
+pub mod lint_windows;
+pub mod log_options;
 pub mod normal_form;
 pub mod other_formats;
 pub mod schema;

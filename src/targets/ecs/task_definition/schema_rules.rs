@@ -1,5 +1,5 @@
-//! Members that the API requires, and members with few values: data only, from the service model of the ECS API
-//! (2014-11-13, as of botocore 1.44.8). Both are by the name of the key that holds the object.
+//! Members that the API requires, members with few values, and the range of numbers: data only, from the service model
+//! and the reference of the ECS API (2014-11-13, as of botocore 1.44.8), by the name of the key that holds the object.
 
 /// The required members of an object, or of each item of a list.
 pub const REQUIRED_MEMBERS: &[(&str, &[&str])] = &[
@@ -14,13 +14,15 @@ pub const REQUIRED_MEMBERS: &[(&str, &[&str])] = &[
     ("healthCheck", &["command"]),
     ("inferenceAccelerators", &["deviceName", "deviceType"]),
     ("logConfiguration", &["logDriver"]),
+    ("mountPoints", &["containerPath"]),
     ("proxyConfiguration", &["containerName"]),
     ("repositoryCredentials", &["credentialsParameter"]),
-    ("resourceRequirements", &["type"]),
+    ("resourceRequirements", &["type", "value"]),
     ("restartPolicy", &["enabled"]),
     ("s3filesVolumeConfiguration", &["fileSystemArn"]),
     ("secretOptions", &["name", "valueFrom"]),
     ("secrets", &["name", "valueFrom"]),
+    ("systemControls", &["namespace", "value"]),
     ("tmpfs", &["containerPath", "size"]),
     ("ulimits", &["name", "softLimit", "hardLimit"]),
 ];
@@ -39,6 +41,46 @@ pub struct MemberValues {
 const fn values(parent: &'static str, member: &'static str, values: &'static [&'static str]) -> MemberValues {
     MemberValues { parent, member, values }
 }
+
+/// A member that is a whole number, and the range that the API accepts.
+#[derive(Debug, Clone, Copy)]
+pub struct MemberRange {
+    /// Key that holds the object.
+    pub parent: &'static str,
+    /// The member.
+    pub member: &'static str,
+    /// The least value.
+    pub least: i64,
+    /// The greatest value.
+    pub most: i64,
+}
+
+const fn range(parent: &'static str, member: &'static str, least: i64, most: i64) -> MemberRange {
+    MemberRange { parent, member, least, most }
+}
+
+/// The greatest value of the API's type Integer.
+pub const MAX_INTEGER: i64 = i32::MAX as i64;
+
+/// Members with a range of their own; ports, sizes of a task and limits of Fargate have rules elsewhere.
+pub const MEMBER_RANGES: &[MemberRange] = &[
+    range("containerDefinitions", "cpu", 0, MAX_INTEGER),
+    range("containerDefinitions", "memory", 0, MAX_INTEGER),
+    range("containerDefinitions", "memoryReservation", 0, MAX_INTEGER),
+    range("containerDefinitions", "startTimeout", 0, MAX_INTEGER),
+    range("containerDefinitions", "stopTimeout", 0, MAX_INTEGER),
+    range("efsVolumeConfiguration", "transitEncryptionPort", 0, 65_535),
+    range("healthCheck", "interval", 5, 300),
+    range("healthCheck", "retries", 1, 10),
+    range("healthCheck", "startPeriod", 0, 300),
+    range("healthCheck", "timeout", 2, 60),
+    range("linuxParameters", "maxSwap", 0, MAX_INTEGER),
+    range("linuxParameters", "sharedMemorySize", 0, MAX_INTEGER),
+    range("linuxParameters", "swappiness", 0, 100),
+    range("restartPolicy", "restartAttemptPeriod", 60, 1800),
+    range("s3filesVolumeConfiguration", "transitEncryptionPort", 0, 65_535),
+    range("tmpfs", "size", 1, MAX_INTEGER),
+];
 
 const ON_OFF: &[&str] = &["ENABLED", "DISABLED"];
 

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::logs::validate_logs;
+use super::values::validate_values;
 use super::{Validation, invalid_definition, items, refuse_if, text, validate_name, validate_one_of};
 use crate::ecs::str_list_field;
 
@@ -17,13 +19,9 @@ pub(super) fn validate_container(input: &Value, it: &Value, fargate: bool) -> Va
     validate_health_check(name, &it["healthCheck"])?;
     validate_restart_policy(&it["restartPolicy"])?;
     validate_limits(it)?;
+    validate_values(it)?;
     validate_logs(&it["logConfiguration"])?;
     validate_one_of(it, "versionConsistency", &["enabled", "disabled"])?;
-    for device in items(&it["linuxParameters"], "devices") {
-        refuse_if(text(device, "hostPath").is_empty(), || {
-            "Device.hostPath should not be null or empty.".into()
-        })?;
-    }
     validate_resources(input, it)
 }
 
@@ -70,10 +68,6 @@ fn validate_environment(it: &Value) -> Validation {
              container, such as '{}'.",
             secrets[at]
         ));
-    }
-    for secret in items(it, "secrets") {
-        let whole = ["name", "valueFrom"].iter().all(|member| !text(secret, member).is_empty());
-        refuse_if(!whole, || "Secret name and valueFrom should not be null or empty.".into())?;
     }
     let files = items(it, "environmentFiles");
     refuse_if(files.len() > 10, || "Too many environment files. The maximum is 10.".into())?;
@@ -135,24 +129,8 @@ fn validate_limits(it: &Value) -> Validation {
     Ok(())
 }
 
-fn validate_logs(it: &Value) -> Validation {
-    if it.is_null() {
-        return Ok(());
-    }
-    let driver = text(it, "logDriver");
-    refuse_if(driver.is_empty(), || "LogConfiguration.logDriver should not be null or empty.".into())?;
-    let known = ["json-file", "syslog", "journald", "gelf", "fluentd", "awslogs", "splunk", "awsfirelens"];
-    validate_one_of(it, "logDriver", &known)?;
-    for option in ["awslogs-group", "awslogs-region"] {
-        let missing = driver == "awslogs" && text(&it["options"], option).is_empty();
-        refuse_if(missing, || format!("Log driver awslogs requires options: {option}."))?;
-    }
-    Ok(())
-}
-
 fn validate_resources(input: &Value, it: &Value) -> Validation {
     for needed in items(it, "resourceRequirements") {
-        refuse_if(text(needed, "type").is_empty(), || "ResourceRequirement.type should not be null.".into())?;
         validate_one_of(needed, "type", &["GPU", "InferenceAccelerator", "NeuronDevice"])?;
         let declared = items(input, "inferenceAccelerators");
         let missing = needed["type"] == "InferenceAccelerator"
@@ -202,33 +180,4 @@ fn has_cycle(containers: &[Value]) -> bool {
         }
         waiting.retain(|name, _| !free.contains(name));
     }
-}
-
-/// FireLens: turnerlabs/fargate#60, amazon-cloudwatch-logs-for-fluent-bit#20, terraform-aws-ecs-container-definition#97.
-pub(super) fn validate_routers(containers: &[Value]) -> Validation {
-    let routers: Vec<&Value> =
-        containers.iter().filter(|it| it["firelensConfiguration"].is_object()).collect();
-    let used = containers.iter().any(|it| it["logConfiguration"]["logDriver"] == "awsfirelens");
-    refuse_if(used && routers.is_empty(), || {
-        "When awsfirelens log driver is specified in log configuration, a firelens configuration object must be configured in one of the containers.".into()
-    })?;
-    refuse_if(!used && !routers.is_empty(), || {
-        "When a firelensConfiguration object is specified, at least one container has to be configured with the awsfirelens log driver.".into()
-    })?;
-    refuse_if(routers.len() > 1, || {
-        "Only one container can be configured with a firelensConfiguration object.".into()
-    })?;
-    for router in routers {
-        let user = text(router, "user").split(':').next().unwrap_or_default();
-        refuse_if(!matches!(user, "" | "0"), || {
-            "If 'user' field is specified on firelens container, then 'UID' has to be '0'.".into()
-        })?;
-        let configuration = &router["firelensConfiguration"];
-        refuse_if(text(configuration, "type").is_empty(), || {
-            "FirelensConfiguration.type should not be null or empty.".into()
-        })?;
-        validate_one_of(configuration, "type", &["fluentd", "fluentbit"])?;
-        validate_one_of(&configuration["options"], "config-file-type", &["s3", "file"])?;
-    }
-    Ok(())
 }

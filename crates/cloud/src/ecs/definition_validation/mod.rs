@@ -3,7 +3,9 @@
 
 mod containers;
 mod fargate;
+mod logs;
 mod network;
+mod values;
 mod volumes;
 
 use serde_json::Value;
@@ -59,7 +61,7 @@ pub(super) fn validate_definition(input: &Value) -> Validation {
     let none = containers.iter().all(|container| container["essential"] == false);
     refuse_if(none, || "Invalid 'essential' setting: at least one container must be essential.".into())?;
     containers::validate_dependencies(containers)?;
-    containers::validate_routers(containers)?;
+    logs::validate_routers(containers)?;
     network::validate_network(input, containers)?;
     volumes::validate_volumes(input, containers)?;
     validate_sizes(input, containers)?;

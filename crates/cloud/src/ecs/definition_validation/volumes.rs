@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Validation, items, refuse_if, text, validate_name, validate_one_of};
+use super::{Validation, items, refuse_if, requires, text, validate_name, validate_one_of};
 
 pub(super) fn validate_volumes(input: &Value, containers: &[Value]) -> Validation {
     let volumes = items(input, "volumes");
@@ -11,6 +11,7 @@ pub(super) fn validate_volumes(input: &Value, containers: &[Value]) -> Validatio
         let twice = volumes[..place].iter().any(|earlier| earlier["name"] == volume["name"]);
         refuse_if(twice, || format!("Duplicate volume name '{}'.", text(volume, "name")))?;
     }
+    validate_platform(input, volumes)?;
     let at_launch = volumes.iter().filter(|volume| volume["configuredAtLaunch"] == true).count();
     refuse_if(at_launch > 1, || "Only one volume can be configured at launch.".into())?;
     for container in containers {
@@ -26,6 +27,18 @@ pub(super) fn validate_volumes(input: &Value, containers: &[Value]) -> Validatio
         }
     }
     Ok(())
+}
+
+/// Developer Guide: EFS volumes are for Linux, and not for external instances.
+fn validate_platform(input: &Value, volumes: &[Value]) -> Validation {
+    let family = text(&input["runtimePlatform"], "operatingSystemFamily");
+    let is_used = volumes.iter().any(|volume| volume["efsVolumeConfiguration"].is_object());
+    refuse_if(is_used && family.starts_with("WINDOWS"), || {
+        "EFS volumes are not supported on Windows.".into()
+    })?;
+    refuse_if(is_used && requires(input, "EXTERNAL"), || {
+        "EFS volumes are not supported for EXTERNAL compatibility.".into()
+    })
 }
 
 /// "Each volume defined in the volume configuration may only specify a name and one of …".
@@ -66,6 +79,10 @@ fn validate_file_system(it: &Value) -> Validation {
     let point = !text(access, "accessPointId").is_empty();
     refuse_if((point || access["iam"] == "ENABLED") && it["transitEncryption"] != "ENABLED", || {
         "EFS transit encryption must be enabled to use an access point or IAM authorization.".into()
+    })?;
+    let port = it["transitEncryptionPort"].as_i64();
+    refuse_if(port.is_some_and(|port| !(0..=65_535).contains(&port)), || {
+        "EFS transitEncryptionPort must be between 0 and 65535.".into()
     })?;
     refuse_if(point && !matches!(text(it, "rootDirectory"), "" | "/"), || {
         "EFS rootDirectory must be omitted or set to / when an access point is specified.".into()

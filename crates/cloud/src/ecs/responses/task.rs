@@ -71,6 +71,12 @@ fn find_task(world: &World, cluster: usize, name: &str) -> Option<usize> {
     (service.cluster == cluster && service.tasks.contains(&task)).then_some(task)
 }
 
+/// The task that a call names as the API shows it, whether or not a service started it.
+pub(crate) fn find_response(world: &World, cluster: usize, name: &str, now: f64) -> Option<Value> {
+    let of_service = find_task(world, cluster, name).map(|task| task_response(world, task));
+    of_service.or_else(|| Some(one_off_response(world, find_one_off(world, cluster, name, now)?)))
+}
+
 /// DescribeTasks, at most 100.
 pub(crate) fn describe(world: &World, input: &Value, now: f64) -> ServiceResult {
     let cluster = clusters::find_cluster(world, input)?;
@@ -83,9 +89,7 @@ pub(crate) fn describe(world: &World, input: &Value, now: f64) -> ServiceResult 
     }
     let (mut found, mut failures) = (Vec::new(), Vec::new());
     for name in asked {
-        let known = find_task(world, cluster, name).map(|task| task_response(world, task));
-        let known = known.or_else(|| Some(one_off_response(world, find_one_off(world, cluster, name, now)?)));
-        match known {
+        match find_response(world, cluster, name, now) {
             Some(task) => found.push(task),
             None => {
                 let cluster = &world.ecs.clusters[cluster];
@@ -210,7 +214,7 @@ fn task_response(world: &World, index: usize) -> Value {
     shape.insert("attributes".into(), json!([{"name": "ecs.cpu-architecture", "value": "x86_64"}]));
     let zone = if it.in_second_zone && !ecs.disabled_zone_groups.is_empty() { "b" } else { "a" };
     shape.insert("availabilityZone".into(), format!("{}{zone}", world.region).into());
-    shape.insert("enableExecuteCommand".into(), false.into());
+    shape.insert("enableExecuteCommand".into(), it.takes_commands.into());
     shape.insert("tags".into(), json!([]));
     for member in ["launchType", "platformFamily"] {
         insert_some(&mut shape, member, revision.members.get(member).cloned());
