@@ -120,7 +120,6 @@ pub(crate) struct TestResponse {
     pub(crate) status: u16,
     pub(crate) headers: http::HeaderMap,
     pub(crate) body: Value,
-    pub(crate) bytes: Bytes,
 }
 
 impl GitHubTestClient {
@@ -139,7 +138,7 @@ impl GitHubTestClient {
             TransportReply::Respond(response) => {
                 let (parts, bytes) = response.into_parts();
                 let body = serde_json::from_slice(&bytes).unwrap_or_default();
-                Some(TestResponse { status: parts.status.as_u16(), headers: parts.headers, body, bytes })
+                Some(TestResponse { status: parts.status.as_u16(), headers: parts.headers, body })
             }
             _ => None,
         }
