@@ -127,22 +127,34 @@ fn exit_code(reason: &str, noted: &AttemptFailure) -> Option<i64> {
 
 fn failure_problem(reason: &str, noted: &AttemptFailure) -> Problem {
     let code = noted.exit_code.unwrap_or_default();
-    let (kind, sentence, help) = match reason {
+    let cause = container_cause(reason, code).or_else(|| server_cause(reason));
+    let (kind, sentence, help) = cause.unwrap_or_else(|| {
+        let help = "Look at the containers on the server, and deploy again.";
+        (Code::ProviderError, format!("The change on the server ended: {reason}."), help)
+    });
+    let problem = Problem::error(kind, sentence).help(help);
+    if noted.health.is_empty() { problem } else { problem.cause(noted.health.join(" | ")) }
+}
+
+/// Code, sentence and help of a problem.
+type Cause = (Code, String, &'static str);
+
+/// Causes in the new container.
+fn container_cause(reason: &str, code: i64) -> Option<Cause> {
+    let last_lines = "Its last lines are in the summary.";
+    Some(match reason {
         "unhealthy" => (
             Code::HealthCheckFailed,
             "The health check of the new container fails.".to_owned(),
             "Its last answers are the cause. Correct the application, or `healthcheck` in the Compose file.",
         ),
-        "exited" => (
-            Code::ContainerExited,
-            format!("The new container exited with code {code}."),
-            "Its last lines are in the summary.",
-        ),
-        "restarting" => (
-            Code::ContainerExited,
-            format!("The new container exits and is started again and again; its last exit code was {code}."),
-            "Its last lines are in the summary.",
-        ),
+        "exited" => {
+            (Code::ContainerExited, format!("The new container exited with code {code}."), last_lines)
+        }
+        "restarting" => {
+            let sentence = "The new container exits and is started again and again; its last exit code was";
+            (Code::ContainerExited, format!("{sentence} {code}."), last_lines)
+        }
         "out-of-memory" => (
             Code::OutOfMemory,
             "The new container was killed because it ran out of memory.".to_owned(),
@@ -153,44 +165,46 @@ fn failure_problem(reason: &str, noted: &AttemptFailure) -> Problem {
             "The new container did not become healthy in time.".to_owned(),
             "Correct the application, or raise `compose.start-timeout`.",
         ),
+        _ => return None,
+    })
+}
+
+/// Causes outside of the container.
+fn server_cause(reason: &str) -> Option<Cause> {
+    let (kind, sentence, help) = match reason {
         "aborted" => (
             Code::DeploymentStopped,
-            "The change was stopped at the request of a run.".to_owned(),
+            "The change was stopped at the request of a run.",
             "Nothing more is to be done.",
         ),
         "not-continued" => (
             Code::DeploymentStopped,
-            "Nobody continued the rollout in time, so the server rolled it back.".to_owned(),
+            "Nobody continued the rollout in time, so the server rolled it back.",
             "This happens when a run is lost during a canary. Run the job again.",
         ),
         "proxy" => (
             Code::ProviderError,
-            "The proxy did not accept its new configuration.".to_owned(),
+            "The proxy did not accept its new configuration.",
             "Run the test of the proxy on the server: its own configuration may be wrong.",
         ),
         "compose" => (
             Code::ProviderError,
-            "Compose could not create the new container.".to_owned(),
+            "Compose could not create the new container.",
             "The log of the attempt is on the server, in `.roadstead` of the folder.",
         ),
         "space" => (
             Code::HostUnsuitable,
-            "The server could not write a file: its disk is full.".to_owned(),
+            "The server could not write a file: its disk is full.",
             "Free space on the server.",
         ),
         "backup" => (
             Code::BeforeFailed,
-            "The backup on the server failed, so nothing was changed.".to_owned(),
+            "The backup on the server failed, so nothing was changed.",
             "Its last lines are in the summary.",
         ),
-        other => (
-            Code::ProviderError,
-            format!("The change on the server ended: {other}."),
-            "Look at the containers on the server, and deploy again.",
-        ),
+        _ => return None,
     };
-    let problem = Problem::error(kind, sentence).help(help);
-    if noted.health.is_empty() { problem } else { problem.cause(noted.health.join(" | ")) }
+    Some((kind, sentence.to_owned(), help))
 }
 
 #[cfg(test)]
