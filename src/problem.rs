@@ -75,6 +75,18 @@ codes! {
     EnvChangeTemporary = "env-change-temporary",
     /// A certificate is not trusted, a proxy rejects the connection, or a host has no address.
     ConnectionFailed = "connection-failed",
+    /// The private key for SSH cannot be used.
+    SshKeyInvalid = "ssh-key-invalid",
+    /// A host shows a key that was not given, or no key of it was given.
+    HostKeyUnknown = "host-key-unknown",
+    /// A host does not answer.
+    HostUnreachable = "host-unreachable",
+    /// A host does not let the user in, or runs no commands for it.
+    SshLoginRefused = "ssh-login-refused",
+    /// A host lacks something that a deployment with Docker Compose needs.
+    HostUnsuitable = "host-unsuitable",
+    /// A Compose file is not valid, or the service cannot be deployed from it as the deploy file wants it.
+    ComposeFileInvalid = "compose-file-invalid",
     /// There are no AWS credentials, or AWS rejects them.
     CredentialsMissing = "credentials-missing",
     /// Long-lived keys are used where a role would be enough.
@@ -252,6 +264,11 @@ impl Code {
                 | ContainerAmbiguous
                 | ManifestAmbiguous
                 | ManifestUnreadable
+                | SshKeyInvalid
+                | HostKeyUnknown
+                | SshLoginRefused
+                | HostUnsuitable
+                | ComposeFileInvalid
                 | CredentialsMissing
                 | RoleRefused
                 | AccountMismatch

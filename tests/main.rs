@@ -17,6 +17,7 @@ mod cancelled;
 mod checkout;
 mod command_lines;
 mod commit_history;
+mod compose;
 mod container_images;
 mod contract;
 mod credentials;

@@ -83,6 +83,16 @@ pub const INPUTS: &[Input] = &[
         "Token for Argo CD's API, to watch the rollout. Without it, the variable ARGOCD_AUTH_TOKEN.",
     ),
     input(
+        "ssh-key",
+        None,
+        "Private key for the hosts of Compose services. If it is encrypted, the variable ROADSTEAD_SSH_PASSPHRASE has its passphrase.",
+    ),
+    input(
+        "ssh-known-hosts",
+        None,
+        "Keys of these hosts: lines of known_hosts, or fingerprints such as SHA256:…. They count beside `host-keys` of the deploy file.",
+    ),
+    input(
         "on-cancel",
         Some("rollback"),
         "What happens to a rollout when the job is cancelled: rollback or leave.",

@@ -127,6 +127,10 @@ pub struct Inputs {
     pub manifests_token: Option<Secret>,
     /// Token for Argo CD's API.
     pub argocd_token: Option<Secret>,
+    /// Private key for hosts that are reached by SSH.
+    pub ssh_key: Option<Secret>,
+    /// Keys of these hosts, as lines of `known_hosts` or fingerprints.
+    pub ssh_known_hosts: Option<String>,
     /// What happens to a rollout on a cancel.
     pub on_cancel: OnCancel,
     /// Upper bound of the whole operation, 1 minute to 24 hours.
@@ -161,6 +165,10 @@ pub struct RawInputs {
     pub manifests_token: Option<Secret>,
     /// See [`Inputs::argocd_token`].
     pub argocd_token: Option<Secret>,
+    /// See [`Inputs::ssh_key`].
+    pub ssh_key: Option<Secret>,
+    /// See [`Inputs::ssh_known_hosts`].
+    pub ssh_known_hosts: Option<String>,
     /// See [`Inputs::on_cancel`].
     pub on_cancel: Option<String>,
     /// See [`Inputs::timeout`].
@@ -238,6 +246,8 @@ impl Inputs {
             github_token: raw.github_token,
             manifests_token: raw.manifests_token,
             argocd_token: raw.argocd_token,
+            ssh_key: raw.ssh_key,
+            ssh_known_hosts: raw.ssh_known_hosts,
             on_cancel: errors
                 .ok_or_record("on-cancel", read_on_cancel(on_cancel))
                 .unwrap_or(OnCancel::Rollback),

@@ -8,6 +8,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use crate::action::files::RunnerFiles;
 use crate::action::inputs::{self, ParsedInputs};
+use crate::action::redact::Secret;
 use crate::action::{ConfigSource, GithubContext, Inputs, checkout, sanitize};
 use crate::aws;
 use crate::github::CommitHistory;
@@ -22,6 +23,7 @@ use crate::sys::disk;
 use crate::sys::environment::Variables;
 use crate::sys::network::Proxies;
 use crate::sys::signal::CancelToken;
+use crate::sys::ssh::{SshClient, SshCredentials};
 use crate::targets::KINDS;
 
 use super::finish;
@@ -161,8 +163,10 @@ impl PreparedStep {
         let checkout = checked_out_commit(&self.context, &inputs, &workspace);
         let context = GithubContext { checkout, ..self.context };
         let mask = aws::Mask::new(self.log.secret_sink());
+        let remote_hosts = Rc::new(SshClient::new(ssh_credentials(&inputs, &variables)));
         let environment = RunEnvironment {
             kinds: KINDS,
+            remote_hosts,
             commit_history: commits(&inputs, &context),
             io: aws::Io { http, clock, variables, mask },
             cancel,
@@ -194,11 +198,28 @@ fn checked_out_commit(context: &GithubContext, inputs: &Inputs, workspace: &Path
     context.in_runner.then(|| checkout::checked_out_commit(workspace, folder, repository)).flatten()
 }
 
+/// The variable with the passphrase of the private key.
+const SSH_PASSPHRASE: &str = "ROADSTEAD_SSH_PASSPHRASE";
+/// The variables with the private key and the keys of hosts, where no input has them, as on a laptop.
+const SSH_KEY: &str = "ROADSTEAD_SSH_KEY";
+const SSH_KNOWN_HOSTS: &str = "ROADSTEAD_SSH_KNOWN_HOSTS";
+
+/// What the run has to log in to hosts with.
+fn ssh_credentials(inputs: &Inputs, variables: &Variables) -> SshCredentials {
+    let variable = |name: &str| variables.get(name).map(String::as_str);
+    let key = inputs.ssh_key.as_ref().map(Secret::reveal).or(variable(SSH_KEY));
+    let known_hosts = inputs.ssh_known_hosts.as_deref().or(variable(SSH_KNOWN_HOSTS));
+    SshCredentials::read(key, variable(SSH_PASSPHRASE), known_hosts)
+}
+
 /// Variables whose values are secrets. Account ids and key ids are not, and masking them would hide ARNs.
 const SECRET_VARIABLES: &[&str] = &[
     "INPUT_GITHUB-TOKEN",
     "INPUT_MANIFESTS-TOKEN",
     "INPUT_ARGOCD-TOKEN",
+    "INPUT_SSH-KEY",
+    SSH_KEY,
+    SSH_PASSPHRASE,
     "ARGOCD_AUTH_TOKEN",
     "GITHUB_TOKEN",
     "AWS_SECRET_ACCESS_KEY",

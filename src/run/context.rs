@@ -20,6 +20,7 @@ use crate::run::held::HeldResources;
 use crate::run::progress_log::ProgressLog;
 use crate::run::time_budget;
 use crate::sys::signal::CancelToken;
+use crate::sys::ssh::RemoteHosts;
 use crate::targets::{Kinds, RunNumber};
 
 /// Everything a run is given.
@@ -36,6 +37,8 @@ pub struct RunContext {
     pub log: ProgressLog,
     /// Builds images; `None` means buildx.
     pub builder: Option<Rc<dyn ImageBuilder>>,
+    /// Hosts that are reached by SSH.
+    pub remote_hosts: Rc<dyn RemoteHosts>,
     /// Reads the commits between two versions; `None` if they are not wanted.
     pub commit_history: Option<Rc<dyn CommitHistory>>,
     /// The kinds of targets that services can have.
@@ -62,6 +65,8 @@ pub struct RunEnvironment {
     pub log: ProgressLog,
     /// Builds images; `None` means buildx.
     pub builder: Option<Rc<dyn ImageBuilder>>,
+    /// Hosts that are reached by SSH.
+    pub remote_hosts: Rc<dyn RemoteHosts>,
     /// Reads the commits between two versions; `None` if they are not wanted.
     pub commit_history: Option<Rc<dyn CommitHistory>>,
     /// The kinds of targets that services can have.
@@ -77,8 +82,18 @@ pub struct RunEnvironment {
 impl RunContext {
     /// A run that has not begun: nothing is saved or held.
     pub fn new(inputs: Inputs, context: GithubContext, environment: RunEnvironment) -> Self {
-        let RunEnvironment { io, cancel, log, builder, commit_history, kinds, workspace, files, rehearsal } =
-            environment;
+        let RunEnvironment {
+            io,
+            cancel,
+            log,
+            builder,
+            remote_hosts,
+            commit_history,
+            kinds,
+            workspace,
+            files,
+            rehearsal,
+        } = environment;
         Self {
             inputs,
             context,
@@ -86,6 +101,7 @@ impl RunContext {
             cancel,
             log,
             builder,
+            remote_hosts,
             commit_history,
             kinds,
             workspace,

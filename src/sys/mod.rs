@@ -14,6 +14,7 @@ pub mod process;
 mod request_error;
 pub mod sdk_error;
 pub mod signal;
+pub mod ssh;
 pub mod supervisor;
 pub mod terminal;
 pub mod tls;

@@ -3,6 +3,7 @@
 use std::any::{Any, TypeId};
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use aws_config::SdkConfig;
@@ -10,6 +11,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use crate::github::Addresses;
 use crate::release::{ImageOverride, ImageRef, RunNumber};
+use crate::sys::ssh::RemoteHosts;
 
 /// Access to the APIs of one environment.
 pub struct TargetContext<'s> {
@@ -21,6 +23,10 @@ pub struct TargetContext<'s> {
     pub expected_account: Option<String>,
     /// The transport of requests to other APIs than AWS.
     pub http: SharedHttpClient,
+    /// Hosts that are reached by SSH.
+    pub remote_hosts: Rc<dyn RemoteHosts>,
+    /// The checked-out files.
+    pub workspace: PathBuf,
     /// The run.
     pub run: RunInfo,
     /// How many services the run has: rate limits are shared by them.

@@ -4,6 +4,7 @@
 pub mod appconfig;
 pub mod argocd;
 pub mod aws_error;
+pub mod compose;
 mod context;
 pub mod ecs;
 pub mod iam;

@@ -8,7 +8,7 @@ use schemars::{Schema, schema_for};
 use super::kind::{DeclaredContainer, Feature, Kind, Needs, SourceFile, Spec};
 use super::policy::{Permission, PolicyScope};
 use super::{Target, TargetContext};
-use super::{appconfig, argocd, ecs};
+use super::{appconfig, argocd, compose, ecs};
 use crate::config::{self, Service};
 use crate::problem::{Code, Problem};
 
@@ -20,6 +20,7 @@ pub static KINDS: Kinds = &[
     &Registered::<ecs::kind::EcsKind>::NEW,
     &Registered::<argocd::kind::ArgoCdKind>::NEW,
     &Registered::<appconfig::kind::AppConfigKind>::NEW,
+    &Registered::<compose::kind::ComposeKind>::NEW,
 ];
 
 /// A kind whose settings type is erased.

@@ -162,6 +162,8 @@ pub enum Fault {
     ArgocdAnalysisFailed(Plain),
     /// Somebody stops the deployment of AppConfig that is in progress.
     AppconfigStopped(DeploymentOffset),
+    /// The process on a server that changes the containers of Compose is killed.
+    ComposeKilled(DeploymentOffset),
     /// The token of Argo CD expires.
     ArgocdTokenExpires(CredentialExpiry),
     /// Somebody else's commit lands on the branch just before the client's.

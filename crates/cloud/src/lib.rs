@@ -20,6 +20,8 @@ pub mod client;
 pub mod cloud;
 /// Amazon CloudWatch.
 pub mod cloudwatch;
+/// Servers with Docker Compose.
+pub mod compose;
 /// Amazon ECR.
 pub mod ecr;
 /// Amazon ECS.

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::appconfig::scenario::AppConfigSettings;
 use super::argocd::scenario::ArgoCdSettings;
+use super::compose::scenario::ComposeHostSetting;
 use super::elbv2::balancers::LoadBalancerSetting;
 use super::faults::Fault;
 use super::github;
@@ -57,6 +58,8 @@ pub struct Scenario {
     pub appconfig: AppConfigSettings,
     /// Argo CD and its applications.
     pub argocd: ArgoCdSettings,
+    /// Servers with Docker Compose.
+    pub compose: Vec<ComposeHostSetting>,
     /// How long things take.
     pub timings: Timings,
     /// Which actions the caller may take.
@@ -164,6 +167,7 @@ impl Default for Scenario {
             repositories: BTreeMap::new(),
             appconfig: AppConfigSettings::default(),
             argocd: ArgoCdSettings::default(),
+            compose: Vec::new(),
             timings: Timings::default(),
             policy: CallerPolicy::default(),
             trust: RoleTrust::default(),

@@ -11,7 +11,7 @@ use super::scenario::Scenario;
 use super::throttle::RequestRate;
 use super::world::World;
 use super::{
-    appconfig, argocd, autoscaling, cloudwatch, ecr, ecs, elbv2, github, iam, logs, oidc, sns, sts, web,
+    appconfig, argocd, autoscaling, cloudwatch, compose, ecr, ecs, elbv2, github, iam, logs, oidc, sns, sts, web,
 };
 
 /// The services of this cloud, in the order in which a world is made: what others stand on comes first.
@@ -31,6 +31,7 @@ pub static SERVICES: &[&dyn Service] = &[
     &autoscaling::AutoScaling,
     &appconfig::AppConfig,
     &argocd::ArgoCd,
+    &compose::ComposeHosts,
 ];
 
 /// One emulated service.

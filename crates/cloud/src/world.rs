@@ -166,6 +166,8 @@ pub struct World {
     pub appconfig: super::appconfig::state::AppConfigState,
     /// Argo CD: applications, syncs, pods.
     pub argocd: super::argocd::state::ArgoCdState,
+    /// Servers with Docker Compose.
+    pub compose: super::compose::state::ComposeState,
     /// GitHub.
     pub github: github::state::GitHubState,
     /// What will happen later.

@@ -33,6 +33,8 @@ fn every_input_is_read_from_its_variable() {
         ("github-token", "t"),
         ("manifests-token", "m"),
         ("argocd-token", "a"),
+        ("ssh-key", "k"),
+        ("ssh-known-hosts", "h"),
         ("on-cancel", "leave"),
         ("timeout", "5m"),
     ];
@@ -51,11 +53,14 @@ fn every_input_is_read_from_its_variable() {
         github_token,
         manifests_token,
         argocd_token,
+        ssh_key,
+        ssh_known_hosts,
         on_cancel,
         timeout,
     } = raw_inputs(&pairs.into()).unwrap();
     let text = |token: Option<Secret>| token.map(|token| token.reveal().to_owned());
-    let [token, manifests, argocd] = [github_token, manifests_token, argocd_token].map(text);
+    let tokens = [github_token, manifests_token, argocd_token, ssh_key];
+    let [token, manifests, argocd, ssh_key] = tokens.map(text);
     let found = [
         operation,
         config,
@@ -69,6 +74,8 @@ fn every_input_is_read_from_its_variable() {
         token,
         manifests,
         argocd,
+        ssh_key,
+        ssh_known_hosts,
         on_cancel,
         timeout,
     ];

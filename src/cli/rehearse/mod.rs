@@ -4,9 +4,11 @@
 mod appconfig;
 mod argocd;
 mod builder;
+mod compose;
 mod ecs;
 mod example;
 mod files;
+mod hosts;
 mod needs;
 mod operation;
 mod promotion;

@@ -22,6 +22,7 @@ use roadstead_cloud::github::run::RunStart;
 use roadstead_cloud::oidc::Workflow;
 
 use super::builder::EmulatedBuilder;
+use super::hosts::EmulatedHosts;
 use super::scenario::{COMMIT, build_scenario, format_problems, start_time};
 use super::{Rehearsal, sites};
 
@@ -112,6 +113,7 @@ pub fn run_context(
         cancel: rehearsal.cancel.clone(),
         log: rehearsal.log.clone(),
         builder: Some(emulated_builder(cloud)),
+        remote_hosts: Rc::new(EmulatedHosts(cloud.clone())),
         commit_history: None,
         kinds: KINDS,
         workspace: rehearsal.workspace.clone(),

@@ -133,6 +133,7 @@ fn every_scenario_with_needs_happens_in_the_example() {
         format!("{}: {} {}", scenario.name, report.outcome, codes.join(" ")).trim_end().to_owned()
     });
     insta::assert_snapshot!(ends.collect::<Vec<_>>().join("\n"), @r"
+    server-killed: failed deployment-stopped
     gitops-happy: deployed
     argocd-degraded: failed health-check-failed
     argocd-image-pull: failed image-pull-failed

@@ -251,6 +251,8 @@ fn target_context<'s>(
         region: session.region().map(ToString::to_string).unwrap_or_default(),
         expected_account: config.environment.aws.as_ref().and_then(|aws| aws.account.clone()),
         http: ctx.io.http.clone(),
+        remote_hosts: ctx.remote_hosts.clone(),
+        workspace: ctx.workspace.clone(),
         run: run_info(ctx, config),
         service_count: config.services.len(),
         shared: targets::Shared::default(),

@@ -1,0 +1,119 @@
+//! Real hosts: one connection each, kept for the run, opened again when it has ended.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use async_trait::async_trait;
+use futures::future::LocalBoxFuture;
+
+use super::error::SshError;
+use super::frame::{self, Framed, ScriptReply};
+use super::host::{RemoteHost, RemoteHosts, ScriptCall};
+use super::host_keys::PinnedKeys;
+use super::keys::{Identity, KeyFault};
+use super::known_hosts::{HostKeyLineFault, HostKeys};
+use super::session::SshSession;
+
+/// What a run has to log in with.
+#[derive(Debug, Clone)]
+pub struct SshCredentials {
+    identity: Result<Identity, KeyFault>,
+    known_hosts: Result<HostKeys, Vec<HostKeyLineFault>>,
+}
+
+impl SshCredentials {
+    /// Reads the inputs. What is wrong with them is reported when a host is to be used.
+    pub fn read(key: Option<&str>, passphrase: Option<&str>, known_hosts: Option<&str>) -> Self {
+        let passphrase = passphrase.filter(|text| !text.is_empty());
+        Self {
+            identity: Identity::parse(key.unwrap_or_default(), passphrase),
+            known_hosts: HostKeys::parse(known_hosts.unwrap_or_default()),
+        }
+    }
+
+    fn pinned(&self, host: &RemoteHost) -> PinnedKeys {
+        let given = self.known_hosts.clone().unwrap_or_default();
+        given.merged(&host.host_keys).for_host(&host.name, host.port)
+    }
+
+    fn faults_of(&self, host: &RemoteHost) -> Vec<SshError> {
+        let key = self.identity.as_ref().err().map(|fault| SshError::Key(*fault));
+        let lines = self.known_hosts.as_ref().err().map(|faults| SshError::KnownHosts(faults.clone()));
+        let hops = std::iter::successors(Some(host), |hop| hop.jump.as_deref());
+        let unknown = hops.filter(|hop| lines.is_none() && self.pinned(hop).is_empty());
+        let unknown: Vec<SshError> = unknown.map(|hop| SshError::NoHostKey(hop.name.clone())).collect();
+        key.into_iter().chain(lines).chain(unknown).collect()
+    }
+}
+
+/// Hosts that are reached by SSH.
+pub struct SshClient {
+    credentials: SshCredentials,
+    sessions: RefCell<BTreeMap<String, Rc<SshSession>>>,
+}
+
+impl SshClient {
+    /// No connection is made yet.
+    pub fn new(credentials: SshCredentials) -> Self {
+        Self { credentials, sessions: RefCell::default() }
+    }
+
+    /// The connection to a host: the one that is open, or a new one.
+    fn session<'c>(&'c self, host: &'c RemoteHost) -> LocalBoxFuture<'c, Result<Rc<SshSession>, SshError>> {
+        Box::pin(async move {
+            let kept = self.sessions.borrow().get(&host.address()).cloned();
+            if let Some(session) = kept.filter(|session| !session.is_closed()) {
+                return Ok(session);
+            }
+            let identity = self.credentials.identity.as_ref().map_err(|fault| SshError::Key(*fault))?;
+            let pinned = self.credentials.pinned(host);
+            let session = match &host.jump {
+                None => SshSession::open(host, &pinned, identity).await?,
+                Some(jump) => self.session(jump).await?.open_through(host, &pinned, identity).await?,
+            };
+            let session = Rc::new(session);
+            self.sessions.borrow_mut().insert(host.address(), session.clone());
+            Ok(session)
+        })
+    }
+
+    fn forget(&self, host: &RemoteHost) {
+        self.sessions.borrow_mut().remove(&host.address());
+    }
+
+    async fn run_once(&self, host: &RemoteHost, call: &ScriptCall) -> Result<ScriptReply, SshError> {
+        let mark = format!("roadstead-{:016x}", fastrand::u64(..));
+        let session = self.session(host).await?;
+        let input = frame::framed_input(&call.script, &mark);
+        let end = session.execute(frame::COMMAND, input, call.limit).await?;
+        match frame::read_frame(&end.output, &mark) {
+            Framed::Reply(reply) => Ok(reply),
+            Framed::Cut => Err(SshError::Incomplete(host.name.clone())),
+            Framed::Foreign(text) if end.exit.is_some() => {
+                Err(SshError::NoFrame { host: host.name.clone(), text })
+            }
+            Framed::Unfinished | Framed::Foreign(_) => Err(SshError::Lost(host.name.clone())),
+        }
+    }
+}
+
+#[async_trait(?Send)]
+impl RemoteHosts for SshClient {
+    fn find_faults(&self, host: &RemoteHost) -> Vec<SshError> {
+        self.credentials.faults_of(host)
+    }
+
+    async fn run(&self, host: &RemoteHost, call: &ScriptCall) -> Result<ScriptReply, SshError> {
+        let mut result = self.run_once(host, call).await;
+        // A kept connection that has ended is only noticed when it is used: nothing of the script was run.
+        if matches!(result, Err(SshError::Incomplete(_))) {
+            self.forget(host);
+            result = self.run_once(host, call).await;
+        }
+        if result.as_ref().is_err_and(SshError::is_transient) {
+            self.forget(host);
+        }
+        result
+    }
+}
