@@ -88,7 +88,7 @@ class Shop:
         self.registry, self.digests = registry, {}
         layer = _layer({"app": program})
         for name, env in self.KINDS.items():
-            values = {"VERSION": name, "READY_AFTER": "1500", "WORK": "10"} | env
+            values = {"VERSION": name, "READY_AFTER": "700", "WORK": "10"} | env
             self.digests[name] = registry.push("shop", name, layer, _config(values))
         self.digests["foreign"] = registry.push("shop", "foreign", layer, _config({}), "arm64")
         # As large as a server with a small disk has no room for, and not to be pressed into less.

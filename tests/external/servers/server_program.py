@@ -5,7 +5,7 @@ import pathlib
 import shlex
 import time
 
-import server as servers
+import real_server as servers
 
 PROGRAM = pathlib.Path(os.environ.get("COMPOSE_TRANSACTION", servers.ROOT / "src/targets/compose/server/transaction.sh"))
 APP = """
@@ -14,7 +14,7 @@ services:
     image: overridden
     stop_grace_period: 10s
     restart: unless-stopped
-    environment: { DRAIN: "${DRAIN:-0}", READY_AFTER: "${READY_AFTER:-1500}" }
+    environment: { DRAIN: "${DRAIN:-0}", READY_AFTER: "${READY_AFTER:-700}" }
     healthcheck: { test: ["CMD", "/app", "health"], interval: 1s, timeout: 2s, retries: 3, start_period: 8s, start_interval: 500ms }
 """
 ENDS = ("complete", "rolled-back", "back-failed", "stuck", "refused", "lost")

@@ -23,9 +23,10 @@ def docker(*command, timeout=120, check=True, **more):
 class Server:
     """One server. Its sshd listens on `address` and port 2222 of this machine."""
 
-    def __init__(self, image, registry, number, *, newer=False, disk=None, noisy=False):
+    def __init__(self, image, registry, number, *, newer=False, disk="3g", noisy=False):
         self.registry, self.newer, self.address = registry, newer, f"127.0.77.{number}"
         self.name = f"roadstead-compose-{secrets.token_hex(4)}-{number}"
+        # In memory an engine starts at once, however busy the machine's disk is; on a disk it survives a crash.
         storage = ["--tmpfs", f"/var/lib/docker:exec,size={disk}"] if disk else ["-v", "/var/lib/docker"]
         docker("run", "-d", "--name", self.name, "--hostname", f"server{number}", *NESTED, *storage,
                "-v", f"{registry.folder}:{registry.folder}:ro", "-v", f"{registry.program}:/usr/local/bin/docker-registry:ro",
@@ -87,9 +88,14 @@ class Server:
         return self.run("rig", "get", url, check=check).strip()
 
     def restart_engine(self):
-        """The engine dies as by a crash of the machine, and comes again."""
-        self.root("sh", "-c", "kill -9 $(pidof dockerd containerd); pkill -9 containerd-shim; sleep 1", check=False)
+        """What an upgrade of the engine does: every container ends, and comes again as its restart policy says."""
+        self.root("sh", "-c", "kill $(pidof dockerd); while pidof dockerd >/dev/null; do sleep 0.2; done", timeout=60)
         self.root("/opt/rig/engine", timeout=60)
+
+    def crash(self):
+        """The machine goes down without a word to anybody, and is started again."""
+        docker("restart", "-t", "0", self.name)
+        self.serve()
 
     def clean(self, project, directory):
         """Takes away what a test made, of which the script under test takes only a part."""
@@ -111,11 +117,12 @@ class Load:
     def __init__(self, server, url, rate=100, workers=8, keep=True, seconds=120):
         command = ["docker", "exec", server.name, "rig", "load", url, seconds, rate, workers, int(keep)]
         self.server, self.child = server, subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True)
-        assert self.child.stdout.readline() == "loading\n"
+        word, self.pid = self.child.stdout.readline().split()
+        assert word == "loading"
 
     def end(self):
         # The client hands no signal on, so the process inside is told.
-        self.server.root("pkill", "-TERM", "-f", "^rig load ")
+        self.server.root("kill", self.pid)
         out, _ = self.child.communicate(timeout=30)
         return json.loads(out)
 

@@ -23,7 +23,7 @@ type Tally struct {
 	Slowest  int64          `json:"slowest_ms"`
 }
 
-// load URL SECONDS RATE WORKERS KEEP: so many GETs a second until the time is over or SIGTERM comes; prints a Tally.
+// load URL SECONDS RATE WORKERS KEEP: so many GETs a second until the time is over or SIGTERM comes; prints its pid, and a Tally.
 // The rate is held by the clock and not by the answers: a slow server gets no fewer requests.
 func load(args []string) {
 	var seconds, rate, workers, keep int
@@ -45,7 +45,7 @@ func load(args []string) {
 	over := make(chan os.Signal, 1)
 	signal.Notify(over, syscall.SIGTERM, syscall.SIGINT)
 	tick, end := time.NewTicker(time.Second/time.Duration(rate)), time.After(time.Duration(seconds)*time.Second)
-	fmt.Println("loading")
+	fmt.Println("loading", os.Getpid())
 	for running := true; running; {
 		select {
 		case <-tick.C:

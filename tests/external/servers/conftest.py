@@ -12,9 +12,9 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 import machine  # noqa: E402
-import registry as registries  # noqa: E402
-import server as servers  # noqa: E402
-import transaction  # noqa: E402
+import real_server as servers  # noqa: E402
+import server_program  # noqa: E402
+import server_registry as registries  # noqa: E402
 
 NUMBERS = itertools.count(1)
 
@@ -43,7 +43,7 @@ class Estate:
     """Servers by what is said of them, each started when a test first asks, all removed at the end."""
 
     KINDS = {"older": {}, "newer": {"newer": True}, "noisy": {"newer": True, "noisy": True}, "small": {"disk": "90m"},
-             "changing": {}}
+             "changing": {"disk": None}}
 
     def __init__(self, image, registry, key):
         self.image, self.registry, self.key, self.made = image, registry, key, {}
@@ -80,8 +80,8 @@ def service(estate):
     def make(kind="older", shell="dash", proxy=None, **words):
         number = next(NUMBERS)
         project = f"shop{number}"
-        edge = transaction.Proxy(proxy, project, 8000 + number) if proxy else None
-        one = transaction.Service(estate[kind], project, shell, edge, **words)
+        edge = server_program.Proxy(proxy, project, 8000 + number) if proxy else None
+        one = server_program.Service(estate[kind], project, shell, edge, **words)
         made.append(one)
         return one
 
