@@ -87,4 +87,4 @@ def service(estate):
 
     yield make
     for one in made:
-        one.server.clean(one.project, one.directory)
+        one.clean()

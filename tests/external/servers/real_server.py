@@ -1,6 +1,7 @@
 """Servers: containers with an sshd, an engine and Compose of their own. All of them end with the `with` block, by id."""
 
 import json
+import os
 import pathlib
 import secrets
 import subprocess
@@ -12,6 +13,8 @@ NESTED = ["--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE", "--security-opt", "s
           "--cgroupns", "host", "-v", "/sys/fs/cgroup:/sys/fs/cgroup:rw"]
 PLUGIN = "/usr/libexec/docker/cli-plugins/docker-compose"
 PORT = 2222
+# Runs beside each other have addresses of their own.
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 
 
 def docker(*command, timeout=120, check=True, **more):
@@ -24,7 +27,7 @@ class Server:
     """One server. Its sshd listens on `address` and port 2222 of this machine."""
 
     def __init__(self, image, registry, number, *, newer=False, disk="3g", noisy=False):
-        self.registry, self.newer, self.address = registry, newer, f"127.0.77.{number}"
+        self.registry, self.newer, self.address = registry, newer, f"127.0.{77 + WORKER}.{number}"
         self.name = f"roadstead-compose-{secrets.token_hex(4)}-{number}"
         # In memory an engine starts at once, however busy the machine's disk is; on a disk it survives a crash.
         storage = ["--tmpfs", f"/var/lib/docker:exec,size={disk}"] if disk else ["-v", "/var/lib/docker"]
@@ -120,9 +123,13 @@ class Load:
         word, self.pid = self.child.stdout.readline().split()
         assert word == "loading"
 
-    def end(self):
+    def stop(self):
         # The client hands no signal on, so the process inside is told.
-        self.server.root("kill", self.pid)
+        if self.child.poll() is None:
+            self.server.root("kill", self.pid, check=False)
+
+    def end(self):
+        self.stop()
         out, _ = self.child.communicate(timeout=30)
         return json.loads(out)
 

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import shlex
+import textwrap
 import time
 
 import real_server as servers
@@ -92,14 +93,18 @@ class Proxy:
         """The proxy runs before the first release of ours, and sends everything to the container named `first`."""
         name, place, text = self.MAIN[self.base]
         server.run("mkdir", "-p", self.folder)
-        server.run("sh", "-c", f"cat >{self.folder}/{name}", input=text)
+        server.run("sh", "-c", f"cat >{self.folder}/{name}", input=textwrap.dedent(text).strip() + "\n")
         server.run("sh", "-c", f"cat >{self.file}", input=self.texts()[0].replace("@NEW@", first) + "\n")
         server.root("sh", "-c", f"docker image inspect proxy:{self.kind} >/dev/null 2>&1 || "
                                 f"docker import /opt/rig/{self.kind}.tar proxy:{self.kind} >/dev/null")
         server.run("docker", "run", "-d", "--name", self.container, "--label", f"test={self.project}", "--restart", "always",
                    "--network", f"{self.project}_default", "-p", f"127.0.0.1:{self.port}:80", "-v", f"{self.folder}:{place}",
                    "-e", "HOME=/tmp", f"proxy:{self.kind}", *self.RUN[self.base])
-        servers.wait_until(lambda: server.succeeds("rig", "get", self.url), what="an answer through the proxy")
+        try:
+            servers.wait_until(lambda: server.succeeds("rig", "get", self.url), what="an answer through the proxy")
+        except AssertionError as error:
+            logs = server.run("sh", "-c", f"docker logs --tail 20 {self.container} 2>&1", check=False)
+            raise AssertionError(f"{error}\n{logs}") from None
 
 
 class Service:
@@ -107,6 +112,7 @@ class Service:
 
     def __init__(self, server, project, shell="dash", proxy=None, app=APP, **words):
         self.server, self.project, self.shell, self.proxy, self.app = server, project, shell, proxy, app
+        self.loads = []
         self.directory = f"/srv/{project}"
         self.base = f"{self.directory}/.roadstead/web"
         self.words = {"rs_directory": self.directory, "rs_service": "web", "rs_project": project, "rs_keep": 5,
@@ -178,16 +184,22 @@ class Service:
     def kill_in(self, attempt, state, *, group=True, within=40):
         """Ends the transaction with SIGKILL as soon as it has that state; with the group, what it started dies too."""
         file = f"{self.base}/attempts/{attempt}"
-        target = "-" if group else ""
+        target = "-" if group else ""  # dash's own `kill` knows no `--`
         done = self.server.run("sh", "-c", f"""
           end=$(($(date +%s) + {within}))
           until grep -q '^{state}' {file}/state 2>/dev/null; do
             [ $(date +%s) -lt $end ] || exit 1
             sleep 0.05
           done
-          pid=$(pgrep -o -f '^sh {file}/script transaction') && kill -9 -- {target}$pid && cat {file}/state""", check=False)
+          pid=$(pgrep -o -f '^sh {file}/script transaction') && /usr/bin/kill -9 -- {target}$pid && cat {file}/state""", check=False)
         assert done.startswith(state), f"it was not killed in {state}, but is {self.state(attempt)}"
 
-    def stop_here(self):
-        """Nothing of the transaction lives on; whatever it started is left to itself."""
-        return self.server.run("pgrep", "-f", f"^sh {self.base}/attempts/", check=False).split()
+    def load(self, **more):
+        """Requests through the proxy, until the test ends at the latest."""
+        self.loads.append(servers.Load(self.server, self.proxy.url, **more))
+        return self.loads[-1]
+
+    def clean(self):
+        for load in self.loads:
+            load.stop()
+        self.server.clean(self.project, self.directory)

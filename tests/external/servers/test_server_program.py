@@ -79,7 +79,7 @@ def test_first_release_that_fails_says_that_nothing_serves(service, shop):
 @pytest.mark.parametrize("proxy", [*PROXIES, "nginx-newer"])
 def test_switch_behind_a_proxy_loses_nothing(service, shop, proxy, shell):
     one = deployed(service("newer" if shell == "dash" else "older", shell, proxy), shop)
-    load = servers.Load(one.server, one.proxy.url)
+    load = one.load()
     assert one.release(2, shop.image("v2")) == "complete", one.log(2)
     seen = load.end()
     assert seen["lost"] == 0, seen
@@ -91,7 +91,7 @@ def test_switch_behind_a_proxy_loses_nothing(service, shop, proxy, shell):
 @pytest.mark.parametrize("proxy", PROXIES)
 def test_switch_that_is_not_confirmed_goes_back_and_loses_nothing(service, shop, proxy):
     one = deployed(service("older", proxy=proxy), shop)
-    load = servers.Load(one.server, one.proxy.url)
+    load = one.load()
     end = one.release(2, shop.image("v2"), rs_weights="50 100", rs_pause_limit=3)
     seen = load.end()
     assert end == "rolled-back not-continued", one.log(2)
@@ -106,7 +106,7 @@ def test_canary_gets_its_share(service, shop):
     assert one.stage(2, shop.image("v2")) == ["staged"]
     one.start(2, 2, rs_weights="10 100", rs_pause_limit=30)
     servers.wait_until(lambda: one.state(2) == "paused 10", 30, "the pause")
-    load = servers.Load(one.server, one.proxy.url, keep=False)
+    load = one.load(keep=False)
     time.sleep(6)
     seen = load.end()
     share = seen["versions"].get("v2", 0) / seen["requests"]
@@ -120,7 +120,7 @@ def test_canary_gets_its_share(service, shop):
 def test_bad_release_behind_a_proxy_gets_no_traffic(service, shop, version, shell):
     one = deployed(service("older", shell, "nginx"), shop)
     before = fingerprint(one)
-    load = servers.Load(one.server, one.proxy.url)
+    load = one.load()
     assert one.release(2, shop.image(version)).startswith("rolled-back "), one.log(2)
     seen = load.end()
     assert seen["lost"] == 0 and set(seen["versions"]) == {"v1"}, seen
@@ -139,17 +139,17 @@ def test_abort_goes_back(service, shop):
 
 # --- killed ----------------------------------------------------------------------------------------------------------
 
-STATES = ["checking", "backup", "starting", "paused 50", "settling", "completing"]
+STATES = ["backup", "starting", "paused 50", "settling", "completing"]
 
 
 @pytest.mark.parametrize("group", [True, False], ids=["with-children", "alone"])
 @pytest.mark.parametrize("state", STATES)
 def test_killed_behind_a_proxy_one_version_serves_and_the_next_attempt_finishes(service, shop, state, group):
     one = deployed(service("newer", "dash" if group else "busybox", "nginx", rs_backup="sleep 2"), shop)
-    load = servers.Load(one.server, one.proxy.url)
+    load = one.load()
     assert one.stage(2, shop.image("v2")) == ["staged"]
     one.start(2, 2, rs_weights="50 100", rs_pause_limit=4, **({"rs_drain": 4} if state == "completing" else {}))
-    if state not in ("checking", "backup", "starting", "paused 50"):
+    if state not in ("backup", "starting", "paused 50"):
         servers.wait_until(lambda: one.state(2) == "paused 50", 30, "the pause")
         one.request("continue", rs_attempt=2, rs_weight=100)
     one.kill_in(2, state, group=group)
@@ -177,7 +177,7 @@ def test_compose_killed_while_the_old_container_drains_is_healed_by_the_next_att
       for _ in $(seq 200); do
         name=$({left})
         if [ -n "$name" ]; then
-          kill -9 -- -$(pgrep -o -f '^sh {one.base}/attempts/2/script transaction'); echo "$name"; exit
+          /usr/bin/kill -9 -- -$(pgrep -o -f '^sh {one.base}/attempts/2/script transaction'); echo "$name"; exit
         fi
         sleep 0.05
       done""").strip()
