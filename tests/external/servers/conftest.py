@@ -20,7 +20,7 @@ NUMBERS = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def image():
+def server_image():
     """The image that scripts/setup-compose prints."""
     name = os.environ.get("COMPOSE_HOST_IMAGE")
     assert name, "COMPOSE_HOST_IMAGE is not set: scripts/setup-compose prints it"
@@ -35,8 +35,8 @@ def registry(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def shop(registry, image):
-    return registries.Shop(registry, servers.program_of(image))
+def shop(registry, server_image):
+    return registries.Shop(registry, servers.program_of(server_image))
 
 
 class Estate:
@@ -62,10 +62,10 @@ class Estate:
 
 
 @pytest.fixture(scope="session")
-def estate(image, registry, shop, tmp_path_factory):
+def estate(server_image, registry, shop, tmp_path_factory):
     key = tmp_path_factory.mktemp("key") / "deploy"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
-    made = Estate(image, registry, key)
+    made = Estate(server_image, registry, key)
     try:
         yield made
     finally:

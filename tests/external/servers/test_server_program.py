@@ -235,14 +235,14 @@ def test_server_that_crashes_meanwhile_serves_one_version_and_the_next_attempt_f
 # --- refused before any change ---------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("shell", SHELLS)
-@pytest.mark.parametrize("image, word", [
+@pytest.mark.parametrize("which, word", [
     ("locked", "no basic auth credentials|unauthorized|authentication required"), ("missing", "manifest unknown|not found"),
     ("limited", "toomanyrequests|429|rate limit"), ("foreign", "no matching manifest|platform"),
 ])
-def test_pull_that_fails_changes_nothing(service, shop, shell, image, word):
+def test_pull_that_fails_changes_nothing(service, shop, shell, which, word):
     one = deployed(service("older" if shell == "dash" else "newer", shell), shop)
     before = fingerprint(one)
-    reference = {"missing": shop.missing(), "foreign": shop.image("foreign")}.get(image) or shop.image("v2", image)
+    reference = {"missing": shop.missing(), "foreign": shop.image("foreign")}.get(which) or shop.image("v2", which)
     lines = one.stage(2, reference)
     assert lines and lines[0] == "refused pull", lines
     assert re.search(word, "\n".join(lines), re.IGNORECASE), lines
