@@ -42,7 +42,7 @@ def shop(registry, server_image):
 class Estate:
     """Servers by what is said of them, each started when a test first asks, all removed at the end."""
 
-    KINDS = {"older": {}, "newer": {"newer": True}, "noisy": {"newer": True, "noisy": True}, "small": {"disk": "90m"},
+    KINDS = {"older": {}, "newer": {"newer": True}, "noisy": {"newer": True, "noisy": True}, "small": {"disk": "110m"},
              "changing": {"disk": None}}
 
     def __init__(self, image, registry, key):

@@ -162,8 +162,10 @@ class Service:
     def release(self, number, image, attempt=None, within=60, env=None, **words):
         """Stages and starts a release, and waits for its end."""
         attempt = attempt or number
-        assert self.stage(number, image, env, **words) == ["staged"]
-        assert self.start(attempt, number, **words) == [f"started {attempt}"]
+        staged = self.stage(number, image, env, **words)
+        assert staged == ["staged"], staged
+        started = self.start(attempt, number, **words)
+        assert started == [f"started {attempt}"], started
         return self.end(attempt, within)
 
     def log(self, attempt):

@@ -92,7 +92,7 @@ class Shop:
             self.digests[name] = registry.push("shop", name, layer, _config(values))
         self.digests["foreign"] = registry.push("shop", "foreign", layer, _config({}), "arm64")
         # As large as a server with a small disk has no room for, and not to be pressed into less.
-        heavy = _layer({"app": program, "assets": secrets.token_bytes(96_000_000)})
+        heavy = _layer({"app": program, "assets": secrets.token_bytes(120_000_000)})
         self.digests["large"] = registry.push("shop", "large", heavy, _config({"VERSION": "large"}))
 
     def image(self, name, kind="plain"):

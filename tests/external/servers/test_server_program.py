@@ -267,7 +267,7 @@ def test_observe_says_how_much_room_the_images_have(service, shop):
     one = deployed(service("small"), shop)
     lines = one.request("observe")
     free = [int(line.split()[1]) for line in lines if line.startswith("free-images ")]
-    assert free and free[0] < 90_000, lines
+    assert free and free[0] < 110_000, lines
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -318,13 +318,26 @@ NASTY = {
 }
 
 
+def single_quoted(value):
+    """Fits every value in which no backslash stands before a quote or at the end: there it would hide the quote."""
+    return "'" + value.replace("'", "\\'") + "'"
+
+
+def double_quoted(value):
+    """Fits every value."""
+    for character, escaped in (("\\", "\\\\"), ('"', '\\"'), ("$", "\\$"), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t")):
+        value = value.replace(character, escaped)
+    return f'"{value}"'
+
+
 @HOSTS
 def test_values_arrive_byte_for_byte_and_are_only_the_owners(service, shop, kind, shell):
-    names = "".join(f"      {name.upper()}: '${{{name.upper()}}}'\n" for name in NASTY)
-    app = ("services:\n  web:\n    image: overridden\n    env_file: [.env]\n    ports: ['127.0.0.1:7999:8080']\n"
-           "    environment:\n" + names.replace("      ", "      VIA_"))
+    written = {f"D_{name.upper()}": (value, double_quoted(value)) for name, value in NASTY.items()}
+    written |= {f"S_{name.upper()}": (value, single_quoted(value)) for name, value in NASTY.items() if not value.endswith("\\")}
+    passed_on = "".join(f"      VIA_{name}: '${{{name}}}'\n" for name in written)
+    app = f"services:\n  web:\n    image: overridden\n    env_file: [.env]\n    environment:\n{passed_on}"
     one = service(kind, shell, app=app)
-    env = "".join(f"{name.upper()}='" + value.replace("'", "\\'") + "'\n" for name, value in NASTY.items())
+    env = "".join(f"{name}={text}\n" for name, (_, text) in written.items())
     one.server.run("sh", "-c", f"umask 077; : >{one.directory}/.env")
     assert one.release(1, shop.image("v1"), env=env) == "complete", one.log(1)
     for file in (f"{one.directory}/.env", f"{one.base}/releases/1/env"):
@@ -332,9 +345,9 @@ def test_values_arrive_byte_for_byte_and_are_only_the_owners(service, shop, kind
         assert one.server.run("cat", file) == env
     found = one.server.containers(one.project)[0]["Config"]["Env"]
     values = dict(pair.split("=", 1) for pair in found)
-    for name, value in NASTY.items():
-        assert values[name.upper()] == value, name
-        assert values[f"VIA_{name.upper()}"] == value, name
+    for name, (value, _) in written.items():
+        assert values[name] == value, name
+        assert values[f"VIA_{name}"] == value, name
 
 
 def test_only_the_last_releases_are_kept_and_never_a_volume_is_lost(service, shop):
