@@ -31,9 +31,17 @@ class Server:
         self.name = f"roadstead-compose-{secrets.token_hex(4)}-{number}"
         # In memory an engine starts at once, however busy the machine's disk is; on a disk it survives a crash.
         storage = ["--tmpfs", f"/var/lib/docker:exec,size={disk}"] if disk else ["-v", "/var/lib/docker"]
-        docker("run", "-d", "--name", self.name, "--hostname", f"server{number}", *NESTED, *storage,
-               "-v", f"{registry.folder}:{registry.folder}:ro", "-v", f"{registry.program}:/usr/local/bin/docker-registry:ro",
-               "-p", f"{self.address}:{PORT}:22", image)
+        command = ["--name", self.name, "--hostname", f"server{number}", *NESTED, *storage,
+                   "-v", f"{registry.folder}:{registry.folder}:ro", "-v", f"{registry.program}:/usr/local/bin/docker-registry:ro",
+                   "-p", f"{self.address}:{PORT}:22"]
+        self.client = None
+        if disk:
+            # Held by this process: it is gone with it, also when nobody is left to say so.
+            self.client = subprocess.Popen(["docker", "run", "--rm", "-i", "-e", "HELD=yes", *command, image],
+                                           stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+            wait_until(lambda: self.succeeds("true", user="root"), 60, f"the start of {self.name}")
+        else:
+            docker("run", "-d", *command, image)
         try:
             if newer:
                 self.root("cp", "/opt/rig/compose-newer/docker-compose", PLUGIN)
@@ -112,6 +120,9 @@ class Server:
 
     def remove(self):
         docker("rm", "-fv", self.name, check=False)
+        if self.client:
+            self.client.stdin.close()
+            self.client.wait(30)
 
 
 class Load:
