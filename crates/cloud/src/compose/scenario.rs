@@ -1,9 +1,10 @@
 //! Servers with Compose in a scenario file: what they have and what runs. Types only.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// A server.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ComposeHostSetting {
     /// Its name.
@@ -26,7 +27,7 @@ pub struct ComposeHostSetting {
 }
 
 /// A service of a Compose file.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ComposeServiceSetting {
     /// The folder of its Compose file.

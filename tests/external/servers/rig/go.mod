@@ -1,0 +1,3 @@
+module roadstead.test/rig
+
+go 1.19

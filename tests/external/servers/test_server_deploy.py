@@ -1,0 +1,255 @@
+"""The binary against real servers: SSH, the engine, Compose and the proxies are what others wrote."""
+
+import base64
+import hashlib
+import json
+import signal
+import subprocess
+import time
+
+import machine
+import pytest
+import real_server as servers
+import server_program
+
+SCENARIO = {"github": {"repositories": [{"name": "acme/shop", "private": True, "history": [{"id": "c1"}, {"id": "c2"}],
+                                         "runs": [{"id": 7, "attempt": 1, "status": "in_progress"}]}]}}
+COMPOSE = """
+services:
+  web:
+    image: shop
+    restart: unless-stopped
+    stop_grace_period: 10s
+    healthcheck: { test: ["CMD", "/app", "health"], interval: 1s, timeout: 2s, retries: 3, start_period: 8s }
+    logging: { options: { max-size: 10m } }
+"""
+
+
+class Job:
+    """A job of a repository with one service on one server, its runs one after the other."""
+
+    def __init__(self, binary, github, folder, estate, service, key=None, **compose):
+        self.binary, self.folder, self.server, self.service = binary, folder, service.server, service
+        settings = {"hosts": [{"ssh": f"deploy@{self.server.address}:{servers.PORT}", "host-keys": [print_of(self.server)]}],
+                    "directory": service.directory, "project": service.project, "service": "web", "settle": "2s",
+                    "start-timeout": "40s", "keep": 3} | compose
+        if service.proxy:
+            settings["proxy"] = {service.proxy.base: service.proxy.file, "container": service.proxy.container, "port": 8080}
+        strategy = {"strategy": "blue-green"} if service.proxy else {}
+        self.config = {"environments": {"production": {"branches": ["main"]}},
+                       "services": {"shop": {"compose": settings} | strategy}}
+        (folder / "compose.yaml").write_text(COMPOSE)
+        (folder / "event.json").write_text("{}")
+        self.key = (key or estate.key).read_text()
+        self.env = {
+            "GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": "push", "GITHUB_EVENT_PATH": str(folder / "event.json"),
+            "GITHUB_WORKSPACE": str(folder), "GITHUB_REPOSITORY": "acme/shop", "GITHUB_SERVER_URL": "https://github.com",
+            "GITHUB_API_URL": f"{github.url}/api/v3", "GITHUB_GRAPHQL_URL": f"{github.url}/api/graphql",
+            "GITHUB_REF": "refs/heads/main", "GITHUB_REF_NAME": "main", "GITHUB_REF_TYPE": "branch",
+            "GITHUB_SHA": "c2".ljust(40, "0"), "GITHUB_RUN_ID": "7", "GITHUB_RUN_ATTEMPT": "1", "RUNNER_TEMP": str(folder),
+            "INPUT_CONFIG": "roadstead.yml", "INPUT_ENVIRONMENT": "production", "INPUT_GITHUB-TOKEN": "t",
+            "INPUT_TIMEOUT": "10m", "INPUT_SSH-KEY": self.key,
+        }
+
+    def begin(self, image="", operation="deploy", **inputs):
+        (self.folder / "roadstead.yml").write_text(json.dumps(self.config))
+        self.files = {name: self.folder / name.lower() for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_STATE")}
+        for file in self.files.values():
+            file.write_text("")
+        given = {"operation": operation, "image": image} | inputs
+        env = (self.env | {name: str(file) for name, file in self.files.items()}
+               | {f"INPUT_{name.upper()}": value for name, value in given.items() if value})
+        self.log_file = self.folder / "log"
+        with open(self.log_file, "wb") as out:
+            return subprocess.Popen([str(self.binary)], env=env, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=out,
+                                    stderr=subprocess.STDOUT)
+
+    def run(self, *image, **inputs):
+        """Runs to the end and returns the outcome."""
+        child = self.begin(*image, **inputs)
+        try:
+            child.wait(180)
+        finally:
+            child.kill()
+            child.wait()
+        assert "PRIVATE KEY" not in self.log().replace("::add-mask::", ""), "the key is in the log"
+        return self.outcome()
+
+    def log(self):
+        return self.log_file.read_text(errors="replace")
+
+    def outcome(self):
+        lines = self.files["GITHUB_OUTPUT"].read_text().splitlines()
+        for number, line in enumerate(lines):
+            if line.startswith("outcome="):
+                return line.removeprefix("outcome=")
+            if line.startswith("outcome<<"):
+                return lines[number + 1]
+        return None
+
+
+def print_of(server):
+    return "SHA256:" + base64.b64encode(hashlib.sha256(base64.b64decode(server.host_key())).digest()).decode().rstrip("=")
+
+
+@pytest.fixture
+def job(binary, cloud, estate, service, tmp_path):
+    def make(kind="older", proxy=None, **more):
+        github = cloud(SCENARIO)
+        return Job(binary, github, tmp_path, estate, service(kind, proxy=proxy), **more)
+
+    return make
+
+
+def first(job, shop, version="v1"):
+    """The version before: started by hand, as people did until now."""
+    one = job.service
+    text = COMPOSE.replace("image: shop", f"image: {shop.image(version)}")
+    one.server.run("sh", "-c", f"cat >{one.directory}/compose.yaml", input=text)
+    one.server.run("sh", "-c", f"cd {one.directory} && docker compose -p {one.project} up -d --wait 2>&1")
+    if one.proxy:
+        one.proxy.start(one.server, f"{one.project}-web-1")
+    return one
+
+
+@pytest.mark.parametrize("kind", ["older", "newer", "noisy"])
+def test_deploy_then_unchanged_then_rollback(job, shop, kind):
+    work = job(kind)
+    one = first(work, shop)
+    assert work.run(shop.image("v2")) == "deployed", work.log()
+    assert one.running() == ["v2"]
+    before = [each["Id"] for each in one.server.containers(one.project)]
+    assert work.run(shop.image("v2")) == "unchanged", work.log()
+    assert [each["Id"] for each in one.server.containers(one.project)] == before
+    assert work.run(operation="verify") == "verified", work.log()
+    assert work.run(operation="rollback") in ("deployed", "rolled-back"), work.log()
+    assert one.running() == ["v1"]
+
+
+@pytest.mark.parametrize("version, word", [("unhealthy", "database unreachable"), ("crashing", "no such table")])
+def test_bad_release_is_taken_back_and_its_reason_is_in_the_summary(job, shop, version, word):
+    work = job("older")
+    one = first(work, shop)
+    assert work.run(shop.image(version)) == "rolled-back", work.log()
+    assert one.running() == ["v1"]
+    assert word in work.files["GITHUB_STEP_SUMMARY"].read_text() + work.log()
+
+
+@pytest.mark.parametrize("proxy", ["nginx", "caddy", "haproxy"])
+def test_nothing_is_lost_there_and_back(job, shop, proxy):
+    work = job("newer", proxy=proxy)
+    one = first(work, shop)
+    load = one.load()
+    assert work.run(shop.image("v2")) == "deployed", work.log()
+    assert work.run(operation="rollback") in ("deployed", "rolled-back"), work.log()
+    seen = load.end()
+    assert seen["lost"] == 0 and set(seen["versions"]) == {"v1", "v2"}, seen
+    assert one.running() == ["v1"]
+
+
+def test_release_of_one_service_takes_no_more_than_ten_seconds_beyond_the_pull(job, shop):
+    work = job("newer")
+    one = first(work, shop)
+    one.server.run("docker", "pull", "-q", shop.image("v2"))
+    begin = time.monotonic()
+    assert work.run(shop.image("v2")) == "deployed", work.log()
+    took = time.monotonic() - begin
+    print(f"a release took {took:.1f} s")
+    # Two seconds of it are `settle`. A busy machine gets three times as long.
+    assert took < 30
+
+
+def test_other_host_key_is_refused_before_our_key_is_offered(job, shop):
+    work = job("changing")
+    one = first(work, shop)
+    work.server.change_host_key()
+    time.sleep(1)
+    begin = len(work.server.logins())
+    assert work.run(shop.image("v2")) == "invalid", work.log()
+    assert print_of(work.server) in work.log(), "the print that was shown is said"
+    said = work.server.logins()[begin:]
+    assert "Connection closed by" in said or "Connection reset by" in said or "Disconnected" in said, said
+    for word in ("Accepted", "Failed publickey", "Postponed", "user deploy"):
+        assert word not in said, said
+    assert one.running() == ["v1"]
+
+
+def test_key_that_the_server_does_not_know_is_said(job, shop, tmp_path):
+    key = tmp_path / "other"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    work = job("older", key=key)
+    one = first(work, shop)
+    assert work.run(shop.image("v2")) in ("invalid", "failed"), work.log()
+    assert one.running() == ["v1"]
+
+
+def test_server_that_nobody_reaches_is_said_in_time(job, shop):
+    work = job("older")
+    one = first(work, shop)
+    work.config["services"]["shop"]["compose"]["hosts"][0]["ssh"] = f"deploy@127.0.77.250:{machine.free_port()}"
+    begin = time.monotonic()
+    assert work.run(shop.image("v2")) in ("invalid", "failed", "inconclusive"), work.log()
+    assert time.monotonic() - begin < 60
+    assert "127.0.77.250" in work.log()
+    assert one.running() == ["v1"]
+
+
+@pytest.mark.parametrize("which", ["locked", "missing"])
+def test_image_that_the_server_cannot_pull_changes_nothing(job, shop, which):
+    work = job("older")
+    one = first(work, shop)
+    before = [each["Id"] for each in one.server.containers(one.project)]
+    image = shop.missing() if which == "missing" else shop.image("v2", "locked")
+    assert work.run(image) in ("invalid", "failed"), work.log()
+    assert [each["Id"] for each in one.server.containers(one.project)] == before
+
+
+def test_small_disk_is_refused_before_anything_changes(job, shop):
+    work = job("small")
+    one = first(work, shop)
+    before = [each["Id"] for each in one.server.containers(one.project)]
+    assert work.run(shop.image("v2")) == "invalid", work.log()
+    assert "MiB" in work.log()
+    assert [each["Id"] for each in one.server.containers(one.project)] == before
+
+
+@pytest.mark.parametrize("state", ["starting", "switching", "settling"])
+def test_runner_that_is_killed_leaves_one_version_and_the_next_run_finishes(job, shop, state):
+    work = job("newer", proxy="nginx", settle="6s")
+    one = first(work, shop)
+    load = one.load()
+    child = work.begin(shop.image("v2"))
+    try:
+        servers.wait_until(lambda: newest_state(one).startswith(state) or child.poll() is not None, 90, state)
+        assert child.poll() is None, work.log()
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    servers.wait_until(lambda: newest_state(one).startswith(server_program.ENDS), 60, "the end on the server")
+    assert len(one.running()) == 1
+    work.env["GITHUB_RUN_ATTEMPT"] = "2"
+    assert work.run(shop.image("v2")) in ("deployed", "unchanged"), work.log()
+    seen = load.end()
+    assert seen["lost"] == 0, seen
+    assert one.running() == ["v2"]
+
+
+def test_cancelled_job_goes_back(job, shop):
+    work = job("newer", proxy="nginx", settle="20s")
+    one = first(work, shop)
+    child = work.begin(shop.image("v2"))
+    try:
+        servers.wait_until(lambda: newest_state(one).startswith("settling") or child.poll() is not None, 90, "settling")
+        child.send_signal(signal.SIGINT)
+        child.wait(60)
+    finally:
+        child.kill()
+        child.wait()
+    servers.wait_until(lambda: newest_state(one).startswith("rolled-back"), 60, "the way back on the server")
+    assert work.outcome() in ("cancelled", "rolled-back"), work.log()
+    assert one.running() == ["v1"]
+
+
+def newest_state(one):
+    return one.server.run("sh", "-c", f"cat {one.base}/attempts/$(ls {one.base}/attempts | sort -n | tail -n 1)/state",
+                          check=False).strip()

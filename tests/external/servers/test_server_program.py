@@ -1,0 +1,408 @@
+"""The program that runs on servers, in real shells, with real engines, Composes and proxies. Needs no Rust."""
+
+import os
+import re
+import shlex
+import time
+
+import pytest
+import real_server as servers
+import server_program
+
+SHELLS = ["dash", "busybox"]
+PROXIES = ["nginx", "caddy", "haproxy"]
+# Each Compose and each shell, in few runs.
+HOSTS = pytest.mark.parametrize("kind, shell", [("older", "dash"), ("newer", "busybox")])
+# How often traffic goes there and back under load.
+SWITCHES = int(os.environ.get("SWITCHES", "3"))
+
+
+def deployed(service, shop, version="v1", **more):
+    """The first release: in place, whether or not there will be a proxy."""
+    words = {name: "" for name in service.words if name.startswith("rs_proxy")} | {"rs_settle": 0} | more
+    assert service.release(1, shop.image(version), **words) == "complete", service.log(1)
+    if service.proxy:
+        service.proxy.start(service.server, f"{service.project}-web-1")
+    return service
+
+
+def untouched(service, before, version="v1"):
+    """What ran before still runs: the same containers, never started again."""
+    assert service.running() == [version]
+    assert [(one["Id"], one["State"]["StartedAt"]) for one in service.server.containers(service.project)] == before
+
+
+def fingerprint(service):
+    return [(one["Id"], one["State"]["StartedAt"]) for one in service.server.containers(service.project)]
+
+
+# --- deploy ----------------------------------------------------------------------------------------------------------
+
+@HOSTS
+def test_release_in_place_completes(service, shop, kind, shell):
+    one = deployed(service(kind, shell), shop)
+    assert one.release(2, shop.image("v2")) == "complete", one.log(2)
+    assert one.running() == ["v2"]
+    assert one.serving() == "2"
+    assert one.server.run("readlink", f"{one.base}/current").strip() == "releases/2"
+    running = one.server.containers(one.project)[0]["Image"]
+    digests = one.server.run("docker", "image", "inspect", "-f", "{{.RepoDigests}}", running)
+    assert shop.digests["v2"] in digests
+    lines = one.status(2)
+    assert "attempt 2 dead run-1 2 1 complete" in lines, lines
+    assert "newest 2" in lines and "serving 2" in lines
+
+
+@pytest.mark.parametrize("shell, version, reason", [
+    ("busybox", "unhealthy", "unhealthy"), ("dash", "crashing", "(exited|restarting)")])
+def test_release_in_place_that_fails_goes_back(service, shop, shell, version, reason):
+    one = deployed(service("older", shell), shop)
+    assert re.fullmatch(f"rolled-back {reason}", one.release(2, shop.image(version))), one.log(2)
+    assert one.running() == ["v1"]
+    assert one.serving() == "1"
+    lines = one.status(2)
+    assert [line for line in lines if line.startswith("failure-log starting")], lines
+    if version == "unhealthy":
+        assert [line for line in lines if line.startswith("failure-health ") and "database unreachable" in line], lines
+
+
+def test_release_that_dies_after_it_was_healthy_goes_back(service, shop):
+    one = deployed(service("newer", rs_settle=8), shop)
+    assert one.release(2, shop.image("dying")).startswith("rolled-back "), one.log(2)
+    assert one.running() == ["v1"]
+
+
+def test_first_release_that_fails_says_that_nothing_serves(service, shop):
+    one = service("older")
+    assert one.release(1, shop.image("unhealthy")) == "stuck unhealthy"
+    assert one.serving() == ""
+
+
+@pytest.mark.parametrize("proxy", [*PROXIES, "nginx-newer"])
+def test_switch_there_and_back_loses_nothing(service, shop, proxy):
+    one = deployed(service("older", proxy=proxy, rs_settle=1), shop)
+    assert one.stage(2, shop.image("v2")) == ["staged"]
+    load = one.load(seconds=60 + 60 * SWITCHES)
+    for attempt in range(2, 2 + 2 * SWITCHES):
+        release = 2 - attempt % 2
+        assert one.start(attempt, release) == [f"started {attempt}"]
+        assert one.end(attempt) == "complete", one.log(attempt)
+        assert one.running() == [f"v{release}"]
+        assert one.server.get(one.proxy.url).split()[0] == f"v{release}"
+    seen = load.end()
+    print(f"{proxy}: {2 * SWITCHES} switches, {seen}")
+    assert seen["lost"] == 0, seen
+    assert set(seen["versions"]) == {"v1", "v2"}
+
+
+@pytest.mark.parametrize("proxy", PROXIES)
+def test_switch_that_is_not_confirmed_goes_back_and_loses_nothing(service, shop, proxy):
+    one = deployed(service("older", proxy=proxy), shop)
+    load = one.load()
+    end = one.release(2, shop.image("v2"), rs_weights="50 100", rs_pause_limit=3)
+    seen = load.end()
+    assert end == "rolled-back not-continued", one.log(2)
+    assert seen["lost"] == 0, seen
+    assert {"v1", "v2"} == set(seen["versions"])
+    assert one.running() == ["v1"]
+    assert one.server.get(one.proxy.url).split()[0] == "v1"
+
+
+def test_canary_gets_its_share(service, shop):
+    one = deployed(service("newer", proxy="nginx"), shop)
+    assert one.stage(2, shop.image("v2")) == ["staged"]
+    one.start(2, 2, rs_weights="10 100", rs_pause_limit=30)
+    servers.wait_until(lambda: one.state(2) == "paused 10", 30, "the pause")
+    load = one.load(keep=False)
+    time.sleep(6)
+    seen = load.end()
+    share = seen["versions"].get("v2", 0) / seen["requests"]
+    assert 0.08 <= share <= 0.12 and seen["lost"] == 0, seen
+    assert one.request("continue", rs_attempt=2, rs_weight=100) == ["noted"]
+    assert one.end(2) == "complete"
+
+
+@pytest.mark.parametrize("shell, version", [("dash", "unhealthy"), ("busybox", "crashing")])
+def test_bad_release_behind_a_proxy_gets_no_traffic(service, shop, version, shell):
+    one = deployed(service("older", shell, "nginx"), shop)
+    before = fingerprint(one)
+    load = one.load()
+    assert one.release(2, shop.image(version)).startswith("rolled-back "), one.log(2)
+    seen = load.end()
+    assert seen["lost"] == 0 and set(seen["versions"]) == {"v1"}, seen
+    untouched(one, before)
+
+
+def test_abort_goes_back(service, shop):
+    one = deployed(service("older", proxy="haproxy", rs_settle=30), shop)
+    assert one.stage(2, shop.image("v2")) == ["staged"]
+    one.start(2, 2)
+    servers.wait_until(lambda: one.state(2) == "settling", 30, "settling")
+    assert one.request("abort", rs_attempt=2) == ["noted"]
+    assert one.end(2) == "rolled-back aborted"
+    assert one.running() == ["v1"] and one.server.get(one.proxy.url).split()[0] == "v1"
+
+
+# --- killed ----------------------------------------------------------------------------------------------------------
+
+STATES = ["backup", "starting", "paused 50", "settling", "completing"]
+
+
+@pytest.mark.parametrize("state, group", [*((state, True) for state in STATES), ("starting", False), ("completing", False)])
+def test_killed_behind_a_proxy_one_version_serves_and_the_next_attempt_finishes(service, shop, state, group):
+    one = deployed(service("newer", "dash" if group else "busybox", "nginx", rs_backup="sleep 2"), shop)
+    load = one.load()
+    assert one.stage(2, shop.image("v2")) == ["staged"]
+    one.start(2, 2, rs_weights="50 100", rs_pause_limit=4, **({"rs_drain": 4} if state == "completing" else {}))
+    if state not in ("backup", "starting", "paused 50"):
+        servers.wait_until(lambda: one.state(2) == "paused 50", 30, "the pause")
+        one.request("continue", rs_attempt=2, rs_weight=100)
+    one.kill_in(2, state, group=group)
+    servers.wait_until(lambda: "dead" in one.status(2)[1].split()[2:3], 20, "the lock is free")
+    # Whatever it was, users have an answer.
+    assert one.server.get(one.proxy.url).split()[0] in ("v1", "v2")
+    assert one.release(3, shop.image("v3"), rs_weights="100") == "complete", one.log(3)
+    seen = load.end()
+    assert seen["lost"] == 0, seen
+    assert one.running() == ["v3"]
+    assert len(one.server.containers(one.project)) == 1
+    assert one.server.get(one.proxy.url).split()[0] == "v3"
+    assert one.state(2) == f"lost {state}"
+
+
+@HOSTS
+def test_compose_killed_while_the_old_container_drains_is_healed_by_the_next_attempt(service, shop, kind, shell):
+    """Compose alone stays down after this: with 2.26 for ever (`<hex>_name` containers that were never started)."""
+    one = deployed(service(kind, shell), shop, env="DRAIN=3000\n")
+    assert one.stage(2, shop.image("v2"), env="DRAIN=3000\n") == ["staged"]
+    one.start(2, 2)
+    left = f"docker ps -a --filter label=com.docker.compose.project={one.project} --filter status=created --format '{{{{.Names}}}}'"
+    name = one.server.run("sh", "-c", f"""
+      for _ in $(seq 200); do
+        name=$({left})
+        if [ -n "$name" ]; then
+          /usr/bin/kill -9 -- -$(pgrep -o -f '^sh {one.base}/attempts/2/script transaction'); echo "$name"; exit
+        fi
+        sleep 0.05
+      done""").strip()
+    assert re.match(r"[0-9a-f]{12}_", name), f"nothing was left: {name!r}, {one.state(2)}"
+    servers.wait_until(lambda: one.running() == [], 20, "the old container ends")
+    assert one.release(3, shop.image("v3")) == "complete", one.log(3)
+    assert one.running() == ["v3"]
+    assert len(one.server.containers(one.project)) == 1
+    assert one.state(2).startswith("lost ")
+
+
+def test_second_attempt_is_refused_while_one_lives(service, shop):
+    one = deployed(service("older", "busybox", rs_settle=6), shop)
+    assert one.stage(2, shop.image("v2")) == ["staged"]
+    assert one.stage(3, shop.image("v3")) == ["staged"]
+    assert one.start(2, 2) == ["started 2"]
+    assert one.start(3, 3, owner="run-2") == ["refused busy"]
+    # The same words again change nothing: the answer of the first may have been lost.
+    again = one.start(2, 2)
+    assert again and again[0].startswith("attempt 2 alive run-1 2 1 "), again
+    assert one.start(2, 3, owner="run-2") == ["refused taken"]
+    assert one.end(2) == "complete"
+    assert one.state(3) == "", "a refused attempt leaves no record"
+    assert one.running() == ["v2"]
+
+
+def test_engine_that_restarts_meanwhile_leaves_one_version(service, shop):
+    one = deployed(service("older", proxy="nginx", rs_settle=15), shop)
+    assert one.stage(2, shop.image("v2")) == ["staged"]
+    one.start(2, 2)
+    servers.wait_until(lambda: one.state(2) == "settling", 30, "settling")
+    one.server.restart_engine()
+    end = one.end(2, 90)
+    version = {"complete": "v2"}.get(end, "v1")
+    assert end == "complete" or end.startswith("rolled-back "), (end, one.log(2))
+    servers.wait_until(lambda: one.server.succeeds("rig", "get", one.proxy.url), 30, "an answer through the proxy")
+    assert one.running() == [version]
+    assert one.server.get(one.proxy.url).split()[0] == version
+
+
+def test_server_that_crashes_meanwhile_serves_one_version_and_the_next_attempt_finishes(service, shop):
+    one = deployed(service("changing", proxy="nginx", rs_settle=30), shop)
+    assert one.stage(2, shop.image("v2")) == ["staged"]
+    one.start(2, 2)
+    servers.wait_until(lambda: one.state(2) == "settling", 30, "settling")
+    one.server.crash()
+    servers.wait_until(lambda: one.server.succeeds("rig", "get", one.proxy.url), 30, "an answer through the proxy")
+    assert one.server.get(one.proxy.url).split()[0] == "v2", "the file alone says who has the traffic"
+    assert "attempt 2 dead run-1 2 1 settling" in one.status(2)
+    assert one.release(3, shop.image("v3"), rs_settle=2) == "complete", one.log(3)
+    assert one.running() == ["v3"] and one.state(2) == "lost settling"
+
+
+# --- refused before any change ---------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("which, word", [
+    ("locked", "no basic auth credentials|unauthorized|authentication required"), ("missing", "manifest unknown|not found"),
+    ("limited", "toomanyrequests|429|rate limit"), ("foreign", "no matching manifest|platform"),
+])
+def test_pull_that_fails_changes_nothing(service, shop, which, word):
+    one = deployed(service("older"), shop)
+    before = fingerprint(one)
+    reference = {"missing": shop.missing(), "foreign": shop.image("foreign")}.get(which) or shop.image("v2", which)
+    lines = one.stage(2, reference)
+    assert lines and lines[0] == "refused pull", lines
+    assert re.search(word, "\n".join(lines), re.IGNORECASE), lines
+    untouched(one, before)
+    assert not one.server.succeeds("test", "-e", f"{one.base}/releases/2")
+    assert one.start(2, 2) == ["refused release"]
+
+
+def test_full_disk_refuses_the_pull_and_the_old_version_serves(service, shop):
+    one = deployed(service("small"), shop)
+    before = fingerprint(one)
+    lines = one.stage(2, shop.image("large"))
+    assert lines and lines[0] == "refused pull" and "no space left" in "\n".join(lines), lines
+    untouched(one, before)
+    # Room is there again for one that fits.
+    assert one.release(2, shop.image("v2")) == "complete", one.log(2)
+
+
+def test_observe_says_how_much_room_the_images_have(service, shop):
+    one = deployed(service("small"), shop)
+    lines = one.request("observe")
+    free = [int(line.split()[1]) for line in lines if line.startswith("free-images ")]
+    assert free and free[0] < 110_000, lines
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_observe_sees_tools_engine_compose_and_containers(service, shop, shell):
+    one = deployed(service("older", shell), shop)
+    lines = one.request("observe")
+    assert not [line for line in lines if line.startswith("missing")], lines
+    assert [line for line in lines if line.startswith("docker ")], lines
+    assert [line for line in lines if line.startswith("compose 2.26")], lines
+    container = [line.split() for line in lines if line.startswith("container ")]
+    assert len(container) == 1 and container[0][2:4] == ["running", "healthy"], lines
+    assert shop.digests["v1"] in container[0][-2] and container[0][-1] == f"{one.project}-web-1", lines
+
+
+def test_backup_that_fails_changes_nothing(service, shop):
+    one = deployed(service("older", "busybox"), shop)
+    before = fingerprint(one)
+    backup = shlex.join(["sh", "-c", "echo \"pg_dump: error: it's gone\"; exit 3"])
+    assert one.release(2, shop.image("v2"), rs_backup=backup) == "refused backup"
+    assert [line for line in one.status(2) if "it's gone" in line], one.status(2)
+    untouched(one, before)
+    assert one.serving() == "1"
+
+
+def test_backup_that_hangs_is_ended(service, shop):
+    one = deployed(service("older"), shop)
+    before = fingerprint(one)
+    assert one.release(2, shop.image("v2"), rs_backup="sleep 300", rs_backup_limit=2) == "refused backup"
+    untouched(one, before)
+
+
+def test_wrong_compose_file_is_refused(service, shop):
+    one = deployed(service("older"), shop)
+    before = fingerprint(one)
+    one.app = "services: { web: { imagee: x } }\n"
+    lines = one.stage(2, shop.image("v2"))
+    assert lines[0] == "refused config" and "imagee" in "\n".join(lines), lines
+    untouched(one, before)
+
+
+# --- what is kept ----------------------------------------------------------------------------------------------------
+
+NASTY = {
+    "dollar": "a$b", "dollars": "a$$b", "braces": "${HOME}", "single": "it's", "double": 'say "hi"', "hash": "a #b",
+    "hash_first": "#x", "backslash": "C:\\new\\table", "backslash_end": "end\\", "newline": "one\ntwo", "return": "a\rb",
+    "tab": "a\tb", "lead": "  lead", "trail": "trail  ", "emoji": "🚀é", "ticks": "`id`", "subst": "$(id)",
+    "json": '{"a": "b$c", "d": [1, \'2\']}', "empty": "",
+}
+
+
+def single_quoted(value):
+    """Fits every value in which no backslash stands before a quote or at the end: there it would hide the quote."""
+    return "'" + value.replace("'", "\\'") + "'"
+
+
+def double_quoted(value):
+    """Fits every value."""
+    for character, escaped in (("\\", "\\\\"), ('"', '\\"'), ("$", "\\$"), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t")):
+        value = value.replace(character, escaped)
+    return f'"{value}"'
+
+
+@HOSTS
+def test_values_arrive_byte_for_byte_and_are_only_the_owners(service, shop, kind, shell):
+    written = {f"D_{name.upper()}": (value, double_quoted(value)) for name, value in NASTY.items()}
+    written |= {f"S_{name.upper()}": (value, single_quoted(value)) for name, value in NASTY.items() if not value.endswith("\\")}
+    passed_on = "".join(f"      VIA_{name}: '${{{name}}}'\n" for name in written)
+    app = f"services:\n  web:\n    image: overridden\n    env_file: [.env]\n    environment:\n{passed_on}"
+    one = service(kind, shell, app=app)
+    env = "".join(f"{name}={text}\n" for name, (_, text) in written.items())
+    one.server.run("sh", "-c", f"umask 077; : >{one.directory}/.env")
+    assert one.release(1, shop.image("v1"), env=env) == "complete", one.log(1)
+    for file in (f"{one.directory}/.env", f"{one.base}/releases/1/env"):
+        assert one.server.run("stat", "-c", "%a %U", file).strip() == "600 deploy"
+        assert one.server.run("cat", file) == env
+    found = one.server.containers(one.project)[0]["Config"]["Env"]
+    values = dict(pair.split("=", 1) for pair in found)
+    for name, (value, _) in written.items():
+        assert values[name] == value, name
+        assert values[f"VIA_{name}"] == value, name
+
+
+def test_only_the_last_releases_are_kept_and_never_a_volume_is_lost(service, shop):
+    app = ("services:\n  web:\n    image: overridden\n    volumes: ['data:/data']\n    healthcheck: { test: ['CMD', '/app', 'health'], "
+           "interval: 1s, start_period: 8s, start_interval: 500ms }\nvolumes: { data: {} }\n")
+    one = service("newer", app=app, rs_keep=2)
+    stranger = one.server.run("docker", "volume", "create", f"{one.project}-of-somebody").strip()
+    for number in range(1, 6):
+        assert one.release(number, shop.image(f"v{number}")) == "complete", one.log(number)
+        if number == 1:
+            where = one.server.run("docker", "volume", "inspect", "-f", "{{.Mountpoint}}", f"{one.project}_data").strip()
+            one.server.root("sh", "-c", f"echo precious >{where}/orders")
+    kept = one.server.run("ls", f"{one.base}/releases").split()
+    assert kept == ["4", "5"]
+    images = one.server.run("docker", "images", "--digests", "--format", "{{.Digest}}")
+    assert shop.digests["v5"] in images and shop.digests["v4"] in images
+    assert one.server.root("cat", f"{where}/orders").strip() == "precious"
+    assert stranger in one.server.run("docker", "volume", "ls", "-q").split()
+    one.server.run("docker", "volume", "rm", stranger)
+
+
+def test_release_is_never_written_again(service, shop):
+    one = deployed(service("older"), shop)
+    assert one.stage(1, shop.image("v1")) == ["staged"], "the same release again is the same"
+    assert one.stage(1, shop.image("v2")) == ["refused taken"]
+    listed = "cd {0}/releases/1 && find . -type f | sort | xargs sha256sum".format(one.base)
+    before = one.server.run("sh", "-c", listed)
+    assert one.release(2, shop.image("v2")) == "complete"
+    assert one.release(3, shop.image("v3")) == "complete"
+    assert one.server.run("sh", "-c", listed) == before
+
+
+def test_kept_release_comes_back_without_a_registry(service, shop):
+    one = deployed(service("older"), shop)
+    assert one.release(2, shop.image("v2")) == "complete"
+    pid = one.server.root("pgrep", "-f", "^docker-registry serve .*plain").split()
+    one.server.root("kill", "-STOP", *pid)
+    try:
+        assert one.start(3, 1) == ["started 3"]
+        assert one.end(3) == "complete", one.log(3)
+    finally:
+        one.server.root("kill", "-CONT", *pid)
+    assert one.running() == ["v1"] and one.serving() == "1"
+
+
+def test_part_of_the_program_does_nothing(service, shop):
+    """A connection that is cut while the program arrives."""
+    one = deployed(service("older"), shop)
+    before = fingerprint(one)
+    words = "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in (one.words | {
+        "rs_operation": "start", "rs_attempt": "2", "rs_release": "1", "rs_owner": "x"}).items())
+    text = words + server_program.PROGRAM.read_text()
+    for share in (0.3, 0.6, 0.9, 0.99):
+        part = text[: int(len(text) * share)]
+        one.server.run("sh", "-c", "cat >part && sh part", input=part, check=False)
+    one.server.run("rm", "-f", "part")
+    assert one.state(2) == ""
+    untouched(one, before)
