@@ -11,7 +11,8 @@ use super::scenario::Scenario;
 use super::throttle::RequestRate;
 use super::world::World;
 use super::{
-    appconfig, argocd, autoscaling, cloudwatch, compose, ecr, ecs, elbv2, github, iam, logs, oidc, sns, sts, web,
+    appconfig, argocd, autoscaling, cloudwatch, compose, ecr, ecs, elbv2, github, iam, logs, oidc, sns, sts,
+    web,
 };
 
 /// The services of this cloud, in the order in which a world is made: what others stand on comes first.
