@@ -27,9 +27,12 @@ const ENCRYPTED: [(&str, &str); 3] = [
     ("rsa-pkcs8-passphrase", "ssh-rsa SHA256:weHotRGUs6PAXW/CkwDYOwUrPtAeL9BfRHwWEQF7CgI"),
 ];
 
+/// How people paste a key: a name, and what becomes of its text.
+type PastedForm = (&'static str, fn(&str) -> String);
+
 #[test]
 fn key_is_read_in_every_form_that_a_secret_takes() {
-    let forms: [(&str, fn(&str) -> String); 8] = [
+    let forms: [PastedForm; 8] = [
         ("as it is", |text| text.to_owned()),
         ("Windows line ends", |text| text.replace('\n', "\r\n")),
         ("no last line end", |text| text.trim_end().to_owned()),
