@@ -120,7 +120,7 @@ fn is_supported(kind: &str) -> bool {
 /// A line without a host: a fingerprint, with or without its type.
 fn bare_pin(words: &[&str]) -> Option<Result<HostKeyPin, String>> {
     let is_print = |word: &&str| word.starts_with("SHA256:") || word.starts_with("MD5:");
-    words.iter().take(2).any(|word| is_print(word)).then(|| words.join(" ").parse())
+    words.iter().take(2).any(is_print).then(|| words.join(" ").parse())
 }
 
 impl HostPattern {
