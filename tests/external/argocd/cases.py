@@ -186,7 +186,7 @@ def change_generated_map(world):
 
 AFTERWARDS = [
     Case("another-commit-after-ours", 0, "deployed", during=change_another_file),
-    Case("unrenderable-before", 2, "invalid", ("ComparisonError",), disturb=unrenderable, before=("Unknown", "Healthy")),
+    Case("unrenderable-before", 2, "invalid", ("render",), disturb=unrenderable, before=("Unknown", "Healthy")),
     Case("unrenderable-by-another-commit", 3, "failed", ("ComparisonError",), during=break_rendering),
     Case("prune-off", 0, "deployed", sync_policy={"automated": {}}, disturb=change_generated_map,
          manifests=beside(rest=GENERATOR.format(value=1))),
