@@ -143,10 +143,12 @@ fn every_scenario_with_needs_happens_in_the_example() {
     argocd-stale: deployed
     argocd-busy: deployed
     argocd-missing: failed sync-failed
-    argocd-suspended: stranded timed-out change-outcome-unknown
+    argocd-suspended: failed timed-out
     argocd-drift: deployed
     argocd-token-expires: deployed
     argocd-outage: deployed
+    argocd-others-unwell: deployed application-not-healthy
+    argocd-cron-job: deployed
     argocd-canary: deployed
     argocd-analysis-failed: failed health-check-failed
     flags-alarm: failed alarm-triggered

@@ -23,6 +23,13 @@ pub struct ResourceKey {
     pub name: String,
 }
 
+impl ResourceKey {
+    /// Whether its pods end on their own.
+    pub fn is_batch(&self) -> bool {
+        matches!(self.kind.as_str(), "CronJob" | "Job")
+    }
+}
+
 impl fmt::Display for ResourceKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.kind, self.name)

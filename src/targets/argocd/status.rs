@@ -86,6 +86,9 @@ pub fn rollout_status(want: Expected<'_>, snapshot: &StatusSnapshot<'_>) -> Roll
     if snapshot.application.status.operation_state.as_ref().is_some_and(|last| is_open(snapshot, last)) {
         return progressing_status("the sync is in progress".into());
     }
+    if is_uncompared(snapshot, &released) {
+        return progressing_status("the image is live, and Argo CD has not compared it yet".into());
+    }
     let open = released.iter().find_map(|workload| workload_status(want, snapshot, details, workload));
     let keys: Vec<&ResourceKey> = released.iter().map(|workload| &workload.key).collect();
     open.or_else(|| others_status(snapshot, &keys))
@@ -125,6 +128,15 @@ fn is_open(snapshot: &StatusSnapshot<'_>, operation: &OperationState) -> bool {
     let mut failed = operation.failed_resources().peekable();
     let only_known = failed.peek().is_some() && failed.all(|one| known(format!("{}/{}", one.kind, one.name)));
     operation.is_running() && !only_known
+}
+
+/// Whether the health may be from before the image: the application is read before its resources, and a workload that is
+/// not synced was compared before the sync, or differs for good.
+fn is_uncompared(snapshot: &StatusSnapshot<'_>, released: &[&Workload]) -> bool {
+    let is_synced = |workload: &&Workload| {
+        resource_of(snapshot, &workload.key).is_none_or(|resource| resource.status == "Synced")
+    };
+    !released.iter().all(is_synced) && snapshot.synced_for < POD_FAILURE_GRACE
 }
 
 /// The workloads that the release is about: those that Git gives the image, or on the way back those that ran it.
@@ -261,17 +273,13 @@ fn outdated_pods(
     workload: &Workload,
 ) -> Option<RolloutStatus> {
     let proof = live_image(want, snapshot, workload)?;
-    let pods = if is_batch(&workload.key) { Vec::new() } else { details.tree.pods(&workload.key) };
+    let pods = if workload.key.is_batch() { Vec::new() } else { details.tree.pods(&workload.key) };
     let runs =
         |pod: &&ResourceNode| pod.images.iter().any(|image| is_live(image, want.image) || *image == proof);
     let is_outdated = !pods.is_empty() && !pods.iter().any(runs);
     is_outdated.then(|| {
         progressing_status(format!("{} has the image, and none of its pods runs it yet", workload.key))
     })
-}
-
-fn is_batch(key: &ResourceKey) -> bool {
-    matches!(key.kind.as_str(), "CronJob" | "Job")
 }
 
 /// The pod that a StatefulSet keeps although its image is not wanted any more.

@@ -123,7 +123,7 @@ fn rollout_status_table() {
     Synced Healthy: progressing: the sync is in progress
     OutOfSync Healthy: progressing: Argo CD has read the commit and not synced it yet
     OutOfSync Healthy: progressing: syncing: words
-    OutOfSync Healthy: healthy: application OutOfSync at c0ffee1, Deployment/app Healthy, live: acme/app:2
+    OutOfSync Healthy: progressing: the image is live, and Argo CD has not compared it yet
     Unknown Healthy: progressing: sync status: Unknown
     Synced Progressing: progressing: progressing
     Synced Suspended: progressing: suspended

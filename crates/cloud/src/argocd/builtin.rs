@@ -87,12 +87,6 @@ pub(super) const SCENARIOS: &[Builtin] = &[
     .with_setup(&[with_unwell_resources]),
     gitops_scenario("argocd-cron-job", "The image is that of a CronJob, which has no pods.", "[]")
         .with_setup(&[with_cron_jobs]),
-    gitops_scenario(
-        "argocd-ordered-pods",
-        "The new image of a StatefulSet does not exist, and its pod is never replaced.",
-        "[image-not-found: {}]",
-    )
-    .with_setup(&[with_stateful_sets]),
     gitops_scenario("argocd-canary", "Argo Rollouts runs a canary.", "[]").with_setup(&[with_rollouts]),
     gitops_scenario(
         "argocd-analysis-failed",
@@ -112,12 +106,6 @@ fn with_unwell_resources(mut world: Scenario) -> Result<Scenario, String> {
 /// The workload of every application is a CronJob.
 fn with_cron_jobs(mut world: Scenario) -> Result<Scenario, String> {
     world.argocd.applications.iter_mut().for_each(|app| app.workload = "CronJob".into());
-    Ok(world)
-}
-
-/// The workload of every application is a StatefulSet.
-fn with_stateful_sets(mut world: Scenario) -> Result<Scenario, String> {
-    world.argocd.applications.iter_mut().for_each(|app| app.workload = "StatefulSet".into());
     Ok(world)
 }
 
