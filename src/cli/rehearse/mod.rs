@@ -9,6 +9,7 @@ mod example;
 mod files;
 mod needs;
 mod operation;
+mod promotion;
 mod run_context;
 mod scenario;
 mod sites;

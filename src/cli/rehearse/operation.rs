@@ -1,4 +1,4 @@
-//! The operations of a rehearsal: what happened before a rollback, images that exist, and a cancel at a second.
+//! The operations of a rehearsal: what happened before a rollback or a promotion, images that exist, and a cancel at a second.
 
 use std::time::Duration;
 
@@ -10,17 +10,19 @@ use crate::release::Outcome;
 use crate::report::RunReport;
 use crate::run::ProgressLog;
 use crate::sys::clock::Clock;
+use crate::sys::environment::Variables;
 use crate::sys::signal::{CancelLevel, CancelToken};
 use crate::targets::{self, KINDS};
 use roadstead_cloud::cloud::Cloud;
 use roadstead_cloud::faults::FaultState;
 
 use super::Rehearsal;
+use super::promotion;
 use super::run_context::run_against;
-use super::scenario::{build_scenario, format_problems, placeholders, start_time};
+use super::scenario::{declared_environment, format_problems, placeholders, scenario_of, start_time};
 use crate::cli::arguments::RehearseOptions;
 
-/// From the release before a rollback to the rollback.
+/// From the release before the operation to the operation.
 const TIME_BETWEEN: Duration = Duration::from_secs(3600);
 
 /// The variable that makes the release before a rollback another version.
@@ -40,26 +42,43 @@ pub(super) fn inputs(options: &RehearseOptions) -> RawInputs {
     }
 }
 
-/// Rehearses the operation. Before a rollback another version is released, in a world without faults, so that there is one to
-/// return to.
+/// Rehearses the operation. Before a rollback another version is released, and before a promotion an image is released in the
+/// environment that it comes from, in a world without faults.
 pub(super) async fn rehearse_operation(
     rehearsal: &Rehearsal,
     options: &RehearseOptions,
 ) -> Result<RunReport, String> {
     fastrand::seed(rehearsal.seed);
-    let (environment, mut scenario) = build_scenario(rehearsal)?;
+    let target = declared_environment(rehearsal, rehearsal.environment.as_deref())?;
+    let source = promotion::source_of(&options.operation, &target.environment);
+    let source = source.map(|name| declared_environment(rehearsal, Some(name))).transpose()?;
+    let mut scenario = scenario_of(rehearsal, &target, source.as_ref())?;
     for reference in image_references(options) {
         scenario = scenario.with_image(&reference, "linux/amd64");
     }
+    let mut earlier = match options.operation.ends_with("rollback") {
+        true => earlier_releases(rehearsal, &target.name)?,
+        false => Vec::new(),
+    };
+    if let Some(source) = &source {
+        let (with_images, run) = promotion::proven_release(rehearsal, scenario, source);
+        scenario = with_images;
+        earlier.push(run);
+    }
     let mut began = start_time(&scenario)?;
     let cloud = Cloud::new(scenario, rehearsal.seed);
-    if options.operation.ends_with("rollback") {
-        began = release_another(rehearsal, &cloud, &environment, began).await?;
+    if !earlier.is_empty() {
+        began = release_earlier(rehearsal, &cloud, earlier, began).await?;
     }
+    let promoting = source.as_ref().map(|source| {
+        promotion::name_workflow(&cloud, rehearsal, source);
+        promotion::promoting(rehearsal)
+    });
+    let rehearsal = promoting.as_ref().unwrap_or(rehearsal);
     if let Some(seconds) = options.cancel_at {
         cancel_later(&rehearsal.cancel, Duration::from_secs(seconds.into()));
     }
-    run_against(rehearsal, &cloud, environment, began).await
+    run_against(rehearsal, &cloud, target.name, began).await
 }
 
 /// The images that the options name, without the names of services.
@@ -77,26 +96,37 @@ fn cancel_later(cancel: &CancelToken, after: Duration) {
     });
 }
 
-/// Releases another version of every service; gives the time after it.
-async fn release_another(
+/// A run before the one that is rehearsed.
+pub(super) struct EarlierRun {
+    /// Its environment.
+    pub(super) environment: String,
+    /// Its inputs.
+    pub(super) inputs: RawInputs,
+    /// What the runner tells it.
+    pub(super) variables: Variables,
+}
+
+/// Makes these runs in a world without faults; gives the time after them.
+async fn release_earlier(
     rehearsal: &Rehearsal,
     cloud: &Cloud,
-    environment: &str,
+    runs: Vec<EarlierRun>,
     began: Timestamp,
 ) -> Result<Timestamp, String> {
     let faults = cloud.change(|world, _| std::mem::take(&mut world.faults));
-    let quiet = || Rehearsal {
-        cancel: CancelToken::default(),
-        log: ProgressLog::new(false, Clock::starting_at(began), |_| ()),
-        ..rehearsal.clone()
-    };
-    for inputs in earlier_releases(rehearsal, environment)? {
-        let release = Rehearsal { inputs, ..quiet() };
-        let report = run_against(&release, cloud, environment.to_owned(), began).await?;
+    for EarlierRun { environment, inputs, variables } in runs {
+        let release = Rehearsal {
+            inputs,
+            variables,
+            cancel: CancelToken::default(),
+            log: ProgressLog::new(false, Clock::starting_at(began), |_| ()),
+            ..rehearsal.clone()
+        };
+        let report = run_against(&release, cloud, environment.clone(), began).await?;
         if !matches!(report.outcome, Outcome::Deployed | Outcome::Committed | Outcome::Unchanged) {
             let problems: Vec<_> = report.all_problems().into_iter().cloned().collect();
             return Err(format!(
-                "The release before the rollback ended as {}:\n{}",
+                "The release in `{environment}` before this operation ended as {}:\n{}",
                 report.outcome,
                 format_problems(&problems)
             ));
@@ -112,7 +142,7 @@ async fn release_another(
 
 /// The runs before a rollback: a changed variable where a target has variables, which needs neither a build nor a proof, and a
 /// deploy of the other services.
-fn earlier_releases(rehearsal: &Rehearsal, environment: &str) -> Result<Vec<RawInputs>, String> {
+fn earlier_releases(rehearsal: &Rehearsal, environment: &str) -> Result<Vec<EarlierRun>, String> {
     let (file, text) = &rehearsal.config;
     let document = DeployFile::parse(file, text).map_err(|problems| format_problems(&problems))?;
     let (services, _) =
@@ -131,5 +161,10 @@ fn earlier_releases(rehearsal: &Rehearsal, environment: &str) -> Result<Vec<RawI
     let names: Vec<&str> = others.iter().map(|service| service.name.as_str()).collect();
     let deploy =
         (!names.is_empty()).then(|| RawInputs { services: Some(names.join(",")), ..RawInputs::default() });
-    Ok([set_env, deploy].into_iter().flatten().collect())
+    let run = |inputs| EarlierRun {
+        environment: environment.to_owned(),
+        inputs,
+        variables: rehearsal.variables.clone(),
+    };
+    Ok([set_env, deploy].into_iter().flatten().map(run).collect())
 }

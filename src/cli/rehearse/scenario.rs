@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::config::{DeployFile, Placeholders};
+use crate::config::{DeployFile, Environment, Placeholders, Service};
 use crate::problem::Problem;
 use crate::targets;
 use roadstead_cloud::scenario::{AlarmSetting, Scenario};
@@ -17,27 +17,72 @@ pub fn start_time(scenario: &Scenario) -> Result<Timestamp, String> {
     Timestamp::from_microsecond((scenario.start_time()? * 1e6) as i64).map_err(|error| error.to_string())
 }
 
-/// The environment to rehearse, and the scenario's world with every service of the deploy file in it.
-pub fn build_scenario(rehearsal: &Rehearsal) -> Result<(String, Scenario), String> {
+/// An environment of the deploy file, with what of it exists in a rehearsal.
+pub(super) struct DeclaredEnvironment {
+    /// Its name.
+    pub(super) name: String,
+    /// Its block.
+    pub(super) environment: Environment,
+    /// Its services.
+    pub(super) services: Vec<Service>,
+    /// The topics that it notifies.
+    topics: Vec<String>,
+}
+
+/// The environment with this name; the first of the file where none is named.
+pub(super) fn declared_environment(
+    rehearsal: &Rehearsal,
+    name: Option<&str>,
+) -> Result<DeclaredEnvironment, String> {
     let (file, text) = &rehearsal.config;
     let document = DeployFile::parse(file, text).map_err(|problems| format_problems(&problems))?;
     let (environments, mut problems) = document.environments();
     let first = || environments.keys().next().cloned();
-    let name = rehearsal.environment.clone().or_else(first).ok_or("the deploy file has no environment")?;
-    let aws = environments.get(&name).and_then(|environment| environment.aws.clone()).unwrap_or_default();
-    let mut scenario = rehearsal.source.base_scenario();
-    scenario.region = aws.region.unwrap_or(scenario.region);
-    scenario.account = aws.account.unwrap_or(scenario.account);
+    let name = name.map(str::to_owned).or_else(first).ok_or("the deploy file has no environment")?;
     let known = placeholders(&name);
     let (services, more) = document.services(&name, &[], &targets::keys(targets::KINDS), &known);
     problems.extend(more);
     if !problems.is_empty() {
         return Err(format_problems(&problems));
     }
-    scenario.sites.extend(services.iter().flat_map(sites::check_sites));
     let environment = environments.get(&name).cloned().unwrap_or_default();
     let (notify, _) = document.notify_settings(&name, &environment, &known);
-    scenario.topics.extend(notify.sns.map(|topic| topic.arn().to_owned()));
+    let topics = notify.sns.map(|topic| topic.arn().to_owned()).into_iter().collect();
+    Ok(DeclaredEnvironment { name, environment, services, topics })
+}
+
+/// The environment to rehearse, and the scenario's world with every service of the deploy file in it.
+pub fn build_scenario(rehearsal: &Rehearsal) -> Result<(String, Scenario), String> {
+    let target = declared_environment(rehearsal, rehearsal.environment.as_deref())?;
+    let scenario = scenario_of(rehearsal, &target, None)?;
+    Ok((target.name, scenario))
+}
+
+/// The scenario's world with the services of an environment, and with those of the one `beside` it.
+pub(super) fn scenario_of(
+    rehearsal: &Rehearsal,
+    target: &DeclaredEnvironment,
+    beside: Option<&DeclaredEnvironment>,
+) -> Result<Scenario, String> {
+    let aws = target.environment.aws.clone().unwrap_or_default();
+    let mut scenario = rehearsal.source.base_scenario();
+    scenario.region = aws.region.unwrap_or(scenario.region);
+    scenario.account = aws.account.unwrap_or(scenario.account);
+    let scenario = seed_environment(rehearsal, scenario, target)?;
+    let scenario = beside
+        .into_iter()
+        .try_fold(scenario, |scenario, environment| seed_environment(rehearsal, scenario, environment))?;
+    rehearsal.source.apply(scenario)
+}
+
+fn seed_environment(
+    rehearsal: &Rehearsal,
+    mut scenario: Scenario,
+    declared: &DeclaredEnvironment,
+) -> Result<Scenario, String> {
+    let services = &declared.services;
+    scenario.sites.extend(services.iter().flat_map(sites::check_sites));
+    scenario.topics.extend(declared.topics.iter().cloned());
     for alarm in services.iter().flat_map(|service| &service.config.alarms) {
         let there = scenario.alarms.iter().any(|have| have.name == *alarm);
         scenario.alarms.extend((!there).then(|| AlarmSetting::in_ok_state(alarm)));
@@ -45,8 +90,7 @@ pub fn build_scenario(rehearsal: &Rehearsal) -> Result<(String, Scenario), Strin
     let own = rehearsal.variables.get("GITHUB_REPOSITORY").cloned();
     let own = own.unwrap_or_else(|| scenario.workflow.repository.clone());
     let context = SeedContext { workspace: &rehearsal.workspace, repository: &own };
-    let scenario = seed_all(scenario, &services, &context)?;
-    Ok((name, rehearsal.source.apply(scenario)?))
+    seed_all(scenario, services, &context)
 }
 
 /// The values of placeholders in a rehearsal.
