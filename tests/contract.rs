@@ -70,6 +70,35 @@ fn the_schema_in_the_repository_is_the_one_of_the_types() {
 }
 
 #[test]
+fn the_schema_of_scenarios_in_the_repository_is_the_one_of_the_types() {
+    let written = cli::scenario_schema();
+    assert_eq!(
+        read_file("schema/scenario.schema.json").trim(),
+        written.trim(),
+        "write it again: cargo run -- schema --scenario > schema/scenario.schema.json"
+    );
+    let validator = jsonschema::validator_for(&serde_json::from_str(&written).unwrap()).unwrap();
+    for builtin in roadstead_cloud::builtin::builtin_scenarios() {
+        let traffic = builtin.traffic.map(|entry| format!("traffic: [{entry}]\n")).unwrap_or_default();
+        let scenario: serde_json::Value =
+            serde_saphyr::from_str(&format!("{traffic}faults: {}", builtin.faults)).unwrap();
+        let errors: Vec<String> = validator.iter_errors(&scenario).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{}: {errors:?}", builtin.name);
+    }
+    let page = read_file("docs/rehearsal.md");
+    for text in page.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default()) {
+        let scenario: serde_json::Value = serde_saphyr::from_str(text).unwrap();
+        let errors: Vec<String> = validator.iter_errors(&scenario).map(|error| error.to_string()).collect();
+        let is_of_a_deploy_file = scenario["environments"].is_object();
+        assert!(is_of_a_deploy_file || errors.is_empty(), "{text}: {errors:?}");
+    }
+    for (bad, words) in [("{ servces: [] }", "servces"), ("{ faults: [{ crash: {} }] }", "crash")] {
+        let scenario: serde_json::Value = serde_saphyr::from_str(bad).unwrap();
+        assert!(!validator.is_valid(&scenario), "{words}");
+    }
+}
+
+#[test]
 fn every_problem_has_its_section_and_no_section_is_orphaned() {
     let text = read_file("docs/problems.md");
     let sections: Vec<&str> =

@@ -20,7 +20,7 @@ use crate::support::run_in_virtual_time;
 const ACTION: &str = "roadstead/roadstead@";
 
 /// The folders of examples that have a deploy file. `rehearsal` is what a rehearsal without a deploy file runs.
-fn example_folders() -> Vec<PathBuf> {
+pub(crate) fn example_folders() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let entries = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path());
     let mut found: Vec<PathBuf> = entries.filter(|path| path.join("roadstead.yml").exists()).collect();
@@ -35,7 +35,7 @@ fn read_text(path: &Path) -> String {
 }
 
 /// The workflows of a folder: path and content.
-fn workflows(folder: &Path) -> Vec<(PathBuf, Value)> {
+pub(crate) fn workflows(folder: &Path) -> Vec<(PathBuf, Value)> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let yaml = entries.filter(|path| path.extension().is_some_and(|it| it == "yml"));
     let read = yaml.map(|path| {
@@ -90,7 +90,7 @@ pub(crate) fn workflow_violations(workflow: &Value) -> Vec<String> {
 }
 
 /// Inputs that are given to the action and that it does not have.
-fn unknown_inputs(step: &Value, uses: &str) -> Vec<String> {
+pub(crate) fn unknown_inputs(step: &Value, uses: &str) -> Vec<String> {
     let with = step["with"].as_object().filter(|_| uses.starts_with(ACTION));
     let given = with.into_iter().flat_map(|with| with.keys().cloned());
     given.filter(|name| !INPUTS.iter().any(|input| input.name == name)).collect()
@@ -162,7 +162,7 @@ fn every_deploy_file_loads_without_problems() {
 }
 
 /// A copy of the folder, with the Dockerfiles that the deploy file names: an example has no sources.
-fn checkout_of(folder: &Path, file: &str) -> tempfile::TempDir {
+pub(crate) fn checkout_of(folder: &Path, file: &str) -> tempfile::TempDir {
     let checkout = tempfile::tempdir().unwrap();
     copy_files(folder, checkout.path());
     let tree = tree::parse("roadstead.yml", file).unwrap().to_value();

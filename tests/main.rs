@@ -80,3 +80,4 @@ mod support;
 mod toy_target;
 mod trust_policy;
 mod verify;
+mod workflows;

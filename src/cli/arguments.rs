@@ -42,8 +42,16 @@ pub enum Command {
     Cloud(CloudOptions),
     /// Benchmark canary analysis on simulated traffic against the rules of other tools; prints Markdown.
     Judge(JudgeOptions),
-    /// Print the JSON Schema of the deploy file.
-    Schema,
+    /// Print the JSON Schema of the deploy file, or of scenario files.
+    Schema(SchemaOptions),
+}
+
+/// Which schema.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SchemaOptions {
+    /// That of scenario files, for `rehearse` and `cloud`.
+    #[arg(long)]
+    pub scenario: bool,
 }
 
 /// The inputs of the action, as options.

@@ -27,7 +27,7 @@ use crate::sys::terminal;
 pub use arguments::{Arguments, Command, InitOptions, TrustOptions};
 use arguments::{PlanOptions, PromoteOptions, ReleaseOptions, RollbackOptions, SetEnvOptions};
 use live::OperationArgs;
-pub use schema::schema;
+pub use schema::{scenario_schema, schema};
 
 /// Runs the operation of the arguments (the program's name first) and variables; returns the exit code.
 ///
@@ -111,8 +111,8 @@ fn run_command(command: Command, variables: Variables) -> u8 {
         Command::Rehearse(options) => rehearse::main(&options),
         Command::Cloud(options) => block_on_local(cloud::serve(options)),
         Command::Judge(options) => judge::main(&options),
-        Command::Schema => {
-            terminal::stdout_line(&schema());
+        Command::Schema(options) => {
+            terminal::stdout_line(&if options.scenario { scenario_schema() } else { schema() });
             0
         }
         Command::Deploy(_)

@@ -1,4 +1,4 @@
-//! The JSON Schema of the deploy file, generated from the types that parse it.
+//! The JSON Schemas of the deploy file and of scenario files, generated from the types that parse them.
 
 use schemars::{JsonSchema, Schema, schema_for};
 use serde_json::{Map, Value, json};
@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::config::{Environment, NotifySettings, RegistryCredentials, ServiceConfig};
 use crate::image::Build;
 use crate::targets::KINDS;
+use roadstead_cloud::scenario::Scenario;
 
 /// The schema, pretty-printed; `schema/roadstead.schema.json` is this text.
 pub fn schema() -> String {
@@ -58,6 +59,13 @@ pub fn schema() -> String {
         },
         "$defs": definitions,
     });
+    serde_json::to_string_pretty(&whole).unwrap_or_default()
+}
+
+/// The schema of scenario files, pretty-printed; `schema/scenario.schema.json` is this text.
+pub fn scenario_schema() -> String {
+    let mut whole = serde_json::to_value(schema_for!(Scenario)).unwrap_or_default();
+    whole["title"] = "Roadstead scenario file".into();
     serde_json::to_string_pretty(&whole).unwrap_or_default()
 }
 

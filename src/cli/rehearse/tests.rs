@@ -121,6 +121,30 @@ fn every_operation_is_rehearsed() {
     assert_eq!(cancelled, "cancelled cancelled");
 }
 
+/// Two environments in one account, and in two.
+#[test]
+fn promotion_is_rehearsed_after_a_release_in_its_source() {
+    for account in ["111111111111", "222222222222"] {
+        let file = format!(
+            "environments:
+  staging: {{ branches: [develop], aws: {{ region: eu-west-1, account: \"111111111111\", role: \"arn:aws:iam::111111111111:role/staging\" }} }}
+  production: {{ promote-from: staging, aws: {{ region: eu-west-1, account: \"{account}\", role: \"arn:aws:iam::{account}:role/production\" }} }}
+services:
+  backend: {{ repository: acme/backend, ecs: {{ cluster: \"acme-${{environment}}\", service: backend, container: app }} }}
+"
+        );
+        let folder = folder_with(".github/roadstead.yml", &file);
+        let ends = ["promote", "plan promote", "deploy", "rollback"].map(|operation| {
+            let mut options = options("happy");
+            (options.operation, options.environment) = (operation.into(), Some("production".into()));
+            let chosen = choose(&options, folder.path()).unwrap();
+            let ended = rehearse_files(&chosen, find_source("happy").unwrap(), &options, |_| {});
+            ended.map_or_else(|words| words, |report| report.outcome.to_string())
+        });
+        assert_eq!(ends, ["deployed", "planned", "deployed", "rolled-back"], "{account}");
+    }
+}
+
 /// How each of them ends in the example; none for want of something that the example lacks.
 #[test]
 fn every_scenario_with_needs_happens_in_the_example() {
