@@ -106,8 +106,10 @@ fn plan_finds_what_a_deployment_would_stumble_over() {
 #[test]
 fn plan_asks_whether_the_repository_exists() {
     let missing = config("{}", "rolling").replace("acme/backend", "acme/bakend");
-    let step =
-        Runner::builtin("happy").with_config(&missing).with_variable("INPUT_OPERATION", "plan").run_main();
+    let step = Runner::custom("repositories: { acme/backend: {} }")
+        .with_config(&missing)
+        .with_variable("INPUT_OPERATION", "plan")
+        .run_main();
     assert_eq!((step.output("outcome"), step.exit_code), ("invalid", 2), "{}", step.annotation_lines());
     assert!(step.annotation_lines().contains("acme/bakend` does not exist"), "{}", step.annotation_lines());
     let denied = Runner::custom("faults: [deny: { action: \"ecr:BatchGetImage\" }]");
@@ -180,16 +182,16 @@ fn git_tag_becomes_a_tag_of_the_image_and_a_branch_leaves_it_out() {
 }
 
 #[test]
-fn placeholder_without_a_value_is_an_error_outside_of_build_tags() {
+fn placeholder_without_a_value_is_an_error_outside_of_tags_and_arguments() {
     let known: Placeholders = [("environment", "production".to_owned())].into();
     let problems_of = |build: &str| {
         let document = DeployFile::parse("f.yml", &config(build, "rolling")).unwrap();
         let problems = document.services("production", &[], &["ecs"], &known).1;
         problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     };
-    let told = problems_of("{ args: { VERSION: '${tag}' } }");
+    let told = problems_of("{ target: '${tag}' }");
     assert!(told.contains("The placeholder `${tag}` has no value"), "{told}");
-    assert_eq!(problems_of("{ tags: ['${tag}'] }"), "");
+    assert_eq!(problems_of("{ tags: ['${tag}'], args: { VERSION: '${tag}' } }"), "");
 }
 
 const SHARED: &str = "environments:

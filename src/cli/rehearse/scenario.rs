@@ -68,11 +68,27 @@ pub(super) fn scenario_of(
     let mut scenario = rehearsal.source.base_scenario();
     scenario.region = aws.region.unwrap_or(scenario.region);
     scenario.account = aws.account.unwrap_or(scenario.account);
+    let lists_repositories = !scenario.repositories.is_empty();
     let scenario = seed_environment(rehearsal, scenario, target)?;
-    let scenario = beside
+    let mut scenario = beside
         .into_iter()
         .try_fold(scenario, |scenario, environment| seed_environment(rehearsal, scenario, environment))?;
+    if !lists_repositories {
+        seed_repositories(&mut scenario, [Some(target), beside].into_iter().flatten());
+    }
     rehearsal.source.apply(scenario)
+}
+
+/// The repositories in ECR of the deploy file exist, as long as the scenario does not list those that do.
+fn seed_repositories<'d>(
+    scenario: &mut Scenario,
+    environments: impl Iterator<Item = &'d DeclaredEnvironment>,
+) {
+    for service in environments.flat_map(|declared| &declared.services) {
+        if let Some(name) = service.config.ecr_repository() {
+            scenario.repositories.entry(name.to_owned()).or_default();
+        }
+    }
 }
 
 fn seed_environment(

@@ -8,7 +8,7 @@ use crate::config::DeployFile;
 use crate::release::{DefinitionFile, Release};
 use crate::targets::{self, KINDS};
 
-const DEFINITION: &str = r#"{"family":"shop","cpu":"256","memory":"512","networkMode":"awsvpc","requiresCompatibilities":["FARGATE"],
+const DEFINITION: &str = r#"{"family":"shop","cpu":"256","memory":"512","networkMode":"awsvpc","requiresCompatibilities":["FARGATE"],"executionRoleArn":"arn:aws:iam::1:role/exec",
 "containerDefinitions":[{"name":"php","image":""},{"name":"nginx","image":"<NGINX>"},{"name":"log","image":"log:1"}]}"#;
 
 /// The problems of a service whose container is `php`, with these lines of `images` from line 11 on.

@@ -83,7 +83,7 @@ async fn what_aws_refuses_of_containers_is_refused() {
         with_side(both(), json!({"user": "root"})),
         // API FirelensConfiguration.
         with_side(both(), json!({"firelensConfiguration": {"type": "vector"}})),
-        with_side(both(), json!({"firelensConfiguration": {"type": "fluentbit", "options": {"config-file-type": "s3"}}})),
+        with_side(both(), json!({"firelensConfiguration": {"type": "fluentbit", "options": {"config-file-type": "s3", "config-file-value": "arn:aws:s3:::logs/extra.conf"}}})),
         // API HealthCheck, ContainerRestartPolicy, EnvironmentFile, Ulimit (Shippable/support#3699).
         with(fargate(), json!({"healthCheck": {"command": ["NONE"]}})),
         with(fargate(), json!({"restartPolicy": {"enabled": true, "restartAttemptPeriod": 5}})),
