@@ -106,7 +106,7 @@ fn plan_finds_what_a_deployment_would_stumble_over() {
 #[test]
 fn plan_asks_whether_the_repository_exists() {
     let missing = config("{}", "rolling").replace("acme/backend", "acme/bakend");
-    let step = Runner::custom("repositories: { acme/backend: {} }")
+    let step = Runner::custom("repositories: { acme/bakend: { missing: true } }")
         .with_config(&missing)
         .with_variable("INPUT_OPERATION", "plan")
         .run_main();
