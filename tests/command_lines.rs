@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Parser as _;
+use clap::error::ErrorKind;
 use roadstead::cli::{Arguments, Command};
 
 pub(crate) fn markdown_files() -> Vec<PathBuf> {
@@ -23,8 +24,17 @@ pub(crate) fn markdown_files() -> Vec<PathBuf> {
     found
 }
 
-/// The command lines in the fences of a page, continued lines joined, and those in code spans that are whole commands.
-fn command_lines(page: &str) -> Vec<String> {
+/// A command of a page.
+struct PageCommand {
+    path: PathBuf,
+    words: Vec<String>,
+    /// Whether it stands in a fence. A code span in a sentence may leave out what the command needs besides.
+    is_fenced: bool,
+}
+
+/// The command lines in the fences of a page, continued lines joined, and those in code spans with an option; `true` for those
+/// of a fence.
+fn command_lines(page: &str) -> Vec<(String, bool)> {
     let joined = page.replace("\\\n", " ");
     let mut lines = Vec::new();
     let mut is_fenced = false;
@@ -32,10 +42,10 @@ fn command_lines(page: &str) -> Vec<String> {
         if line.trim_start().starts_with("```") {
             is_fenced = !is_fenced;
         } else if is_fenced {
-            lines.extend(after_program(line.trim()).map(str::to_owned));
+            lines.extend(after_program(line.trim()).map(|command| (command.to_owned(), true)));
         } else {
             let spans = line.split('`').skip(1).step_by(2).filter(|span| span.contains(" --"));
-            lines.extend(spans.filter_map(after_program).map(str::to_owned));
+            lines.extend(spans.filter_map(after_program).map(|command| (command.to_owned(), false)));
         }
     }
     lines
@@ -67,14 +77,18 @@ fn words(line: &str) -> Vec<String> {
     line.split_whitespace().map(|word| word.trim_matches(['"', '\'']).to_owned()).collect()
 }
 
-fn all_commands() -> Vec<(PathBuf, Vec<String>)> {
+fn all_commands() -> Vec<PageCommand> {
     let mut all = Vec::new();
     for path in markdown_files() {
         let page = fs::read_to_string(&path).unwrap();
         // A form with alternatives or dots is no command line.
         let is_form = |line: &String| line.contains(['…', '[', '{', '|']) && !line.contains(" | ");
-        let lines = command_lines(&page).into_iter().filter(|line| !is_form(line));
-        all.extend(lines.map(|line| (path.clone(), words(&line))));
+        let lines = command_lines(&page).into_iter().filter(|(line, _)| !is_form(line));
+        all.extend(lines.map(|(line, is_fenced)| PageCommand {
+            path: path.clone(),
+            words: words(&line),
+            is_fenced,
+        }));
     }
     all
 }
@@ -83,9 +97,12 @@ fn all_commands() -> Vec<(PathBuf, Vec<String>)> {
 fn every_command_line_is_taken_as_it_stands() {
     let all = all_commands();
     assert!(all.len() > 30, "{}", all.len());
-    for (path, words) in all {
+    for PageCommand { path, words, is_fenced } in all {
         // `--help` and `--version` are no commands, and go to the standard output.
-        if let Some(error) = Arguments::try_parse_from(&words).err().filter(clap::Error::use_stderr) {
+        let is_fault = |error: &clap::Error| {
+            error.use_stderr() && (is_fenced || error.kind() != ErrorKind::MissingRequiredArgument)
+        };
+        if let Some(error) = Arguments::try_parse_from(&words).err().filter(is_fault) {
             panic!("{}: {}\n{error}", path.display(), words.join(" "));
         }
     }
@@ -95,7 +112,7 @@ fn every_command_line_is_taken_as_it_stands() {
 fn built_in_rehearsals_of_the_pages_run() {
     let known = |name: &str| roadstead_cloud::builtin::find_builtin(name).is_some();
     let mut count = 0;
-    for (path, words) in all_commands() {
+    for PageCommand { path, words, .. } in all_commands() {
         let Ok(Arguments { command: Command::Rehearse(options) }) = Arguments::try_parse_from(&words) else {
             continue;
         };

@@ -167,7 +167,7 @@ fn source_that_follows_the_branch_counts() {
 /// Argo CD that cannot render has the name of the branch where a commit stands otherwise.
 #[test]
 fn render_error_after_the_commit_is_reported_within_its_minute() {
-    let ran = verdict_run("retry: 0", "", "[argocd-comparison-error: { after: 20, message: no such base }]");
+    let ran = verdict_run("retry: 0", "", "[argocd-comparison-error: { after: 3, message: no such base }]");
     let text = failure_text(&ran);
     assert!(text.contains("ComparisonError") && text.contains("no such base"), "{text}: {:#?}", ran.lines);
     assert!(file_text(&ran.cloud, FILE).contains("v1"), "the image before stands there again");

@@ -99,9 +99,16 @@ fn sample(expression: &str, documented: &Documented) -> String {
     match (input, last) {
         (Some(value), _) => value,
         (None, "digest") => digest(),
-        (None, name) if name.starts_with("PLAN_ROLE") => "arn:aws:iam::111111111111:role/plan".into(),
+        (None, name) if name.starts_with("PLAN_ROLE") => plan_role(name, &documented.deploy_file),
         (None, _) => expression.trim_matches('\'').to_owned(),
     }
+}
+
+/// The role of a plan, in the account of the environment that the variable names.
+fn plan_role(variable: &str, deploy_file: &str) -> String {
+    let environment = variable.trim_start_matches("PLAN_ROLE").trim_matches('_').to_lowercase();
+    let account = &parse_workflow(deploy_file)["environments"][environment]["aws"]["account"];
+    format!("arn:aws:iam::{}:role/plan", account.as_str().unwrap_or("111111111111"))
 }
 
 fn fill(text: &str, documented: &Documented) -> String {

@@ -64,8 +64,8 @@ pub fn schema() -> String {
 
 /// The schema of scenario files, pretty-printed; `schema/scenario.schema.json` is this text.
 pub fn scenario_schema() -> String {
-    let mut whole = serde_json::to_value(schema_for!(Scenario)).unwrap_or_default();
-    whole["title"] = "Roadstead scenario file".into();
+    let mut whole = schema_for!(Scenario);
+    whole.insert("title".into(), "Roadstead scenario file".into());
     serde_json::to_string_pretty(&whole).unwrap_or_default()
 }
 

@@ -15,12 +15,7 @@ from argocd.rig import Rig
 
 AT_ONCE = 8
 # The outcomes that these cases should have are not yet those that they have; one that passes is taken off this list.
-PENDING = {
-    "cron-job-degraded-before", "other-workload-degraded-before", "out-of-sync-before", "suspended-job-before",
-    "progressing-before", "unknown-health-before", "registry-rewritten", "image-of-a-cron-job", "cron-job-alone", "no-replicas",
-    "two-sources-the-first-pinned", "another-branch", "image-override", "sync-window", "no-right-to-sync", "unrenderable-before",
-    "unrenderable-by-another-commit", "prune-off", "retries", "empty-tag", "stateful-set-image-missing",
-}
+PENDING = {"real-unknown-health-before", "real-unrenderable-by-another-commit", "embedded-sync-window"}
 
 
 def name_of(case):
@@ -30,7 +25,7 @@ def name_of(case):
 def parameters():
     pairs = [(kind, case) for case in cases.CASES for kind in ("real", "embedded") if kind == "real" or case.embedded is not None]
     for pair in pairs:
-        marks = [pytest.mark.xfail(reason="not yet")] if pair[1].name in PENDING else []
+        marks = [pytest.mark.xfail(reason="not yet")] if name_of(pair) in PENDING else []
         yield pytest.param(pair, id=name_of(pair), marks=marks)
 
 

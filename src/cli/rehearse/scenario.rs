@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::config::{DeployFile, Environment, Placeholders, Service};
 use crate::problem::Problem;
 use crate::targets;
-use roadstead_cloud::scenario::{AlarmSetting, Scenario};
+use roadstead_cloud::scenario::{AlarmSetting, RepositorySetting, Scenario};
 
 use super::worlds::{SeedContext, seed_all};
 use super::{Rehearsal, sites};
@@ -68,26 +68,27 @@ pub(super) fn scenario_of(
     let mut scenario = rehearsal.source.base_scenario();
     scenario.region = aws.region.unwrap_or(scenario.region);
     scenario.account = aws.account.unwrap_or(scenario.account);
-    let lists_repositories = !scenario.repositories.is_empty();
     let scenario = seed_environment(rehearsal, scenario, target)?;
     let mut scenario = beside
         .into_iter()
         .try_fold(scenario, |scenario, environment| seed_environment(rehearsal, scenario, environment))?;
-    if !lists_repositories {
-        seed_repositories(&mut scenario, [Some(target), beside].into_iter().flatten());
-    }
+    seed_repositories(&mut scenario, [Some(target), beside].into_iter().flatten());
     rehearsal.source.apply(scenario)
 }
 
-/// The repositories in ECR of the deploy file exist, as long as the scenario does not list those that do.
+/// The repositories in ECR of the deploy file exist. One with the name of a service has the image that the service runs unless
+/// the scenario names another.
 fn seed_repositories<'d>(
     scenario: &mut Scenario,
     environments: impl Iterator<Item = &'d DeclaredEnvironment>,
 ) {
     for service in environments.flat_map(|declared| &declared.services) {
-        if let Some(name) = service.config.ecr_repository() {
-            scenario.repositories.entry(name.to_owned()).or_default();
-        }
+        let Some(name) = service.config.ecr_repository() else { continue };
+        let is_running = scenario.services.iter().any(|running| running.name == name);
+        scenario.repositories.entry(name.to_owned()).or_insert_with(|| match is_running {
+            true => RepositorySetting::with_image("v1"),
+            false => RepositorySetting::default(),
+        });
     }
 }
 

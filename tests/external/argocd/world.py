@@ -170,7 +170,7 @@ class RealWorld(World):
         if self.case.application_exists:
             self.await_state(self.case.before)
 
-    def await_state(self, wanted, seconds=90):
+    def await_state(self, wanted, seconds=240):
         wait_until(lambda: self.state() == wanted, seconds, f"{self.name} is {wanted}")
 
     def state(self):

@@ -11,6 +11,8 @@ use super::super::scenario::Scenario;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct RepositorySetting {
+    /// It does not exist, although the deploy file or a service names it.
+    pub missing: bool,
     /// Tags may not be moved.
     pub immutable: bool,
     /// Accounts that the repository's policy lets pull.

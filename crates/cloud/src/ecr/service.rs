@@ -81,7 +81,7 @@ impl Service for Ecr {
 /// The repositories of a registry.
 fn seed_repositories(settings: &BTreeMap<String, RepositorySetting>, began: f64) -> Repositories {
     let mut repositories = Repositories::new();
-    for (name, setting) in settings {
+    for (name, setting) in settings.iter().filter(|(_, setting)| !setting.missing) {
         let (immutable, readers) = (setting.immutable, setting.readers.clone());
         let build_platform = setting.platform.clone();
         let mut repository = EcrRepository { immutable, readers, build_platform, ..EcrRepository::default() };
