@@ -172,7 +172,3 @@ fn decoding_fault(error: &russh::keys::Error, text: &str, has_passphrase: bool) 
         _ => KeyFault::Damaged,
     }
 }
-
-#[cfg(test)]
-#[path = "keys_tests.rs"]
-mod tests;

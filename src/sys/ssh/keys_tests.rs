@@ -1,6 +1,6 @@
 //! Every format that people paste, and every damage that a secret suffers.
 
-use super::{Identity, KeyFault};
+use super::keys::{Identity, KeyFault};
 
 const PASSPHRASE: &str = "open sesame";
 

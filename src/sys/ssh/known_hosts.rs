@@ -161,7 +161,3 @@ fn matches_wildcards(pattern: &[u8], name: &[u8]) -> bool {
         }),
     }
 }
-
-#[cfg(test)]
-#[path = "known_hosts_tests.rs"]
-mod tests;

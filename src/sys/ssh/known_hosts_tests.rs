@@ -1,7 +1,7 @@
 //! Lines of `known_hosts` as they are found in the field.
 
-use super::super::host_keys::{HostKeyDecision, HostKeyPin};
-use super::HostKeys;
+use super::host_keys::{HostKeyDecision, HostKeyPin};
+use super::known_hosts::HostKeys;
 
 const ED: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICJM0HHCfvXgfeSF+5o62NlaGA9JW0/KqlazuKMUZtt1";
 const OTHER_ED: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAvmWN5B5hNv5hBBX4+NdcOgWqsQuzjAvlGDJp7aaAFM";

@@ -10,6 +10,11 @@ mod keys;
 mod known_hosts;
 mod session;
 
+#[cfg(test)]
+mod keys_tests;
+#[cfg(test)]
+mod known_hosts_tests;
+
 pub use client::{SshClient, SshCredentials};
 pub use error::{HostKeyFault, SshError, SshStage};
 pub use frame::{ScriptReply, shell_quote};

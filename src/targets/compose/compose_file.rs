@@ -142,7 +142,3 @@ fn line_of(file: &DefinitionFile, service: &str, key: &str) -> usize {
         from.and_then(|from| lines[from..].iter().position(|line| starts(line, key)).map(|at| from + at));
     found.or(from).map_or(1, |at| at + 1)
 }
-
-#[cfg(test)]
-#[path = "compose_file_tests.rs"]
-mod tests;

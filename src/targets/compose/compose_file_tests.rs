@@ -1,6 +1,8 @@
 //! What the user's Compose file says about a deployment.
 
-use super::*;
+use super::Settings;
+use super::compose_file::{lint, project_name};
+use crate::release::DefinitionFile;
 
 fn settings(extra: &str) -> Settings {
     let text = format!(

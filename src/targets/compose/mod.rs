@@ -32,6 +32,13 @@ pub mod source;
 pub mod status;
 pub mod write;
 
+#[cfg(test)]
+mod compose_file_tests;
+#[cfg(test)]
+mod read_tests;
+#[cfg(test)]
+mod status_tests;
+
 pub use settings::Settings;
 
 use client::{Answer, Client};

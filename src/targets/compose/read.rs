@@ -290,7 +290,3 @@ impl AttemptState {
 pub fn version(service: &str, number: u32) -> Version {
     Version { id: number.to_string(), label: format!("{service}:{number}") }
 }
-
-#[cfg(test)]
-#[path = "read_tests.rs"]
-mod tests;

@@ -1,6 +1,7 @@
 //! Answers of a server, whole and damaged.
 
-use super::*;
+use super::read::*;
+use crate::release::Digest;
 
 fn lines(text: &str) -> Vec<String> {
     text.lines().map(str::to_owned).collect()

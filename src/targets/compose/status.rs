@@ -206,7 +206,3 @@ fn server_cause(reason: &str) -> Option<Cause> {
     };
     Some((kind, sentence.to_owned(), help))
 }
-
-#[cfg(test)]
-#[path = "status_tests.rs"]
-mod tests;

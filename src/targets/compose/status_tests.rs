@@ -1,7 +1,8 @@
 //! Every state of an attempt → the status of the rollout.
 
-use super::super::read::read_state;
-use super::*;
+use super::read::read_state;
+use super::status::rollout_status;
+use crate::release::RolloutStatus;
 
 const DIGEST: &str = "sha256:1111111111111111111111111111111111111111111111111111111111111111";
 
