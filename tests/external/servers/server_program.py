@@ -183,7 +183,7 @@ class Service:
         env = [dict(pair.split("=", 1) for pair in one["Config"]["Env"]) for one in found]
         return sorted(values["VERSION"] for values in env)
 
-    def kill_in(self, attempt, state, *, group=True, within=40):
+    def kill_in(self, attempt, state, *, group=True, within=90):
         """Ends the transaction with SIGKILL as soon as it has that state; with the group, what it started dies too."""
         file = f"{self.base}/attempts/{attempt}"
         target = "-" if group else ""  # dash's own `kill` knows no `--`
