@@ -154,12 +154,12 @@ class Service:
     def state(self, attempt):
         return self.server.run("cat", f"{self.base}/attempts/{attempt}/state", check=False).strip()
 
-    def end(self, attempt, within=60):
+    def end(self, attempt, within=120):
         """Waits for the last word of an attempt."""
         servers.wait_until(lambda: self.state(attempt).startswith(ENDS), within, f"the end of attempt {attempt}")
         return self.state(attempt)
 
-    def release(self, number, image, attempt=None, within=60, env=None, **words):
+    def release(self, number, image, attempt=None, within=120, env=None, **words):
         """Stages and starts a release, and waits for its end."""
         attempt = attempt or number
         staged = self.stage(number, image, env, **words)
@@ -183,7 +183,7 @@ class Service:
         env = [dict(pair.split("=", 1) for pair in one["Config"]["Env"]) for one in found]
         return sorted(values["VERSION"] for values in env)
 
-    def kill_in(self, attempt, state, *, group=True, within=40):
+    def kill_in(self, attempt, state, *, group=True, within=90):
         """Ends the transaction with SIGKILL as soon as it has that state; with the group, what it started dies too."""
         file = f"{self.base}/attempts/{attempt}"
         target = "-" if group else ""  # dash's own `kill` knows no `--`

@@ -112,7 +112,7 @@ def test_canary_gets_its_share(service, shop):
     one = deployed(service("newer", proxy="nginx"), shop)
     assert one.stage(2, shop.image("v2")) == ["staged"]
     one.start(2, 2, rs_weights="10 100", rs_pause_limit=30)
-    servers.wait_until(lambda: one.state(2) == "paused 10", 30, "the pause")
+    servers.wait_until(lambda: one.state(2) == "paused 10", 90, "the pause")
     load = one.load(keep=False)
     time.sleep(6)
     seen = load.end()
@@ -137,7 +137,7 @@ def test_abort_goes_back(service, shop):
     one = deployed(service("older", proxy="haproxy", rs_settle=30), shop)
     assert one.stage(2, shop.image("v2")) == ["staged"]
     one.start(2, 2)
-    servers.wait_until(lambda: one.state(2) == "settling", 30, "settling")
+    servers.wait_until(lambda: one.state(2) == "settling", 90, "settling")
     assert one.request("abort", rs_attempt=2) == ["noted"]
     assert one.end(2) == "rolled-back aborted"
     assert one.running() == ["v1"] and one.server.get(one.proxy.url).split()[0] == "v1"
@@ -153,9 +153,10 @@ def test_killed_behind_a_proxy_one_version_serves_and_the_next_attempt_finishes(
     one = deployed(service("newer", "dash" if group else "busybox", "nginx", rs_backup="sleep 2"), shop)
     load = one.load()
     assert one.stage(2, shop.image("v2")) == ["staged"]
-    one.start(2, 2, rs_weights="50 100", rs_pause_limit=4, **({"rs_drain": 4} if state == "completing" else {}))
+    one.start(2, 2, rs_weights="50 100", rs_pause_limit=30,
+              **{"completing": {"rs_drain": 4}, "settling": {"rs_settle": 6}}.get(state, {}))
     if state not in ("backup", "starting", "paused 50"):
-        servers.wait_until(lambda: one.state(2) == "paused 50", 30, "the pause")
+        servers.wait_until(lambda: one.state(2) == "paused 50", 90, "the pause")
         one.request("continue", rs_attempt=2, rs_weight=100)
     one.kill_in(2, state, group=group)
     servers.wait_until(lambda: "dead" in one.status(2)[1].split()[2:3], 20, "the lock is free")
@@ -194,7 +195,7 @@ def test_compose_killed_while_the_old_container_drains_is_healed_by_the_next_att
 
 
 def test_second_attempt_is_refused_while_one_lives(service, shop):
-    one = deployed(service("older", "busybox", rs_settle=6), shop)
+    one = deployed(service("older", "busybox", rs_settle=12), shop)
     assert one.stage(2, shop.image("v2")) == ["staged"]
     assert one.stage(3, shop.image("v3")) == ["staged"]
     assert one.start(2, 2) == ["started 2"]
@@ -212,7 +213,7 @@ def test_engine_that_restarts_meanwhile_leaves_one_version(service, shop):
     one = deployed(service("older", proxy="nginx", rs_settle=15), shop)
     assert one.stage(2, shop.image("v2")) == ["staged"]
     one.start(2, 2)
-    servers.wait_until(lambda: one.state(2) == "settling", 30, "settling")
+    servers.wait_until(lambda: one.state(2) == "settling", 90, "settling")
     one.server.restart_engine()
     end = one.end(2, 90)
     version = {"complete": "v2"}.get(end, "v1")
@@ -226,7 +227,7 @@ def test_server_that_crashes_meanwhile_serves_one_version_and_the_next_attempt_f
     one = deployed(service("changing", proxy="nginx", rs_settle=30), shop)
     assert one.stage(2, shop.image("v2")) == ["staged"]
     one.start(2, 2)
-    servers.wait_until(lambda: one.state(2) == "settling", 30, "settling")
+    servers.wait_until(lambda: one.state(2) == "settling", 90, "settling")
     one.server.crash()
     servers.wait_until(lambda: one.server.succeeds("rig", "get", one.proxy.url), 30, "an answer through the proxy")
     assert one.server.get(one.proxy.url).split()[0] == "v2", "the file alone says who has the traffic"
