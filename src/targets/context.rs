@@ -8,6 +8,7 @@ use std::rc::Rc;
 use aws_config::SdkConfig;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
+use crate::aws::Io;
 use crate::github::Addresses;
 use crate::release::{ImageOverride, ImageRef, RunNumber};
 
@@ -21,6 +22,8 @@ pub struct TargetContext<'s> {
     pub expected_account: Option<String>,
     /// The transport of requests to other APIs than AWS.
     pub http: SharedHttpClient,
+    /// Clock, variables and mask of the run, and clients for servers with an authority of their own.
+    pub io: &'s Io,
     /// The run.
     pub run: RunInfo,
     /// How many services the run has: rate limits are shared by them.

@@ -247,7 +247,7 @@ pub(in crate::run) fn create_sources(ctx: &RunContext, session: &SdkConfig) -> M
 
 /// Where the targets of an environment are.
 fn target_context<'s>(
-    ctx: &RunContext,
+    ctx: &'s RunContext,
     session: &'s SdkConfig,
     config: &RunConfig,
 ) -> targets::TargetContext<'s> {
@@ -256,6 +256,7 @@ fn target_context<'s>(
         region: session.region().map(ToString::to_string).unwrap_or_default(),
         expected_account: config.environment.aws.as_ref().and_then(|aws| aws.account.clone()),
         http: ctx.io.http.clone(),
+        io: &ctx.io,
         run: run_info(ctx, config),
         service_count: config.services.len(),
         shared: targets::Shared::default(),
