@@ -450,11 +450,11 @@ impl History for Ecs {
 impl OneOffTasks for Ecs {
     async fn start(
         &self,
-        version: &Version,
+        staged: &Staged,
         command: &TaskCommand,
         seen: &Observed,
     ) -> Result<StartedTask, ChangeError> {
-        one_off::start(&self.reader, version, command, seen).await
+        one_off::start(&self.reader, &staged.version, command, seen).await
     }
 
     async fn find(&self, owner: &str) -> Result<Option<StartedTask>, Problem> {
