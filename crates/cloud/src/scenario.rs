@@ -9,6 +9,7 @@ use super::argocd::scenario::ArgoCdSettings;
 use super::elbv2::balancers::LoadBalancerSetting;
 use super::faults::Fault;
 use super::github;
+use super::kubernetes::scenario::KubernetesSettings;
 use super::oidc::Workflow;
 use super::one_off_commands::OneOffCommand;
 use super::policy::CallerPolicy;
@@ -56,6 +57,8 @@ pub struct Scenario {
     pub appconfig: AppConfigSettings,
     /// Argo CD and its applications.
     pub argocd: ArgoCdSettings,
+    /// Clusters of Kubernetes and their workloads.
+    pub kubernetes: KubernetesSettings,
     /// How long things take.
     pub timings: Timings,
     /// Which actions the caller may take.
@@ -163,6 +166,7 @@ impl Default for Scenario {
             repositories: BTreeMap::new(),
             appconfig: AppConfigSettings::default(),
             argocd: ArgoCdSettings::default(),
+            kubernetes: KubernetesSettings::default(),
             timings: Timings::default(),
             policy: CallerPolicy::default(),
             trust: RoleTrust::default(),

@@ -10,7 +10,9 @@ use super::request::{Delivery, ServiceCall, ServiceError, ServiceResult};
 use super::scenario::Scenario;
 use super::throttle::RequestRate;
 use super::world::World;
-use super::{appconfig, argocd, cloudwatch, ecr, ecs, elbv2, github, iam, logs, oidc, sns, sts, web};
+use super::{
+    appconfig, argocd, cloudwatch, ecr, ecs, elbv2, github, iam, kubernetes, logs, oidc, sns, sts, web,
+};
 
 /// The services of this cloud, in the order in which a world is made: what others stand on comes first.
 pub static SERVICES: &[&dyn Service] = &[
@@ -28,6 +30,8 @@ pub static SERVICES: &[&dyn Service] = &[
     &ecs::Ecs,
     &appconfig::AppConfig,
     &argocd::ArgoCd,
+    &kubernetes::eks::Eks,
+    &kubernetes::Kubernetes,
 ];
 
 /// One emulated service.

@@ -164,6 +164,8 @@ pub struct World {
     pub appconfig: super::appconfig::state::AppConfigState,
     /// Argo CD: applications, syncs, pods.
     pub argocd: super::argocd::state::ArgoCdState,
+    /// Clusters of Kubernetes.
+    pub kubernetes: super::kubernetes::state::KubernetesState,
     /// GitHub.
     pub github: github::state::GitHubState,
     /// What will happen later.

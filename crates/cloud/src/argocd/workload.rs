@@ -110,7 +110,8 @@ fn scale_down_old(work: &mut Workload, least: usize, maker: &mut PodFactory<'_>,
 pub fn create_pods(app: &mut ArgoCdApp, more: usize, maker: &mut PodFactory<'_>, now: f64) {
     let Some(set) = app.workload.replica_sets.last() else { return };
     let (name, images) = (set.name.clone(), set.images.clone());
-    let pods: Vec<Pod> = (0..more).map(|_| maker.create_pod(app, &name, &images, now)).collect();
+    let pods: Vec<Pod> =
+        (0..more).map(|_| maker.create_pod(&app.fault_target(&images), &name, now)).collect();
     app.workload.replica_sets.last_mut().into_iter().for_each(|set| set.pods.extend(pods.iter().cloned()));
 }
 
