@@ -38,6 +38,7 @@ mod init;
 mod invariants;
 mod job_permissions;
 mod kills;
+mod kubernetes;
 mod laptop;
 mod last_release;
 mod lease;

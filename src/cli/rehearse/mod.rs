@@ -7,6 +7,7 @@ mod builder;
 mod ecs;
 mod example;
 mod files;
+mod kubernetes;
 mod needs;
 mod operation;
 mod run_context;
