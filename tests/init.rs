@@ -12,6 +12,7 @@ use roadstead::cli::{InitOptions, init, rehearse};
 use roadstead::release::Outcome;
 use roadstead::report::terminal;
 use roadstead::sys::clock::Clock;
+use roadstead::sys::network::PrivateClients;
 use roadstead_cloud::client::http_client;
 use roadstead_cloud::cloud::Cloud;
 use roadstead_cloud::scenario::Scenario;
@@ -96,7 +97,9 @@ fn init_in_folder(scenario: &str, options: InitOptions, folder: tempfile::TempDi
             ("AWS_SESSION_TOKEN", "t0ken"),
         ];
         let variables = keys.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        let doors = Io { http: http_client(cloud.clone()), clock, variables, mask: Mask::new(|_| ()) };
+        let http = http_client(cloud.clone());
+        let private_clients = PrivateClients::Fixed(http.clone());
+        let doors = Io { http, clock, variables, mask: Mask::new(|_| ()), private_clients };
         let options = InitOptions { output: folder.path().to_string_lossy().into_owned(), ..options };
         let lines: Rc<RefCell<Vec<String>>> = Rc::default();
         let keep = lines.clone();

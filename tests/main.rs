@@ -40,6 +40,7 @@ mod init;
 mod invariants;
 mod job_permissions;
 mod kills;
+mod kubernetes;
 mod laptop;
 mod last_release;
 mod lease;

@@ -140,7 +140,7 @@ fn rollback_does_not_need_the_rest_of_the_deploy_file() {
         format!("{CONFIG}notfy: {{}}\n"),
         format!("{CONFIG}atomic: 3\n"),
         format!("{CONFIG}  broken: {{ ecs: {{ cluster: acme }} }}\n"),
-        format!("{CONFIG}  broken: {{ kubernetes: {{}} }}\n"),
+        format!("{CONFIG}  broken: {{ lambda: {{}} }}\n"),
         format!("{CONFIG}  broken: 7\n"),
         format!("{CONFIG}  twin: {{ ecs: {{ cluster: acme, service: backend }} }}\n"),
         CONFIG.replace("services:", "  other: { branchs: [x] }\nservices:"),

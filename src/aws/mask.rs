@@ -15,7 +15,7 @@ impl Mask {
     }
 
     /// Masks `secret`.
-    pub(super) fn add(&self, secret: &str) {
+    pub fn add(&self, secret: &str) {
         (self.0)(secret);
     }
 }

@@ -21,6 +21,7 @@ use crate::problem::{Code, Problem};
 use crate::release::may_receive_credentials;
 use crate::sys::clock::Clock;
 use crate::sys::environment::Variables;
+use crate::sys::network::PrivateClients;
 
 /// The io of a session; a rehearsal passes its own.
 #[derive(Debug, Clone)]
@@ -33,6 +34,8 @@ pub struct Io {
     pub variables: Variables,
     /// Receives every secret before it is used.
     pub mask: Mask,
+    /// Makes clients for servers with an authority of their own.
+    pub private_clients: PrivateClients,
 }
 
 /// The settings of the session.

@@ -21,7 +21,7 @@ use crate::run::{self, ProgressLog, RunContext, RunEnvironment};
 use crate::sys::clock::Clock;
 use crate::sys::disk;
 use crate::sys::environment::Variables;
-use crate::sys::network::Proxies;
+use crate::sys::network::{PrivateClients, Proxies};
 use crate::sys::signal::CancelToken;
 use crate::sys::ssh::{SshClient, SshCredentials};
 use crate::targets::KINDS;
@@ -37,6 +37,8 @@ pub struct StepIo {
     pub variables: Variables,
     /// The transport of calls to AWS.
     pub http: SharedHttpClient,
+    /// Makes clients for servers with an authority of their own.
+    pub private_clients: PrivateClients,
     /// Real or virtual time.
     pub clock: Clock,
     /// The request to cancel.
@@ -157,7 +159,17 @@ impl PreparedStep {
     }
 
     fn into_run_context(self, inputs: Inputs) -> RunContext {
-        let StepIo { variables, http, clock, cancel, builder, workspace, commits, is_rehearsal } = self.io;
+        let StepIo {
+            variables,
+            http,
+            private_clients,
+            clock,
+            cancel,
+            builder,
+            workspace,
+            commits,
+            is_rehearsal,
+        } = self.io;
         let of_runner = || self.context.workspace.clone().unwrap_or_else(|| ".".into());
         let workspace = workspace.unwrap_or_else(|| PathBuf::from(of_runner()));
         let checkout = checked_out_commit(&self.context, &inputs, &workspace);
@@ -168,7 +180,7 @@ impl PreparedStep {
             kinds: KINDS,
             remote_hosts,
             commit_history: commits(&inputs, &context),
-            io: aws::Io { http, clock, variables, mask },
+            io: aws::Io { http, clock, variables, mask, private_clients },
             cancel,
             log: self.log,
             builder,

@@ -15,7 +15,7 @@ use crate::problem::{Code, Problem};
 use crate::run::{self, ProgressLog};
 use crate::sys::clock::Clock;
 use crate::sys::environment::Variables;
-use crate::sys::network::Network;
+use crate::sys::network::{Network, PrivateClients};
 use crate::sys::supervisor::Supervision;
 use crate::sys::terminal;
 
@@ -106,14 +106,15 @@ fn read_options(release: Release, variables: &Variables) -> (ReadOptions, Option
 pub(super) async fn run_init(options: &InitOptions, variables: Variables) -> u8 {
     let log = ProgressLog::new(false, Clock::real(), terminal::stdout_line);
     let mask = aws::Mask::new(log.secret_sink());
-    let http = match Network::from_variables(&variables) {
-        Ok(network) => network.client(),
+    let network = match Network::from_variables(&variables) {
+        Ok(network) => network,
         Err(problem) => {
             log.problem(&problem);
             return 2;
         }
     };
-    let io = aws::Io { http, clock: Clock::real(), variables, mask };
+    let (http, private_clients) = (network.client(), PrivateClients::Network(Box::new(network)));
+    let io = aws::Io { http, clock: Clock::real(), variables, mask, private_clients };
     init::main(options, &io, terminal::stdout_line).await
 }
 
@@ -148,6 +149,7 @@ fn real_io(supervision: Supervision, variables: Variables) -> Result<StepIo, Box
     let io = StepIo {
         variables,
         http,
+        private_clients: PrivateClients::Network(Box::new(network)),
         clock: Clock::real(),
         cancel,
         builder: None,

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use aws_config::SdkConfig;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
+use crate::aws::Io;
 use crate::github::Addresses;
 use crate::release::{ImageOverride, ImageRef, RunNumber};
 use crate::sys::ssh::RemoteHosts;
@@ -27,6 +28,8 @@ pub struct TargetContext<'s> {
     pub remote_hosts: Rc<dyn RemoteHosts>,
     /// The checked-out files.
     pub workspace: PathBuf,
+    /// Clock, variables and mask of the run, and clients for servers with an authority of their own.
+    pub io: &'s Io,
     /// The run.
     pub run: RunInfo,
     /// How many services the run has: rate limits are shared by them.

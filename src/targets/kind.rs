@@ -41,6 +41,11 @@ pub trait Kind: 'static {
         None
     }
 
+    /// Whether a service needs an AWS session, where not all services of the kind do.
+    fn uses_aws(_settings: &Self::Settings) -> bool {
+        Self::NEEDS.aws
+    }
+
     /// What a rollout survives before it is rolled back, where the deploy file changes that, in words.
     fn patience(_settings: &Self::Settings) -> Option<String> {
         None
@@ -73,7 +78,7 @@ pub trait Kind: 'static {
 /// What services of a kind need and support.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Needs {
-    /// Whether an AWS session is needed.
+    /// Whether an AWS session is needed; [`Kind::uses_aws`] says it of one service.
     pub aws: bool,
     /// Whether an image is deployed.
     pub image: ImageUse,

@@ -9,6 +9,7 @@ mod context;
 pub mod ecs;
 pub mod iam;
 mod kind;
+pub mod kubernetes;
 pub mod policy;
 mod registry;
 mod spec;

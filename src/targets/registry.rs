@@ -8,7 +8,7 @@ use schemars::{Schema, schema_for};
 use super::kind::{DeclaredContainer, Feature, Kind, Needs, SourceFile, Spec};
 use super::policy::{Permission, PolicyScope};
 use super::{Target, TargetContext};
-use super::{appconfig, argocd, compose, ecs};
+use super::{appconfig, argocd, compose, ecs, kubernetes};
 use crate::config::{self, Service};
 use crate::problem::{Code, Problem};
 
@@ -21,6 +21,7 @@ pub static KINDS: Kinds = &[
     &Registered::<argocd::kind::ArgoCdKind>::NEW,
     &Registered::<appconfig::kind::AppConfigKind>::NEW,
     &Registered::<compose::kind::ComposeKind>::NEW,
+    &Registered::<kubernetes::kind::KubernetesKind>::NEW,
 ];
 
 /// A kind whose settings type is erased.
@@ -45,6 +46,8 @@ pub trait AnyBlock {
     fn resources(&self) -> Vec<String>;
     /// As [`Kind::own_rollout`].
     fn own_rollout(&self) -> Option<String>;
+    /// As [`Kind::uses_aws`].
+    fn uses_aws(&self) -> bool;
     /// As [`Kind::patience`].
     fn patience(&self) -> Option<String>;
     /// As [`Kind::credential_urls`].
@@ -104,6 +107,10 @@ impl<K: Kind> AnyBlock for Block<K> {
 
     fn own_rollout(&self) -> Option<String> {
         K::own_rollout(&self.0)
+    }
+
+    fn uses_aws(&self) -> bool {
+        K::uses_aws(&self.0)
     }
 
     fn patience(&self) -> Option<String> {

@@ -43,7 +43,7 @@ impl ServiceSpec {
 
     /// What services of its kind need and support.
     pub fn needs(&self) -> Needs {
-        self.kind.needs()
+        Needs { aws: self.block.uses_aws(), ..self.kind.needs() }
     }
 
     /// Where it is in a few words, such as `ecs acme/backend`.

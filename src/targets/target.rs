@@ -129,7 +129,7 @@ pub trait OneOffTasks {
     /// that is still running, is resumed.
     async fn start(
         &self,
-        version: &Version,
+        staged: &Staged,
         command: &TaskCommand,
         observed: &Observed,
     ) -> Result<StartedTask, ChangeError>;

@@ -17,6 +17,7 @@ use roadstead::image::{BuildLog, BuildOutput, BuildRequest, ImageBuilder};
 use roadstead::problem::{Code, Problem};
 use roadstead::sys::clock::Clock;
 use roadstead::sys::environment::Variables;
+use roadstead::sys::network::PrivateClients;
 use roadstead::sys::signal::{CancelLevel, CancelToken};
 use roadstead_cloud::call_log::LoggedCall;
 use roadstead_cloud::client::http_client;
@@ -309,12 +310,14 @@ impl Runner {
 
     fn io(&self, cloud: &Cloud, clock: Clock, cancel: CancelToken, state: Vec<(String, String)>) -> StepIo {
         rehearse::register_run(cloud, &GithubContext::from_variables(&self.variables));
+        let http = match &self.wrap_http {
+            Some(wrap) => wrap(http_client(cloud.clone())),
+            None => http_client(cloud.clone()),
+        };
         StepIo {
             variables: self.variables.clone().into_iter().chain(state).collect(),
-            http: match &self.wrap_http {
-                Some(wrap) => wrap(http_client(cloud.clone())),
-                None => http_client(cloud.clone()),
-            },
+            private_clients: PrivateClients::Fixed(http.clone()),
+            http,
             clock,
             cancel,
             workspace: None,

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::outage::{Outage, OutageProgress};
-use super::{argocd, cloudwatch, ecs, github, web};
+use super::{argocd, cloudwatch, ecs, github, kubernetes, web};
 
 pub use super::ecs::stop_faults::{StopCause, StopCode, TaskStop};
 pub use super::task_faults::{CapacityGap, Crash, FaultTarget, Flap, Plain, Slow, TaskOutcome};
@@ -166,6 +166,14 @@ pub enum Fault {
     ComposeKilled(DeploymentOffset),
     /// The token of Argo CD expires.
     ArgocdTokenExpires(CredentialExpiry),
+    /// A quota leaves no room for pods.
+    KubernetesQuota(kubernetes::faults::QuotaExceeded),
+    /// Somebody sets another image.
+    KubernetesImageSet(kubernetes::faults::ImageSetByHand),
+    /// Somebody pauses every workload.
+    KubernetesPaused(DeploymentOffset),
+    /// An autoscaler changes the number of copies.
+    KubernetesScaled(kubernetes::faults::ReplicasScaled),
     /// Somebody else's commit lands on the branch just before the client's.
     RivalCommit(github::faults::OutsideCommit),
     /// GitHub refuses requests for their rate.

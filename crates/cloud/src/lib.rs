@@ -38,6 +38,8 @@ pub mod github;
 pub mod iam;
 /// Reading inputs, cutting answers into pages.
 pub mod input;
+/// Kubernetes and Amazon EKS.
+pub mod kubernetes;
 /// Amazon CloudWatch Logs.
 pub mod logs;
 /// The runner's token endpoint.

@@ -11,6 +11,7 @@ use super::compose::scenario::ComposeHostSetting;
 use super::elbv2::balancers::LoadBalancerSetting;
 use super::faults::Fault;
 use super::github;
+use super::kubernetes::scenario::KubernetesSettings;
 use super::oidc::Workflow;
 use super::one_off_commands::OneOffCommand;
 use super::policy::CallerPolicy;
@@ -60,6 +61,8 @@ pub struct Scenario {
     pub argocd: ArgoCdSettings,
     /// Servers with Docker Compose.
     pub compose: Vec<ComposeHostSetting>,
+    /// Clusters of Kubernetes and their workloads.
+    pub kubernetes: KubernetesSettings,
     /// How long things take.
     pub timings: Timings,
     /// Which actions the caller may take.
@@ -168,6 +171,7 @@ impl Default for Scenario {
             appconfig: AppConfigSettings::default(),
             argocd: ArgoCdSettings::default(),
             compose: Vec::new(),
+            kubernetes: KubernetesSettings::default(),
             timings: Timings::default(),
             policy: CallerPolicy::default(),
             trust: RoleTrust::default(),

@@ -11,8 +11,8 @@ use super::scenario::Scenario;
 use super::throttle::RequestRate;
 use super::world::World;
 use super::{
-    appconfig, argocd, autoscaling, cloudwatch, compose, ecr, ecs, elbv2, github, iam, logs, oidc, sns, sts,
-    web,
+    appconfig, argocd, autoscaling, cloudwatch, compose, ecr, ecs, elbv2, github, iam, kubernetes, logs,
+    oidc, sns, sts, web,
 };
 
 /// The services of this cloud, in the order in which a world is made: what others stand on comes first.
@@ -33,6 +33,8 @@ pub static SERVICES: &[&dyn Service] = &[
     &appconfig::AppConfig,
     &argocd::ArgoCd,
     &compose::ComposeHosts,
+    &kubernetes::eks::Eks,
+    &kubernetes::Kubernetes,
 ];
 
 /// One emulated service.

@@ -168,6 +168,8 @@ pub struct World {
     pub argocd: super::argocd::state::ArgoCdState,
     /// Servers with Docker Compose.
     pub compose: super::compose::state::ComposeState,
+    /// Clusters of Kubernetes.
+    pub kubernetes: super::kubernetes::state::KubernetesState,
     /// GitHub.
     pub github: github::state::GitHubState,
     /// What will happen later.

@@ -9,6 +9,7 @@ mod ecs;
 mod example;
 mod files;
 mod hosts;
+mod kubernetes;
 mod needs;
 mod operation;
 mod promotion;

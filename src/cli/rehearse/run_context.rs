@@ -15,6 +15,7 @@ use crate::run::{self, RunContext, RunEnvironment};
 use crate::sys::clock::Clock;
 use crate::sys::disk;
 use crate::sys::environment::Variables;
+use crate::sys::network::PrivateClients;
 use crate::targets::KINDS;
 use roadstead_cloud::client::http_client;
 use roadstead_cloud::cloud::Cloud;
@@ -88,8 +89,10 @@ pub fn run_context(
         ..with_tokens(rehearsal.inputs.clone())
     };
     let inputs = Inputs::parse(raw).map_err(|problems| format_problems(&problems))?;
+    let http = http_client(cloud.clone());
     let doors = aws::Io {
-        http: http_client(cloud.clone()),
+        private_clients: PrivateClients::Fixed(http.clone()),
+        http,
         clock: Clock::starting_at(began),
         variables: sites::with_webhook_urls(
             rehearsal,

@@ -7,7 +7,7 @@ use roadstead_cloud::scenario::Scenario;
 use roadstead_cloud::web::Site;
 
 use super::example::ExampleFiles;
-use super::{appconfig, argocd, compose, ecs};
+use super::{appconfig, argocd, compose, ecs, kubernetes};
 
 /// The world of one kind of target.
 pub(super) trait World: Sync {
@@ -38,8 +38,13 @@ pub(super) struct SeedContext<'c> {
 }
 
 /// The worlds, one for each kind of [`crate::targets::KINDS`].
-pub(super) static WORLDS: &[&dyn World] =
-    &[&ecs::EcsWorld, &appconfig::AppConfigWorld, &argocd::ArgoCdWorld, &compose::ComposeWorld];
+pub(super) static WORLDS: &[&dyn World] = &[
+    &ecs::EcsWorld,
+    &appconfig::AppConfigWorld,
+    &argocd::ArgoCdWorld,
+    &compose::ComposeWorld,
+    &kubernetes::KubernetesWorld,
+];
 
 /// The world of the kind with this key.
 pub(super) fn world_of(key: &str) -> Option<&'static dyn World> {

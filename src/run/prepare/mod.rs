@@ -242,7 +242,7 @@ pub(in crate::run) fn create_sources(ctx: &RunContext, session: &SdkConfig) -> M
 
 /// Where the targets of an environment are.
 fn target_context<'s>(
-    ctx: &RunContext,
+    ctx: &'s RunContext,
     session: &'s SdkConfig,
     config: &RunConfig,
 ) -> targets::TargetContext<'s> {
@@ -253,6 +253,7 @@ fn target_context<'s>(
         http: ctx.io.http.clone(),
         remote_hosts: ctx.remote_hosts.clone(),
         workspace: ctx.workspace.clone(),
+        io: &ctx.io,
         run: run_info(ctx, config),
         service_count: config.services.len(),
         shared: targets::Shared::default(),

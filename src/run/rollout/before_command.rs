@@ -155,7 +155,7 @@ async fn start_task(service: &ServiceRun) -> Result<StartedTask, ChangeError> {
     match (&service.rollout.phase, &service.report.version) {
         (Phase::RunningCommand(command), Some(version)) => {
             let tasks = service.tasks().map_err(ChangeError::NotMade)?;
-            tasks.start(version, &command.command, &service.observed).await
+            tasks.start(&service.staged_or(version), &command.command, &service.observed).await
         }
         _ => Err(ChangeError::NotMade(Problem::error(
             Code::Internal,

@@ -60,6 +60,12 @@ impl Authorities {
         Ok(Self { bundle: Some(write_bundle(all)), needs_platform })
     }
 
+    /// The certificates in `pem`, and not those of the system.
+    pub(super) fn only(pem: &str) -> Result<Self, String> {
+        let found = accepted_certificates(pem.as_bytes())?;
+        Ok(Self { bundle: Some(write_bundle(found.into_iter())), needs_platform: false })
+    }
+
     /// The certificates of all authorities as PEM; `None` if there are only those of the system.
     pub fn bundle(&self) -> Option<&str> {
         self.bundle.as_deref()
@@ -109,7 +115,12 @@ fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String
     // A link is allowed: such files are often links.
     let path = std::fs::canonicalize(path).map_err(|error| error.to_string())?;
     let bytes = disk::read_regular(&path, MAX_FILE_BYTES).map_err(|error| format!("{error:#}"))?;
-    let all = CertificateDer::pem_slice_iter(&bytes).filter_map(Result::ok);
+    accepted_certificates(&bytes)
+}
+
+/// The certificates in a text, as far as they can be those of an authority.
+fn accepted_certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let all = CertificateDer::pem_slice_iter(text).filter_map(Result::ok);
     let mut accepted = RootCertStore::empty();
     let found: Vec<_> = all.filter(|certificate| accepted.add(certificate.clone()).is_ok()).collect();
     if found.is_empty() { Err("it has no certificate in the form PEM".into()) } else { Ok(found) }

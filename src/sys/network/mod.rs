@@ -5,6 +5,7 @@ mod authorities;
 mod connector;
 mod failure;
 mod no_proxy;
+mod private;
 mod proxy;
 #[cfg(test)]
 mod reuse_tests;
@@ -19,6 +20,7 @@ use crate::problem::Problem;
 
 pub use authorities::Authorities;
 pub use failure::{ConnectionFailure, connection_failure, explain};
+pub use private::PrivateClients;
 pub use proxy::{Destination, Proxies};
 pub use tunnel::open_connection;
 

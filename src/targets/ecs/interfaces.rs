@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use super::{Ecs, history, one_off, read, task_definition};
 use crate::problem::Problem;
 use crate::release::{
-    CompletedVersion, Observed, Release, RollbackTarget, StartedTask, TaskCommand, TaskStatus, Variant,
-    Version,
+    CompletedVersion, Observed, Release, RollbackTarget, Staged, StartedTask, TaskCommand, TaskStatus,
+    Variant, Version,
 };
 use crate::targets::{ChangeError, History, MetricLabels, OneOffTasks};
 
@@ -30,11 +30,11 @@ impl History for Ecs {
 impl OneOffTasks for Ecs {
     async fn start(
         &self,
-        version: &Version,
+        staged: &Staged,
         command: &TaskCommand,
         seen: &Observed,
     ) -> Result<StartedTask, ChangeError> {
-        one_off::start(&self.reader, version, command, seen).await
+        one_off::start(&self.reader, &staged.version, command, seen).await
     }
 
     async fn find(&self, owner: &str) -> Result<Option<StartedTask>, Problem> {

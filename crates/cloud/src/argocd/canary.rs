@@ -105,7 +105,8 @@ fn restore_stable(app: &mut ArgoCdApp, stable: &str, wanted: usize, maker: &mut 
     let Some(place) = app.workload.replica_sets.iter().position(|set| set.name == stable) else { return };
     let set = &app.workload.replica_sets[place];
     let (missing, images) = (wanted.saturating_sub(set.active_count()), set.images.clone());
-    let pods: Vec<_> = (0..missing).map(|_| maker.create_pod(app, stable, &images, now)).collect();
+    let pods: Vec<_> =
+        (0..missing).map(|_| maker.create_pod(&app.fault_target(&images), stable, now)).collect();
     app.workload.replica_sets[place].pods.extend(pods);
 }
 

@@ -33,14 +33,11 @@ pub struct PodStatus {
 }
 
 impl PodFactory<'_> {
-    /// A pod of the replica set `set` with these images, made at `now`.
-    pub fn create_pod(&mut self, app: &ArgoCdApp, set: &str, images: &[String], now: f64) -> Pod {
-        let shown = images.iter().map(String::as_str).collect();
-        let subject =
-            FaultTarget { is_seed_version: app.is_initial(images), service: &app.spec.name, images: shown };
-        let (outcome, delay) = self.faults.choose_outcome(&subject);
+    /// A pod of the replica set `set`, made at `now`.
+    pub fn create_pod(&mut self, subject: &FaultTarget<'_>, set: &str, now: f64) -> Pod {
+        let (outcome, delay) = self.faults.choose_outcome(subject);
         let outcome = if outcome.is_of_ecs() { TaskOutcome::Healthy } else { outcome };
-        let starved = self.faults.trigger_no_capacity(&subject, now);
+        let starved = self.faults.trigger_no_capacity(subject, now);
         let pulled = now + self.rng.pick_seconds(self.timings.pull) * 0.5;
         let started = pulled + self.rng.pick_seconds(self.timings.start) * 0.5 + delay;
         let ready = started + self.rng.pick_seconds(self.timings.health) * 0.5;
@@ -55,6 +52,17 @@ impl PodFactory<'_> {
             outcome,
             is_unschedulable: starved,
             ends_at: None,
+        }
+    }
+}
+
+impl ArgoCdApp {
+    /// What faults of pods with these images apply to.
+    pub fn fault_target<'a>(&'a self, images: &'a [String]) -> FaultTarget<'a> {
+        FaultTarget {
+            is_seed_version: images == self.initial_images,
+            service: &self.spec.name,
+            images: images.iter().map(String::as_str).collect(),
         }
     }
 }

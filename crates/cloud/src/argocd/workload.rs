@@ -131,7 +131,8 @@ fn scale_down_old(work: &mut Workload, least: usize, maker: &mut PodFactory<'_>,
 pub fn create_pods(app: &mut ArgoCdApp, more: usize, maker: &mut PodFactory<'_>, now: f64) {
     let Some(set) = app.workload.replica_sets.last() else { return };
     let (name, images) = (set.name.clone(), set.images.clone());
-    let mut pods: Vec<Pod> = (0..more).map(|_| maker.create_pod(app, &name, &images, now)).collect();
+    let mut pods: Vec<Pod> =
+        (0..more).map(|_| maker.create_pod(&app.fault_target(&images), &name, now)).collect();
     if app.spec.workload == "StatefulSet" {
         let named = pods.iter_mut().enumerate();
         named.for_each(|(ordinal, pod)| pod.name = format!("{}-{ordinal}", app.spec.name));

@@ -1,4 +1,4 @@
-//! The wire: HTTP requests in the protocols of AWS, GitHub and Argo CD to calls, answers to HTTP responses. No behaviour
+//! The wire: HTTP requests in the protocols of AWS, GitHub, Argo CD and Kubernetes to calls, answers to HTTP responses. No behaviour
 //! of any service lives here, and nothing here opens a socket.
 
 pub mod argocd;
@@ -7,6 +7,7 @@ pub mod credential_scope;
 pub mod github;
 mod github_routes;
 pub mod json;
+pub mod kubernetes;
 pub mod plain_http;
 pub mod query;
 pub mod registry;
@@ -49,6 +50,10 @@ pub enum Protocol {
     Cbor,
     /// Argo CD's API.
     Argocd,
+    /// The API of Kubernetes.
+    Kubernetes,
+    /// Amazon EKS.
+    Eks,
     /// A registry of images, by the distribution specification.
     Registry,
     /// AWS REST-JSON.
@@ -127,6 +132,8 @@ pub fn parse_request(request: &Request<Bytes>) -> Result<ParsedRequest, (Protoco
         Protocol::Query => query::parse_request(request.body()),
         Protocol::Cbor => cbor::parse_request(request.uri().path(), request.body()),
         Protocol::Argocd => argocd::parse_request(request),
+        Protocol::Kubernetes => kubernetes::parse_request(request),
+        Protocol::Eks => Ok(kubernetes::parse_eks_request(request)),
         Protocol::Registry => registry::parse_request(request),
         Protocol::RestJson => rest_json::parse_request(request),
         Protocol::PlainHttp => plain_http::parse_request(request),
@@ -166,6 +173,9 @@ pub fn write_response(spoken: &ParsedRequest, answer: ServiceResult, id: &str) -
     if let Protocol::GitHub(style) = spoken.protocol {
         return github::write_response(style, spoken, answer, id);
     }
+    if let (Protocol::Kubernetes, Ok(value)) = (spoken.protocol, &answer) {
+        return kubernetes::write_response(&spoken.call.operation, value);
+    }
     let value = match answer {
         Ok(value) => shapes::without_nulls(shapes::with_links(&spoken.call, &spoken.origin, value)),
         Err(refusal) => return write_error(spoken.protocol, &refusal, id),
@@ -182,7 +192,7 @@ pub fn write_response(spoken: &ParsedRequest, answer: ServiceResult, id: &str) -
         Protocol::Query => xml::write_body(&spoken.call.service, &spoken.call.operation, &value, id),
         Protocol::Cbor => cbor::write_body(&value),
         Protocol::Argocd => argocd::write_body(&spoken.call.operation, &value),
-        Protocol::RestJson => json::write_body(&value),
+        Protocol::RestJson | Protocol::Eks | Protocol::Kubernetes => json::write_body(&value),
         Protocol::PlainHttp | Protocol::Registry | Protocol::GitHub(_) => plain_http::write_body(&value),
     };
     build_response(StatusCode::OK, spoken.protocol, body, id)
@@ -196,14 +206,19 @@ pub fn write_error(protocol: Protocol, refusal: &ServiceError, id: &str) -> Resp
     if protocol == Protocol::Registry {
         return registry::write_error(refusal);
     }
+    if protocol == Protocol::Kubernetes {
+        return kubernetes::write_error(refusal);
+    }
     let body = match protocol {
         Protocol::PlainHttp if refusal.code == plain_http::HTTP_RESPONSE => {
             refusal.message.clone().into_bytes()
         }
         Protocol::Json10 | Protocol::Json11 => json::write_error(refusal),
-        Protocol::PlainHttp | Protocol::Registry | Protocol::GitHub(_) => json::write_error(refusal),
+        Protocol::PlainHttp | Protocol::Registry | Protocol::Kubernetes | Protocol::GitHub(_) => {
+            json::write_error(refusal)
+        }
         Protocol::Argocd => argocd::write_error(refusal),
-        Protocol::RestJson => rest_json::write_error(refusal),
+        Protocol::RestJson | Protocol::Eks => rest_json::write_error(refusal),
         Protocol::Query => xml::write_error(refusal, id),
         Protocol::Cbor => cbor::write_error(refusal),
     };
@@ -241,6 +256,8 @@ fn build_response(status: StatusCode, protocol: Protocol, body: Vec<u8>, id: &st
         Protocol::Cbor => "application/cbor",
         Protocol::PlainHttp
         | Protocol::RestJson
+        | Protocol::Eks
+        | Protocol::Kubernetes
         | Protocol::Argocd
         | Protocol::Registry
         | Protocol::GitHub(_) => "application/json",
@@ -265,6 +282,11 @@ fn detect_protocol(request: &Request<Bytes>) -> Protocol {
     let kind = header_text(request.headers(), "content-type");
     if argocd::is_argocd_path(request.uri().path()) {
         Protocol::Argocd
+    } else if kubernetes::is_kubernetes_path(request.uri().path()) {
+        Protocol::Kubernetes
+    } else if kubernetes::is_eks_path(&credential_scope::from_request(request).service, request.uri().path())
+    {
+        Protocol::Eks
     } else if registry::is_registry_path(request.uri().path()) {
         Protocol::Registry
     } else if let Some(style) = github::detect_style(request) {

@@ -265,11 +265,11 @@ impl History for ServicePair {
 impl OneOffTasks for ServicePair {
     async fn start(
         &self,
-        version: &Version,
+        staged: &Staged,
         command: &TaskCommand,
         seen: &Observed,
     ) -> Result<StartedTask, ChangeError> {
-        self.member(self.observed_member(seen)).start(version, command, seen).await
+        self.member(self.observed_member(seen)).start(staged, command, seen).await
     }
 
     async fn find(&self, owner: &str) -> Result<Option<StartedTask>, Problem> {

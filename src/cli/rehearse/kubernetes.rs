@@ -1,0 +1,120 @@
+//! The Kubernetes part of a rehearsal's world: every `kubernetes` service runs in its cluster, with the containers that the deploy
+//! file names and an earlier image.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::config::Service;
+use crate::targets::Kind;
+use crate::targets::kubernetes::kind::KubernetesKind;
+use crate::targets::kubernetes::settings::{WorkloadKind, WorkloadName};
+use roadstead_cloud::kubernetes::scenario::{ClusterSetting, PodContainer, WorkloadSetting};
+use roadstead_cloud::kubernetes::state;
+use roadstead_cloud::scenario::Scenario;
+
+use super::example::ExampleFiles;
+use super::worlds::{SeedContext, World};
+
+const EXAMPLE: &str = "environments:
+  production: { branches: [main], aws: { region: eu-west-1 } }
+services:
+  api:
+    repository: acme/api
+    kubernetes: { cluster: { eks: acme }, namespace: shop, workload: deployment/api, container: app }
+";
+
+/// The world of workloads in clusters.
+pub(super) struct KubernetesWorld;
+
+impl World for KubernetesWorld {
+    fn key(&self) -> &'static str {
+        KubernetesKind::KEY
+    }
+
+    fn example(&self) -> ExampleFiles {
+        ExampleFiles::of_deploy_file(EXAMPLE)
+    }
+
+    fn seed(
+        &self,
+        mut scenario: Scenario,
+        services: &[&Service],
+        _: &SeedContext<'_>,
+    ) -> Result<Scenario, String> {
+        for service in services {
+            let block = service.settings.to_value();
+            let Some(running) = running_workload(&scenario, service, &block) else { continue };
+            let images: Vec<String> = running.containers.iter().map(|one| one.image.clone()).collect();
+            add_workload(&mut scenario, &block["cluster"], running);
+            scenario =
+                images.iter().fold(scenario, |scenario, image| scenario.with_image(image, "linux/amd64"));
+        }
+        Ok(scenario)
+    }
+}
+
+fn text_at(block: &Value, key: &str) -> Option<String> {
+    block.get(key)?.as_str().map(str::to_owned)
+}
+
+/// The workload as it runs before the rehearsal.
+fn running_workload(scenario: &Scenario, service: &Service, block: &Value) -> Option<WorkloadSetting> {
+    let name = WorkloadName::try_from(text_at(block, "workload")?).ok()?;
+    let container = |name: String, init: bool, repository: Option<&str>| PodContainer {
+        image: earlier_image(scenario, repository.unwrap_or(&name)),
+        name,
+        env: BTreeMap::new(),
+        init,
+    };
+    let main = text_at(block, "container").unwrap_or_else(|| "app".into());
+    let repository = service.config.repository.as_deref().or(Some(service.name.as_str()));
+    Some(WorkloadSetting {
+        kind: match name.kind {
+            WorkloadKind::Deployment => state::WorkloadKind::Deployment,
+            WorkloadKind::StatefulSet => state::WorkloadKind::StatefulSet,
+            WorkloadKind::DaemonSet => state::WorkloadKind::DaemonSet,
+        },
+        namespace: text_at(block, "namespace").unwrap_or_else(|| "default".into()),
+        name: name.name,
+        containers: vec![container(main, false, repository)],
+        ..WorkloadSetting::default()
+    })
+}
+
+/// An image that runs before: in the account's registry where the deploy file names no other.
+fn earlier_image(scenario: &Scenario, repository: &str) -> String {
+    let is_whole = repository.split_once('/').is_some_and(|(host, _)| host.contains(['.', ':']));
+    match is_whole {
+        true => format!("{repository}:v1"),
+        false => format!("{}.dkr.ecr.{}.amazonaws.com/{repository}:v1", scenario.account, scenario.region),
+    }
+}
+
+/// A workload in its cluster; one that the scenario has already stays as it is.
+fn add_workload(scenario: &mut Scenario, cluster: &Value, running: WorkloadSetting) {
+    let wanted = cluster_setting(cluster);
+    let clusters = &mut scenario.kubernetes.clusters;
+    let is_wanted = |one: &ClusterSetting| one.eks == wanted.eks && one.name == wanted.name;
+    let at = clusters.iter().position(is_wanted).unwrap_or_else(|| {
+        clusters.push(wanted.clone());
+        clusters.len() - 1
+    });
+    let workloads = &mut clusters[at].workloads;
+    let same = |one: &WorkloadSetting| {
+        (one.kind, &one.namespace, &one.name) == (running.kind, &running.namespace, &running.name)
+    };
+    if !workloads.iter().any(same) {
+        workloads.push(running);
+    }
+}
+
+/// The cluster of a block: of EKS by its name, another one by its host.
+fn cluster_setting(cluster: &Value) -> ClusterSetting {
+    if let Some(name) = text_at(cluster, "eks") {
+        return ClusterSetting { name, ..ClusterSetting::default() };
+    }
+    let url = text_at(cluster, "server").unwrap_or_default();
+    let host = url.split("://").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default().to_owned();
+    ClusterSetting { name: host.clone(), server: Some(host), eks: false, ..ClusterSetting::default() }
+}

@@ -1,0 +1,195 @@
+//! Calls to the API server, one function a call. No decision is taken here.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::access::ClusterAccess;
+use super::error::{ApiError, ErrorKind};
+use super::read::{ObjectList, Pod, RevisionObject};
+use super::settings::{WorkloadKind, WorkloadName};
+use crate::problem::{Code, Problem};
+use crate::retry::{self, Jitter, RetryPolicy, WriteError};
+use crate::sys::http::{Method, Request, Response, json_error_text};
+
+/// What the API server records as the writer of our changes.
+pub const FIELD_MANAGER: &str = "roadstead";
+/// Repetitions of a read.
+const READ_RETRY: RetryPolicy =
+    RetryPolicy::with_backoff(&[Duration::from_millis(500), Duration::from_secs(2)], Jitter::Shorter);
+
+/// A right that is asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccessRight<'r> {
+    /// Such as `patch`.
+    pub verb: &'static str,
+    /// The API group; empty for the core.
+    pub group: &'static str,
+    /// The resource.
+    pub resource: &'static str,
+    /// The subresource; empty for the resource itself.
+    pub subresource: &'static str,
+    /// The object; empty for all.
+    pub name: &'r str,
+}
+
+/// One namespace of a cluster.
+pub struct Client {
+    access: Rc<ClusterAccess>,
+    namespace: String,
+}
+
+impl Client {
+    /// A client of a namespace.
+    pub fn new(access: Rc<ClusterAccess>, namespace: &str) -> Self {
+        Self { access, namespace: namespace.to_owned() }
+    }
+
+    /// Its namespace.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The cluster in sentences.
+    pub fn title(&self) -> &str {
+        &self.access.title
+    }
+
+    fn apps(&self, resource: &str) -> String {
+        format!("/apis/apps/v1/namespaces/{}/{resource}", self.namespace)
+    }
+
+    fn core(&self, resource: &str) -> String {
+        format!("/api/v1/namespaces/{}/{resource}", self.namespace)
+    }
+
+    fn jobs(&self, rest: &str) -> String {
+        format!("/apis/batch/v1/namespaces/{}/jobs{rest}", self.namespace)
+    }
+
+    /// The workload, as the server has it.
+    pub async fn workload(&self, workload: &WorkloadName) -> Result<Value, ApiError> {
+        self.get(format!("{}/{}", self.apps(workload.kind.resource()), workload.name)).await
+    }
+
+    /// The ReplicaSets or ControllerRevisions with these labels.
+    pub async fn revisions(
+        &self,
+        kind: WorkloadKind,
+        selector: &str,
+    ) -> Result<Vec<RevisionObject>, ApiError> {
+        let path =
+            format!("{}?{}", self.apps(kind.revision_resource()), query(&[("labelSelector", selector)]));
+        Ok(self.get::<ObjectList<RevisionObject>>(path).await?.items)
+    }
+
+    /// The pods with these labels.
+    pub async fn pods(&self, selector: &str) -> Result<Vec<Pod>, ApiError> {
+        let path = format!("{}?{}", self.core("pods"), query(&[("labelSelector", selector)]));
+        Ok(self.get::<ObjectList<Pod>>(path).await?.items)
+    }
+
+    /// The last lines of a container.
+    pub async fn pod_log(
+        &self,
+        pod: &str,
+        container: &str,
+        previous: bool,
+        lines: usize,
+    ) -> Result<String, ApiError> {
+        let (previous, lines) = (previous.to_string(), lines.to_string());
+        let members =
+            [("container", container), ("previous", previous.as_str()), ("tailLines", lines.as_str())];
+        let path = format!("{}/{pod}/log?{}", self.core("pods"), query(&members));
+        Ok(self.access.send(&Request::get(path)).await?.text())
+    }
+
+    /// One attempt to patch the workload. In a dry run nothing is stored, and the server checks everything that it would.
+    pub async fn patch_workload(
+        &self,
+        workload: &WorkloadName,
+        patch: &Value,
+        is_dry_run: bool,
+    ) -> Result<Value, ApiError> {
+        let mut members = vec![("fieldManager", FIELD_MANAGER), ("fieldValidation", "Strict")];
+        members.extend(is_dry_run.then_some(("dryRun", "All")));
+        let path = format!("{}/{}?{}", self.apps(workload.kind.resource()), workload.name, query(&members));
+        let request = Request { body: patch.to_string().into_bytes(), ..Request::new(Method::PATCH, path) };
+        let answer = self.access.send(&request.header("content-type", "application/json-patch+json")).await?;
+        self.parse(&answer)
+    }
+
+    /// Deletes a pod, if it is still that one.
+    pub async fn delete_pod(&self, name: &str, uid: &str) -> Result<(), ApiError> {
+        let body = json!({ "apiVersion": "v1", "kind": "DeleteOptions", "preconditions": { "uid": uid } });
+        let request = Request::new(Method::DELETE, format!("{}/{name}", self.core("pods")));
+        self.access.send(&request.json(body.to_string().into_bytes())).await.map(drop)
+    }
+
+    /// Whether the caller has a right.
+    pub async fn is_allowed(&self, right: &AccessRight<'_>) -> Result<bool, ApiError> {
+        let AccessRight { verb, group, resource, subresource, name } = right;
+        let body = json!({
+            "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
+            "spec": { "resourceAttributes": {
+                "namespace": self.namespace, "verb": verb, "group": group, "resource": resource,
+                "subresource": subresource, "name": name,
+            } },
+        });
+        let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+        let request = Request::new(Method::POST, path).json(body.to_string().into_bytes());
+        let answer: Value = self.repeat(&request).await?;
+        Ok(answer["status"]["allowed"] == true)
+    }
+
+    /// One attempt to make a Job.
+    pub async fn create_job(&self, job: &Value) -> Result<Value, ApiError> {
+        let path = format!("{}?{}", self.jobs(""), query(&[("fieldManager", FIELD_MANAGER)]));
+        let request = Request::new(Method::POST, path).json(job.to_string().into_bytes());
+        let answer = self.access.send(&request).await?;
+        self.parse(&answer)
+    }
+
+    /// The Job of a name.
+    pub async fn job(&self, name: &str) -> Result<Value, ApiError> {
+        self.get(self.jobs(&format!("/{name}"))).await
+    }
+
+    /// The Jobs with these labels.
+    pub async fn jobs_with(&self, selector: &str) -> Result<Vec<Value>, ApiError> {
+        let path = self.jobs(&format!("?{}", query(&[("labelSelector", selector)])));
+        Ok(self.get::<ObjectList<Value>>(path).await?.items)
+    }
+
+    /// Deletes a Job and its pods.
+    pub async fn delete_job(&self, name: &str) -> Result<(), ApiError> {
+        let body = json!({ "apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background" });
+        let request = Request::new(Method::DELETE, self.jobs(&format!("/{name}")));
+        self.access.send(&request.json(body.to_string().into_bytes())).await.map(drop)
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: String) -> Result<T, ApiError> {
+        self.repeat(&Request::get(path)).await
+    }
+
+    /// Sends a request that changes nothing, again where that can help.
+    async fn repeat<T: DeserializeOwned>(&self, request: &Request) -> Result<T, ApiError> {
+        let send = async || self.access.send(request).await.map_err(ApiError::into_read_error);
+        let answer = retry::idempotent(&READ_RETRY, send).await.map_err(WriteError::into_error)?;
+        self.parse(&answer)
+    }
+
+    fn parse<T: DeserializeOwned>(&self, answer: &Response) -> Result<T, ApiError> {
+        serde_json::from_slice(&answer.body).map_err(|error| {
+            let sentence = format!("An answer of the API server of {} cannot be read.", self.access.title);
+            let problem = Problem::error(Code::ProviderError, sentence).cause(json_error_text(&error));
+            ApiError { kind: ErrorKind::NoAnswer, message: String::new(), problem }
+        })
+    }
+}
+
+fn query(members: &[(&str, &str)]) -> String {
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(members).finish()
+}

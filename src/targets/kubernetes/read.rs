@@ -1,0 +1,534 @@
+//! Objects of the API as it returns them, as far as a rollout depends on them. Reading only: missing lists and counts are empty, a
+//! number that is due and missing is `None`, and no enum is closed. Templates stay as they are.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+
+use super::settings::WorkloadKind;
+
+/// A list of objects.
+#[derive(Debug, Deserialize)]
+pub struct ObjectList<T> {
+    /// The objects.
+    #[serde(default = "Vec::new", deserialize_with = "null_as_default", bound = "T: DeserializeOwned")]
+    pub items: Vec<T>,
+}
+
+/// A Deployment, StatefulSet or DaemonSet.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct WorkloadObject {
+    /// Names, generation, owners.
+    pub metadata: Metadata,
+    /// What is desired.
+    pub spec: WorkloadSpec,
+    /// What is.
+    pub status: WorkloadCounts,
+}
+
+/// Metadata of an object.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Metadata {
+    /// Its name.
+    pub name: String,
+    /// Its identity.
+    pub uid: String,
+    /// How often its spec changed.
+    pub generation: u64,
+    /// When it was made.
+    #[serde(deserialize_with = "lenient_timestamp")]
+    pub creation_timestamp: Option<Timestamp>,
+    /// Present while it is being deleted.
+    pub deletion_timestamp: Option<String>,
+    /// Its labels.
+    #[serde(deserialize_with = "null_as_default")]
+    pub labels: BTreeMap<String, String>,
+    /// Its annotations.
+    #[serde(deserialize_with = "null_as_default")]
+    pub annotations: BTreeMap<String, String>,
+    /// The objects that it belongs to.
+    #[serde(deserialize_with = "null_as_default")]
+    pub owner_references: Vec<OwnerReference>,
+    /// Who wrote which of its fields.
+    #[serde(deserialize_with = "null_as_default")]
+    pub managed_fields: Vec<ManagedFields>,
+}
+
+/// An object that another belongs to.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct OwnerReference {
+    /// Its kind.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// Its identity.
+    pub uid: String,
+    /// Whether it controls the object.
+    pub controller: bool,
+}
+
+/// The fields that one writer wrote.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ManagedFields {
+    /// The writer.
+    pub manager: String,
+    /// `Apply` or `Update`.
+    pub operation: String,
+    /// When it wrote last.
+    #[serde(deserialize_with = "lenient_timestamp")]
+    pub time: Option<Timestamp>,
+    /// `status` for the writer of the status.
+    pub subresource: String,
+    /// The fields.
+    pub fields_v1: Value,
+}
+
+/// What is desired of a workload.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct WorkloadSpec {
+    /// Copies; a DaemonSet has none.
+    pub replicas: Option<u32>,
+    /// Which pods are its own.
+    pub selector: LabelSelector,
+    /// The template of its pods, word for word.
+    pub template: Value,
+    /// Whether a Deployment is paused.
+    pub paused: bool,
+    /// How long a Deployment may stand still, in seconds.
+    pub progress_deadline_seconds: Option<u64>,
+    /// How long a pod must be ready to be available, in seconds.
+    pub min_ready_seconds: u64,
+    /// How a Deployment is updated.
+    pub strategy: UpdateStrategy,
+    /// How a StatefulSet or a DaemonSet is updated.
+    pub update_strategy: UpdateStrategy,
+    /// How many earlier templates are kept.
+    pub revision_history_limit: Option<u32>,
+}
+
+/// A selector of labels.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct LabelSelector {
+    /// Labels with their values.
+    #[serde(deserialize_with = "null_as_default")]
+    pub match_labels: BTreeMap<String, String>,
+}
+
+/// How a workload is updated.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct UpdateStrategy {
+    /// `RollingUpdate`, `Recreate` or `OnDelete`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Settings of a rolling update.
+    pub rolling_update: Option<RollingUpdate>,
+}
+
+/// Settings of a rolling update.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct RollingUpdate {
+    /// Pods below this number are not updated.
+    pub partition: Option<u32>,
+}
+
+/// Counts and conditions of a workload or of a ReplicaSet. Kubernetes leaves out counts of zero.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct WorkloadCounts {
+    /// The generation that its controller has seen.
+    pub observed_generation: Option<u64>,
+    /// Pods that are not terminating.
+    pub replicas: u32,
+    /// Those of the current template.
+    pub updated_replicas: u32,
+    /// Ready pods.
+    pub ready_replicas: u32,
+    /// Pods that have been ready for long enough.
+    pub available_replicas: u32,
+    /// Pods that are terminating, since 1.35.
+    pub terminating_replicas: u32,
+    /// What the controller says of it.
+    #[serde(deserialize_with = "null_as_default")]
+    pub conditions: Vec<Condition>,
+    /// The revision of a StatefulSet that is being replaced.
+    pub current_revision: String,
+    /// The revision that replaces it.
+    pub update_revision: String,
+    /// Nodes that should run a pod of a DaemonSet.
+    pub desired_number_scheduled: Option<u32>,
+    /// Nodes that run one.
+    pub current_number_scheduled: u32,
+    /// Nodes that run one of the current template.
+    pub updated_number_scheduled: u32,
+    /// Nodes with a ready pod.
+    pub number_ready: u32,
+    /// Nodes with an available pod.
+    pub number_available: u32,
+}
+
+/// A condition.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Condition {
+    /// Its type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// `True`, `False` or `Unknown`.
+    pub status: String,
+    /// Its reason.
+    pub reason: String,
+    /// Its message.
+    pub message: String,
+    /// When it was written last.
+    #[serde(deserialize_with = "lenient_timestamp")]
+    pub last_update_time: Option<Timestamp>,
+}
+
+/// A ReplicaSet or a ControllerRevision.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct RevisionObject {
+    /// Names and owners.
+    pub metadata: Metadata,
+    /// Copies and template of a ReplicaSet.
+    pub spec: ReplicaSetSpec,
+    /// Counts of a ReplicaSet.
+    pub status: WorkloadCounts,
+    /// Number of a ControllerRevision.
+    pub revision: u64,
+    /// What a ControllerRevision keeps.
+    pub data: Value,
+}
+
+/// What is desired of a ReplicaSet.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct ReplicaSetSpec {
+    /// Its copies.
+    pub replicas: Option<u32>,
+    /// Its template.
+    pub template: Value,
+}
+
+/// A pod.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Pod {
+    /// Names, labels, owners.
+    pub metadata: Metadata,
+    /// What runs in it.
+    pub spec: PodSpec,
+    /// Its state.
+    pub status: PodStatus,
+}
+
+/// What runs in a pod.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct PodSpec {
+    /// Its node.
+    pub node_name: String,
+}
+
+/// The state of a pod.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct PodStatus {
+    /// `Pending`, `Running`, `Succeeded` or `Failed`.
+    pub phase: String,
+    /// Why it failed.
+    pub reason: String,
+    /// Its conditions.
+    #[serde(deserialize_with = "null_as_default")]
+    pub conditions: Vec<Condition>,
+    /// Its containers.
+    #[serde(deserialize_with = "null_as_default")]
+    pub container_statuses: Vec<ContainerStatus>,
+    /// Its init containers.
+    #[serde(deserialize_with = "null_as_default")]
+    pub init_container_statuses: Vec<ContainerStatus>,
+}
+
+/// The state of a container.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ContainerStatus {
+    /// Its name.
+    pub name: String,
+    /// What was pulled.
+    #[serde(rename = "imageID")]
+    pub image_id: String,
+    /// Whether it is ready.
+    pub ready: bool,
+    /// How often it was started again.
+    pub restart_count: u32,
+    /// Its state.
+    pub state: ContainerState,
+    /// How it ended before it was started again.
+    pub last_state: ContainerState,
+}
+
+/// One state of a container.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct ContainerState {
+    /// It waits.
+    pub waiting: Option<WaitingState>,
+    /// It has ended.
+    pub terminated: Option<TerminatedState>,
+}
+
+/// Why a container waits.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct WaitingState {
+    /// Such as `ImagePullBackOff`.
+    pub reason: String,
+    /// The kubelet's words.
+    pub message: String,
+}
+
+/// How a container ended.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct TerminatedState {
+    /// Its exit code.
+    pub exit_code: i64,
+    /// Such as `OOMKilled` or `Error`.
+    pub reason: String,
+}
+
+/// Go writes an empty list as `null`.
+fn null_as_default<'d, D: serde::Deserializer<'d>, T: DeserializeOwned + Default>(
+    input: D,
+) -> Result<T, D::Error> {
+    Ok(Option::<T>::deserialize(input)?.unwrap_or_default())
+}
+
+/// An unreadable time is none.
+fn lenient_timestamp<'d, D: serde::Deserializer<'d>>(input: D) -> Result<Option<Timestamp>, D::Error> {
+    let text = Option::<String>::deserialize(input)?;
+    Ok(text.and_then(|text| text.parse().ok()))
+}
+
+/// The counts that a rollout is judged by, whatever the kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RolloutCounts {
+    /// Copies that there should be.
+    pub desired: u32,
+    /// Copies that are not terminating.
+    pub total: u32,
+    /// Those of the current template.
+    pub updated: u32,
+    /// Ready copies.
+    pub ready: u32,
+    /// Available copies.
+    pub available: u32,
+}
+
+impl WorkloadObject {
+    /// The counts; `None` where a number is missing that cannot be left out.
+    pub fn counts(&self, kind: WorkloadKind) -> Option<RolloutCounts> {
+        let WorkloadCounts { replicas, updated_replicas, ready_replicas, available_replicas, .. } =
+            self.status;
+        match kind {
+            WorkloadKind::Deployment | WorkloadKind::StatefulSet => Some(RolloutCounts {
+                desired: self.spec.replicas?,
+                total: replicas,
+                updated: updated_replicas,
+                ready: ready_replicas,
+                available: available_replicas,
+            }),
+            WorkloadKind::DaemonSet => Some(RolloutCounts {
+                desired: self.status.desired_number_scheduled?,
+                total: self.status.current_number_scheduled,
+                updated: self.status.updated_number_scheduled,
+                ready: self.status.number_ready,
+                available: self.status.number_available,
+            }),
+        }
+    }
+
+    /// The condition of a type.
+    pub fn condition(&self, kind: &str) -> Option<&Condition> {
+        self.status.conditions.iter().find(|condition| condition.kind == kind)
+    }
+
+    /// The selector of its pods, for queries.
+    pub fn selector(&self) -> String {
+        let terms = self.spec.selector.match_labels.iter().map(|(name, value)| format!("{name}={value}"));
+        terms.collect::<Vec<_>>().join(",")
+    }
+
+    /// The strategy of updates, whatever the kind.
+    pub fn update_kind(&self, kind: WorkloadKind) -> &str {
+        match kind {
+            WorkloadKind::Deployment => &self.spec.strategy.kind,
+            WorkloadKind::StatefulSet | WorkloadKind::DaemonSet => &self.spec.update_strategy.kind,
+        }
+    }
+
+    /// The writer that changed the template last.
+    pub fn last_template_writer(&self) -> Option<&ManagedFields> {
+        let writes = |one: &&ManagedFields| !one.fields_v1["f:spec"]["f:template"].is_null();
+        self.metadata.managed_fields.iter().filter(writes).max_by_key(|one| one.time)
+    }
+}
+
+impl RevisionObject {
+    /// The template that it keeps, as the workload had it.
+    pub fn template(&self, kind: WorkloadKind) -> Value {
+        let mut template = match kind {
+            WorkloadKind::Deployment => self.spec.template.clone(),
+            WorkloadKind::StatefulSet | WorkloadKind::DaemonSet => self.data["spec"]["template"].clone(),
+        };
+        if let Some(members) = template.as_object_mut() {
+            members.remove("$patch");
+        }
+        if let Some(labels) = template.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
+            labels.remove("pod-template-hash");
+        }
+        template
+    }
+
+    /// Its number.
+    pub fn number(&self) -> u64 {
+        let annotation = self.metadata.annotations.get("deployment.kubernetes.io/revision");
+        annotation.and_then(|text| text.parse().ok()).unwrap_or(self.revision)
+    }
+
+    /// Whether it belongs to the object with this identity.
+    pub fn is_owned_by(&self, uid: &str) -> bool {
+        self.metadata.owner_references.iter().any(|owner| owner.uid == uid && owner.controller)
+    }
+}
+
+impl Pod {
+    /// Whether it is not being deleted.
+    pub fn is_active(&self) -> bool {
+        self.metadata.deletion_timestamp.is_none()
+    }
+
+    /// Whether it is ready, by its readiness gates too.
+    pub fn is_ready(&self) -> bool {
+        self.condition("Ready").is_some_and(|condition| condition.status == "True")
+    }
+
+    /// The condition of a type.
+    pub fn condition(&self, kind: &str) -> Option<&Condition> {
+        self.status.conditions.iter().find(|condition| condition.kind == kind)
+    }
+
+    /// Its containers, init containers first.
+    pub fn containers(&self) -> impl Iterator<Item = &ContainerStatus> {
+        self.status.init_container_statuses.iter().chain(&self.status.container_statuses)
+    }
+
+    /// Whether it is of a revision of the workload.
+    pub fn is_of(&self, kind: WorkloadKind, revision: &RevisionObject) -> bool {
+        let label = |name: &str| self.metadata.labels.get(name).map(String::as_str);
+        match kind {
+            WorkloadKind::Deployment => {
+                self.metadata.owner_references.iter().any(|owner| owner.uid == revision.metadata.uid)
+            }
+            WorkloadKind::StatefulSet | WorkloadKind::DaemonSet => {
+                let hash = label("controller-revision-hash").unwrap_or_default();
+                !hash.is_empty()
+                    && (revision.metadata.name == hash
+                        || revision.metadata.name.ends_with(&format!("-{hash}")))
+            }
+        }
+    }
+}
+
+/// What identifies a template: a digest of its content, in which order and absent members do not count.
+pub fn template_id(template: &Value) -> String {
+    let digest = hex::encode(Sha256::digest(canonical(template).to_string()));
+    digest[..12].to_owned()
+}
+
+/// The same value with sorted members and without those that are null.
+fn canonical(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let sorted: BTreeMap<&String, Value> = members
+                .iter()
+                .filter(|(_, value)| !value.is_null())
+                .map(|(name, value)| (name, canonical(value)))
+                .collect();
+            Value::Object(
+                sorted.into_iter().map(|(name, value)| (name.clone(), value)).collect::<Map<_, _>>(),
+            )
+        }
+        Value::Array(items) => items.iter().map(canonical).collect(),
+        other => other.clone(),
+    }
+}
+
+/// The containers of a template, init containers last.
+pub fn template_containers(template: &Value) -> impl Iterator<Item = &Value> {
+    ["containers", "initContainers"]
+        .into_iter()
+        .flat_map(move |list| template["spec"][list].as_array().map_or(&[][..], Vec::as_slice))
+}
+
+/// The image of a container of a template.
+pub fn container_image<'t>(template: &'t Value, container: &str) -> Option<&'t str> {
+    template_containers(template).find(|one| one["name"] == container)?["image"].as_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn template_is_identified_by_its_content() {
+        let one = json!({ "spec": { "containers": [{ "name": "a", "image": "x" }] }, "metadata": { "creationTimestamp": null } });
+        let same = json!({ "metadata": {}, "spec": { "containers": [{ "image": "x", "name": "a" }] } });
+        let other = json!({ "metadata": {}, "spec": { "containers": [{ "image": "y", "name": "a" }] } });
+        assert_eq!(template_id(&one), template_id(&same));
+        assert_ne!(template_id(&one), template_id(&other));
+    }
+
+    #[test]
+    fn revision_keeps_the_template_of_its_workload() {
+        let set: RevisionObject = serde_json::from_value(json!({
+            "metadata": { "annotations": { "deployment.kubernetes.io/revision": "3" } },
+            "spec": { "template": { "metadata": { "labels": { "app": "a", "pod-template-hash": "h" } } } },
+        }))
+        .unwrap();
+        let template = json!({ "metadata": { "labels": { "app": "a" } } });
+        assert_eq!((set.number(), set.template(WorkloadKind::Deployment)), (3, template.clone()));
+        let mut kept = template.clone();
+        kept["$patch"] = json!("replace");
+        let revision: RevisionObject =
+            serde_json::from_value(json!({ "revision": 2, "data": { "spec": { "template": kept } } }))
+                .unwrap();
+        assert_eq!((revision.number(), revision.template(WorkloadKind::StatefulSet)), (2, template));
+    }
+
+    #[test]
+    fn missing_counts_are_zero_and_a_missing_desired_number_is_none() {
+        let bare: WorkloadObject =
+            serde_json::from_value(json!({ "status": { "conditions": null } })).unwrap();
+        assert_eq!(bare.counts(WorkloadKind::Deployment), None);
+        assert_eq!(bare.counts(WorkloadKind::DaemonSet), None);
+        let desired: WorkloadObject = serde_json::from_value(json!({ "spec": { "replicas": 2 } })).unwrap();
+        let counts = desired.counts(WorkloadKind::Deployment).unwrap();
+        assert_eq!(counts, RolloutCounts { desired: 2, ..RolloutCounts::default() });
+    }
+}
