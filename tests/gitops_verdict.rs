@@ -187,7 +187,7 @@ fn slow_refresh_is_not_waited_for() {
     assert_eq!(ran.report.outcome, Outcome::Deployed, "{:#?}", ran.lines);
 }
 
-/// Argo CD starts no sync of the way back before the failing one is over.
+/// Argo CD starts no sync of the rollback before the failing one is over.
 #[test]
 fn failing_sync_is_ended_for_the_way_back() {
     let ran = verdict_run("retry: 5", "", "[argocd-sync-failed: {}]");

@@ -4,7 +4,7 @@
 use crate::action::inputs::RawInputs;
 use crate::config::{Environment, Service};
 use crate::image::ecr::registry_host_of;
-use crate::release::registry_of;
+use crate::release::{is_ecr_host, registry_of};
 use crate::sys::environment::Variables;
 use roadstead_cloud::cloud::Cloud;
 use roadstead_cloud::scenario::Scenario;
@@ -63,7 +63,7 @@ fn proven_image(service: &Service, host: &str) -> Option<String> {
     let repository = service.config.repository.as_deref()?;
     Some(match registry_of(repository) {
         None => format!("{host}/{repository}:{TAG}"),
-        Some(named) if named.contains(".dkr.ecr") => format!("{repository}:{TAG}"),
+        Some(host) if is_ecr_host(host) => format!("{repository}:{TAG}"),
         Some(_) => format!("{repository}@{DIGEST}"),
     })
 }

@@ -8,7 +8,7 @@ use futures::stream::StreamExt as _;
 use crate::aws::RateLimiters;
 use crate::image;
 use crate::image::{BuildRequest, Registry};
-use crate::problem::{Code, Problem, Severity};
+use crate::problem::{Code, Problem};
 use crate::release::ImageRef;
 use crate::report::text::truncate;
 use crate::run::context::RunContext;
@@ -211,7 +211,7 @@ async fn check_repository(preview: &BuildPreview) -> Result<Option<Problem>, Pro
     match registry.find(&preview.image).await {
         Ok(_) => Ok(None),
         Err(problem) if problem.code == Code::ImageMissing => Err(problem),
-        Err(problem) => Ok(Some(Problem { severity: Severity::Warning, ..problem })),
+        Err(problem) => Ok(Some(problem.into_warning())),
     }
 }
 

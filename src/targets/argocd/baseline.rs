@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::live_image::is_of_repository;
 use super::managed::{ResourceKey, Workload};
-use super::read::{Application, ResourceStatus};
+use super::read::{Application, ResourceResult, ResourceStatus};
 use crate::problem::{Code, Problem};
 use crate::release::{ImageRef, Rollout};
 
@@ -46,7 +46,7 @@ struct WorkloadBefore {
 
 /// Whether nothing is wrong with a resource.
 fn is_well(resource: &ResourceStatus) -> bool {
-    matches!(resource.status.as_str(), "Synced" | "") && matches!(resource.health_status(), "Healthy" | "")
+    resource.is_synced() && resource.is_healthy()
 }
 
 impl ApplicationBaseline {
@@ -64,7 +64,7 @@ impl ApplicationBaseline {
                     health: resource.health_status().to_owned(),
                 })
                 .collect(),
-            sync_failures: failed.map(|one| format!("{}/{}", one.kind, one.name)).collect(),
+            sync_failures: failed.map(ResourceResult::label).collect(),
             workloads: workloads
                 .iter()
                 .map(|one| WorkloadBefore { key: one.key.clone(), images: one.live_images.clone() })
@@ -101,9 +101,9 @@ impl ApplicationBaseline {
         self.conditions.iter().any(|known| known == kind)
     }
 
-    /// Whether the last sync before could not apply this resource, `Kind/name`.
-    pub fn had_sync_failure(&self, name: &str) -> bool {
-        self.sync_failures.iter().any(|known| known == name)
+    /// Whether the last sync before could not apply this resource.
+    pub fn had_sync_failure(&self, resource: &ResourceResult) -> bool {
+        self.sync_failures.contains(&resource.label())
     }
 
     /// The images of a workload before.
@@ -140,7 +140,7 @@ pub fn remarks(
     let others = application.status.resources.iter().filter(|one| !is_well(one));
     let words: Vec<String> =
         others.filter(|one| !ours.contains(&&one.key())).map(|one| describe(one, baseline)).collect();
-    let conditions = application.status.conditions.iter().filter(|one| one.kind.ends_with("Error"));
+    let conditions = application.status.conditions.iter().filter(|one| one.is_error());
     let conditions = conditions.map(|one| format!("{}: {}", one.kind, one.message));
     let words: Vec<String> = words.into_iter().chain(conditions).collect();
     if words.is_empty() {
@@ -162,10 +162,10 @@ fn describe(resource: &ResourceStatus, baseline: Option<&ApplicationBaseline>) -
     let mut state: Vec<&str> = Vec::new();
     if resource.requires_pruning {
         state.push("to be pruned");
-    } else if !matches!(resource.status.as_str(), "Synced" | "") {
+    } else if !resource.is_synced() {
         state.push(&resource.status);
     }
-    if !matches!(resource.health_status(), "Healthy" | "") {
+    if !resource.is_healthy() {
         state.push(resource.health_status());
     }
     let message = resource.health_message();

@@ -3,7 +3,7 @@
 use super::baseline::ApplicationBaseline;
 use super::live_image::is_live;
 use super::managed::{ResourceKey, Workload};
-use super::read::{ApplicationCondition, OperationState, ResourceStatus};
+use super::read::{ApplicationCondition, OperationState, ResourceResult, ResourceStatus};
 use super::resource_tree::{ApplicationTree, KubernetesEvent, ResourceNode};
 use crate::problem::{Code, Problem};
 use crate::release::{Failure, ImageRef};
@@ -16,21 +16,33 @@ const MAX_NAMED_RESOURCES: usize = 3;
 /// Why a sync failed; `None` if it did not, or only as it did before. A sync that Argo CD retries has failed after two
 /// retries with a rejected resource, because Argo CD's backoff grows to minutes.
 pub fn from_sync(operation: &OperationState, baseline: Option<&ApplicationBaseline>) -> Option<Failure> {
-    let is_known = |name: String| baseline.is_some_and(|before| before.had_sync_failure(&name));
-    let all = operation.failed_resources().count();
-    let new = operation.failed_resources().filter(|one| !is_known(format!("{}/{}", one.kind, one.name)));
-    let failed: Vec<String> = new
-        .map(|resource| format!("{}/{}: {}", resource.kind, resource.name, resource.message))
+    let failed: Vec<String> = new_sync_failures(operation, baseline)
+        .map(|resource| format!("{}: {}", resource.label(), resource.message))
         .take(MAX_NAMED_RESOURCES)
         .collect();
     let given_up = operation.is_running() && operation.retry_count >= MAX_SYNC_RETRIES && !failed.is_empty();
     let has_failed = matches!(operation.phase.as_str(), "Failed" | "Error");
-    if (all > 0 && failed.is_empty()) || (!given_up && !has_failed) {
+    if fails_as_before(operation, baseline) || (!given_up && !has_failed) {
         return None;
     }
     let cause = if failed.is_empty() { operation.message.clone() } else { failed.join("\n") };
     let problem = Problem::error(Code::SyncFailed, "Argo CD could not sync the commit.").cause(cause);
     Some(Failure::permanent(problem.help("Fix the manifests, or the permissions of Argo CD in the cluster.")))
+}
+
+/// The resources that a sync could not apply, and the one before the commit could.
+fn new_sync_failures<'o>(
+    operation: &'o OperationState,
+    baseline: Option<&ApplicationBaseline>,
+) -> impl Iterator<Item = &'o ResourceResult> {
+    operation
+        .failed_resources()
+        .filter(move |one| !baseline.is_some_and(|before| before.had_sync_failure(one)))
+}
+
+/// Whether a sync fails, and only as the one before the commit did.
+pub fn fails_as_before(operation: &OperationState, baseline: Option<&ApplicationBaseline>) -> bool {
+    operation.failed_resources().next().is_some() && new_sync_failures(operation, baseline).next().is_none()
 }
 
 /// Why a workload that was synced is out of sync again and will not sync without an operation.
@@ -98,7 +110,7 @@ pub fn from_refused_sync(problem: &Problem) -> Option<Failure> {
 
 /// The error of the application itself; `None` if there is none.
 pub fn from_conditions(conditions: &[ApplicationCondition]) -> Option<Failure> {
-    let wrong = conditions.iter().find(|condition| condition.kind.ends_with("Error"))?;
+    let wrong = conditions.iter().find(|condition| condition.is_error())?;
     let sentence = format!("Argo CD reports an error of the application: {}.", wrong.kind);
     let problem = Problem::error(Code::SyncFailed, sentence).cause(wrong.message.clone());
     Some(Failure::permanent(problem.help("Often the manifests cannot be rendered; check the message.")))

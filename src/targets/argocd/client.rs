@@ -54,8 +54,13 @@ impl Client {
 
     /// URL of the application's page.
     pub fn page_url(&self) -> String {
+        format!("{}/applications/{}", self.server, self.qualified_name())
+    }
+
+    /// The name of the application, after its namespace if it has one of its own.
+    fn qualified_name(&self) -> String {
         let namespace = self.namespace.as_ref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
-        format!("{}/applications/{namespace}{}", self.server, self.application)
+        format!("{namespace}{}", self.application)
     }
 
     /// The application as Argo CD knows it.
@@ -86,8 +91,7 @@ impl Client {
             #[serde(default)]
             value: String,
         }
-        let namespace = self.namespace.as_ref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
-        let subject = format!("{project}/{namespace}{}", self.application);
+        let subject = format!("{project}/{}", self.qualified_name());
         let url = format!("{}/api/v1/account/can-i/applications/{action}/{subject}", self.server);
         let answer: Answer = self.send(Request::get(url)).await.ok()?;
         ["yes", "no"].contains(&answer.value.as_str()).then(|| answer.value == "yes")

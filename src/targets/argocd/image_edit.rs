@@ -86,7 +86,7 @@ pub struct ImageEdit {
     pub source_commit: Option<String>,
     /// The run.
     pub run: Option<RunNumber>,
-    /// What the fields had before the edit that is taken back; without it the image is written to all of them.
+    /// What the fields had before the edit that is reverted; without it the image is written to all of them.
     pub restore: Option<EditRestore>,
 }
 

@@ -12,8 +12,9 @@ use crate::release::ImageRef;
 
 /// What identifies a resource.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ResourceKey {
-    /// API group.
+    /// API group; empty for the core.
     pub group: String,
     /// Kind.
     pub kind: String,
@@ -61,14 +62,9 @@ pub struct ManagedResources {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct ManagedResource {
-    /// API group; empty for the core.
-    pub group: String,
-    /// Kind.
-    pub kind: String,
-    /// Namespace.
-    pub namespace: String,
-    /// Name.
-    pub name: String,
+    /// What identifies it.
+    #[serde(flatten)]
+    pub key: ResourceKey,
     /// Its manifest in the cluster, as text; `null` if it is not there.
     pub live_state: String,
     /// Its manifest as rendered from Git; `null` if it is in none.
@@ -89,15 +85,6 @@ pub struct Workload {
 }
 
 impl ManagedResource {
-    fn key(&self) -> ResourceKey {
-        ResourceKey {
-            group: self.group.clone(),
-            kind: self.kind.clone(),
-            namespace: self.namespace.clone(),
-            name: self.name.clone(),
-        }
-    }
-
     /// The workload; `None` if neither manifest names an image of the repository.
     fn workload(&self, image: &ImageRef) -> Option<Workload> {
         let names = |text: &str| text.contains(&image.repository) || has_digest(text, image);
@@ -109,7 +96,12 @@ impl ManagedResource {
         let (live_images, target_images) = (spec_images(&live), spec_images(&target));
         let mut all = live_images.iter().chain(&target_images);
         let is_ours = all.any(|found| is_of_repository(found, image) || is_live(found, image));
-        is_ours.then(|| Workload { key: self.key(), is_idle: is_idle(&live), live_images, target_images })
+        is_ours.then(|| Workload {
+            key: self.key.clone(),
+            is_idle: is_idle(&self.key, &live),
+            live_images,
+            target_images,
+        })
     }
 }
 
@@ -165,13 +157,9 @@ fn joined_image(parts: &Value) -> Option<String> {
     Some(format!("{registry}{}{}", text("repository")?, version?))
 }
 
-fn is_idle(live: &Value) -> bool {
+fn is_idle(key: &ResourceKey, live: &Value) -> bool {
     let spec = &live["spec"];
-    spec["replicas"].as_u64() == Some(0) || is_batch(live) && spec["suspend"].as_bool() == Some(true)
-}
-
-fn is_batch(manifest: &Value) -> bool {
-    matches!(manifest["kind"].as_str(), Some("CronJob" | "Job"))
+    spec["replicas"].as_u64() == Some(0) || key.is_batch() && spec["suspend"].as_bool() == Some(true)
 }
 
 #[cfg(test)]

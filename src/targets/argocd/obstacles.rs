@@ -6,6 +6,7 @@ use super::image_edit::ImageField;
 use super::read::{Application, null_as_default};
 use super::sources::{ApplicationSource, FollowedBranch};
 use crate::manifest::ImageLocation;
+use crate::problem::list::name_list;
 use crate::problem::{Code, Problem};
 use crate::release::ImageRef;
 
@@ -78,7 +79,7 @@ pub fn ignores_branch(name: &str, branch: FollowedBranch<'_>, application: &Appl
             "Check `application` and `repository`: its `repoURL` must be the repository of the files.",
         );
     }
-    let followed = revisions.iter().map(|text| format!("`{text}`")).collect::<Vec<_>>().join(", ");
+    let followed = name_list(revisions);
     let sentence = format!(
         "The application `{name}` follows {followed} of `{repository}`, so a commit to `{branch}` would not be rolled out."
     );

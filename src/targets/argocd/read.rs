@@ -223,6 +223,32 @@ impl Application {
     }
 }
 
+impl ApplicationCondition {
+    /// Whether it is an error, and not a warning.
+    pub fn is_error(&self) -> bool {
+        self.kind.ends_with("Error")
+    }
+}
+
+impl ResourceStatus {
+    /// Whether it is synced; a resource without a sync status is.
+    pub fn is_synced(&self) -> bool {
+        matches!(self.status.as_str(), "Synced" | "")
+    }
+
+    /// Whether it is healthy; a kind without a health is.
+    pub fn is_healthy(&self) -> bool {
+        matches!(self.health_status(), "Healthy" | "")
+    }
+}
+
+impl ResourceResult {
+    /// `Kind/name`.
+    pub fn label(&self) -> String {
+        format!("{}/{}", self.kind, self.name)
+    }
+}
+
 impl OperationState {
     /// The resources that could not be applied.
     pub fn failed_resources(&self) -> impl Iterator<Item = &ResourceResult> {

@@ -1,4 +1,4 @@
-//! The way back of an edit: the lines that it changed, as they were before. Pure. A line is restored where the edit left it,
+//! How an edit is reverted: the lines that it changed, as they were before. Pure. A line is restored where the edit left it,
 //! whatever else of the file has changed since.
 
 use serde::{Deserialize, Serialize};

@@ -109,14 +109,14 @@ fn ended_sync(snapshot: &StatusSnapshot<'_>) -> Option<Failure> {
 
 /// Whether all errors of the application itself are from before, and did not keep it from our commit.
 fn has_known_conditions(snapshot: &StatusSnapshot<'_>) -> bool {
-    let errors = snapshot.application.status.conditions.iter().filter(|one| one.kind.ends_with("Error"));
+    let errors = snapshot.application.status.conditions.iter().filter(|one| one.is_error());
     let mut errors = errors.map(|one| one.kind.as_str());
     snapshot.baseline.is_none_or(|before| errors.all(|kind| before.had_condition(kind)))
 }
 
 fn waiting_text(snapshot: &StatusSnapshot<'_>) -> String {
     let revision = short_revision(snapshot);
-    match snapshot.application.status.conditions.iter().find(|one| one.kind.ends_with("Error")) {
+    match snapshot.application.status.conditions.iter().find(|one| one.is_error()) {
         Some(wrong) => format!("Argo CD cannot read the commit: {}: {}", wrong.kind, wrong.message),
         None => format!("waiting for Argo CD to read the commit; it is at {revision}"),
     }
@@ -124,10 +124,7 @@ fn waiting_text(snapshot: &StatusSnapshot<'_>) -> String {
 
 /// Whether a sync still has something to do for us. What fails in it as it did before is not waited for.
 fn is_open(snapshot: &StatusSnapshot<'_>, operation: &OperationState) -> bool {
-    let known = |name: String| snapshot.baseline.is_some_and(|before| before.had_sync_failure(&name));
-    let mut failed = operation.failed_resources().peekable();
-    let only_known = failed.peek().is_some() && failed.all(|one| known(format!("{}/{}", one.kind, one.name)));
-    operation.is_running() && !only_known
+    operation.is_running() && !causes::fails_as_before(operation, snapshot.baseline)
 }
 
 /// Whether the health may be from before the image: the application is read before its resources, and a workload that is
@@ -139,7 +136,7 @@ fn is_uncompared(snapshot: &StatusSnapshot<'_>, released: &[&Workload]) -> bool 
     !released.iter().all(is_synced) && snapshot.synced_for < POD_FAILURE_GRACE
 }
 
-/// The workloads that the release is about: those that Git gives the image, or on the way back those that ran it.
+/// The workloads that the release is about: those that Git gives the image, or in a rollback those that ran it.
 fn released_workloads<'d>(
     want: Expected<'_>,
     snapshot: &StatusSnapshot<'_>,
@@ -151,7 +148,7 @@ fn released_workloads<'d>(
     details.workloads.iter().filter(before).collect()
 }
 
-/// The images that a workload returns to, on the way back.
+/// The images that a workload returns to in a rollback.
 fn returned_images<'l>(snapshot: &StatusSnapshot<'l>, key: &ResourceKey) -> Option<&'l [String]> {
     snapshot.baseline.filter(|before| before.returns)?.images_of(key)
 }

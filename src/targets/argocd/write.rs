@@ -112,7 +112,7 @@ fn edit_files(tree: &FileTree, intent: &ImageEdit) -> Result<FileTree, Problem> 
     Ok(changed)
 }
 
-/// The files as they were before the edit that is taken back; `None` if its lines were changed since.
+/// The files as they were before the edit that is reverted; `None` if its lines were changed since.
 fn restored_files(tree: &FileTree, intent: &ImageEdit) -> Option<FileTree> {
     let restore = intent.restore.as_ref().filter(|restore| !restore.files.is_empty())?;
     let mut changed = FileTree::new();
@@ -128,7 +128,7 @@ fn restored_files(tree: &FileTree, intent: &ImageEdit) -> Option<FileTree> {
     is_as_observed(&after, intent, &restore.images).is_ok_and(|same| same).then_some(changed)
 }
 
-/// The image to write to each field. On the way back each gets what it had, and one that somebody else changed is left
+/// The image to write to each field. In a rollback each gets what it had, and one that somebody else changed is left
 /// alone; if all were, another writer is found later.
 fn images_to_write<'i>(
     tree: &FileTree,

@@ -52,7 +52,7 @@ fn not_found(app: &ArgoCdApp, name: &str) -> ServiceError {
 }
 
 /// Events of a workload, which tell of its replica sets, or of a replica set, which tell of its pods. None is a warning:
-/// what goes wrong with a pod is told of the pod.
+/// failures of a pod are events of the pod.
 fn controller_events(app: &ArgoCdApp, name: &str) -> Vec<ResourceEvent> {
     let mut found = Vec::new();
     for set in &app.workload.replica_sets {

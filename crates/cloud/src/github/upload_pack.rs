@@ -144,7 +144,7 @@ fn ask_for_credentials() -> ServiceError {
     with_headers(Err(refusal.clone()), vec![header]).err().unwrap_or(refusal)
 }
 
-/// An error that is told in a packet, with HTTP status 200.
+/// An error that is returned in a packet, with HTTP status 200.
 fn protocol_error(message: impl Into<String>) -> ServiceError {
     ServiceError::with_status(200, "ERR", message)
 }

@@ -161,7 +161,7 @@ pub(super) fn write_body(call: &ServiceCall, answer: &Value) -> (&'static str, V
     (content_type(call), out.0)
 }
 
-/// An error that is told in a packet.
+/// An error that is returned in a packet.
 pub(super) fn write_error(call: &ServiceCall, message: &str) -> (&'static str, Vec<u8>) {
     let mut out = PacketWriter::default();
     out.line(&format!("ERR {message}"));
