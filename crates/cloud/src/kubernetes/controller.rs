@@ -203,7 +203,7 @@ pub fn template_images(template: &Value) -> Vec<String> {
     lists.concat().iter().filter_map(|one| one["image"].as_str().map(str::to_owned)).collect()
 }
 
-/// One pod after the other: a pod that is missing or not ready stops everything, also the way back to a template that was well.
+/// One pod after the other: a pod that is missing or not ready stops everything, also a rollback to a template that was well.
 fn advance_stateful_set(work: &mut Workload, maker: &mut PodFactory<'_>, now: f64) {
     for ordinal in 0..work.replicas() as u32 {
         match work.pods.iter().find(|one| one.ordinal == Some(ordinal)) {
