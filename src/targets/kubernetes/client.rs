@@ -8,7 +8,11 @@ use serde_json::{Value, json};
 
 use super::access::ClusterAccess;
 use super::error::{ApiError, ErrorKind};
-use super::read::{ObjectList, Pod, RevisionObject};
+use super::events::EventObject;
+use super::pod::Pod;
+use super::quota::QuotaObject;
+use super::read::ObjectList;
+use super::revision::RevisionObject;
 use super::settings::{WorkloadKind, WorkloadName};
 use crate::problem::{Code, Problem};
 use crate::retry::{self, Jitter, RetryPolicy, WriteError};
@@ -16,6 +20,10 @@ use crate::sys::http::{Method, Request, Response, json_error_text};
 
 /// What the API server records as the writer of our changes.
 pub const FIELD_MANAGER: &str = "roadstead";
+/// The content type of an object without its content.
+const METADATA_ONLY: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+/// The most events that are read.
+const MAX_EVENTS: &str = "500";
 /// Repetitions of a read.
 const READ_RETRY: RetryPolicy =
     RetryPolicy::with_backoff(&[Duration::from_millis(500), Duration::from_secs(2)], Jitter::Shorter);
@@ -89,6 +97,28 @@ impl Client {
     pub async fn pods(&self, selector: &str) -> Result<Vec<Pod>, ApiError> {
         let path = format!("{}?{}", self.core("pods"), query(&[("labelSelector", selector)]));
         Ok(self.get::<ObjectList<Pod>>(path).await?.items)
+    }
+
+    /// The quotas of the namespace.
+    pub async fn resource_quotas(&self) -> Result<Vec<QuotaObject>, ApiError> {
+        Ok(self.get::<ObjectList<QuotaObject>>(self.core("resourcequotas")).await?.items)
+    }
+
+    /// Whether an object of the core exists; nothing but its metadata is asked for.
+    pub async fn has_object(&self, resource: &str, name: &str) -> Result<bool, ApiError> {
+        let request = Request::get(format!("{}/{name}", self.core(resource))).header("accept", METADATA_ONLY);
+        match self.repeat::<Value>(&request).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The warnings of the namespace.
+    pub async fn warnings(&self) -> Result<Vec<EventObject>, ApiError> {
+        let members = [("fieldSelector", "type=Warning"), ("limit", MAX_EVENTS)];
+        let path = format!("{}?{}", self.core("events"), query(&members));
+        Ok(self.get::<ObjectList<EventObject>>(path).await?.items)
     }
 
     /// The last lines of a container.

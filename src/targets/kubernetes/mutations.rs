@@ -7,9 +7,11 @@ use serde_json::Value;
 
 use super::client::{Client, FIELD_MANAGER};
 use super::error::{ApiError, ErrorKind};
-use super::read::{Pod, WorkloadObject, template_id};
+use super::pod::Pod;
+use super::read::WorkloadObject;
 use super::settings::{WorkloadKind, WorkloadName};
 use super::status::{WorkloadState, read_state};
+use super::template::template_id;
 use super::verdict::writer_text;
 use super::write::template_patch;
 use crate::problem::{Code, Problem};
@@ -66,7 +68,7 @@ impl TemplateSwap {
         let is_last_writer = workload.last_template_writer().is_some_and(|one| one.manager == FIELD_MANAGER);
         let current = template_id(&workload.spec.template);
         let images = |template: &Value| -> Vec<(Value, Value)> {
-            super::read::template_containers(template)
+            super::template::template_containers(template)
                 .map(|one| (one["name"].clone(), one["image"].clone()))
                 .collect()
         };

@@ -5,8 +5,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::causes::worst_cause;
-use super::read::{Pod, RevisionObject, WorkloadObject, template_id};
+use super::pod::Pod;
+use super::read::WorkloadObject;
+use super::revision::RevisionObject;
 use super::settings::WorkloadKind;
+use super::template::template_id;
 use super::verdict::{ContainerImage, ExpectedRollout, LookDurations, Verdict, WorkloadLook, judge};
 
 /// A look at a Deployment of two pods that is complete, and what is different in it.
