@@ -295,8 +295,7 @@ mod tests {
 
     #[test]
     fn missing_counts_are_zero_and_a_missing_desired_number_is_none() {
-        let bare: WorkloadObject =
-            read_object(json!({ "status": { "conditions": null } })).unwrap();
+        let bare: WorkloadObject = read_object(json!({ "status": { "conditions": null } })).unwrap();
         assert_eq!(bare.counts(WorkloadKind::Deployment), None);
         assert_eq!(bare.counts(WorkloadKind::DaemonSet), None);
         let desired: WorkloadObject = read_object(json!({ "spec": { "replicas": 2 } })).unwrap();

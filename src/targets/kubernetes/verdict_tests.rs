@@ -111,10 +111,8 @@ impl Look {
 
     fn verdict(&self) -> Verdict {
         let workload: WorkloadObject = read_object(self.workload.clone()).unwrap();
-        let revision: Option<RevisionObject> =
-            self.revision.clone().map(|one| read_object(one).unwrap());
-        let pods: Vec<Pod> =
-            self.pods.iter().map(|pod| read_object(pod.clone()).unwrap()).collect();
+        let revision: Option<RevisionObject> = self.revision.clone().map(|one| read_object(one).unwrap());
+        let pods: Vec<Pod> = self.pods.iter().map(|pod| read_object(pod.clone()).unwrap()).collect();
         let pods: Vec<&Pod> = pods.iter().collect();
         let cause = worst_cause(revision.as_ref(), &pods, false);
         let expected = ExpectedRollout {
