@@ -11,21 +11,24 @@ LC_ALL=C
 export LC_ALL
 unset COMPOSE_FILE COMPOSE_PROJECT_NAME COMPOSE_ENV_FILES COMPOSE_PROFILES COMPOSE_REMOVE_ORPHANS DOCKER_DEFAULT_PLATFORM
 base=$rs_directory/.roadstead/$rs_service
+# What only some requests say.
+: "${rs_task:=}" "${rs_registry:=}" "${rs_credential:=}" "${rs_confirm:=no}" "${rs_show_env:=no}"
 
 # A file is replaced whole or not at all: after a failed write, as on a full disk, the old one stays.
 put() { printf '%s\n' "$2" >"$1.new" && mv -f "$1.new" "$1"; }
 # No child may keep the lock beyond the end of the attempt.
 pause_for() { sleep "$1" 9>&-; }
 read_file() { cat "$1" 2>/dev/null || :; }
-dc() {
-  if docker compose version >/dev/null 2>&1 9>&-; then docker compose "$@" 9>&-; else docker-compose "$@" 9>&-; fi
-}
+# Which Compose there is, asked once: on a busy server the question takes a second.
+find_compose() { if docker compose version >/dev/null 2>&1 9>&-; then rs_dc="docker compose"; else rs_dc=docker-compose; fi; }
+# shellcheck disable=SC2086
+dc() { $rs_dc "$@" 9>&-; }
 # compose FOLDER ARGUMENTS: Compose with the files of a release. Paths in them count from the folder of the service, as ever.
 compose() {
   rs_folder=$1
   shift
   COMPOSE_FILE=
-  for rs_file in "$rs_folder"/files/*; do COMPOSE_FILE=$COMPOSE_FILE${COMPOSE_FILE:+:}$rs_file; done
+  for rs_file in "$rs_folder"/files/${rs_which:-*}; do COMPOSE_FILE=$COMPOSE_FILE${COMPOSE_FILE:+:}$rs_file; done
   export COMPOSE_FILE
   if [ -f "$rs_folder/env" ]; then
     dc -p "$rs_project" --project-directory "$rs_directory" --env-file "$rs_folder/env" "$@" </dev/null
@@ -99,11 +102,21 @@ show_attempt() {
 newest_attempt() { ls "$base/attempts" 2>/dev/null | grep '^[0-9]*$' | sort -n | tail -n 1; }
 
 observe() {
+  find_compose
   show_host
   if docker info >/dev/null 2>&1; then show_containers; fi
   show_releases
+  [ "$rs_show_env" != yes ] || show_env
   rs_text=$(newest_attempt)
   [ -z "$rs_text" ] || show_attempt "$rs_text"
+}
+# The variables of what serves, whatever bytes they have: for a change of one of them.
+show_env() {
+  for rs_file in "$base/releases/$(read_file "$base/serving")/env" "$rs_directory/.env"; do
+    [ -f "$rs_file" ] || continue
+    echo "env-hex $(od -An -v -tx1 <"$rs_file" | tr -d ' \n')"
+    return 0
+  done
 }
 status() {
   rs_newest=$(newest_attempt)
@@ -116,6 +129,9 @@ status() {
 # --- a release without traffic ---------------------------------------------------------------------------------------
 
 stage() {
+  # This text has the credential, so it goes before anything else happens. What reads it has it open.
+  [ -z "$rs_credential" ] || rm -f "$0"
+  find_compose
   mkdir -p "$base/releases" "$base/attempts" || { echo "refused directory"; return 0; }
   [ "$rs_adopt" = no ] || adopt || { echo "refused adopt"; return 0; }
   if [ -f "$base/releases/$rs_release/facts" ]; then
@@ -126,16 +142,62 @@ stage() {
   rm -rf "$rs_new"
   mkdir -p "$rs_new/files" && write_release "$rs_new" || { rm -rf "$rs_new"; echo "refused space"; return 0; }
   if ! rs_text=$(compose "$rs_new" config -q 2>&1); then refuse config "$rs_text"; return 0; fi
-  if ! compose "$rs_new" config --services 2>/dev/null | grep -qxF -- "$rs_service"; then refuse service ""; return 0; fi
-  if ! rs_text=$(compose "$rs_new" pull -q "$rs_service" 2>&1); then refuse pull "$rs_text"; return 0; fi
+  if ! has_service; then refuse service ""; return 0; fi
+  if ! rs_text=$(pull 2>&1); then refuse pull "$rs_text"; return 0; fi
+  if rs_text=$(foreign_platform); then refuse pull "$rs_text"; return 0; fi
   mv "$rs_new" "$base/releases/$rs_release" && echo "staged"
+}
+# Whether the user's own files have the service: the file that pins the image has it in any case.
+has_service() {
+  rs_text=$(rs_which='[!9]*' && compose "$rs_new" config --services 2>/dev/null) || return 0
+  printf '%s\n' "$rs_text" | grep -qxF -- "$rs_service"
+}
+# The credential is only in the environment of these processes, from where Docker's helper takes it. No file has it, also
+# when they are killed.
+pull() {
+  if [ -z "$rs_credential" ]; then compose "$rs_new" pull -q "$rs_service"; return; fi
+  rs_login=$rs_new/login
+  mkdir "$rs_login" &&
+    printf '{"credHelpers":{"%s":"roadstead"},"cliPluginsExtraDirs":["%s/.docker/cli-plugins"]}\n' "$rs_registry" "${HOME:-}" >"$rs_login/config.json" &&
+    printf '#!/bin/sh\n[ "$1" != get ] || printf "%%s\\n" "$RS_CREDENTIAL"\n' >"$rs_login/docker-credential-roadstead" &&
+    chmod 700 "$rs_login/docker-credential-roadstead" || return 1
+  # Another configuration has another current context: the engine of a user without root, for one.
+  rs_engine=${DOCKER_HOST:-$(docker context inspect -f '{{.Endpoints.docker.Host}}' 2>/dev/null)}
+  (
+    export DOCKER_CONFIG="$rs_login" PATH="$rs_login:$PATH" RS_CREDENTIAL="$rs_credential"
+    [ -z "$rs_engine" ] || export DOCKER_HOST="$rs_engine"
+    compose "$rs_new" pull -q "$rs_service"
+  )
+  rs_code=$?
+  rm -rf "$rs_login"
+  return $rs_code
+}
+# An image of one platform is pulled by any server: only its own words say that it cannot run there. True if so, and says it.
+foreign_platform() {
+  rs_have=$(docker version -f '{{.Server.Os}}/{{.Server.Arch}}') &&
+    rs_is=$(docker image inspect -f '{{.Os}}/{{.Architecture}}' "${rs_facts%% *}" 2>/dev/null) || return 1
+  case $rs_have,$rs_is in "$rs_is,$rs_is" | linux/amd64,linux/386 | linux/arm64,linux/arm) return 1 ;; esac
+  case ${rs_is#*/} in arm64) rs_emulator=aarch64 ;; amd64) rs_emulator=x86_64 ;; *) rs_emulator=${rs_is#*/} ;; esac
+  [ ! -e "/proc/sys/fs/binfmt_misc/qemu-$rs_emulator" ] || return 1
+  ! names_platform || return 1
+  echo "no matching manifest for $rs_have: the image is for $rs_is"
+}
+# Whether the Compose files choose the platform of the service on purpose.
+names_platform() {
+  compose "$rs_new" config 2>/dev/null | awk -v name="$rs_service" '
+    /^[^ ]/ { inside = /^services:/; here = 0 }
+    inside && /^  [^ ]/ { key = $1; gsub(/["\047:]/, "", key); here = key == name }
+    here && /^    platform: / { found = 1 }
+    END { exit !found }'
 }
 refuse() {
   rm -rf "$rs_new"
   echo "refused $1"
-  # Compose quotes the line of a file of variables that it cannot read: a secret.
-  printf '%s\n' "$2" | tail -n 5 | sed "s|\($rs_new/env: line [0-9]*\).*|\1|" | cut -c1-500 | sed 's/^/error /'
+  show_error "$2"
 }
+show_error() { printf '%s\n' "$1" | tail -n 5 | hide_variables | cut -c1-500 | sed 's/^/error /'; }
+# Compose quotes the line of a file of variables that it cannot read: a secret.
+hide_variables() { sed "s|\($base/[^ ]*/env: line [0-9]*\).*|\1|"; }
 # The release that somebody brought without this program becomes release 0, with the very image that runs.
 adopt() {
   [ ! -f "$base/serving" ] || return 0
@@ -160,6 +222,56 @@ adopt() {
   rs_digests=${rs_digests%%,*}
   put "$rs_new/facts" "${rs_digests:-none} none none none" && date +%s >"$rs_new/completed" &&
     mv "$rs_new" "$base/releases/0" && put "$base/serving" 0
+}
+
+# --- one-off commands ------------------------------------------------------------------------------------------------
+
+# A container of a release beside what serves, with the files and the variables of that release. The same is started once.
+start_task() {
+  if docker inspect "$rs_task_name" >/dev/null 2>&1; then echo "started $rs_task"; return 0; fi
+  rs_new=$base/releases/$rs_release
+  [ -f "$rs_new/facts" ] || { echo "refused release"; return 0; }
+  # `env_file: .env` is read while the container is made: no attempt may do the same then.
+  exec 9>>"$base/lock"
+  flock -w 5 9 || { echo "refused busy"; return 0; }
+  find_compose
+  rs_a=$base
+  trap 'restore_env "$rs_a"; rm -f "$rs_a/env-missing"' EXIT
+  trap 'exit 129' HUP INT TERM
+  keep_env && install_env "$rs_new" || { echo "refused space"; return 0; }
+  eval "set -- $rs_command"
+  if rs_text=$(compose "$rs_new" run -d --no-deps --name "$rs_task_name" --label "roadstead.owner=$rs_owner" "$rs_service" "$@" 2>&1); then
+    echo "started $rs_task"
+  else
+    docker rm -f "$rs_task_name" >/dev/null 2>&1 9>&-
+    echo "refused compose"
+    show_error "$rs_text"
+  fi
+}
+show_task() {
+  rs_look=$(docker inspect -f '{{.State.Status}} {{.State.ExitCode}}' "$rs_task_name" 2>/dev/null) || return 0
+  echo "task $rs_task $rs_look"
+  docker logs --tail 20 "$rs_task_name" 2>&1 | cut -c1-500 | sed 's/^/task-log /'
+}
+# The task of a run that still runs.
+find_task() {
+  for rs_id in $(docker ps -q --filter "label=com.docker.compose.project=$rs_project" --filter "label=roadstead.owner=$rs_owner"); do
+    rs_text=$(name_of "$rs_id")
+    rs_task=${rs_text#"$rs_project-$rs_service-task-"}
+    [ "$rs_task" != "$rs_text" ] || continue
+    echo "task $rs_task running 0"
+    return 0
+  done
+}
+task() {
+  rs_task_name=$rs_project-$rs_service-task-$rs_task
+  case $1 in
+    task-start) start_task ;;
+    task-status) show_task ;;
+    task-find) find_task ;;
+    task-stop) docker kill "$rs_task_name" >/dev/null 2>&1; echo "noted" ;;
+    task-remove) docker rm -f "$rs_task_name" >/dev/null 2>&1; echo "noted" ;;
+  esac
 }
 
 # --- a change of traffic ---------------------------------------------------------------------------------------------
@@ -189,11 +301,14 @@ abort() { [ -d "$base/attempts/$rs_attempt" ] && put "$base/attempts/$rs_attempt
 state() { put "$rs_a/state" "$*"; echo "$(date +%s) $*"; }
 is_aborted() { [ -e "$rs_a/abort" ]; }
 
-# Why a container does not serve: the reason, how it ended, its health checks and its last lines.
+# Why a release does not serve: the reason, how its container ended, its health checks and its last lines. What Compose or the
+# proxy refuses has its words in the log of the attempt.
+show_log() { tail -n 20 "$rs_a/log" | hide_variables | cut -c1-500 | sed 's/^/failure-log /'; }
 note_failure() { # REASON CONTAINER
   {
     echo "failure $1"
-    if [ -n "$2" ]; then
+    case $1 in backup | compose | proxy) show_log ;; esac
+    if [ -n "$2" ] && [ "$1" != proxy ]; then
       docker inspect -f 'failure-exit {{.State.ExitCode}} {{.State.OOMKilled}}' "$2" 9>&-
       docker inspect -f '{{if .State.Health}}{{range .State.Health.Log}}{{json .Output}}
 {{end}}{{end}}' "$2" 9>&- | grep . | tail -n 3 | cut -c1-500 | sed 's/^/failure-health /'
@@ -251,6 +366,12 @@ settle() {
 install_env() {
   [ ! -f "$1/env" ] || { cp "$1/env" "$rs_directory/.env.new" && mv -f "$rs_directory/.env.new" "$rs_directory/.env"; }
 }
+# The variables as they were before an attempt, also where the release before has none of its own.
+keep_env() { if [ -f "$rs_directory/.env" ]; then cp "$rs_directory/.env" "$rs_a/env-before"; else : >"$rs_a/env-missing"; fi; }
+restore_env() { # ATTEMPT
+  if [ -f "$1/env-before" ]; then mv -f "$1/env-before" "$rs_directory/.env"
+  elif [ -f "$1/env-missing" ]; then rm -f "$rs_directory/.env"; fi
+}
 # A Compose that was killed leaves new containers that were never started, under names of their own.
 remove_unstarted() { for rs_id in $(ids -a --filter status=created); do docker rm "$rs_id" >/dev/null 9>&-; done; }
 newest_container() { ids -a | head -n 1; }
@@ -271,12 +392,13 @@ go_back_in_place() {
   if [ "$old_release" = none ]; then state "stuck $rs_why"; return 0; fi
   rm -f "$rs_a/abort"
   state "rolling-back $rs_why"
+  restore_env "$rs_a"
   if in_place "$old_release" && settle "$new" "$rs_settle"; then state "rolled-back $rs_why"; else state "back-failed $rs_why $reason"; fi
 }
 replace() {
   new=
   state starting
-  if in_place "$rs_release" && state settling && settle "$new" "$rs_settle"; then complete; else go_back_in_place; fi
+  if in_place "$rs_release" && state settling && settle "$new" "$rs_settle" && confirm; then complete; else go_back_in_place; fi
 }
 
 # --- two containers, and a proxy between them ------------------------------------------------------------------------
@@ -287,12 +409,22 @@ point() {
   if [ "$3" = 100 ]; then rs_text=$rs_proxy_single; else rs_text=$rs_proxy_split; fi
   printf '%s\n' "$rs_text" | sed "s/@NEW_WEIGHT@/$3/g; s/@OLD_WEIGHT@/$((100 - $3))/g; s/@NEW@/$2/g; s/@OLD@/$1/g" >"$rs_proxy_file.new" &&
     chmod 644 "$rs_proxy_file.new" && mv -f "$rs_proxy_file.new" "$rs_proxy_file" || return 1
-  if in_proxy "$rs_proxy_test" && in_proxy "$rs_proxy_reload"; then return 0; fi
+  if in_proxy "$rs_proxy_test"; then
+    moved=yes
+    in_proxy "$rs_proxy_reload" && return 0
+  fi
   [ ! -f "$rs_a/proxy-before" ] || { cp "$rs_a/proxy-before" "$rs_proxy_file.new" && mv -f "$rs_proxy_file.new" "$rs_proxy_file"; }
   return 1
 }
-# shellcheck disable=SC2086
-in_proxy() { [ -z "$1" ] || docker exec "$rs_proxy_container" $1 </dev/null 9>&-; }
+# A command in the proxy's container, a signal to it (`signal USR2`), or nothing for a proxy that watches its file.
+in_proxy() {
+  # shellcheck disable=SC2086
+  case $1 in
+    "") ;;
+    signal\ *) docker kill -s "${1#signal }" "$rs_proxy_container" >/dev/null 9>&- ;;
+    *) docker exec "$rs_proxy_container" $1 </dev/null 9>&- ;;
+  esac
+}
 
 pause_at() {
   state "paused $1"
@@ -307,6 +439,8 @@ pause_at() {
   reason=not-continued
   return 1
 }
+# With several hosts, the run decides when the release is complete on this one.
+confirm() { [ "$rs_confirm" != yes ] || pause_at 100; }
 shift_traffic() {
   for rs_step in $rs_weights; do
     case $rs_step in
@@ -316,7 +450,7 @@ shift_traffic() {
     esac
   done
   state settling
-  settle "$new" "$rs_settle"
+  settle "$new" "$rs_settle" && confirm
 }
 start_beside() {
   rs_count=$(ids -a | grep -c .)
@@ -336,16 +470,21 @@ go_back_beside() {
   rs_why=$reason
   note_failure "$rs_why" "$new"
   state "rolling-back $rs_why"
+  restore_env "$rs_a"
   install_env "$base/releases/$old_release"
   if [ -z "$old" ]; then state "stuck $rs_why"; return 0; fi
-  if ! point none "$old_name" 100; then state "back-failed $rs_why proxy"; return 0; fi
-  pause_for "$rs_drain"
+  # A proxy that never read another file still has the old container.
+  if [ "$moved" = yes ]; then
+    point none "$old_name" 100 || { state "back-failed $rs_why proxy"; return 0; }
+    pause_for "$rs_drain"
+  fi
   [ -z "$new" ] || docker rm -f "$new" >/dev/null 9>&-
   judge "$(look_at "$old")" 99
   if [ "$verdict" = failed ]; then state "back-failed $rs_why $reason"; else state "rolled-back $rs_why"; fi
 }
 switch() {
   new=
+  moved=
   remove_unstarted
   old=$(ids --filter status=running | head -n 1)
   old_name=none
@@ -374,6 +513,7 @@ complete() {
   # A link to a folder is followed, unless mv is told not to.
   ln -sfn "releases/$rs_release" "$base/current.new" &&
     { mv -fT "$base/current.new" "$base/current" 2>/dev/null || ln -sfn "releases/$rs_release" "$base/current"; }
+  rm -f "$rs_a/env-before"
   state complete
   remove_releases
 }
@@ -396,6 +536,7 @@ recover() {
     [ "$rs_folder" != "$rs_a" ] && [ -f "$rs_folder/state" ] || continue
     rs_was=$(cat "$rs_folder/state")
     is_ended "$rs_was" && continue
+    [ "$rs_was" = completing ] || restore_env "$rs_folder"
     rs_left=$(read_file "$rs_folder/new")
     if [ -n "$rs_proxy_container" ] && [ -n "$rs_left" ]; then
       if [ "$rs_was" = completing ]; then
@@ -419,13 +560,11 @@ transaction() {
   trap '' HUP
   rs_a=$base/attempts/$rs_attempt
   reason=
+  find_compose
   recover || { state "refused recovery"; return 0; }
   old_release=$(read_file "$base/serving" | grep . || echo none)
-  if ! back_up; then
-    { echo "failure backup"; tail -n 20 "$rs_a/log" | cut -c1-500 | sed 's/^/failure-log /'; } >"$rs_a/failure"
-    state "refused backup"
-    return 0
-  fi
+  if ! back_up; then note_failure backup ""; state "refused backup"; return 0; fi
+  keep_env || { state "refused space"; return 0; }
   if [ -n "$rs_proxy_container" ]; then switch; else replace; fi
 }
 
@@ -438,6 +577,7 @@ main() {
     continue) proceed ;;
     abort) abort ;;
     transaction) transaction ;;
+    task-*) task "$1" ;;
   esac
 }
 main "${1:-$rs_operation}"

@@ -58,7 +58,7 @@ class Proxy:
     }
     TEST = {"nginx": "nginx -t -q", "caddy": "caddy validate --config /etc/caddy/Caddyfile",
             "haproxy": "haproxy -c -q -f /usr/local/etc/haproxy"}
-    RELOAD = {"nginx": "nginx -s reload", "caddy": "caddy reload --config /etc/caddy/Caddyfile", "haproxy": "kill -USR2 1"}
+    RELOAD = {"nginx": "nginx -s reload", "caddy": "caddy reload --config /etc/caddy/Caddyfile", "haproxy": "signal USR2"}
 
     @property
     def base(self):
@@ -123,6 +123,14 @@ class Service:
                       "rs_weight": ""} | (proxy.words() if proxy else {}) | words
         server.root("install", "-d", "-o", "deploy", "-g", "deploy", self.directory)
 
+    def by_hand(self, image):
+        """The version before: started by hand, as people did until now."""
+        text = self.app.replace("image: overridden", f"image: {image}")
+        self.server.run("sh", "-c", f"cat >{self.directory}/compose.yaml", input=text)
+        self.server.run("sh", "-c", f"cd {self.directory} && docker compose -p {self.project} up -d --wait 2>&1")
+        if self.proxy:
+            self.proxy.start(self.server, f"{self.project}-web-1")
+
     def request(self, operation, writer="", **words):
         """Runs one request and returns its lines."""
         values = self.words | words | {"rs_operation": operation}
@@ -137,6 +145,7 @@ class Service:
             self.server.run("rm", "-f", file)
 
     def stage(self, release, image, env=None, **words):
+        """Brings a release, and returns the lines of the answer."""
         lines = ["write_release() {"]
         files = {"10": self.app, "99-images": f'{{"services":{{"web":{{"image":"{image}"}}}}}}\n'}
         for name, text in files.items():
@@ -170,6 +179,9 @@ class Service:
 
     def log(self, attempt):
         return self.server.run("cat", f"{self.base}/attempts/{attempt}/log", check=False)
+
+    def pause(self, attempt, word, within=90):
+        servers.wait_until(lambda: self.state(attempt) == word, within, word)
 
     def status(self, attempt):
         return self.request("status", rs_attempt=attempt)

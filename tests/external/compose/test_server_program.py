@@ -1,5 +1,6 @@
 """The program that runs on servers, in real shells, with real engines, Composes and proxies. Needs no Rust."""
 
+import json
 import os
 import re
 import shlex
@@ -64,12 +65,37 @@ def test_release_in_place_that_fails_goes_back(service, shop, shell, version, re
     assert [line for line in lines if line.startswith("failure-log starting")], lines
     if version == "unhealthy":
         assert [line for line in lines if line.startswith("failure-health ") and "database unreachable" in line], lines
+    else:
+        assert "failure-exit 3 false" in lines, lines
 
 
 def test_release_that_dies_after_it_was_healthy_goes_back(service, shop):
     one = deployed(service("newer", rs_settle=8), shop)
     assert one.release(2, shop.image("dying")).startswith("rolled-back "), one.log(2)
     assert one.running() == ["v1"]
+
+
+def test_service_that_was_started_by_hand_becomes_release_0_and_comes_back(service, shop):
+    one = service("newer", "busybox")
+    one.server.run("sh", "-c", f"umask 077; echo 'DRAIN=7' >{one.directory}/.env")
+    one.by_hand(shop.image("v1"))
+    before = fingerprint(one)
+    assert one.stage(1, shop.image("v2"), env="DRAIN=8\n", rs_adopt="yes") == ["staged"]
+    untouched(one, before)
+    assert one.start(1, 1) == ["started 1"] and one.end(1) == "complete", one.log(1)
+    assert one.running() == ["v2"] and one.server.run("cat", f"{one.directory}/.env") == "DRAIN=8\n"
+    assert one.start(2, 0) == ["started 2"] and one.end(2) == "complete", one.log(2)
+    assert one.running() == ["v1"] and one.server.run("cat", f"{one.directory}/.env") == "DRAIN=7\n"
+
+
+@pytest.mark.parametrize("had", [None, "DRAIN=7\n"])
+def test_release_that_fails_leaves_the_variables_as_they_were(service, shop, had):
+    one = service("older")
+    if had:
+        one.server.run("sh", "-c", f"umask 077; cat >{one.directory}/.env", input=had)
+    deployed(one, shop)
+    assert one.release(2, shop.image("crashing"), env="DRAIN=9\n").startswith("rolled-back "), one.log(2)
+    assert one.server.run("cat", f"{one.directory}/.env", check=False) == (had or "")
 
 
 def test_first_release_that_fails_says_that_nothing_serves(service, shop):
@@ -111,8 +137,11 @@ def test_switch_that_is_not_confirmed_goes_back_and_loses_nothing(service, shop,
 def test_canary_gets_its_share(service, shop):
     one = deployed(service("newer", proxy="nginx"), shop)
     assert one.stage(2, shop.image("v2")) == ["staged"]
-    one.start(2, 2, rs_weights="10 100", rs_pause_limit=30)
-    servers.wait_until(lambda: one.state(2) == "paused 10", 90, "the pause")
+    one.start(2, 2, rs_weights="0 10 100", rs_pause_limit=60)
+    one.pause(2, "paused 0")
+    assert one.running() == ["v1", "v2"] and one.server.get(one.proxy.url).split()[0] == "v1"
+    one.request("continue", rs_attempt=2, rs_weight=10)
+    one.pause(2, "paused 10")
     load = one.load(keep=False)
     time.sleep(6)
     seen = load.end()
@@ -133,14 +162,88 @@ def test_bad_release_behind_a_proxy_gets_no_traffic(service, shop, version, shel
     untouched(one, before)
 
 
-def test_abort_goes_back(service, shop):
-    one = deployed(service("older", proxy="haproxy", rs_settle=30), shop)
+@pytest.mark.parametrize("proxy", [None, "haproxy"])
+def test_abort_goes_back(service, shop, proxy):
+    one = deployed(service("older", proxy=proxy, rs_settle=30), shop)
     assert one.stage(2, shop.image("v2")) == ["staged"]
     one.start(2, 2)
-    servers.wait_until(lambda: one.state(2) == "settling", 90, "settling")
+    one.pause(2, "settling")
     assert one.request("abort", rs_attempt=2) == ["noted"]
-    assert one.end(2) == "rolled-back aborted"
-    assert one.running() == ["v1"] and one.server.get(one.proxy.url).split()[0] == "v1"
+    assert one.end(2, 150) == "rolled-back aborted"
+    assert one.running() == ["v1"] and (not proxy or one.server.get(one.proxy.url).split()[0] == "v1")
+
+
+def test_proxy_that_rejects_its_file_keeps_the_old_one(service, shop):
+    one = deployed(service("older", proxy="nginx"), shop)
+    before, file = fingerprint(one), one.server.run("cat", one.proxy.file)
+    load = one.load()
+    assert one.release(2, shop.image("v2"), rs_proxy_single="upstream app { serve @NEW@:8080; }") == "rolled-back proxy", one.log(2)
+    assert one.server.run("cat", one.proxy.file) == file
+    assert [line for line in one.status(2) if line.startswith("failure-log ") and 'unknown directive "serve"' in line], one.status(2)
+    seen = load.end()
+    assert seen["lost"] == 0 and set(seen["versions"]) == {"v1"}, seen
+    untouched(one, before)
+
+
+@pytest.mark.parametrize("proxy", [None, "nginx"])
+def test_release_that_waits_for_the_other_hosts_completes_only_when_the_run_says_so(service, shop, proxy):
+    one = deployed(service("newer", proxy=proxy), shop)
+    assert one.stage(2, shop.image("v2")) == ["staged"]
+    one.start(2, 2, rs_confirm="yes", rs_pause_limit=60)
+    one.pause(2, "paused 100")
+    assert one.running() == (["v1", "v2"] if proxy else ["v2"])
+    assert one.request("continue", rs_attempt=2, rs_weight=101) == ["noted"]
+    assert one.end(2) == "complete" and one.running() == ["v2"] and one.serving() == "2"
+    # Nobody says so: it goes back.
+    assert one.stage(3, shop.image("v3")) == ["staged"]
+    one.start(3, 3, rs_confirm="yes", rs_pause_limit=1)
+    assert one.end(3, 150) == "rolled-back not-continued", one.log(3)
+    assert one.running() == ["v2"] and one.serving() == "2"
+
+
+# --- one-off commands ------------------------------------------------------------------------------------------------
+
+JOB = server_program.APP.replace("environment: {", "env_file: [.env]\n    environment: { EXIT: \"${EXIT:-0}\",")
+
+
+def job_ends(one, name):
+    def look():
+        lines = one.request("task-status", rs_task=name)
+        return lines if lines and lines[0].split()[2] == "exited" else None
+    return servers.wait_until(look, 60, "the end of the command")
+
+
+@HOSTS
+def test_command_runs_once_with_the_new_version_and_changes_nothing(service, shop, kind, shell):
+    one = service(kind, shell, app=JOB)
+    one.server.run("sh", "-c", f"umask 077; echo 'MODE=old' >{one.directory}/.env")
+    one.by_hand(shop.image("v1"))
+    before = fingerprint(one)
+    assert one.stage(1, shop.image("v2"), env="MODE=new\nEXIT=4\n", rs_adopt="yes") == ["staged"]
+    words = {"rs_task": "migrate-1", "rs_release": 1, "rs_owner": "run-1", "rs_command": "'job'"}
+    assert one.request("task-status", rs_task="migrate-1") == []
+    assert one.request("task-start", **words) == ["started migrate-1"]
+    assert one.request("task-start", **words) == ["started migrate-1"], "asked twice, it runs once"
+    assert job_ends(one, "migrate-1")[0] == "task migrate-1 exited 4"
+    env = one.server.run("docker", "inspect", "-f", "{{.Config.Env}}", f"{one.project}-web-task-migrate-1")
+    assert "VERSION=v2" in env and "MODE=new" in env
+    assert one.server.run("cat", f"{one.directory}/.env") == "MODE=old\n"
+    assert one.request("task-remove", rs_task="migrate-1") == ["noted"]
+    untouched(one, before)
+
+
+def test_command_that_hangs_is_found_and_stopped(service, shop):
+    one = deployed(service("older"), shop)
+    words = {"rs_task": "long", "rs_release": 1, "rs_owner": "run-1", "rs_command": "'serve' 'it'\\''s'"}
+    assert one.request("task-start", **words) == ["started long"]
+    assert one.request("task-find", rs_owner="run-1") == ["task long running 0"]
+    assert one.request("task-find", rs_owner="run-2") == []
+    lines = one.request("task-status", rs_task="long")
+    assert lines[0] == "task long running 0" and "task-log starting v1" in lines, lines
+    assert one.request("task-stop", rs_task="long") == ["noted"]
+    assert job_ends(one, "long")[0] == "task long exited 137"
+    assert one.request("task-remove", rs_task="long") == ["noted"]
+    assert one.request("task-status", rs_task="long") == []
 
 
 # --- killed ----------------------------------------------------------------------------------------------------------
@@ -169,6 +272,17 @@ def test_killed_behind_a_proxy_one_version_serves_and_the_next_attempt_finishes(
     assert len(one.server.containers(one.project)) == 1
     assert one.server.get(one.proxy.url).split()[0] == "v3"
     assert one.state(2) == f"lost {state}"
+
+
+def test_killed_in_place_the_next_attempt_finishes(service, shop):
+    one = deployed(service("newer", "busybox", rs_settle=60), shop)
+    assert one.stage(2, shop.image("v2")) == ["staged"]
+    one.start(2, 2)
+    one.kill_in(2, "settling", group=False)
+    assert "attempt 2 dead run-1 2 1 settling" in one.status(2)
+    assert one.start(3, 1, rs_settle=2) == ["started 3"]
+    assert one.end(3) == "complete", one.log(3)
+    assert one.running() == ["v1"] and one.state(2) == "lost settling"
 
 
 @HOSTS
@@ -254,6 +368,32 @@ def test_pull_that_fails_changes_nothing(service, shop, which, word):
     assert one.start(2, 2) == ["refused release"]
 
 
+def test_image_of_another_platform_is_taken_where_the_compose_file_asks_for_it(service, shop):
+    one = deployed(service("newer", "busybox"), shop)
+    one.app = one.app.replace("image: overridden", "image: overridden\n    platform: linux/arm64")
+    assert one.stage(2, shop.image("foreign")) == ["staged"]
+
+
+@pytest.mark.parametrize("killed", [False, True])
+@HOSTS
+def test_login_pulls_and_leaves_nothing(service, shop, registry, kind, shell, killed):
+    one = deployed(service(kind, shell), shop)
+    login = {"rs_registry": registry.host("locked"), "rs_credential": json.dumps(
+        {"ServerURL": registry.host("locked"), "Username": registry.username, "Secret": registry.password})}
+    if killed:
+        one.server.run("sh", "-c", f"""
+          (until grep -qs {registry.password} /proc/[0-9]*/environ; do sleep 0.02; done
+           pkill -9 -u deploy -f '/tmp/request-{one.project}-|docker.compose') >/dev/null 2>&1 &""")
+        assert one.stage(2, shop.image("large", "locked"), **login) != ["staged"]
+    else:
+        assert one.stage(2, shop.image("v2", "locked"), **login) == ["staged"]
+        wrong = login | {"rs_credential": login["rs_credential"].replace(registry.password, "wrong")}
+        lines = one.stage(3, shop.image("v3", "locked"), **wrong)
+        assert lines[0] == "refused pull" and re.search("unauthorized|authentication required", "\n".join(lines)), lines
+    found = one.server.root("grep", "-rlsF", "-e", registry.password, "/srv", "/tmp", "/home", "/root", "/run/user", check=False)
+    assert found == "", "a file has the password"
+
+
 def test_full_disk_refuses_the_pull_and_the_old_version_serves(service, shop):
     one = deployed(service("small"), shop)
     before = fingerprint(one)
@@ -306,6 +446,13 @@ def test_wrong_compose_file_is_refused(service, shop):
     one.app = "services: { web: { imagee: x } }\n"
     lines = one.stage(2, shop.image("v2"))
     assert lines[0] == "refused config" and "imagee" in "\n".join(lines), lines
+    # The file that pins the image has the service in any case; the user's own files do not.
+    one.app = "services: { other: { image: x } }\n"
+    assert one.stage(2, shop.image("v2"))[0] == "refused service"
+    one.app = server_program.APP
+    lines = one.stage(2, shop.image("v2"), env="GOOD=1\nhunter2 is 'no variable\n")
+    assert lines[0] == "refused config" and any("/env: line 2" in line for line in lines), lines
+    assert "hunter2" not in "".join(lines), "a secret is not quoted"
     untouched(one, before)
 
 
