@@ -78,6 +78,11 @@ pub fn refusal_problem(reason: &str, cause: &str) -> Problem {
             "The Compose files have no such service.",
             "Correct `compose.service`, or the profiles of the service.",
         ),
+        "port" => (
+            Code::HostUnsuitable,
+            "A port that the Compose file publishes is taken on the server. Nothing was changed there.",
+            "Publish another port, or end the program or the container that has it.",
+        ),
         "pull" => return pull_problem(cause),
         "release" => (
             Code::RollbackTargetBroken,

@@ -10,7 +10,15 @@ use super::settings::Settings;
 use super::source::ReleaseSource;
 
 /// The program that runs on the server.
-const PROGRAM: &str = include_str!("server/transaction.sh");
+const PROGRAM: &str = concat!(
+    include_str!("server/common.sh"),
+    include_str!("server/observe.sh"),
+    include_str!("server/release.sh"),
+    include_str!("server/task.sh"),
+    include_str!("server/attempt.sh"),
+    include_str!("server/proxy.sh"),
+    include_str!("server/transaction.sh"),
+);
 
 /// How long the old container serves what it already has, after the proxy sends it nothing new.
 const DRAIN_SECONDS: u64 = 3;

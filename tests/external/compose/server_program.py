@@ -1,14 +1,15 @@
 """The program that runs on a server, driven as the adapter drives it: words above the program, as one file, run by `sh`."""
 
-import os
-import pathlib
+import re
 import shlex
 import textwrap
 import time
 
 import real_server as servers
 
-PROGRAM = pathlib.Path(os.environ.get("COMPOSE_TRANSACTION", servers.ROOT / "src/targets/compose/server/transaction.sh"))
+TARGET = servers.ROOT / "src/targets/compose"
+# The files of the program in the order in which they are one text.
+PARTS = re.findall(r'include_str!\("(server/.*?)"\)', (TARGET / "write.rs").read_text())
 APP = """
 services:
   web:
@@ -19,6 +20,10 @@ services:
     healthcheck: { test: ["CMD", "/app", "health"], interval: 1s, timeout: 2s, retries: 3, start_period: 8s, start_interval: 500ms }
 """
 ENDS = ("complete", "rolled-back", "back-failed", "stuck", "refused", "lost")
+
+
+def program():
+    return "".join((TARGET / part).read_text() for part in PARTS)
 
 
 class Proxy:
@@ -136,7 +141,7 @@ class Service:
         values = self.words | words | {"rs_operation": operation}
         text = "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in values.items())
         file = f"/tmp/request-{self.project}-{time.monotonic_ns()}"
-        script = text + writer + "# --- program ---\n" + PROGRAM.read_text()
+        script = text + writer + "# --- program ---\n" + program()
         self.server.run("sh", "-c", f"umask 077; cat >{file}", input=script)
         try:
             path = servers.PATHS[self.shell]
@@ -194,6 +199,10 @@ class Service:
         found = [one for one in self.server.containers(self.project) if one["State"]["Running"]]
         env = [dict(pair.split("=", 1) for pair in one["Config"]["Env"]) for one in found]
         return sorted(values["VERSION"] for values in env)
+
+    def fingerprint(self):
+        """Which containers there are, and since when they run."""
+        return [(one["Id"], one["State"]["StartedAt"]) for one in self.server.containers(self.project)]
 
     def kill_in(self, attempt, state, *, group=True, within=90):
         """Ends the transaction with SIGKILL as soon as it has that state; with the group, what it started dies too."""

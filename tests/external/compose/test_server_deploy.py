@@ -26,21 +26,24 @@ services:
 
 
 class Job:
-    """A job of a repository with one service on one server, its runs one after the other."""
+    """A job of a repository with one service on one server or several, its runs one after the other."""
 
-    def __init__(self, binary, github, folder, estate, service, key=None, **compose):
-        self.binary, self.folder, self.server, self.service = binary, folder, service.server, service
-        settings = {"hosts": [{"ssh": f"deploy@{self.server.address}:{servers.PORT}", "host-keys": [print_of(self.server)]}],
+    def __init__(self, binary, github, folder, estate, services, key=None, strategy=None, **compose):
+        service = services[0]
+        self.binary, self.folder, self.server, self.service, self.services = binary, folder, service.server, service, services
+        hosts = [{"ssh": f"deploy@{one.server.address}:{servers.PORT}", "host-keys": [print_of(one.server)]} for one in services]
+        settings = {"hosts": hosts,
                     "directory": service.directory, "project": service.project, "service": "web", "settle": "2s",
                     "start-timeout": "40s", "keep": 3} | compose
         if service.proxy:
             settings["proxy"] = {service.proxy.base: service.proxy.file, "container": service.proxy.container, "port": 8080}
-        strategy = {"strategy": "blue-green"} if service.proxy else {}
+        strategy = {"strategy": strategy or "blue-green"} if service.proxy else {}
         self.config = {"environments": {"production": {"branches": ["main"]}},
                        "services": {"shop": {"compose": settings} | strategy}}
         (folder / "compose.yaml").write_text(COMPOSE)
         (folder / "event.json").write_text("{}")
-        self.key = (key or estate.key).read_text()
+        self.compose = settings
+        self.key = key or estate.key.read_text()
         self.env = {
             "GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": "push", "GITHUB_EVENT_PATH": str(folder / "event.json"),
             "GITHUB_WORKSPACE": str(folder), "GITHUB_REPOSITORY": "acme/shop", "GITHUB_SERVER_URL": "https://github.com",
@@ -94,22 +97,19 @@ def print_of(server):
 
 @pytest.fixture
 def job(binary, cloud, estate, service, tmp_path):
-    def make(kind="older", proxy=None, **more):
+    def make(*kinds, proxy=None, **more):
         github = cloud(SCENARIO)
-        return Job(binary, github, tmp_path, estate, service(kind, proxy=proxy), **more)
+        return Job(binary, github, tmp_path, estate, [service(kind, proxy=proxy) for kind in kinds or ["older"]], **more)
 
     return make
 
 
 def first(job, shop, version="v1"):
     """The version before: started by hand, as people did until now."""
-    one = job.service
-    text = COMPOSE.replace("image: shop", f"image: {shop.image(version)}")
-    one.server.run("sh", "-c", f"cat >{one.directory}/compose.yaml", input=text)
-    one.server.run("sh", "-c", f"cd {one.directory} && docker compose -p {one.project} up -d --wait 2>&1")
-    if one.proxy:
-        one.proxy.start(one.server, f"{one.project}-web-1")
-    return one
+    for one in job.services:
+        one.app = COMPOSE.replace("image: shop", "image: overridden")
+        one.by_hand(shop.image(version))
+    return job.service
 
 
 @pytest.mark.parametrize("kind", ["older", "newer", "noisy"])
@@ -118,9 +118,9 @@ def test_deploy_then_unchanged_then_rollback(job, shop, kind):
     one = first(work, shop)
     assert work.run(shop.image("v2")) == "deployed", work.log()
     assert one.running() == ["v2"]
-    before = [each["Id"] for each in one.server.containers(one.project)]
+    before = one.fingerprint()
     assert work.run(shop.image("v2")) == "unchanged", work.log()
-    assert [each["Id"] for each in one.server.containers(one.project)] == before
+    assert one.fingerprint() == before
     assert work.run(operation="verify") == "verified", work.log()
     assert work.run(operation="rollback") in ("deployed", "rolled-back"), work.log()
     assert one.running() == ["v1"]
@@ -174,13 +174,30 @@ def test_other_host_key_is_refused_before_our_key_is_offered(job, shop):
     assert one.running() == ["v1"]
 
 
-def test_key_that_the_server_does_not_know_is_said(job, shop, tmp_path):
-    key = tmp_path / "other"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
-    work = job("older", key=key)
+def test_every_kind_of_pin_is_accepted_and_wrong_ones_beside_it(job, shop):
+    work = job("older")
+    first(work, shop)
+    rsa = work.server.root("cat", "/etc/ssh/ssh_host_rsa_key.pub").strip().rsplit(" ", 1)[0]
+    for pins in [[rsa], ["SHA256:" + "A" * 43, print_of(work.server)]]:
+        work.compose["hosts"][0]["host-keys"] = pins
+        assert work.run(shop.image("v2"), operation="plan") == "planned", work.log()
+
+
+FIXTURES = machine.ROOT / "tests/fixtures/ssh"
+
+
+@pytest.mark.parametrize("key, word", [
+    ("ecdsa", "SHA256:dczKate9k/0SMKgF6PN/aOoSgEnnk5foKGAlgQ8qmN0"), ("ed25519.pub", "is a public key"),
+    ("ed25519-passphrase", "no passphrase")])
+def test_key_that_does_not_open_the_server_is_named_and_nothing_changes(job, shop, key, word):
+    work = job("older", key=(FIXTURES / key).read_text())
     one = first(work, shop)
-    assert work.run(shop.image("v2")) in ("invalid", "failed"), work.log()
-    assert one.running() == ["v1"]
+    before, said = one.fingerprint(), len(work.server.logins())
+    assert work.run(shop.image("v2")) == "invalid", work.log()
+    assert word in work.log()
+    if key != "ecdsa":
+        assert "Connection from" not in work.server.logins()[said:], "it is found before a connection"
+    assert one.fingerprint() == before
 
 
 def test_server_that_nobody_reaches_is_said_in_time(job, shop):
@@ -198,19 +215,19 @@ def test_server_that_nobody_reaches_is_said_in_time(job, shop):
 def test_image_that_the_server_cannot_pull_changes_nothing(job, shop, which):
     work = job("older")
     one = first(work, shop)
-    before = [each["Id"] for each in one.server.containers(one.project)]
+    before = one.fingerprint()
     image = shop.missing() if which == "missing" else shop.image("v2", "locked")
     assert work.run(image) in ("invalid", "failed"), work.log()
-    assert [each["Id"] for each in one.server.containers(one.project)] == before
+    assert one.fingerprint() == before
 
 
 def test_small_disk_is_refused_before_anything_changes(job, shop):
     work = job("small")
     one = first(work, shop)
-    before = [each["Id"] for each in one.server.containers(one.project)]
+    before = one.fingerprint()
     assert work.run(shop.image("v2")) == "invalid", work.log()
     assert "MiB" in work.log()
-    assert [each["Id"] for each in one.server.containers(one.project)] == before
+    assert one.fingerprint() == before
 
 
 @pytest.mark.parametrize("state", ["starting", "switching", "settling"])
@@ -231,6 +248,35 @@ def test_runner_that_is_killed_leaves_one_version_and_the_next_run_finishes(job,
     assert work.run(shop.image("v2")) in ("deployed", "unchanged"), work.log()
     seen = load.end()
     assert seen["lost"] == 0, seen
+    assert one.running() == ["v2"]
+
+
+def test_canary_gets_its_share_and_then_all(job, shop):
+    work = job("newer", proxy="nginx", strategy={"canary": {"percent": 10, "bake": "6s", "final-bake": "1s"}})
+    one = first(work, shop)
+    load = one.load()
+    assert work.run(shop.image("v2")) == "deployed", work.log()
+    seen = load.end()
+    assert seen["lost"] == 0 and set(seen["versions"]) == {"v1", "v2"}, seen
+    assert one.running() == ["v2"]
+    log = one.log(1)
+    assert "paused 10" in log and log.rstrip().endswith("complete"), log
+
+
+def test_connection_that_is_cut_is_made_again_and_the_server_never_stopped(job, shop):
+    work = job("newer", settle="8s")
+    one = first(work, shop)
+    child = work.begin(shop.image("v2"))
+    try:
+        for state in ("starting", "settling"):
+            servers.wait_until(lambda state=state: newest_state(one).startswith(state) or child.poll() is not None, 90, state)
+            # Only the sessions: the listener stays.
+            one.server.root("sh", "-c", "pgrep -u deploy sshd | xargs -r kill -9")
+        child.wait(120)
+    finally:
+        child.kill()
+        child.wait()
+    assert work.outcome() == "deployed", work.log()
     assert one.running() == ["v2"]
 
 

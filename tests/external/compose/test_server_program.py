@@ -12,10 +12,19 @@ import server_program
 
 SHELLS = ["dash", "busybox"]
 PROXIES = ["nginx", "caddy", "haproxy"]
+# Each case of a table, or the first few that differ most: `EVERY=1` takes all.
+EVERY = os.environ.get("EVERY") == "1"
+
+
+def cases(names, table, few=1):
+    return pytest.mark.parametrize(names, table if EVERY else table[:few])
+
+
 # Each Compose and each shell, in few runs.
 HOSTS = pytest.mark.parametrize("kind, shell", [("older", "dash"), ("newer", "busybox")])
+ONE_HOST = cases("kind, shell", [("older", "busybox"), ("newer", "dash")])
 # How often traffic goes there and back under load.
-SWITCHES = int(os.environ.get("SWITCHES", "3"))
+SWITCHES = int(os.environ.get("SWITCHES", "1"))
 
 
 def deployed(service, shop, version="v1", **more):
@@ -30,11 +39,7 @@ def deployed(service, shop, version="v1", **more):
 def untouched(service, before, version="v1"):
     """What ran before still runs: the same containers, never started again."""
     assert service.running() == [version]
-    assert [(one["Id"], one["State"]["StartedAt"]) for one in service.server.containers(service.project)] == before
-
-
-def fingerprint(service):
-    return [(one["Id"], one["State"]["StartedAt"]) for one in service.server.containers(service.project)]
+    assert service.fingerprint() == before
 
 
 # --- deploy ----------------------------------------------------------------------------------------------------------
@@ -79,7 +84,7 @@ def test_service_that_was_started_by_hand_becomes_release_0_and_comes_back(servi
     one = service("newer", "busybox")
     one.server.run("sh", "-c", f"umask 077; echo 'DRAIN=7' >{one.directory}/.env")
     one.by_hand(shop.image("v1"))
-    before = fingerprint(one)
+    before = one.fingerprint()
     assert one.stage(1, shop.image("v2"), env="DRAIN=8\n", rs_adopt="yes") == ["staged"]
     untouched(one, before)
     assert one.start(1, 1) == ["started 1"] and one.end(1) == "complete", one.log(1)
@@ -88,7 +93,7 @@ def test_service_that_was_started_by_hand_becomes_release_0_and_comes_back(servi
     assert one.running() == ["v1"] and one.server.run("cat", f"{one.directory}/.env") == "DRAIN=7\n"
 
 
-@pytest.mark.parametrize("had", [None, "DRAIN=7\n"])
+@cases("had", ["DRAIN=7\n", None])
 def test_release_that_fails_leaves_the_variables_as_they_were(service, shop, had):
     one = service("older")
     if had:
@@ -121,7 +126,7 @@ def test_switch_there_and_back_loses_nothing(service, shop, proxy):
     assert set(seen["versions"]) == {"v1", "v2"}
 
 
-@pytest.mark.parametrize("proxy", PROXIES)
+@cases("proxy", PROXIES[::-1])
 def test_switch_that_is_not_confirmed_goes_back_and_loses_nothing(service, shop, proxy):
     one = deployed(service("older", proxy=proxy), shop)
     load = one.load()
@@ -151,10 +156,10 @@ def test_canary_gets_its_share(service, shop):
     assert one.end(2) == "complete"
 
 
-@pytest.mark.parametrize("shell, version", [("dash", "unhealthy"), ("busybox", "crashing")])
+@cases("shell, version", [("dash", "unhealthy"), ("busybox", "crashing")])
 def test_bad_release_behind_a_proxy_gets_no_traffic(service, shop, version, shell):
     one = deployed(service("older", shell, "nginx"), shop)
-    before = fingerprint(one)
+    before = one.fingerprint()
     load = one.load()
     assert one.release(2, shop.image(version)).startswith("rolled-back "), one.log(2)
     seen = load.end()
@@ -162,7 +167,7 @@ def test_bad_release_behind_a_proxy_gets_no_traffic(service, shop, version, shel
     untouched(one, before)
 
 
-@pytest.mark.parametrize("proxy", [None, "haproxy"])
+@cases("proxy", ["haproxy", None])
 def test_abort_goes_back(service, shop, proxy):
     one = deployed(service("older", proxy=proxy, rs_settle=30), shop)
     assert one.stage(2, shop.image("v2")) == ["staged"]
@@ -175,7 +180,7 @@ def test_abort_goes_back(service, shop, proxy):
 
 def test_proxy_that_rejects_its_file_keeps_the_old_one(service, shop):
     one = deployed(service("older", proxy="nginx"), shop)
-    before, file = fingerprint(one), one.server.run("cat", one.proxy.file)
+    before, file = one.fingerprint(), one.server.run("cat", one.proxy.file)
     load = one.load()
     assert one.release(2, shop.image("v2"), rs_proxy_single="upstream app { serve @NEW@:8080; }") == "rolled-back proxy", one.log(2)
     assert one.server.run("cat", one.proxy.file) == file
@@ -213,12 +218,12 @@ def job_ends(one, name):
     return servers.wait_until(look, 60, "the end of the command")
 
 
-@HOSTS
+@ONE_HOST
 def test_command_runs_once_with_the_new_version_and_changes_nothing(service, shop, kind, shell):
     one = service(kind, shell, app=JOB)
     one.server.run("sh", "-c", f"umask 077; echo 'MODE=old' >{one.directory}/.env")
     one.by_hand(shop.image("v1"))
-    before = fingerprint(one)
+    before = one.fingerprint()
     assert one.stage(1, shop.image("v2"), env="MODE=new\nEXIT=4\n", rs_adopt="yes") == ["staged"]
     words = {"rs_task": "migrate-1", "rs_release": 1, "rs_owner": "run-1", "rs_command": "'job'"}
     assert one.request("task-status", rs_task="migrate-1") == []
@@ -248,10 +253,11 @@ def test_command_that_hangs_is_found_and_stopped(service, shop):
 
 # --- killed ----------------------------------------------------------------------------------------------------------
 
-STATES = ["backup", "starting", "paused 50", "settling", "completing"]
+KILLS = [("starting", True), ("completing", False), ("paused 50", True), ("settling", True), ("backup", True),
+         ("completing", True), ("starting", False)]
 
 
-@pytest.mark.parametrize("state, group", [*((state, True) for state in STATES), ("starting", False), ("completing", False)])
+@cases("state, group", KILLS, 3)
 def test_killed_behind_a_proxy_one_version_serves_and_the_next_attempt_finishes(service, shop, state, group):
     one = deployed(service("newer", "dash" if group else "busybox", "nginx", rs_backup="sleep 2"), shop)
     load = one.load()
@@ -358,7 +364,7 @@ def test_server_that_crashes_meanwhile_serves_one_version_and_the_next_attempt_f
 ])
 def test_pull_that_fails_changes_nothing(service, shop, which, word):
     one = deployed(service("older"), shop)
-    before = fingerprint(one)
+    before = one.fingerprint()
     reference = {"missing": shop.missing(), "foreign": shop.image("foreign")}.get(which) or shop.image("v2", which)
     lines = one.stage(2, reference)
     assert lines and lines[0] == "refused pull", lines
@@ -375,7 +381,7 @@ def test_image_of_another_platform_is_taken_where_the_compose_file_asks_for_it(s
 
 
 @pytest.mark.parametrize("killed", [False, True])
-@HOSTS
+@ONE_HOST
 def test_login_pulls_and_leaves_nothing(service, shop, registry, kind, shell, killed):
     one = deployed(service(kind, shell), shop)
     login = {"rs_registry": registry.host("locked"), "rs_credential": json.dumps(
@@ -396,7 +402,7 @@ def test_login_pulls_and_leaves_nothing(service, shop, registry, kind, shell, ki
 
 def test_full_disk_refuses_the_pull_and_the_old_version_serves(service, shop):
     one = deployed(service("small"), shop)
-    before = fingerprint(one)
+    before = one.fingerprint()
     lines = one.stage(2, shop.image("large"))
     assert lines and lines[0] == "refused pull" and "no space left" in "\n".join(lines), lines
     untouched(one, before)
@@ -425,7 +431,7 @@ def test_observe_sees_tools_engine_compose_and_containers(service, shop, shell):
 
 def test_backup_that_fails_changes_nothing(service, shop):
     one = deployed(service("older", "busybox"), shop)
-    before = fingerprint(one)
+    before = one.fingerprint()
     backup = shlex.join(["sh", "-c", "echo \"pg_dump: error: it's gone\"; exit 3"])
     assert one.release(2, shop.image("v2"), rs_backup=backup) == "refused backup"
     assert [line for line in one.status(2) if "it's gone" in line], one.status(2)
@@ -435,14 +441,14 @@ def test_backup_that_fails_changes_nothing(service, shop):
 
 def test_backup_that_hangs_is_ended(service, shop):
     one = deployed(service("older"), shop)
-    before = fingerprint(one)
+    before = one.fingerprint()
     assert one.release(2, shop.image("v2"), rs_backup="sleep 300", rs_backup_limit=2) == "refused backup"
     untouched(one, before)
 
 
 def test_wrong_compose_file_is_refused(service, shop):
     one = deployed(service("older"), shop)
-    before = fingerprint(one)
+    before = one.fingerprint()
     one.app = "services: { web: { imagee: x } }\n"
     lines = one.stage(2, shop.image("v2"))
     assert lines[0] == "refused config" and "imagee" in "\n".join(lines), lines
@@ -454,6 +460,31 @@ def test_wrong_compose_file_is_refused(service, shop):
     assert lines[0] == "refused config" and any("/env: line 2" in line for line in lines), lines
     assert "hunter2" not in "".join(lines), "a secret is not quoted"
     untouched(one, before)
+
+
+@HOSTS
+def test_published_port_that_something_else_has_is_refused(service, shop, kind, shell):
+    ports = "image: overridden\n    ports: ['127.0.0.1:{}:8080']"
+    one = service(kind, shell, app=server_program.APP.replace("image: overridden", ports.format(9100)))
+    deployed(one, shop)
+    before = one.fingerprint()
+    # Its own port is no obstacle, and neither is the same port of another address.
+    assert one.stage(2, shop.image("v2")) == ["staged"]
+    one.app = one.app.replace("127.0.0.1:9100", "22")
+    assert one.stage(3, shop.image("v2")) == ["refused port", "error port 22 is in use"]
+    one.app = one.app.replace("22:8080", "127.0.0.9:9100:8080")
+    assert one.stage(3, shop.image("v2"), rs_project=f"{one.project}-other") == ["staged"]
+    one.app = one.app.replace("127.0.0.9:9100", "9100")
+    assert one.stage(4, shop.image("v2"), rs_project=f"{one.project}-other") == ["refused port", "error port 9100 is in use"]
+    untouched(one, before)
+
+
+def test_service_that_the_new_release_depends_on_is_started(service, shop):
+    one = deployed(service("newer", "busybox", "nginx"), shop)
+    cache = f"  cache:\n    image: {shop.image('v5')}\n    labels: {{ test: {one.project} }}\n"
+    one.app = one.app.replace("image: overridden", "image: overridden\n    depends_on: [cache]") + cache
+    assert one.release(2, shop.image("v2")) == "complete", one.log(2)
+    assert one.running() == ["v2", "v5"]
 
 
 # --- what is kept ----------------------------------------------------------------------------------------------------
@@ -483,7 +514,8 @@ def test_values_arrive_byte_for_byte_and_are_only_the_owners(service, shop, kind
     written = {f"D_{name.upper()}": (value, double_quoted(value)) for name, value in NASTY.items()}
     written |= {f"S_{name.upper()}": (value, single_quoted(value)) for name, value in NASTY.items() if not value.endswith("\\")}
     passed_on = "".join(f"      VIA_{name}: '${{{name}}}'\n" for name in written)
-    app = f"services:\n  web:\n    image: overridden\n    env_file: [.env]\n    environment:\n{passed_on}"
+    # Of a profile, too, that nobody names: the service itself is asked for.
+    app = f"services:\n  web:\n    image: overridden\n    profiles: [shop]\n    env_file: [.env]\n    environment:\n{passed_on}"
     one = service(kind, shell, app=app)
     env = "".join(f"{name}={text}\n" for name, (_, text) in written.items())
     one.server.run("sh", "-c", f"umask 077; : >{one.directory}/.env")
@@ -544,10 +576,10 @@ def test_kept_release_comes_back_without_a_registry(service, shop):
 def test_part_of_the_program_does_nothing(service, shop):
     """A connection that is cut while the program arrives."""
     one = deployed(service("older"), shop)
-    before = fingerprint(one)
+    before = one.fingerprint()
     words = "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in (one.words | {
         "rs_operation": "start", "rs_attempt": "2", "rs_release": "1", "rs_owner": "x"}).items())
-    text = words + server_program.PROGRAM.read_text()
+    text = words + server_program.program()
     for share in (0.3, 0.6, 0.9, 0.99):
         part = text[: int(len(text) * share)]
         one.server.run("sh", "-c", "cat >part && sh part", input=part, check=False)
