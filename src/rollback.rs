@@ -3,6 +3,7 @@
 
 mod blocked;
 mod cut_off;
+mod recorded;
 mod selection;
 
 use crate::problem::Code;
@@ -10,6 +11,7 @@ use crate::release::{Observed, Rollout, ShiftKind, TrafficShift, Version};
 
 pub use blocked::{TriggeredBy, blocked_problem, blocked_versions};
 pub use cut_off::ReleaseAttempt;
+pub use recorded::{RecordedResult, RecordedVersion, without_recorded_failures};
 pub use selection::{
     describe_versions, distinct_versions, names_commit, rolled_back_versions, select, selector_for,
 };

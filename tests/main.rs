@@ -43,6 +43,8 @@ mod invariants;
 mod job_permissions;
 mod kills;
 mod kubernetes;
+mod kubernetes_release;
+mod kubernetes_rights;
 mod laptop;
 mod last_release;
 mod lease;

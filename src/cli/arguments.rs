@@ -228,6 +228,9 @@ pub struct PolicyOptions {
     /// Only what plans and `verify` need: no action that changes anything.
     #[arg(long)]
     pub read_only: bool,
+    /// Instead of the IAM policy, the Roles of Kubernetes for the clusters of the environment, as YAML for `kubectl apply`.
+    #[arg(long)]
+    pub rbac: bool,
 }
 
 /// The scenario and the deploy file.

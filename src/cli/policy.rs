@@ -1,16 +1,19 @@
-//! `roadstead policy`: the minimal IAM policy for the services of an environment, from the deploy file alone.
+//! `roadstead policy`: the minimal IAM policy for the services of an environment, or the Roles of its clusters, from the deploy file
+//! alone.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::config::{Aws, DeployFile, Placeholders};
+use crate::config::{Aws, DeployFile, Environment, NotifySettings, Placeholders};
 use crate::problem::{Code, Problem};
 use crate::release::{DefinitionFile, ecr_repository};
 use crate::sys::{disk, terminal};
 use crate::targets::policy::{
     PolicyScope, PolicySubject, PolicyUse, PullSource, build_policy, repository_arn,
 };
+use crate::targets::rbac::{self, RbacRule};
 use crate::targets::{self, KINDS, ServiceSpec};
 
 use super::arguments::PolicyOptions;
@@ -59,44 +62,83 @@ pub fn policy_json(
     environment: &str,
 ) -> Result<String, Vec<Problem>> {
     let (environment, config) = (environment.to_owned(), file.to_owned());
-    let options = PolicyOptions { environment, config, read_only: false };
+    let options = PolicyOptions { environment, config, read_only: false, rbac: false };
     environment_policy(workspace, &options, text).map(|policy| policy.text)
 }
 
-/// The policy of the environment that the options name, of the deploy file `text`.
+/// An environment of the deploy file, with its services.
+struct ReadEnvironment {
+    document: DeployFile,
+    environments: BTreeMap<String, Environment>,
+    environment: Environment,
+    placeholders: Placeholders,
+    specs: Vec<ServiceSpec>,
+    notify: NotifySettings,
+}
+
+impl ReadEnvironment {
+    /// The environment that the options name, of the deploy file `text`.
+    fn parse(options: &PolicyOptions, text: &str) -> Result<Self, Vec<Problem>> {
+        let (file, name) = (options.config.as_str(), options.environment.as_str());
+        let document = DeployFile::parse(file, text)?;
+        let (environments, mut problems) = document.environments();
+        let Some(environment) = environments.get(name).cloned() else {
+            problems.push(unknown_environment(name, &environments));
+            return Err(problems);
+        };
+        let placeholders = policy_placeholders(name);
+        let (services, more) = document.services(name, &[], &targets::keys(KINDS), &placeholders);
+        problems.extend(more);
+        let (specs, more) = targets::read_specs(KINDS, file, services);
+        problems.extend(more);
+        let (notify, more) = document.notify_settings(name, &environment, &placeholders);
+        problems.extend(more);
+        match problems.iter().any(Problem::is_error) {
+            true => Err(problems),
+            false => Ok(Self { document, environments, environment, placeholders, specs, notify }),
+        }
+    }
+}
+
+fn unknown_environment(name: &str, environments: &BTreeMap<String, Environment>) -> Problem {
+    let known = environments.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let sentence = format!("The environment `{name}` is not in the deploy file.");
+    Problem::error(Code::NameUnknown, sentence).help(format!("The deploy file has: {known}."))
+}
+
+fn policy_placeholders(environment: &str) -> Placeholders {
+    let unknown = WILDCARD_PLACEHOLDERS.into_iter().map(|name| (name, "*".to_owned()));
+    unknown.chain([("environment", environment.to_owned())]).collect()
+}
+
+/// What the options ask for, of the environment that they name in the deploy file `text`: the IAM policy, or the Roles of its
+/// clusters.
 pub fn environment_policy(
     workspace: &Path,
     options: &PolicyOptions,
     text: &str,
 ) -> Result<EnvironmentPolicy, Vec<Problem>> {
-    let (file, environment) = (options.config.as_str(), options.environment.as_str());
-    let document = DeployFile::parse(file, text)?;
-    let (environments, mut problems) = document.environments();
-    let Some(chosen) = environments.get(environment) else {
-        let known = environments.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        let sentence = format!("The environment `{environment}` is not in the deploy file.");
-        problems
-            .push(Problem::error(Code::NameUnknown, sentence).help(format!("The deploy file has: {known}.")));
-        return Err(problems);
-    };
-    let mut known: Placeholders =
-        WILDCARD_PLACEHOLDERS.into_iter().map(|name| (name, "*".to_owned())).collect();
-    known.insert("environment", environment.to_owned());
-    let targets = targets::keys(KINDS);
-    let (services, more) = document.services(environment, &[], &targets, &known);
-    problems.extend(more);
-    let (specs, more) = targets::read_specs(KINDS, file, services);
-    problems.extend(more);
-    let (notify, more) = document.notify_settings(environment, chosen, &known);
-    problems.extend(more);
-    if problems.iter().any(Problem::is_error) {
-        return Err(problems);
-    }
-    let aws = chosen.aws.clone().unwrap_or_default();
-    let from = chosen.promote_from.as_deref().and_then(|name| environments.get_key_value(name));
+    let read = ReadEnvironment::parse(options, text)?;
+    let policy_use = if options.read_only { PolicyUse::ReadOnly } else { PolicyUse::Deploy };
+    Ok(match options.rbac {
+        true => cluster_roles(&read, policy_use),
+        false => iam_policy(workspace, &options.config, read, policy_use),
+    })
+}
+
+fn iam_policy(
+    workspace: &Path,
+    file: &str,
+    read: ReadEnvironment,
+    policy_use: PolicyUse,
+) -> EnvironmentPolicy {
+    let ReadEnvironment { document, environments, environment, placeholders, specs, notify } = read;
+    let aws = environment.aws.clone().unwrap_or_default();
+    let from = environment.promote_from.as_deref().and_then(|name| environments.get_key_value(name));
     let proven = from.map(|(name, _)| {
-        let known = known.clone().into_iter().chain([("environment", name.clone())]).collect();
-        targets::read_specs(KINDS, file, document.services(name, &[], &targets, &known).0).0
+        let known = placeholders.into_iter().chain([("environment", name.clone())]).collect();
+        let services = document.services(name, &[], &targets::keys(KINDS), &known).0;
+        targets::read_specs(KINDS, file, services).0
     });
     let sources = |spec: &ServiceSpec| {
         let origin = from.and_then(|(_, environment)| environment.aws.clone()).unwrap_or_default();
@@ -108,7 +150,6 @@ pub fn environment_policy(
         pull_sources: sources(&spec),
         spec,
     };
-    let policy_use = if options.read_only { PolicyUse::ReadOnly } else { PolicyUse::Deploy };
     let subjects: Vec<PolicySubject> = specs.into_iter().map(subject).collect();
     let mut policy = build_policy(&aws, &subjects, policy_use);
     let topic = notify.sns.filter(|_| policy_use == PolicyUse::Deploy);
@@ -116,7 +157,28 @@ pub fn environment_policy(
         statements.push(publish_statement(topic.arn()));
     }
     let text = serde_json::to_string_pretty(&policy).unwrap_or_default();
-    Ok(EnvironmentPolicy { warnings: policy_warnings(&policy), text })
+    EnvironmentPolicy { warnings: policy_warnings(&policy), text }
+}
+
+/// The Roles of the clusters of the environment.
+fn cluster_roles(read: &ReadEnvironment, policy_use: PolicyUse) -> EnvironmentPolicy {
+    let rules: Vec<RbacRule> = read.specs.iter().flat_map(ServiceSpec::rbac_rules).collect();
+    let clusters: BTreeSet<&str> = rules.iter().map(|rule| rule.cluster.title.as_str()).collect();
+    let several = (clusters.len() > 1).then(|| {
+        let list = clusters.iter().copied().collect::<Vec<_>>().join(", ");
+        format!("the Roles are for several clusters: {list}. Apply each in its own, which its comment names.")
+    });
+    let none = rules
+        .is_empty()
+        .then(|| "no service of this environment runs in a cluster of Kubernetes.".to_owned());
+    let scope = PolicyScope::from_aws(&read.environment.aws.clone().unwrap_or_default());
+    let unnamed = format!("arn:aws:iam::{}:role/ROLE", scope.account);
+    let principal = scope.role.as_deref().unwrap_or(&unnamed);
+    let text = rbac::roles_yaml(&rules, principal, policy_use).unwrap_or_default();
+    EnvironmentPolicy {
+        warnings: several.into_iter().chain(none).collect(),
+        text: text.trim_end().to_owned(),
+    }
 }
 
 /// Where the policy is wider than it could be, or empty.

@@ -7,10 +7,11 @@ use aws_config::SdkConfig;
 use futures::future;
 
 use crate::action::Operation;
-use crate::github::{ApiError, DeploymentHistory, Owner, RecordedDeployment, RunRepository};
+use crate::github::{ApiError, DeploymentHistory, Owner, RecordEnd, RecordedDeployment, RunRepository};
 use crate::plan::proof::ProofRules;
 use crate::problem::{Code, Problem};
-use crate::release::RunNumber;
+use crate::release::{CompletedVersion, RecordedService, RunNumber, digests_agree};
+use crate::rollback::RecordedResult;
 use crate::run::cancel;
 use crate::run::context::RunContext;
 use crate::run::event::operation;
@@ -174,6 +175,41 @@ impl Coordinator {
         // The job of this run has not ended, so its own records cannot be verified yet.
         let is_own = record.run.is_some_and(|run| run.id == self.run.id);
         !is_own && matches!(self.verifier.verify_origin(record).await, Verdict::Unbound(_))
+    }
+
+    /// What the newest record of a version says of it, among those that were read. A failure counts only where the record is
+    /// about this service alone: it does not say which of several failed.
+    pub(in crate::run) async fn recorded_result(
+        &self,
+        service: &str,
+        version: &CompletedVersion,
+    ) -> RecordedResult {
+        let Some(digest) = version.digest.as_ref() else { return RecordedResult::None };
+        let is_version = |recorded: &&RecordedService| {
+            recorded.digest() == Some(digest)
+                && digests_agree(&recorded.container_images, &version.container_images)
+        };
+        for entry in self.history.iter().flat_map(DeploymentHistory::entries) {
+            let services = &entry.record.services;
+            if services.get(service).filter(is_version).is_none() {
+                continue;
+            }
+            let is_alone = services.values().filter(|one| !one.unchanged).count() == 1;
+            match entry.end {
+                RecordEnd::Proven if self.verifier.verify(&entry).await == Verdict::Bound => {
+                    return RecordedResult::Proven;
+                }
+                RecordEnd::Failed if is_alone && !self.is_forged(&entry).await => {
+                    return RecordedResult::Failed;
+                }
+                RecordEnd::Proven
+                | RecordEnd::Failed
+                | RecordEnd::Open
+                | RecordEnd::HandedOff
+                | RecordEnd::CutOff => {}
+            }
+        }
+        RecordedResult::None
     }
 
     /// Reads older deployment records. `false` if there are none that can be read.

@@ -9,8 +9,10 @@ use futures::future::join_all;
 use crate::image::{Registry, tags};
 use crate::problem::{Code, Problem};
 use crate::release::{CompletedVersion, Digest, ImageRef, RollbackTarget};
-use crate::rollback;
+use crate::rollback::{self, RecordedVersion};
+use crate::run::cancel;
 use crate::run::context::RunContext;
+use crate::run::coordination::Coordinator;
 use crate::run::refusal;
 use crate::run::registry;
 use crate::run::registry::EnvironmentRegistry;
@@ -30,10 +32,12 @@ pub(in crate::run) struct SelectedServices {
 pub(in crate::run) async fn select_versions(
     ctx: &RunContext,
     session: Option<&SdkConfig>,
+    coordinator: Option<&Coordinator>,
     mut services: Vec<ServiceRun>,
 ) -> Result<SelectedServices, Vec<Problem>> {
     let mut unselected = Vec::new();
-    let selecting = refusal::open_mut(&mut services).map(|service| select_version(ctx, session, service));
+    let selecting =
+        refusal::open_mut(&mut services).map(|service| select_version(ctx, session, coordinator, service));
     let selected = join_all(selecting).await;
     for (service, selected) in refusal::open_mut(&mut services).zip(selected) {
         match selected {
@@ -94,6 +98,7 @@ fn left_out_notice(problem: &Problem) -> Problem {
 pub(in crate::run) async fn select_version(
     ctx: &RunContext,
     session: Option<&SdkConfig>,
+    coordinator: Option<&Coordinator>,
     service: &mut ServiceRun,
 ) -> Result<(), Problem> {
     let mut history = service.target.history().list().await?;
@@ -103,6 +108,9 @@ pub(in crate::run) async fn select_version(
     let untold = history.iter().all(|one| one.commits.is_empty());
     if let Some((commit, session)) = commit.zip(session).filter(|_| untold) {
         find_commits(ctx, session, commit, &mut history).await?;
+    }
+    if to.is_none() && !service.target.history().knows_completion() {
+        history = weigh_records(ctx, coordinator, service, history).await;
     }
     let chosen = rollback::select(to, &history, &service.observed)?;
     let target_version = service.target.history().load(&chosen.version).await?;
@@ -116,6 +124,21 @@ pub(in crate::run) async fn select_version(
     service.report.digest = chosen.digest;
     service.report.version = Some(chosen.version);
     Ok(())
+}
+
+/// The versions that may be chosen by default, of a target that does not know which of them was healthy.
+async fn weigh_records(
+    ctx: &RunContext,
+    coordinator: Option<&Coordinator>,
+    service: &ServiceRun,
+    history: Vec<CompletedVersion>,
+) -> Vec<CompletedVersion> {
+    let Some(coordinator) = coordinator else { return history };
+    let weighing = join_all(history.iter().map(|one| coordinator.recorded_result(service.name(), one)));
+    let Some(results) = cancel::until_cancelled(ctx, weighing).await else { return history };
+    let versions = history.into_iter().zip(results);
+    let versions = versions.map(|(version, result)| RecordedVersion { version, result }).collect();
+    rollback::without_recorded_failures(versions, service.observed.version.as_ref())
 }
 
 fn pinned_image(history: &CompletedVersion) -> Option<ImageRef> {

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use super::policy::{Permission, PolicyScope};
+use super::rbac::RbacRule;
 use super::{Target, TargetContext};
 use crate::config::Service;
 use crate::config::tree::ConfigNode;
@@ -68,6 +69,11 @@ pub trait Kind: 'static {
 
     /// What the role of the run must be allowed for a service.
     fn permissions(_spec: &Spec<'_, Self::Settings>, _scope: &PolicyScope) -> Vec<Permission> {
+        Vec::new()
+    }
+
+    /// What a run must be allowed for a service in a cluster that has access control of its own.
+    fn rbac_rules(_spec: &Spec<'_, Self::Settings>) -> Vec<RbacRule> {
         Vec::new()
     }
 

@@ -7,6 +7,7 @@ use schemars::{Schema, schema_for};
 
 use super::kind::{DeclaredContainer, Feature, Kind, Needs, SourceFile, Spec};
 use super::policy::{Permission, PolicyScope};
+use super::rbac::RbacRule;
 use super::{Target, TargetContext};
 use super::{appconfig, argocd, compose, ecs, kubernetes};
 use crate::config::{self, Service};
@@ -58,6 +59,8 @@ pub trait AnyBlock {
     fn lint(&self, spec: &Spec<'_, ()>) -> Vec<Problem>;
     /// As [`Kind::permissions`].
     fn permissions(&self, spec: &Spec<'_, ()>, scope: &PolicyScope) -> Vec<Permission>;
+    /// As [`Kind::rbac_rules`].
+    fn rbac_rules(&self, spec: &Spec<'_, ()>) -> Vec<RbacRule>;
     /// As [`Kind::connect`].
     fn connect(&self, spec: &Spec<'_, ()>, run: &TargetContext<'_>) -> Result<Rc<dyn Target>, Problem>;
 }
@@ -131,6 +134,10 @@ impl<K: Kind> AnyBlock for Block<K> {
 
     fn permissions(&self, spec: &Spec<'_, ()>, scope: &PolicyScope) -> Vec<Permission> {
         K::permissions(&spec.with_settings(&self.0), scope)
+    }
+
+    fn rbac_rules(&self, spec: &Spec<'_, ()>) -> Vec<RbacRule> {
+        K::rbac_rules(&spec.with_settings(&self.0))
     }
 
     fn connect(&self, spec: &Spec<'_, ()>, run: &TargetContext<'_>) -> Result<Rc<dyn Target>, Problem> {

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use super::kind::{DeclaredContainer, ImageUse, Needs, SourceFile, Spec};
 use super::policy::{Permission, PolicyScope};
+use super::rbac::RbacRule;
 use super::registry::{self, AnyBlock, AnyKind, Kinds};
 use super::{Target, TargetContext};
 use crate::config::Service;
@@ -93,6 +94,11 @@ impl ServiceSpec {
     /// What the role of the run must be allowed for it.
     pub fn permissions(&self, source: Option<&DefinitionFile>, scope: &PolicyScope) -> Vec<Permission> {
         self.block.permissions(&self.spec(source), scope)
+    }
+
+    /// What a run must be allowed for it in a cluster that has access control of its own.
+    pub fn rbac_rules(&self) -> Vec<RbacRule> {
+        self.block.rbac_rules(&self.spec(None))
     }
 
     fn connect(&self, run: &TargetContext<'_>) -> Result<Rc<dyn Target>, Vec<Problem>> {

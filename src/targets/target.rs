@@ -115,6 +115,11 @@ pub trait History {
     /// Everything that completed healthy here, newest first, the same version once for each time. Reads only.
     async fn list(&self) -> Result<Vec<CompletedVersion>, Problem>;
 
+    /// Whether the target knows that what it lists completed healthy. Where it cannot, deployment records are asked.
+    fn knows_completion(&self) -> bool {
+        true
+    }
+
     /// What an earlier version is made of. Errors with `rollback-target-broken` where it is gone. Reads only.
     async fn load(&self, version: &Version) -> Result<RollbackTarget, Problem>;
 

@@ -64,11 +64,16 @@ fn running_workload(scenario: &Scenario, service: &Service, block: &Value) -> Op
     let container = |name: String, init: bool, repository: Option<&str>| PodContainer {
         image: earlier_image(scenario, repository.unwrap_or(&name)),
         name,
-        env: BTreeMap::new(),
         init,
+        ..PodContainer::default()
     };
     let main = text_at(block, "container").unwrap_or_else(|| "app".into());
     let repository = service.config.repository.as_deref().or(Some(service.name.as_str()));
+    let images = block.get("images").and_then(Value::as_object).into_iter().flatten();
+    let further = images.map(|(name, one)| {
+        let made_up = container(name.clone(), false, text_at(one, "repository").as_deref());
+        PodContainer { image: text_at(one, "image").unwrap_or(made_up.image), ..made_up }
+    });
     Some(WorkloadSetting {
         kind: match name.kind {
             WorkloadKind::Deployment => state::WorkloadKind::Deployment,
@@ -77,7 +82,7 @@ fn running_workload(scenario: &Scenario, service: &Service, block: &Value) -> Op
         },
         namespace: text_at(block, "namespace").unwrap_or_else(|| "default".into()),
         name: name.name,
-        containers: vec![container(main, false, repository)],
+        containers: std::iter::once(container(main, false, repository)).chain(further).collect(),
         ..WorkloadSetting::default()
     })
 }

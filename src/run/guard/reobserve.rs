@@ -59,7 +59,8 @@ async fn prepare_again(ctx: &RunContext, coordinator: &Coordinator, service: &mu
     let mut problems = Vec::new();
     if ctx.is_rollback() {
         let session = coordinator.session.as_ref();
-        problems.extend(rollback_version::select_version(ctx, session, service).await.err());
+        problems
+            .extend(rollback_version::select_version(ctx, session, Some(coordinator), service).await.err());
     }
     let (target, release, observed) = (&service.target, &service.release, &service.observed);
     let checks = join(target.preflight(release, observed), target.preflight_image(release, observed));

@@ -107,7 +107,8 @@ async fn prepare_services(
     }
     let checked = preflight::check_before_build(ctx, services).await.map_err(invalid)?;
     let (services, checked_at) = checked.into_parts();
-    let resolved = Box::pin(resolve_releases(ctx, &config, &session, registries, services)).await;
+    let sources = ReleaseSources { session: &session, registries, coordinator: coordinator.as_ref() };
+    let resolved = Box::pin(resolve_releases(ctx, &config, sources, services)).await;
     let ResolvedServices { services, registry, notices } = resolved.map_err(invalid)?;
     problems.extend(notices);
     let needs_lease = services.iter().any(starts_something) && operation(ctx) != Operation::Plan;
@@ -208,17 +209,24 @@ struct ResolvedServices {
     notices: Vec<Problem>,
 }
 
+/// Where releases come from.
+struct ReleaseSources<'r> {
+    session: &'r AwsSession,
+    registries: OpenedRegistries<'r>,
+    coordinator: Option<&'r Coordinator>,
+}
+
 /// Completes the release of each service: the version to return to, the promoted image, or the one that is built or
 /// named.
 async fn resolve_releases(
     ctx: &RunContext,
     config: &RunConfig,
-    session: &AwsSession,
-    registries: OpenedRegistries<'_>,
+    sources: ReleaseSources<'_>,
     services: Vec<ServiceRun>,
 ) -> Result<ResolvedServices, Vec<Problem>> {
+    let ReleaseSources { session, registries, coordinator } = sources;
     if ctx.is_rollback() {
-        let selected = rollback_version::select_versions(ctx, session.aws(), services).await?;
+        let selected = rollback_version::select_versions(ctx, session.aws(), coordinator, services).await?;
         let (services, notices) = (selected.services, selected.notices);
         return Ok(ResolvedServices { services, registry: None, notices });
     }

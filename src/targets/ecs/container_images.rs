@@ -1,57 +1,27 @@
-//! Further containers of a task definition whose images are deployed beside that of the service (`ecs.images`): what the
-//! deploy file says of them, what is wrong with it, and their images in a definition. Pure.
+//! Further containers of a task definition whose images are deployed beside that of the service (`ecs.images`): what
+//! is wrong with them, and their images in a definition. Pure.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use super::Settings;
+use super::kind::EcsKind;
 use super::read::ServiceRevision;
 use super::rollout::serving_proof;
 use super::task_definition::definition::{self, find_container};
 use super::task_definition::document::TaskDefinitionDocument;
-use crate::config::Service;
-use crate::config::tree::{ConfigEntry, ConfigNode};
-use crate::problem::{Code, Location, Problem};
+use crate::problem::Problem;
 use crate::release::{ContainerImages, ImageRef, Release};
-use crate::targets::{DeclaredContainer, Spec};
-
-/// The containers in the order of the deploy file.
-pub fn declared_containers(spec: &Spec<'_, Settings>) -> Vec<DeclaredContainer> {
-    entries(spec.service).iter().filter_map(|entry| declared_container(spec, entry)).collect()
-}
-
-fn entries(service: &Service) -> &[ConfigEntry] {
-    service.settings.get("images").map(ConfigNode::entries).unwrap_or_default()
-}
-
-fn declared_container(spec: &Spec<'_, Settings>, entry: &ConfigEntry) -> Option<DeclaredContainer> {
-    let settings = spec.settings.images.get(&entry.key)?;
-    Some(DeclaredContainer {
-        name: entry.key.clone(),
-        location: Location { file: spec.file.to_owned(), line: entry.line, column: entry.column },
-        repository: settings.repository.clone(),
-        build: entry.value.get("build").cloned(),
-        image: settings.image.as_deref().and_then(|image| image.parse().ok()),
-    })
-}
+use crate::targets::{Kind as _, Spec, further_images};
 
 /// What is wrong with the containers, each at its line of the deploy file.
 pub fn lint(spec: &Spec<'_, Settings>) -> Vec<Problem> {
     let read = spec.source.and_then(|file| TaskDefinitionDocument::parse(&file.path, &file.text).ok());
-    let declared = declared_containers(spec);
-    let mut found: Vec<Problem> = Vec::new();
-    for container in &declared {
-        let of_definition = match &read {
-            Some(document) => container_problem(&document.value, spec.settings, &container.name),
-            None => deployed_twice(spec.settings.container.as_deref(), &container.name),
-        };
-        let source =
-            source_problem(spec, container).or_else(|| repository_problem(spec, &declared, container));
-        let own = of_definition.into_iter().chain(source);
-        found.extend(own.map(|problem| Problem { location: Some(container.location.clone()), ..problem }));
-    }
-    found
+    further_images::problems(EcsKind::KEY, &spec.with_settings(&spec.settings.images), |name| match &read {
+        Some(document) => container_problem(&document.value, spec.settings, name),
+        None => further_images::deployed_twice(EcsKind::KEY, spec.settings.container.as_deref(), name),
+    })
 }
 
 /// What is wrong with the containers in the definition that is registered.
@@ -62,75 +32,9 @@ pub fn definition_problems(definition: &Value, settings: &Settings) -> Vec<Probl
 /// A container that the definition does not have, or that gets the image of the service.
 fn container_problem(definition: &Value, settings: &Settings, name: &str) -> Option<Problem> {
     let main = definition::container_name(definition, settings.container.as_deref());
-    let twice = deployed_twice(main.as_deref().or(settings.container.as_deref()), name);
+    let main = main.as_deref().or(settings.container.as_deref());
+    let twice = further_images::deployed_twice(EcsKind::KEY, main, name);
     twice.or_else(|| find_container(definition, Some(name)).err())
-}
-
-fn deployed_twice(main: Option<&str>, name: &str) -> Option<Problem> {
-    (main == Some(name)).then(|| {
-        let sentence =
-            format!("The container `{name}` gets the image of the service and is in `ecs.images`, too.");
-        let help = "Remove it from `images`, or name the container of the service in `ecs.container`.";
-        Problem::error(Code::ConfigInvalid, sentence).help(help)
-    })
-}
-
-/// A container without a source of its image, or with two.
-fn source_problem(spec: &Spec<'_, Settings>, container: &DeclaredContainer) -> Option<Problem> {
-    let name = &container.name;
-    let fixed = spec.settings.images.get(name)?.image.as_deref();
-    let wrong = |sentence: String, help: &str| Some(Problem::error(Code::ConfigInvalid, sentence).help(help));
-    match (fixed, &container.build, &container.repository) {
-        (Some(_), None, None) => match fixed?.parse::<ImageRef>() {
-            Ok(_) => None,
-            Err(why) => wrong(format!("The `image` of the container `{name}` cannot be used: {why}."), ""),
-        },
-        (Some(_), ..) => wrong(
-            format!("The container `{name}` has a fixed `image`, and a `build` or `repository`, too."),
-            "Keep `image` for an image that is not built here, or `build` and `repository` for one that is.",
-        ),
-        (None, None, None) => wrong(
-            format!(
-                "The container `{name}` in `ecs.images` has neither `build` nor `repository` nor `image`."
-            ),
-            "Add `repository` and `build` for an image that is built, or `image` for a fixed one.",
-        ),
-        (None, Some(_), None) => wrong(
-            format!("There is a `build` of the container `{name}`, but no `repository` to push to."),
-            "Add `repository`.",
-        ),
-        (None, _, Some(_)) => None,
-    }
-}
-
-/// Two builds that are pushed to one repository: both would get the tag of the commit.
-fn repository_problem(
-    spec: &Spec<'_, Settings>,
-    declared: &[DeclaredContainer],
-    container: &DeclaredContainer,
-) -> Option<Problem> {
-    let (build, repository) = (container.build.as_ref()?, container.repository.as_ref()?);
-    let value = |build: &ConfigNode| build.to_value();
-    let service = spec.service;
-    let is_of_service = service.config.repository.as_ref() == Some(repository);
-    let before = declared.iter().take_while(|other| other.name != container.name);
-    let same = before.filter(|other| other.repository.as_ref() == Some(repository));
-    let other = match is_of_service {
-        true if service.build.as_ref().map(value) != Some(value(build)) => Some("the service".to_owned()),
-        true => None,
-        false => same
-            .filter(|other| other.build.as_ref().is_some_and(|other| value(other) != value(build)))
-            .map(|other| format!("the container `{}`", other.name))
-            .next(),
-    };
-    let other = other?;
-    let name = &container.name;
-    let sentence = format!(
-        "The images of the container `{name}` and of {other} are different builds with the same repository `{repository}`, \
-         so both would get the same tag."
-    );
-    let help = "Give each its own repository. Without `build`, the container gets the same image.";
-    Some(Problem::error(Code::ConfigInvalid, sentence).help(help))
 }
 
 /// Puts the images of the further containers into a definition: those of the release, or those that run now where nothing

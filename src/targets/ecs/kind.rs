@@ -15,6 +15,7 @@ use crate::problem::Problem;
 use crate::targets::policy::{Permission, PolicyScope};
 use crate::targets::{
     DeclaredContainer, Feature, ImageUse, Kind, Needs, SourceFile, Spec, Target, TargetContext,
+    further_images,
 };
 
 /// Services on Amazon ECS.
@@ -60,7 +61,7 @@ impl Kind for EcsKind {
     }
 
     fn containers(spec: &Spec<'_, Settings>) -> Vec<DeclaredContainer> {
-        container_images::declared_containers(spec)
+        further_images::declared_containers(&spec.with_settings(&spec.settings.images))
     }
 
     fn permissions(spec: &Spec<'_, Settings>, scope: &PolicyScope) -> Vec<Permission> {

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::patience::Patience;
 use super::setting_names;
-use crate::config::{BuildBlock, WrittenText, written_texts};
+use crate::config::{WrittenText, written_texts};
 use crate::release::aws_values::Arn;
+use crate::targets::further_images::FurtherImages;
 
 /// A service on Amazon ECS, driven by the ECS deployment controller.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -39,7 +40,7 @@ pub struct Settings {
     /// Images of further containers of the task definition, by the name of the container. They are deployed with the image
     /// of the service in one revision.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub images: BTreeMap<String, ContainerSettings>,
+    pub images: FurtherImages,
     /// A second service that takes turns with this one behind a listener rule, for blue-green, linear and canary if the
     /// service has no alternate target group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -47,22 +48,6 @@ pub struct Settings {
     /// What a rollout survives before it is rolled back: failed tasks, and waiting for capacity.
     #[serde(default)]
     pub patience: Patience,
-}
-
-/// Where the image of a further container comes from: built and pushed to `repository`, or fixed.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct ContainerSettings {
-    /// How the image is built, with the keys of the `build` of a service. Default: the `Dockerfile` of the repository root.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub build: Option<BuildBlock>,
-    /// Repository of the image, such as `acme/nginx`, or with its registry, such as `ghcr.io/acme/nginx`. With the repository of
-    /// the service the container gets the image of the service.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub repository: Option<String>,
-    /// A fixed image such as `public.ecr.aws/nginx/nginx:1.27`, instead of one that is built.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub image: Option<String>,
 }
 
 /// The second service of a pair, and the rule that splits the traffic between the two.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::read::{ContainerStatus, Pod, RevisionObject, TerminatedState};
+use super::pod::{ContainerStatus, Pod, TerminatedState};
+use super::revision::RevisionObject;
 use crate::problem::{Code, Problem};
 use crate::release::Failure;
 
@@ -14,6 +15,9 @@ const BACK_OFF_RESTARTS: u32 = 2;
 const PULL_GRACE: Duration = Duration::from_secs(10);
 /// Grace period of what may appear soon: a Secret, a ServiceAccount.
 const SETUP_GRACE: Duration = Duration::from_secs(30);
+
+/// The row of a container that runs and is not ready.
+const UNREADY_ROW: u8 = 16;
 
 /// When a cause ends the wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +56,22 @@ impl Cause {
     fn new(row: u8, permanence: Permanence, problem: Problem) -> Self {
         Self { row, permanence, failure: Failure::permanent(problem), log_source: None }
     }
+
+    /// One that may pass.
+    pub fn waiting(row: u8, problem: Problem) -> Self {
+        Self::new(row, Permanence::Deadline, problem)
+    }
+
+    /// Whether a container runs and is not ready.
+    pub fn is_unready(&self) -> bool {
+        self.row == UNREADY_ROW
+    }
+
+    /// The same with other words of the provider.
+    pub fn with_cause(mut self, text: String) -> Self {
+        self.failure.problem.cause = Some(text);
+        self
+    }
 }
 
 /// The worst cause of a version's pods: what cannot pass comes first.
@@ -76,20 +96,23 @@ fn creation_failure(revision: &RevisionObject) -> Option<Cause> {
         condition.kind == "ReplicaFailure" && condition.status == "True"
     };
     let condition = revision.status.conditions.iter().find(failed)?;
-    let message = condition.message.as_str();
+    Some(creation_cause(&condition.message, revision.status.replicas > 0))
+}
+
+/// Pods that cannot be made, in the API server's words. `has_pods`: whether some of the version exist.
+pub fn creation_cause(message: &str, has_pods: bool) -> Cause {
     if message.contains("exceeded quota") {
         let problem =
             Problem::error(Code::NoCapacity, "A quota of the namespace leaves no room for new pods.")
                 .cause(message)
                 .help("Raise the ResourceQuota, or lower requests or `maxSurge`.");
-        return Some(Cause::new(8, Permanence::Deadline, problem));
+        return Cause::waiting(8, problem);
     }
-    let has_pods = revision.status.replicas > 0;
     let permanence = if has_pods { Permanence::Deadline } else { Permanence::After(SETUP_GRACE) };
     let problem = Problem::error(Code::ResourceSetupFailed, "No pod of the new version can be made.")
         .cause(message)
         .help("The API server refuses the pods of this template; the message says why.");
-    Some(Cause::new(9, permanence, problem))
+    Cause::new(9, permanence, problem)
 }
 
 /// Rows 10 to 16, of one pod.
@@ -197,7 +220,7 @@ fn scheduling_cause(pod: &Pod) -> Option<Cause> {
     let problem = Problem::error(Code::NoCapacity, sentence)
         .cause(scheduled.message.clone())
         .help("Add nodes, or lower the requests of the pods; check selectors, taints and volumes.");
-    Some(Cause::new(15, Permanence::Deadline, problem))
+    Some(Cause::waiting(15, problem))
 }
 
 /// Row 16: it runs and is not ready.
@@ -210,7 +233,7 @@ fn readiness_cause(pod: &Pod) -> Option<Cause> {
     let problem = Problem::error(Code::HealthCheckFailed, sentence)
         .cause(format!("pod {}", pod.metadata.name))
         .help("Check its readiness probe and its log lines.");
-    let mut cause = Cause::new(16, Permanence::Deadline, problem);
+    let mut cause = Cause::waiting(UNREADY_ROW, problem);
     cause.log_source =
         Some(LogSource { pod: pod.metadata.name.clone(), container: waiting.name.clone(), previous: false });
     Some(cause)

@@ -8,7 +8,11 @@ use serde_json::{Value, json};
 
 use super::access::ClusterAccess;
 use super::error::{ApiError, ErrorKind};
-use super::read::{ObjectList, Pod, RevisionObject};
+use super::events::EventObject;
+use super::pod::Pod;
+use super::quota::QuotaObject;
+use super::read::{ObjectList, read_object};
+use super::revision::RevisionObject;
 use super::settings::{WorkloadKind, WorkloadName};
 use crate::problem::{Code, Problem};
 use crate::retry::{self, Jitter, RetryPolicy, WriteError};
@@ -16,6 +20,10 @@ use crate::sys::http::{Method, Request, Response, json_error_text};
 
 /// What the API server records as the writer of our changes.
 pub const FIELD_MANAGER: &str = "roadstead";
+/// The content type of an object without its content.
+const METADATA_ONLY: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+/// The most events that are read.
+const MAX_EVENTS: &str = "500";
 /// Repetitions of a read.
 const READ_RETRY: RetryPolicy =
     RetryPolicy::with_backoff(&[Duration::from_millis(500), Duration::from_secs(2)], Jitter::Shorter);
@@ -82,13 +90,35 @@ impl Client {
     ) -> Result<Vec<RevisionObject>, ApiError> {
         let path =
             format!("{}?{}", self.apps(kind.revision_resource()), query(&[("labelSelector", selector)]));
-        Ok(self.get::<ObjectList<RevisionObject>>(path).await?.items)
+        self.list(path).await
     }
 
     /// The pods with these labels.
     pub async fn pods(&self, selector: &str) -> Result<Vec<Pod>, ApiError> {
         let path = format!("{}?{}", self.core("pods"), query(&[("labelSelector", selector)]));
-        Ok(self.get::<ObjectList<Pod>>(path).await?.items)
+        self.list(path).await
+    }
+
+    /// The quotas of the namespace.
+    pub async fn resource_quotas(&self) -> Result<Vec<QuotaObject>, ApiError> {
+        self.list(self.core("resourcequotas")).await
+    }
+
+    /// Whether an object of the core exists; nothing but its metadata is asked for.
+    pub async fn has_object(&self, resource: &str, name: &str) -> Result<bool, ApiError> {
+        let request = Request::get(format!("{}/{name}", self.core(resource))).header("accept", METADATA_ONLY);
+        match self.repeat(&request).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The warnings of the namespace.
+    pub async fn warnings(&self) -> Result<Vec<EventObject>, ApiError> {
+        let members = [("fieldSelector", "type=Warning"), ("limit", MAX_EVENTS)];
+        let path = format!("{}?{}", self.core("events"), query(&members));
+        self.list(path).await
     }
 
     /// The last lines of a container.
@@ -160,7 +190,7 @@ impl Client {
     /// The Jobs with these labels.
     pub async fn jobs_with(&self, selector: &str) -> Result<Vec<Value>, ApiError> {
         let path = self.jobs(&format!("?{}", query(&[("labelSelector", selector)])));
-        Ok(self.get::<ObjectList<Value>>(path).await?.items)
+        self.list(path).await
     }
 
     /// Deletes a Job and its pods.
@@ -170,23 +200,30 @@ impl Client {
         self.access.send(&request.json(body.to_string().into_bytes())).await.map(drop)
     }
 
-    async fn get<T: DeserializeOwned>(&self, path: String) -> Result<T, ApiError> {
+    async fn get(&self, path: String) -> Result<Value, ApiError> {
         self.repeat(&Request::get(path)).await
     }
 
+    async fn list<T: DeserializeOwned>(&self, path: String) -> Result<Vec<T>, ApiError> {
+        let read = read_object::<ObjectList<T>>(self.get(path).await?);
+        read.map(|list| list.items).map_err(|error| self.unreadable(&error))
+    }
+
     /// Sends a request that changes nothing, again where that can help.
-    async fn repeat<T: DeserializeOwned>(&self, request: &Request) -> Result<T, ApiError> {
+    async fn repeat(&self, request: &Request) -> Result<Value, ApiError> {
         let send = async || self.access.send(request).await.map_err(ApiError::into_read_error);
         let answer = retry::idempotent(&READ_RETRY, send).await.map_err(WriteError::into_error)?;
         self.parse(&answer)
     }
 
-    fn parse<T: DeserializeOwned>(&self, answer: &Response) -> Result<T, ApiError> {
-        serde_json::from_slice(&answer.body).map_err(|error| {
-            let sentence = format!("An answer of the API server of {} cannot be read.", self.access.title);
-            let problem = Problem::error(Code::ProviderError, sentence).cause(json_error_text(&error));
-            ApiError { kind: ErrorKind::NoAnswer, message: String::new(), problem }
-        })
+    fn parse(&self, answer: &Response) -> Result<Value, ApiError> {
+        serde_json::from_slice(&answer.body).map_err(|error| self.unreadable(&error))
+    }
+
+    fn unreadable(&self, error: &serde_json::Error) -> ApiError {
+        let sentence = format!("An answer of the API server of {} cannot be read.", self.access.title);
+        let problem = Problem::error(Code::ProviderError, sentence).cause(json_error_text(error));
+        ApiError { kind: ErrorKind::NoAnswer, message: String::new(), problem }
     }
 }
 

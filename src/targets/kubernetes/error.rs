@@ -73,7 +73,7 @@ impl ApiError {
             ErrorKind::Forbidden => (
                 Code::PermissionMissing,
                 format!("A right is missing in {cluster}."),
-                "Bind the Role that `roadstead policy` describes to the user that the message names.",
+                "Bind the Role that `roadstead policy --rbac` prints to the user that the message names.",
             ),
             ErrorKind::NotFound => {
                 (Code::ServiceMissing, format!("An object does not exist in {cluster}."), "Check its name.")

@@ -1,20 +1,89 @@
-//! What the role of a run needs of AWS for a workload: reading the EKS cluster, and pushing the image to ECR. What it needs in the
-//! cluster is a Role of Kubernetes (docs/targets/kubernetes.md). Pure.
+//! What the role of a run needs of AWS for a workload: reading the EKS cluster, and pushing the image to ECR. And what it needs in the
+//! cluster: one table for access reviews, the Role that is printed, and the page. Pure.
 
-use super::settings::{ClusterSettings, Settings};
+use std::collections::BTreeSet;
+
+use super::client::AccessRight;
+use super::settings::{ClusterSettings, Settings, WorkloadKind, WorkloadName};
+use crate::release::ecr_repository;
 use crate::targets::Spec;
 use crate::targets::policy::{Permission, PolicyScope, StatementId, push_permissions};
+use crate::targets::rbac::{RbacCluster, RbacRule};
 
 /// The statement about the cluster.
 const CLUSTER: StatementId = StatementId { rank: 1, sid: "KubernetesCluster" };
 
 /// The permissions of a service.
 pub fn permissions(spec: &Spec<'_, Settings>, scope: &PolicyScope) -> Vec<Permission> {
-    let repository = spec.service.config.ecr_repository();
-    let mut all = repository.map(|name| push_permissions(name, scope)).unwrap_or_default();
+    let own = spec.service.config.ecr_repository();
+    let further = spec.settings.images.values().filter_map(|one| ecr_repository(one.repository.as_deref()?));
+    let repositories: BTreeSet<&str> = own.into_iter().chain(further).collect();
+    let mut all: Vec<Permission> =
+        repositories.into_iter().flat_map(|name| push_permissions(name, scope)).collect();
     if let ClusterSettings::Eks(name) = &spec.settings.cluster {
         let arn = scope.arn("eks", &format!("cluster/{}", name.as_str()));
         all.push(Permission::new(CLUSTER, "eks:DescribeCluster", vec![arn]));
     }
     all
+}
+
+/// The rights that a run needs, and whether it can do without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NeededRight<'r> {
+    /// The right.
+    pub right: AccessRight<'r>,
+    /// Whether only something is left out without it; that.
+    pub optional: Option<&'static str>,
+}
+
+/// The rights for a workload, and for a command before it.
+pub fn needed_rights(name: &WorkloadName, has_command: bool) -> Vec<NeededRight<'_>> {
+    let (resource, own) = (name.kind.resource(), name.name.as_str());
+    let right =
+        |verb, group, resource, subresource, name| AccessRight { verb, group, resource, subresource, name };
+    let must = |right| NeededRight { right, optional: None };
+    let may = |right, what| NeededRight { right, optional: Some(what) };
+    let mut all = vec![
+        must(right("get", "apps", resource, "", own)),
+        must(right("patch", "apps", resource, "", own)),
+        must(right("list", "apps", name.kind.revision_resource(), "", "")),
+        must(right("list", "", "pods", "", "")),
+        may(right("get", "", "pods", "log", ""), "the log lines of a container that fails are not shown"),
+        may(right("list", "", "events", "", ""), "a cause that only events name is not shown"),
+        may(right("list", "", "resourcequotas", "", ""), "a quota without room is found by the rollout only"),
+    ];
+    if name.kind == WorkloadKind::StatefulSet {
+        let what = "a pod that is stuck keeps a rollback from ending until a person deletes it";
+        all.push(may(right("delete", "", "pods", "", ""), what));
+    }
+    if has_command {
+        let verbs = ["create", "get", "list", "delete"];
+        all.extend(verbs.map(|verb| must(right(verb, "batch", "jobs", "", ""))));
+    }
+    all
+}
+
+/// The rules of the Role that a service needs.
+pub fn rbac_rules(spec: &Spec<'_, Settings>) -> Vec<RbacRule> {
+    let settings = spec.settings;
+    let eks = match &settings.cluster {
+        ClusterSettings::Eks(name) => Some(name.as_str().to_owned()),
+        ClusterSettings::Server(_) | ClusterSettings::Kubeconfig(_) => None,
+    };
+    let cluster = RbacCluster { title: settings.cluster.title(), eks };
+    let rule = |needed: NeededRight<'_>| {
+        let AccessRight { verb, group, resource, subresource, name } = needed.right;
+        let sub = if subresource.is_empty() { String::new() } else { format!("/{subresource}") };
+        RbacRule {
+            cluster: cluster.clone(),
+            namespace: settings.namespace.as_str().to_owned(),
+            group,
+            resource: format!("{resource}{sub}"),
+            name: Some(name.to_owned()).filter(|name| !name.is_empty()),
+            verb,
+            optional: needed.optional,
+        }
+    };
+    let has_command = spec.service.config.before.is_some();
+    needed_rights(&settings.workload, has_command).into_iter().map(rule).collect()
 }

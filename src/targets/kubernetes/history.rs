@@ -3,11 +3,12 @@
 
 use serde_json::Value;
 
-use super::observe::template_version;
-use super::read::{RevisionObject, container_image, template_id};
+use super::observe::{DeployedContainers, template_version};
+use super::revision::RevisionObject;
 use super::settings::WorkloadName;
 use super::status::WorkloadState;
-use crate::release::{CompletedVersion, ContainerImages, ImageRef, Version};
+use super::template::{container_image, template_id};
+use crate::release::{CompletedVersion, ImageRef, Version};
 
 /// A template at one time of its service.
 struct Revival<'r> {
@@ -20,7 +21,7 @@ struct Revival<'r> {
 pub fn completed_versions(
     name: &WorkloadName,
     state: &WorkloadState,
-    container: &str,
+    containers: DeployedContainers<'_>,
     is_current_complete: bool,
 ) -> Vec<CompletedVersion> {
     let current = template_id(&state.workload.spec.template);
@@ -36,7 +37,7 @@ pub fn completed_versions(
     revivals
         .iter()
         .filter(|one| !is_open(one))
-        .map(|one| completed_version(name, &one.revision.template(name.kind), container))
+        .map(|one| completed_version(name, &one.revision.template(name.kind), containers))
         .collect()
 }
 
@@ -61,13 +62,19 @@ fn revivals<'r>(revision: &'r RevisionObject, all: &[RevisionObject]) -> Vec<Rev
     numbers.into_iter().map(|number| Revival { number, revision }).collect()
 }
 
-fn completed_version(name: &WorkloadName, template: &Value, container: &str) -> CompletedVersion {
-    let image: Option<ImageRef> = container_image(template, container).and_then(|image| image.parse().ok());
+fn completed_version(
+    name: &WorkloadName,
+    template: &Value,
+    containers: DeployedContainers<'_>,
+) -> CompletedVersion {
+    let parse = |container: &str| -> Option<ImageRef> { container_image(template, container)?.parse().ok() };
+    let image = parse(containers.main);
+    let further = containers.further.iter().filter_map(|one| Some((one.clone(), parse(one)?)));
     CompletedVersion {
         version: template_version(name, template),
         digest: image.as_ref().and_then(|image| image.digest.clone()),
         image,
-        container_images: ContainerImages::new(),
+        container_images: further.collect(),
         completed_at: None,
         commits: Vec::new(),
     }
@@ -113,6 +120,8 @@ mod tests {
 
     use super::*;
 
+    const APP: DeployedContainers<'static> = DeployedContainers { main: "app", further: &[] };
+
     fn template(image: &str) -> Value {
         json!({ "spec": { "containers": [{ "name": "app", "image": image }] } })
     }
@@ -146,7 +155,7 @@ mod tests {
 
     fn images(workload: &str, state: &WorkloadState) -> Vec<String> {
         let name = WorkloadName::try_from(workload.to_owned()).unwrap();
-        let completed = completed_versions(&name, state, "app", true);
+        let completed = completed_versions(&name, state, APP, true);
         completed.into_iter().map(|one| one.image.unwrap().to_string()).collect()
     }
 
@@ -157,7 +166,7 @@ mod tests {
         assert_eq!(images("deployment/api", &state), ["good:1", "broken:1", "good:1"]);
         let name = WorkloadName::try_from("deployment/api".to_owned()).unwrap();
         let current = template_version(&name, &template("good:1"));
-        let completed = completed_versions(&name, &state, "app", true);
+        let completed = completed_versions(&name, &state, APP, true);
         assert_eq!(previous_version(&name, &state, &current, &completed), None);
     }
 
@@ -175,7 +184,7 @@ mod tests {
     fn current_template_is_left_out_until_it_has_completed() {
         let state = state("new:1", vec![replica_set("old:1", 1, ""), replica_set("new:1", 2, "")]);
         let name = WorkloadName::try_from("deployment/api".to_owned()).unwrap();
-        let completed = completed_versions(&name, &state, "app", false);
+        let completed = completed_versions(&name, &state, APP, false);
         assert_eq!(completed.len(), 1);
         assert_eq!(completed[0].image.as_ref().unwrap().to_string(), "old:1");
     }

@@ -8,7 +8,10 @@ use super::settings::{ClusterSettings, Settings};
 use super::{KubernetesTarget, grants};
 use crate::problem::Problem;
 use crate::targets::policy::{Permission, PolicyScope};
-use crate::targets::{Feature, ImageUse, Kind, Needs, Spec, Target, TargetContext};
+use crate::targets::rbac::RbacRule;
+use crate::targets::{
+    DeclaredContainer, Feature, ImageUse, Kind, Needs, Spec, Target, TargetContext, further_images,
+};
 
 /// Deployments, StatefulSets and DaemonSets of a cluster.
 pub struct KubernetesKind;
@@ -28,12 +31,7 @@ impl Kind for KubernetesKind {
     }
 
     fn resources(settings: &Settings) -> Vec<String> {
-        let cluster = match &settings.cluster {
-            ClusterSettings::Eks(name) => format!("the EKS cluster `{}`", name.as_str()),
-            ClusterSettings::Server(server) => format!("the cluster at `{}`", server.url.as_str()),
-            ClusterSettings::Kubeconfig(config) => format!("the cluster of `{}`", config.variable.as_str()),
-        };
-        vec![format!("the workload `{}` of {cluster}", Self::location(settings))]
+        vec![format!("the workload `{}` of {}", Self::location(settings), settings.cluster.title())]
     }
 
     fn uses_aws(settings: &Settings) -> bool {
@@ -47,8 +45,22 @@ impl Kind for KubernetesKind {
         }
     }
 
+    fn containers(spec: &Spec<'_, Settings>) -> Vec<DeclaredContainer> {
+        further_images::declared_containers(&spec.with_settings(&spec.settings.images))
+    }
+
+    fn lint(spec: &Spec<'_, Settings>) -> Vec<Problem> {
+        let main = spec.settings.container.as_ref().map(|name| name.as_str());
+        let name_problem = |name: &str| further_images::deployed_twice(Self::KEY, main, name);
+        further_images::problems(Self::KEY, &spec.with_settings(&spec.settings.images), name_problem)
+    }
+
     fn permissions(spec: &Spec<'_, Settings>, scope: &PolicyScope) -> Vec<Permission> {
         grants::permissions(spec, scope)
+    }
+
+    fn rbac_rules(spec: &Spec<'_, Settings>) -> Vec<RbacRule> {
+        grants::rbac_rules(spec)
     }
 
     fn connect(spec: &Spec<'_, Settings>, run: &TargetContext<'_>) -> Result<Rc<dyn Target>, Problem> {

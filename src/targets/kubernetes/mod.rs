@@ -6,11 +6,10 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use async_trait::async_trait;
-use futures::future::join_all;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use super::{ChangeError, History, Limits, OneOffTasks, Target};
+use super::{ChangeError, History, Kind as _, Limits, OneOffTasks, Target, further_images};
 use crate::config::Service;
 use crate::problem::{Code, Problem};
 use crate::release::{
@@ -22,17 +21,24 @@ use crate::release::{
 pub mod access;
 pub mod causes;
 pub mod client;
+pub mod cluster_checks;
 pub mod error;
+pub mod events;
 pub mod grants;
 pub mod history;
 pub mod kind;
 pub mod mutations;
 pub mod observe;
 pub mod one_off;
+pub mod pod;
 pub mod preflight;
+pub mod quota;
 pub mod read;
+pub mod references;
+pub mod revision;
 pub mod settings;
 pub mod status;
+pub mod template;
 pub mod verdict;
 #[cfg(test)]
 mod verdict_tests;
@@ -40,11 +46,13 @@ pub mod write;
 
 use client::{Client, FIELD_MANAGER};
 use error::{ApiError, ErrorKind};
+use kind::KubernetesKind;
 use mutations::{SwapState, TemplateSwap};
 use observe::{DeployedContainers, observed, template_version};
-use read::{WorkloadObject, template_id};
+use read::WorkloadObject;
 use settings::{Settings, WorkloadName};
 use status::{RolloutMemory, StatusQuery, read_state, rollout_status};
+use template::template_id;
 use verdict::ExpectedRollout;
 use write::{StagedTemplate, TemplateChange, changed_template, find_container};
 
@@ -54,6 +62,8 @@ pub struct KubernetesTarget {
     service: String,
     name: WorkloadName,
     settings: Settings,
+    /// Further containers whose images are deployed.
+    further: Vec<String>,
     /// Whether a command runs before a new version.
     has_command: bool,
     /// Variables whose values may be shown.
@@ -68,6 +78,7 @@ impl KubernetesTarget {
             client,
             service: service.name.clone(),
             name: settings.workload.clone(),
+            further: settings.images.keys().cloned().collect(),
             settings,
             has_command: service.config.before.is_some(),
             shown_variables: service.config.show_env.iter().map(|name| name.as_str().to_owned()).collect(),
@@ -112,8 +123,24 @@ impl KubernetesTarget {
         changed_template(running, &container, &change)
     }
 
+    /// The containers whose images are deployed: that of the service first.
+    fn containers<'s>(&'s self, main: &'s str) -> DeployedContainers<'s> {
+        DeployedContainers { main, further: &self.further }
+    }
+
+    /// What is wrong with the containers that the deploy file names, against those of the pods.
+    fn container_problems(&self, template: &Value) -> Vec<Problem> {
+        let main = self.container(template);
+        let name = main.as_deref().ok();
+        let further = self.further.iter().filter_map(|one| {
+            further_images::deployed_twice(KubernetesKind::KEY, name, one)
+                .or_else(|| find_container(template, Some(one)).err())
+        });
+        further.collect::<Vec<_>>().into_iter().chain(main.err()).collect()
+    }
+
     fn workload_of(&self, observed: &Observed) -> WorkloadObject {
-        serde_json::from_value(observed.raw.clone()).unwrap_or_default()
+        read::read_object(observed.raw.clone()).unwrap_or_default()
     }
 
     fn missing(&self, error: ApiError) -> Problem {
@@ -166,11 +193,10 @@ impl KubernetesTarget {
 
     /// The rollout of a workload that has just got its template.
     fn rollout_of(&self, version: &Version, workload: &WorkloadObject) -> Rollout {
-        let container = self.container(&workload.spec.template).ok();
+        let container = self.container(&workload.spec.template).unwrap_or_default();
         let ours = workload.metadata.managed_fields.iter().filter(|one| one.manager == FIELD_MANAGER);
         let started = ours.filter_map(|one| one.time).max();
-        let expected =
-            ExpectedRollout::of_workload(workload, &container.into_iter().collect::<Vec<_>>(), started);
+        let expected = ExpectedRollout::of_workload(workload, &self.containers(&container).all(), started);
         Rollout { version: version.id.clone(), label: version.label.clone(), ids: expected.to_ids() }
     }
 
@@ -199,58 +225,6 @@ impl KubernetesTarget {
         let mut memory = memory.lock().await;
         rollout_status(&query, &expected, &version, &mut memory).await
     }
-
-    /// The problems of the rights that the token has.
-    async fn right_problems(&self) -> Vec<Problem> {
-        let needed = preflight::needed_rights(&self.name, self.has_command);
-        let answers = join_all(needed.iter().map(|needed| self.client.is_allowed(&needed.right))).await;
-        let mut problems = Vec::new();
-        for (needed, answer) in needed.iter().zip(answers) {
-            match answer {
-                Ok(true) => {}
-                Ok(false) => problems.push(preflight::missing_right(needed, self.client.namespace())),
-                Err(error) => {
-                    let sentence = "The rights of the token could not be checked.";
-                    let problem =
-                        Problem::warning(Code::PermissionUnchecked, sentence).cause(error.to_string());
-                    return vec![problem];
-                }
-            }
-        }
-        problems
-    }
-
-    /// What the server would say of the patch itself.
-    async fn dry_run_problem(&self, release: &Release, observed: &Observed) -> Option<Problem> {
-        let after = self.wanted_template(release, &observed.definition).ok()?;
-        if after == observed.definition {
-            return None;
-        }
-        let workload = self.workload_of(observed);
-        let patch = write::template_patch(&workload.metadata.uid, &observed.definition, &after);
-        match self.client.patch_workload(&self.name, &patch, true).await {
-            Ok(_) => None,
-            // Somebody changed it since it was observed: it is observed again before the change.
-            Err(error) if error.kind == ErrorKind::Invalid && !error.message.contains("is invalid") => None,
-            Err(error)
-                if matches!(error.kind, ErrorKind::Invalid | ErrorKind::Refused | ErrorKind::Forbidden) =>
-            {
-                let sentence = format!(
-                    "The API server refuses the new template of `{}`. Nothing was changed.",
-                    self.name
-                );
-                Some(
-                    Problem::error(Code::UpdateRefused, sentence)
-                        .cause(error.message)
-                        .help("The message says why."),
-                )
-            }
-            Err(error) => {
-                let sentence = "The change could not be tried before it is made.";
-                Some(Problem::warning(Code::PermissionUnchecked, sentence).cause(error.to_string()))
-            }
-        }
-    }
 }
 
 #[async_trait(?Send)]
@@ -258,7 +232,7 @@ impl Target for KubernetesTarget {
     async fn observe(&self) -> Result<Observed, Problem> {
         let state = read_state(&self.client, &self.name).await.map_err(|error| self.missing(error))?;
         let main = self.container(&state.workload.spec.template).unwrap_or_default();
-        Ok(observed(&self.name, state, DeployedContainers { main: &main, further: &[] }))
+        Ok(observed(&self.name, state, self.containers(&main)))
     }
 
     fn diff(&self, release: &Release, observed: &Observed) -> Result<Changes, Vec<Problem>> {
@@ -271,9 +245,16 @@ impl Target for KubernetesTarget {
     async fn preflight(&self, release: &Release, observed: &Observed) -> Vec<Problem> {
         let mut problems = preflight::workload_problems(&self.name, &self.workload_of(observed));
         if release.rollback_to.is_none() {
-            problems.extend(self.container(&observed.definition).err());
+            problems.extend(self.container_problems(&observed.definition));
         }
-        problems.extend(self.right_problems().await);
+        let template = self.wanted_template(release, &observed.definition).unwrap_or_default();
+        let workload = self.workload_of(observed);
+        let (rights, quotas, missing) = futures::join!(
+            self.right_problems(),
+            self.quota_warnings(&workload),
+            self.missing_references(&template)
+        );
+        problems.extend(rights.into_iter().chain(quotas).chain(missing));
         problems
     }
 
@@ -303,7 +284,7 @@ impl Target for KubernetesTarget {
     async fn find_shift(&self, staged: &Staged, shift: &TrafficShift) -> Result<Option<Rollout>, Problem> {
         let swap = self.swap_of(staged, shift).await?;
         let raw = self.client.workload(&self.name).await.map_err(|error| self.missing(error))?;
-        match swap.classify(&self.name, serde_json::from_value(raw).unwrap_or_default()) {
+        match swap.classify(&self.name, read::read_object(raw).unwrap_or_default()) {
             SwapState::Done(workload) => Ok(Some(self.rollout_of(&shift.version, &workload))),
             SwapState::Replaceable(..) => Ok(None),
             SwapState::Replaced(problem) => Err(problem),
@@ -321,7 +302,13 @@ impl Target for KubernetesTarget {
         let ready = pods.iter().filter(|pod| pod.is_ready()).count();
         let desired = state.workload.counts(self.name.kind).map_or(0, |counts| counts.desired);
         let counts = format!("{ready} of {desired} pods of {} are ready", version.label);
-        let failure = causes::worst_cause(revision, &pods, false).map(|cause| cause.failure);
+        let mut cause = causes::worst_cause(revision, &pods, false);
+        if cause.as_ref().is_none_or(causes::Cause::is_unready) {
+            let warnings = self.client.warnings().await.unwrap_or_default();
+            let events = events::RolloutEvents { all: &warnings, started: None };
+            cause = events::add_events(cause, &state.workload, &pods, &events);
+        }
+        let failure = cause.map(|cause| cause.failure);
         Ok(Some(Diagnosis { counts, failure }))
     }
 
@@ -343,6 +330,11 @@ impl Target for KubernetesTarget {
 impl History for KubernetesTarget {
     async fn list(&self) -> Result<Vec<CompletedVersion>, Problem> {
         Ok(self.observe().await?.history)
+    }
+
+    /// The cluster keeps templates, and not whether they were ever healthy.
+    fn knows_completion(&self) -> bool {
+        false
     }
 
     async fn load(&self, version: &Version) -> Result<RollbackTarget, Problem> {

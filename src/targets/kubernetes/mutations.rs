@@ -7,9 +7,11 @@ use serde_json::Value;
 
 use super::client::{Client, FIELD_MANAGER};
 use super::error::{ApiError, ErrorKind};
-use super::read::{Pod, WorkloadObject, template_id};
+use super::pod::Pod;
+use super::read::{WorkloadObject, read_object};
 use super::settings::{WorkloadKind, WorkloadName};
 use super::status::{WorkloadState, read_state};
+use super::template::template_id;
 use super::verdict::writer_text;
 use super::write::template_patch;
 use crate::problem::{Code, Problem};
@@ -66,7 +68,7 @@ impl TemplateSwap {
         let is_last_writer = workload.last_template_writer().is_some_and(|one| one.manager == FIELD_MANAGER);
         let current = template_id(&workload.spec.template);
         let images = |template: &Value| -> Vec<(Value, Value)> {
-            super::read::template_containers(template)
+            super::template::template_containers(template)
                 .map(|one| (one["name"].clone(), one["image"].clone()))
                 .collect()
         };
@@ -81,7 +83,7 @@ impl TemplateSwap {
 /// Reads the workload.
 async fn read_workload(client: &Client, name: &WorkloadName) -> Result<WorkloadObject, ApiError> {
     let raw = client.workload(name).await?;
-    Ok(serde_json::from_value(raw).unwrap_or_default())
+    Ok(read_object(raw).unwrap_or_default())
 }
 
 /// Brings the template into service, at most once.
@@ -94,7 +96,7 @@ pub async fn swap_template(
         &WRITE_RETRY,
         async |patch: Value| {
             let answer = client.patch_workload(name, &patch, false).await;
-            answer.map(|raw| serde_json::from_value(raw).unwrap_or_default()).map_err(swap_error)
+            answer.map(|raw| read_object(raw).unwrap_or_default()).map_err(swap_error)
         },
         async |_| {
             let workload = read_workload(client, name).await.map_err(|error| error.problem)?;

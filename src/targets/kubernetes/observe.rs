@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use super::causes;
 use super::history;
-use super::read::{container_image, template_id};
 use super::settings::{WorkloadKind, WorkloadName};
 use super::status::{StatusFacts, WorkloadState, serving_digest, single_look};
+use super::template::{container_image, template_id};
 use super::verdict::{ExpectedRollout, Verdict, WorkloadLook, counts_text, judge};
 use crate::problem::{Code, Problem};
 use crate::release::{
@@ -41,7 +41,7 @@ pub fn observed(name: &WorkloadName, state: WorkloadState, containers: DeployedC
     let version = template_version(name, &template);
     let status = serving_status(name, &state, &version, containers);
     let is_serving = matches!(status, RolloutStatus::Healthy(_) | RolloutStatus::NotServing(_));
-    let completed = history::completed_versions(name, &state, containers.main, is_serving);
+    let completed = history::completed_versions(name, &state, containers, is_serving);
     let expected = ExpectedRollout::of_workload(&state.workload, &containers.all(), None);
     let in_flight = matches!(status, RolloutStatus::Progressing(_)).then(|| InFlight {
         rollout: Rollout {
@@ -76,7 +76,7 @@ fn parsed_image(template: &Value, container: &str) -> Option<ImageRef> {
 fn further_images(
     template: &Value,
     containers: DeployedContainers<'_>,
-    pods: &[&super::read::Pod],
+    pods: &[&super::pod::Pod],
 ) -> ContainerImages {
     let image = |name: &String| {
         let image = parsed_image(template, name)?;

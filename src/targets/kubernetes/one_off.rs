@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::client::Client;
 use super::error::{ApiError, ErrorKind};
-use super::read::{ContainerStatus, Pod};
+use super::pod::{ContainerStatus, Pod};
 use super::settings::WorkloadName;
 use super::status::log_lines;
 use crate::problem::{Code, Problem};

@@ -1,6 +1,7 @@
-//! What would go wrong with a workload, from what was read of it: the rules. Pure. Which rights are asked about is here too.
+//! What would go wrong with a workload, from what was read of it: the rules. Pure.
 
 use super::client::AccessRight;
+use super::grants::NeededRight;
 use super::read::{Metadata, WorkloadObject};
 use super::settings::{WorkloadKind, WorkloadName};
 use crate::problem::{Code, Problem};
@@ -119,40 +120,6 @@ fn history_warning(name: &WorkloadName, workload: &WorkloadObject) -> Option<Pro
     })
 }
 
-/// The rights that a run needs, and whether it can do without.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NeededRight<'r> {
-    /// The right.
-    pub right: AccessRight<'r>,
-    /// Whether only something is left out without it; that.
-    pub optional: Option<&'static str>,
-}
-
-/// The rights for a workload, and for a command before it.
-pub fn needed_rights(name: &WorkloadName, has_command: bool) -> Vec<NeededRight<'_>> {
-    let (resource, own) = (name.kind.resource(), name.name.as_str());
-    let right =
-        |verb, group, resource, subresource, name| AccessRight { verb, group, resource, subresource, name };
-    let must = |right| NeededRight { right, optional: None };
-    let may = |right, what| NeededRight { right, optional: Some(what) };
-    let mut all = vec![
-        must(right("get", "apps", resource, "", own)),
-        must(right("patch", "apps", resource, "", own)),
-        must(right("list", "apps", name.kind.revision_resource(), "", "")),
-        must(right("list", "", "pods", "", "")),
-        may(right("get", "", "pods", "log", ""), "the log lines of a container that fails are not shown"),
-    ];
-    if name.kind == WorkloadKind::StatefulSet {
-        let what = "a pod that is stuck keeps a rollback from ending until a person deletes it";
-        all.push(may(right("delete", "", "pods", "", ""), what));
-    }
-    if has_command {
-        let verbs = ["create", "get", "list", "delete"];
-        all.extend(verbs.map(|verb| must(right(verb, "batch", "jobs", "", ""))));
-    }
-    all
-}
-
 /// A right that is missing.
 pub fn missing_right(needed: &NeededRight<'_>, namespace: &str) -> Problem {
     let AccessRight { verb, resource, subresource, name, .. } = needed.right;
@@ -160,7 +127,7 @@ pub fn missing_right(needed: &NeededRight<'_>, namespace: &str) -> Problem {
         if subresource.is_empty() { resource.to_owned() } else { format!("{resource}/{subresource}") };
     let named = if name.is_empty() { String::new() } else { format!(" `{name}`") };
     let sentence = format!("The token may not {verb} {whole}{named} in the namespace `{namespace}`");
-    let help = "Bind a Role with this right; docs/targets/kubernetes.md has the whole Role.";
+    let help = "Bind a Role with this right; `roadstead policy --rbac` prints the whole Role.";
     match needed.optional {
         None => {
             Problem::error(Code::PermissionMissing, format!("{sentence}. Nothing was changed.")).help(help)

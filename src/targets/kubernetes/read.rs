@@ -1,4 +1,4 @@
-//! Objects of the API as it returns them, as far as a rollout depends on them. Reading only: missing lists and counts are empty, a
+//! Workloads as the API returns them, as far as a rollout depends on them. Reading only: missing lists and counts are empty, a
 //! number that is due and missing is `None`, and no enum is closed. Templates stay as they are.
 
 use std::collections::BTreeMap;
@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256};
+use serde_json::Value;
 
 use super::settings::WorkloadKind;
 
@@ -15,7 +14,7 @@ use super::settings::WorkloadKind;
 #[derive(Debug, Deserialize)]
 pub struct ObjectList<T> {
     /// The objects.
-    #[serde(default = "Vec::new", deserialize_with = "null_as_default", bound = "T: DeserializeOwned")]
+    #[serde(default = "Vec::new")]
     pub items: Vec<T>,
 }
 
@@ -47,16 +46,12 @@ pub struct Metadata {
     /// Present while it is being deleted.
     pub deletion_timestamp: Option<String>,
     /// Its labels.
-    #[serde(deserialize_with = "null_as_default")]
     pub labels: BTreeMap<String, String>,
     /// Its annotations.
-    #[serde(deserialize_with = "null_as_default")]
     pub annotations: BTreeMap<String, String>,
     /// The objects that it belongs to.
-    #[serde(deserialize_with = "null_as_default")]
     pub owner_references: Vec<OwnerReference>,
     /// Who wrote which of its fields.
-    #[serde(deserialize_with = "null_as_default")]
     pub managed_fields: Vec<ManagedFields>,
 }
 
@@ -120,7 +115,6 @@ pub struct WorkloadSpec {
 #[serde(default, rename_all = "camelCase")]
 pub struct LabelSelector {
     /// Labels with their values.
-    #[serde(deserialize_with = "null_as_default")]
     pub match_labels: BTreeMap<String, String>,
 }
 
@@ -141,6 +135,10 @@ pub struct UpdateStrategy {
 pub struct RollingUpdate {
     /// Pods below this number are not updated.
     pub partition: Option<u32>,
+    /// More pods than desired: a number, or a percentage as text.
+    pub max_surge: Option<Value>,
+    /// Fewer pods than desired, likewise.
+    pub max_unavailable: Option<Value>,
 }
 
 /// Counts and conditions of a workload or of a ReplicaSet. Kubernetes leaves out counts of zero.
@@ -160,7 +158,6 @@ pub struct WorkloadCounts {
     /// Pods that are terminating, since 1.35.
     pub terminating_replicas: u32,
     /// What the controller says of it.
-    #[serde(deserialize_with = "null_as_default")]
     pub conditions: Vec<Condition>,
     /// The revision of a StatefulSet that is being replaced.
     pub current_revision: String,
@@ -196,129 +193,32 @@ pub struct Condition {
     pub last_update_time: Option<Timestamp>,
 }
 
-/// A ReplicaSet or a ControllerRevision.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct RevisionObject {
-    /// Names and owners.
-    pub metadata: Metadata,
-    /// Copies and template of a ReplicaSet.
-    pub spec: ReplicaSetSpec,
-    /// Counts of a ReplicaSet.
-    pub status: WorkloadCounts,
-    /// Number of a ControllerRevision.
-    pub revision: u64,
-    /// What a ControllerRevision keeps.
-    pub data: Value,
+/// Members that are read word for word.
+const VERBATIM: [&str; 3] = ["template", "data", "fieldsV1"];
+
+/// An object of the API. A member that is `null` means the same as one that is absent: servers and operators write both, for
+/// lists, texts and numbers alike.
+pub fn read_object<T: DeserializeOwned>(mut raw: Value) -> serde_json::Result<T> {
+    remove_nulls(&mut raw);
+    serde_json::from_value(raw)
 }
 
-/// What is desired of a ReplicaSet.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct ReplicaSetSpec {
-    /// Its copies.
-    pub replicas: Option<u32>,
-    /// Its template.
-    pub template: Value,
-}
-
-/// A pod.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct Pod {
-    /// Names, labels, owners.
-    pub metadata: Metadata,
-    /// What runs in it.
-    pub spec: PodSpec,
-    /// Its state.
-    pub status: PodStatus,
-}
-
-/// What runs in a pod.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct PodSpec {
-    /// Its node.
-    pub node_name: String,
-}
-
-/// The state of a pod.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct PodStatus {
-    /// `Pending`, `Running`, `Succeeded` or `Failed`.
-    pub phase: String,
-    /// Why it failed.
-    pub reason: String,
-    /// Its conditions.
-    #[serde(deserialize_with = "null_as_default")]
-    pub conditions: Vec<Condition>,
-    /// Its containers.
-    #[serde(deserialize_with = "null_as_default")]
-    pub container_statuses: Vec<ContainerStatus>,
-    /// Its init containers.
-    #[serde(deserialize_with = "null_as_default")]
-    pub init_container_statuses: Vec<ContainerStatus>,
-}
-
-/// The state of a container.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct ContainerStatus {
-    /// Its name.
-    pub name: String,
-    /// What was pulled.
-    #[serde(rename = "imageID")]
-    pub image_id: String,
-    /// Whether it is ready.
-    pub ready: bool,
-    /// How often it was started again.
-    pub restart_count: u32,
-    /// Its state.
-    pub state: ContainerState,
-    /// How it ended before it was started again.
-    pub last_state: ContainerState,
-}
-
-/// One state of a container.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct ContainerState {
-    /// It waits.
-    pub waiting: Option<WaitingState>,
-    /// It has ended.
-    pub terminated: Option<TerminatedState>,
-}
-
-/// Why a container waits.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct WaitingState {
-    /// Such as `ImagePullBackOff`.
-    pub reason: String,
-    /// The kubelet's words.
-    pub message: String,
-}
-
-/// How a container ended.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct TerminatedState {
-    /// Its exit code.
-    pub exit_code: i64,
-    /// Such as `OOMKilled` or `Error`.
-    pub reason: String,
-}
-
-/// Go writes an empty list as `null`.
-fn null_as_default<'d, D: serde::Deserializer<'d>, T: DeserializeOwned + Default>(
-    input: D,
-) -> Result<T, D::Error> {
-    Ok(Option::<T>::deserialize(input)?.unwrap_or_default())
+fn remove_nulls(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(remove_nulls),
+        Value::Object(members) => {
+            members.retain(|_, member| !member.is_null());
+            let read = members.iter_mut().filter(|(name, _)| !VERBATIM.contains(&name.as_str()));
+            read.for_each(|(_, member)| remove_nulls(member));
+        }
+        _ => {}
+    }
 }
 
 /// An unreadable time is none.
-fn lenient_timestamp<'d, D: serde::Deserializer<'d>>(input: D) -> Result<Option<Timestamp>, D::Error> {
+pub(super) fn lenient_timestamp<'d, D: serde::Deserializer<'d>>(
+    input: D,
+) -> Result<Option<Timestamp>, D::Error> {
     let text = Option::<String>::deserialize(input)?;
     Ok(text.and_then(|text| text.parse().ok()))
 }
@@ -387,108 +287,6 @@ impl WorkloadObject {
     }
 }
 
-impl RevisionObject {
-    /// The template that it keeps, as the workload had it.
-    pub fn template(&self, kind: WorkloadKind) -> Value {
-        let mut template = match kind {
-            WorkloadKind::Deployment => self.spec.template.clone(),
-            WorkloadKind::StatefulSet | WorkloadKind::DaemonSet => self.data["spec"]["template"].clone(),
-        };
-        if let Some(members) = template.as_object_mut() {
-            members.remove("$patch");
-        }
-        if let Some(labels) = template.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
-            labels.remove("pod-template-hash");
-        }
-        template
-    }
-
-    /// Its number.
-    pub fn number(&self) -> u64 {
-        let annotation = self.metadata.annotations.get("deployment.kubernetes.io/revision");
-        annotation.and_then(|text| text.parse().ok()).unwrap_or(self.revision)
-    }
-
-    /// Whether it belongs to the object with this identity.
-    pub fn is_owned_by(&self, uid: &str) -> bool {
-        self.metadata.owner_references.iter().any(|owner| owner.uid == uid && owner.controller)
-    }
-}
-
-impl Pod {
-    /// Whether it is not being deleted.
-    pub fn is_active(&self) -> bool {
-        self.metadata.deletion_timestamp.is_none()
-    }
-
-    /// Whether it is ready, by its readiness gates too.
-    pub fn is_ready(&self) -> bool {
-        self.condition("Ready").is_some_and(|condition| condition.status == "True")
-    }
-
-    /// The condition of a type.
-    pub fn condition(&self, kind: &str) -> Option<&Condition> {
-        self.status.conditions.iter().find(|condition| condition.kind == kind)
-    }
-
-    /// Its containers, init containers first.
-    pub fn containers(&self) -> impl Iterator<Item = &ContainerStatus> {
-        self.status.init_container_statuses.iter().chain(&self.status.container_statuses)
-    }
-
-    /// Whether it is of a revision of the workload.
-    pub fn is_of(&self, kind: WorkloadKind, revision: &RevisionObject) -> bool {
-        let label = |name: &str| self.metadata.labels.get(name).map(String::as_str);
-        match kind {
-            WorkloadKind::Deployment => {
-                self.metadata.owner_references.iter().any(|owner| owner.uid == revision.metadata.uid)
-            }
-            WorkloadKind::StatefulSet | WorkloadKind::DaemonSet => {
-                let hash = label("controller-revision-hash").unwrap_or_default();
-                !hash.is_empty()
-                    && (revision.metadata.name == hash
-                        || revision.metadata.name.ends_with(&format!("-{hash}")))
-            }
-        }
-    }
-}
-
-/// What identifies a template: a digest of its content, in which order and absent members do not count.
-pub fn template_id(template: &Value) -> String {
-    let digest = hex::encode(Sha256::digest(canonical(template).to_string()));
-    digest[..12].to_owned()
-}
-
-/// The same value with sorted members and without those that are null.
-fn canonical(value: &Value) -> Value {
-    match value {
-        Value::Object(members) => {
-            let sorted: BTreeMap<&String, Value> = members
-                .iter()
-                .filter(|(_, value)| !value.is_null())
-                .map(|(name, value)| (name, canonical(value)))
-                .collect();
-            Value::Object(
-                sorted.into_iter().map(|(name, value)| (name.clone(), value)).collect::<Map<_, _>>(),
-            )
-        }
-        Value::Array(items) => items.iter().map(canonical).collect(),
-        other => other.clone(),
-    }
-}
-
-/// The containers of a template, init containers last.
-pub fn template_containers(template: &Value) -> impl Iterator<Item = &Value> {
-    ["containers", "initContainers"]
-        .into_iter()
-        .flat_map(move |list| template["spec"][list].as_array().map_or(&[][..], Vec::as_slice))
-}
-
-/// The image of a container of a template.
-pub fn container_image<'t>(template: &'t Value, container: &str) -> Option<&'t str> {
-    template_containers(template).find(|one| one["name"] == container)?["image"].as_str()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -496,39 +294,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn template_is_identified_by_its_content() {
-        let one = json!({ "spec": { "containers": [{ "name": "a", "image": "x" }] }, "metadata": { "creationTimestamp": null } });
-        let same = json!({ "metadata": {}, "spec": { "containers": [{ "image": "x", "name": "a" }] } });
-        let other = json!({ "metadata": {}, "spec": { "containers": [{ "image": "y", "name": "a" }] } });
-        assert_eq!(template_id(&one), template_id(&same));
-        assert_ne!(template_id(&one), template_id(&other));
-    }
-
-    #[test]
-    fn revision_keeps_the_template_of_its_workload() {
-        let set: RevisionObject = serde_json::from_value(json!({
-            "metadata": { "annotations": { "deployment.kubernetes.io/revision": "3" } },
-            "spec": { "template": { "metadata": { "labels": { "app": "a", "pod-template-hash": "h" } } } },
-        }))
-        .unwrap();
-        let template = json!({ "metadata": { "labels": { "app": "a" } } });
-        assert_eq!((set.number(), set.template(WorkloadKind::Deployment)), (3, template.clone()));
-        let mut kept = template.clone();
-        kept["$patch"] = json!("replace");
-        let revision: RevisionObject =
-            serde_json::from_value(json!({ "revision": 2, "data": { "spec": { "template": kept } } }))
-                .unwrap();
-        assert_eq!((revision.number(), revision.template(WorkloadKind::StatefulSet)), (2, template));
-    }
-
-    #[test]
     fn missing_counts_are_zero_and_a_missing_desired_number_is_none() {
         let bare: WorkloadObject =
-            serde_json::from_value(json!({ "status": { "conditions": null } })).unwrap();
+            read_object(json!({ "status": { "conditions": null } })).unwrap();
         assert_eq!(bare.counts(WorkloadKind::Deployment), None);
         assert_eq!(bare.counts(WorkloadKind::DaemonSet), None);
-        let desired: WorkloadObject = serde_json::from_value(json!({ "spec": { "replicas": 2 } })).unwrap();
+        let desired: WorkloadObject = read_object(json!({ "spec": { "replicas": 2 } })).unwrap();
         let counts = desired.counts(WorkloadKind::Deployment).unwrap();
         assert_eq!(counts, RolloutCounts { desired: 2, ..RolloutCounts::default() });
+    }
+
+    #[test]
+    fn null_is_the_same_as_absent_and_a_template_stays_word_for_word() {
+        let template = json!({ "metadata": { "creationTimestamp": null } });
+        let read: WorkloadObject = read_object(json!({
+            "metadata": { "name": null, "labels": null, "generation": null },
+            "spec": { "replicas": null, "paused": null, "template": template },
+            "status": { "replicas": null, "conditions": [{ "type": "Available", "reason": null }] },
+        }))
+        .unwrap();
+        let condition = Condition { kind: "Available".into(), ..Condition::default() };
+        let spec = WorkloadSpec { template, ..WorkloadSpec::default() };
+        let status = WorkloadCounts { conditions: vec![condition], ..WorkloadCounts::default() };
+        assert_eq!(read, WorkloadObject { metadata: Metadata::default(), spec, status });
     }
 }

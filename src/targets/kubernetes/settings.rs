@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::config::{Address, VariableName, WrittenText, parsed_string, written_texts};
 use crate::release::may_receive_credentials;
+use crate::targets::further_images::FurtherImages;
 
 /// A workload of a Kubernetes cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -26,6 +27,10 @@ pub struct Settings {
     #[serde(default, deserialize_with = "written_texts")]
     #[schemars(with = "BTreeMap<String, WrittenText>")]
     pub environment: BTreeMap<String, String>,
+    /// Images of further containers, or init containers, by the name of the container. They are deployed with the image of the
+    /// service in one template.
+    #[serde(default)]
+    pub images: FurtherImages,
     /// How long a rollout may stand still before it is rolled back, in seconds; instead of `progressDeadlineSeconds` of the
     /// Deployment. Default: that one, or 600.
     #[serde(default)]
@@ -47,6 +52,17 @@ pub enum ClusterSettings {
     Server(ServerSettings),
     /// A kubeconfig in a variable.
     Kubeconfig(KubeconfigSettings),
+}
+
+impl ClusterSettings {
+    /// The cluster in sentences.
+    pub fn title(&self) -> String {
+        match self {
+            Self::Eks(name) => format!("the EKS cluster `{}`", name.as_str()),
+            Self::Server(server) => format!("the cluster at `{}`", server.url.as_str()),
+            Self::Kubeconfig(config) => format!("the cluster of `{}`", config.variable.as_str()),
+        }
+    }
 }
 
 /// An API server.

@@ -9,8 +9,12 @@ use tokio::time::Instant;
 use super::causes::{self, Cause};
 use super::client::Client;
 use super::error::{ApiError, ErrorKind};
-use super::read::{Pod, RevisionObject, RolloutCounts, WorkloadObject, template_id};
+use super::events::{EventObject, READ_INTERVAL, READ_PATIENCE, RolloutEvents, add_events};
+use super::pod::Pod;
+use super::read::{RolloutCounts, WorkloadObject, read_object};
+use super::revision::RevisionObject;
 use super::settings::WorkloadName;
+use super::template::template_id;
 use super::verdict::{
     ContainerImage, ExpectedRollout, LookDurations, Verdict, WorkloadLook, creation_error,
     deadline_condition, is_complete, judge,
@@ -37,7 +41,7 @@ pub struct WorkloadState {
 /// Reads a workload with its revisions and pods.
 pub async fn read_state(client: &Client, name: &WorkloadName) -> Result<WorkloadState, ApiError> {
     let raw = client.workload(name).await?;
-    let workload: WorkloadObject = serde_json::from_value(raw.clone()).unwrap_or_default();
+    let workload: WorkloadObject = read_object(raw.clone()).unwrap_or_default();
     let selector = workload.selector();
     let (revisions, pods) =
         futures::future::join(client.revisions(name.kind, &selector), client.pods(&selector)).await;
@@ -89,7 +93,7 @@ impl ExpectedRollout {
     pub fn of_workload(workload: &WorkloadObject, containers: &[String], started: Option<Timestamp>) -> Self {
         let template = &workload.spec.template;
         let image = |container: &String| {
-            let image = super::read::container_image(template, container)?.to_owned();
+            let image = super::template::container_image(template, container)?.to_owned();
             Some(ContainerImage { container: container.clone(), image })
         };
         Self {
@@ -114,6 +118,14 @@ pub struct RolloutMemory {
     steady_since: Option<Instant>,
     restarts: u32,
     was_ready: bool,
+    events: EventMemory,
+}
+
+/// The warnings that were read last.
+#[derive(Debug, Default)]
+struct EventMemory {
+    read_at: Option<Instant>,
+    events: Vec<EventObject>,
 }
 
 /// What moves while a rollout gets on.
@@ -134,6 +146,19 @@ impl RolloutMemory {
     /// Whether a pod of this version was ever seen ready.
     pub fn has_been_ready(&self) -> bool {
         self.was_ready
+    }
+
+    /// The warnings, where nothing has moved for a while; they are read now and then. Whoever may not read them sees none.
+    async fn warnings(&mut self, client: &Client) -> &[EventObject] {
+        let is_stalled = self.moved_at.is_some_and(|at| at.elapsed() >= READ_PATIENCE);
+        if !is_stalled || self.steady_since.is_some() {
+            return &[];
+        }
+        if self.events.read_at.is_none_or(|at| at.elapsed() >= READ_INTERVAL) {
+            let read = client.warnings().await.unwrap_or_default();
+            self.events = EventMemory { read_at: Some(Instant::now()), events: read };
+        }
+        &self.events.events
     }
 
     /// Notes a look and returns how long things have been so.
@@ -206,7 +231,11 @@ pub async fn rollout_status(
     };
     let revision = state.current_revision(query.name);
     let pods = state.pods_of(query.name, revision);
-    let cause = causes::worst_cause(revision, &pods, memory.has_been_ready());
+    let mut cause = causes::worst_cause(revision, &pods, memory.has_been_ready());
+    if cause.as_ref().is_none_or(Cause::is_unready) {
+        let events = RolloutEvents { all: memory.warnings(query.client).await, started: expected.started };
+        cause = add_events(cause, &state.workload, &pods, &events);
+    }
     let look = WorkloadLook {
         kind: query.name.kind,
         workload: &state.workload,
@@ -303,7 +332,7 @@ fn nothing_runs() -> Problem {
 
 /// The digest that serves: the pinned one; else the one that the pods pulled, if it is one.
 pub fn serving_digest(template: &Value, container: &str, pods: &[&Pod]) -> Option<Digest> {
-    let image: Option<ImageRef> = super::read::container_image(template, container)?.parse().ok();
+    let image: Option<ImageRef> = super::template::container_image(template, container)?.parse().ok();
     if let Some(digest) = image.and_then(|image| image.digest) {
         return Some(digest);
     }

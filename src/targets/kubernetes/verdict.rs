@@ -7,8 +7,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::causes::{Cause, Permanence};
-use super::read::{Condition, Pod, RevisionObject, RolloutCounts, WorkloadObject, container_image};
+use super::pod::Pod;
+use super::read::{Condition, RolloutCounts, WorkloadObject};
+use super::revision::RevisionObject;
 use super::settings::WorkloadKind;
+use super::template::container_image;
 use crate::problem::{Code, Problem};
 use crate::release::Failure;
 

@@ -5,8 +5,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::causes::worst_cause;
-use super::read::{Pod, RevisionObject, WorkloadObject, template_id};
+use super::pod::Pod;
+use super::read::{WorkloadObject, read_object};
+use super::revision::RevisionObject;
 use super::settings::WorkloadKind;
+use super::template::template_id;
 use super::verdict::{ContainerImage, ExpectedRollout, LookDurations, Verdict, WorkloadLook, judge};
 
 /// A look at a Deployment of two pods that is complete, and what is different in it.
@@ -107,11 +110,11 @@ impl Look {
     }
 
     fn verdict(&self) -> Verdict {
-        let workload: WorkloadObject = serde_json::from_value(self.workload.clone()).unwrap();
+        let workload: WorkloadObject = read_object(self.workload.clone()).unwrap();
         let revision: Option<RevisionObject> =
-            self.revision.clone().map(|one| serde_json::from_value(one).unwrap());
+            self.revision.clone().map(|one| read_object(one).unwrap());
         let pods: Vec<Pod> =
-            self.pods.iter().map(|pod| serde_json::from_value(pod.clone()).unwrap()).collect();
+            self.pods.iter().map(|pod| read_object(pod.clone()).unwrap()).collect();
         let pods: Vec<&Pod> = pods.iter().collect();
         let cause = worst_cause(revision.as_ref(), &pods, false);
         let expected = ExpectedRollout {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::read::{container_image, template_containers};
+use super::template::{container_image, template_containers};
 use crate::problem::{Code, Problem};
 use crate::release::{Change, Changes, ContainerImages, HiddenChange, ImageRef};
 

@@ -5,8 +5,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::KubernetesEvent;
+use super::scenario::ClusterSetting;
 use super::state::{Cluster, FieldManager, Workload, WorkloadKind};
-use super::{jobs, objects, patch, pods, responses};
+use super::{events, jobs, objects, patch, pods, responses};
 use crate::ecr::image_factory::sha256_digest;
 use crate::ecs::images::{self, ImageLookup};
 use crate::faults::Fault;
@@ -72,14 +73,20 @@ pub(super) fn answer_call(world: &mut World, call: &ServiceCall, now: f64) -> Se
     if let Some(answer) = answer_review(cluster, &request) {
         return answer;
     }
-    if is_denied(cluster, request.verb, &request.rule_resource()) {
+    if is_denied(cluster, request.verb, &request.rule_resource(), request.name) {
         let ApiRequest { resource, group, name, verb, namespace, .. } = request;
         return Err(responses::forbidden(resource, group, name, verb, namespace));
     }
     match (request.verb, request.resource, request.subresource) {
         ("get", "pods", "log") => get_log(cluster, &request, now),
         ("delete", "pods", "") => delete_pod(world, place, &request, now),
-        ("list", "events", "") => Ok(responses::list("Event", "v1", Vec::new())),
+        ("list", "events", "") => {
+            Ok(responses::list("Event", "v1", events::list_warnings(cluster, request.namespace, now)))
+        }
+        ("list", "resourcequotas", "") => {
+            Ok(responses::list("ResourceQuota", "v1", quotas(cluster, request.namespace)))
+        }
+        ("get", "secrets" | "configmaps", "") => get_configuration(cluster, &request),
         ("list", "pods", "") => Ok(list_pods(world, place, &request, now)),
         ("list", "replicasets" | "controllerrevisions", "") => Ok(list_revisions(cluster, &request, now)),
         (_, "jobs", "") => jobs::answer(world, place, &request, now),
@@ -121,8 +128,11 @@ fn is_fresh_eks_token(encoded: &str, now: f64) -> bool {
     signs_cluster && is_call && at.is_some_and(|at| now < at + EKS_TOKEN_LIFETIME && now >= at - 60.0)
 }
 
-fn is_denied(cluster: &Cluster, verb: &str, resource: &str) -> bool {
-    cluster.setting.denied.iter().any(|rule| *rule == format!("{verb} {resource}"))
+fn is_denied(cluster: &Cluster, verb: &str, resource: &str, name: &str) -> bool {
+    let ClusterSetting { denied, allowed, .. } = &cluster.setting;
+    let (all, one) = (format!("{verb} {resource}"), format!("{verb} {resource} {name}"));
+    let lists = |rules: &Vec<String>| rules.contains(&all) || (!name.is_empty() && rules.contains(&one));
+    denied.contains(&all) || allowed.as_ref().is_some_and(|rules| !lists(rules))
 }
 
 /// Reviews of one's own access, which everybody may ask for.
@@ -137,7 +147,7 @@ fn answer_review(cluster: &Cluster, request: &ApiRequest<'_>) -> Option<ServiceR
                 "" => str_field(asked, "resource").to_owned(),
                 sub => format!("{}/{sub}", str_field(asked, "resource")),
             };
-            let allowed = !is_denied(cluster, str_field(asked, "verb"), &resource);
+            let allowed = !is_denied(cluster, str_field(asked, "verb"), &resource, str_field(asked, "name"));
             let status = json!({ "allowed": allowed });
             Some(Ok(json!({
                 "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
@@ -150,6 +160,31 @@ fn answer_review(cluster: &Cluster, request: &ApiRequest<'_>) -> Option<ServiceR
         }))),
         _ => None,
     }
+}
+
+/// The quota of a namespace, where the cluster has one.
+fn quotas(cluster: &Cluster, namespace: &str) -> Vec<Value> {
+    let own = cluster.workloads.iter().filter(|work| work.setting.namespace == namespace);
+    let used: usize = own.map(|work| work.pods.len()).sum();
+    let quota = |limit: u32| {
+        json!({
+            "metadata": { "name": "compute", "namespace": namespace }, "spec": { "hard": { "pods": limit.to_string() } },
+            "status": { "hard": { "pods": limit.to_string() }, "used": { "pods": used.to_string() } },
+        })
+    };
+    cluster.setting.pod_quota.map(quota).into_iter().collect()
+}
+
+/// A Secret or a ConfigMap without its content.
+fn get_configuration(cluster: &Cluster, request: &ApiRequest<'_>) -> ServiceResult {
+    let ApiRequest { resource, name, namespace, .. } = request;
+    if cluster.setting.missing.contains(&format!("{} {name}", resource.trim_end_matches('s'))) {
+        return Err(responses::not_found(resource, name));
+    }
+    Ok(json!({
+        "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1",
+        "metadata": { "name": name, "namespace": namespace },
+    }))
 }
 
 /// Whether labels have all of a selector of the form `a=b,c=d`.

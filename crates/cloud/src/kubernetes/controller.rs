@@ -4,7 +4,8 @@
 use serde_json::Value;
 
 use super::KubernetesEvent;
-use super::state::{ClusterPod, ProgressingCondition, Revision, Workload, WorkloadKind};
+use super::faults::quota_refusal;
+use super::state::{Cluster, ClusterPod, ProgressingCondition, Revision, Workload, WorkloadKind};
 use crate::argocd::pods::{PodFactory, random_suffix};
 use crate::ecs::images::{self, ImageLookup};
 use crate::faults::{Fault, FaultState, FaultTarget, TaskOutcome};
@@ -20,13 +21,14 @@ pub fn reconcile(world: &mut World, cluster: usize, place: usize, now: f64) {
     let lacks_image = template_images(world.kubernetes.clusters[cluster].workloads[place].template())
         .iter()
         .any(|image| images::resolve_image(world, image) == ImageLookup::Missing);
+    let full = full_quota(&world.kubernetes.clusters[cluster], place);
     let World { kubernetes, rng, faults, timings, events, .. } = world;
     let version = kubernetes.next_version();
     let work = &mut kubernetes.clusters[cluster].workloads[place];
     work.resource_version = version;
     work.pods.retain(|one| one.pod.ends_at.is_none_or(|at| at > now));
     if now >= work.changed_at + OBSERVE_DELAY - 1e-6 {
-        let failure = create_failure(faults, work, now);
+        let failure = create_failure(faults, work, now).or(full);
         let mut maker = PodFactory { rng, faults, timings };
         work.observed_generation = work.generation;
         sync_workload(work, &mut maker, CreationLimits { failure, lacks_image }, now);
@@ -35,6 +37,15 @@ pub fn reconcile(world: &mut World, cluster: usize, place: usize, now: f64) {
     if let Some(at) = next_change(work, now) {
         events.schedule(at, KubernetesEvent::WorkloadDue { cluster, place, number: work.wake_number });
     }
+}
+
+/// The refusal of pods by a quota that is used up.
+fn full_quota(cluster: &Cluster, place: usize) -> Option<String> {
+    let setting = &cluster.workloads[place].setting;
+    let limit = cluster.setting.pod_quota?;
+    let own = cluster.workloads.iter().filter(|work| work.setting.namespace == setting.namespace);
+    let used: usize = own.map(|work| work.pods.len()).sum();
+    (used >= limit as usize).then(|| quota_refusal(&setting.name, used, limit))
 }
 
 /// What keeps pods of the current revision from being made or from starting.
@@ -167,8 +178,7 @@ fn stop_pods(
 
 /// Make `more` pods of the current revision; none while they cannot be made. Returns their number.
 fn create_pods(work: &mut Workload, more: usize, maker: &mut PodFactory<'_>, now: f64) -> usize {
-    let is_refused = work.revisions.last().is_none_or(|revision| revision.create_failure.is_some());
-    if is_refused {
+    if is_refused(work) {
         return 0;
     }
     (0..more).for_each(|_| create_pod(work, None, maker, now));
@@ -203,10 +213,16 @@ pub fn template_images(template: &Value) -> Vec<String> {
     lists.concat().iter().filter_map(|one| one["image"].as_str().map(str::to_owned)).collect()
 }
 
-/// One pod after the other: a pod that is missing or not ready stops everything, also the way back to a template that was well.
+/// Whether the API server refuses pods of the current revision.
+fn is_refused(work: &Workload) -> bool {
+    work.revisions.last().is_none_or(|revision| revision.create_failure.is_some())
+}
+
+/// One pod after the other: a pod that is missing or not ready stops everything, also a rollback to a template that was well.
 fn advance_stateful_set(work: &mut Workload, maker: &mut PodFactory<'_>, now: f64) {
     for ordinal in 0..work.replicas() as u32 {
         match work.pods.iter().find(|one| one.ordinal == Some(ordinal)) {
+            None if is_refused(work) => return,
             None => return create_pod(work, Some(ordinal), maker, now),
             Some(one) if !one.pod.is_available(now) => return,
             Some(_) => {}

@@ -22,12 +22,15 @@ impl QuotaExceeded {
         let applies = self.workload.as_deref().is_none_or(|name| name == workload)
             && self.old == is_seed_version
             && self.lasts.is_none_or(|seconds| since < seconds);
-        applies.then(|| {
-            format!(
-                "pods \"{workload}-\" is forbidden: exceeded quota: compute, requested: pods=1, used: pods=4, limited: pods=4"
-            )
-        })
+        applies.then(|| quota_refusal(workload, 4, 4))
     }
+}
+
+/// A pod that a quota has no room for.
+pub fn quota_refusal(workload: &str, used: usize, limit: u32) -> String {
+    format!(
+        "pods \"{workload}-\" is forbidden: exceeded quota: compute, requested: pods=1, used: pods={used}, limited: pods={limit}"
+    )
 }
 
 /// Somebody sets another image.

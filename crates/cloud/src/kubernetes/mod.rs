@@ -9,6 +9,8 @@ mod builtin;
 pub mod controller;
 /// Amazon EKS.
 pub mod eks;
+/// What controllers and nodes say of it.
+mod events;
 /// What can go wrong.
 pub mod faults;
 /// Jobs.

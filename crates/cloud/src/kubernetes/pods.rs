@@ -10,8 +10,7 @@ use crate::faults::TaskOutcome;
 /// A pod at `now`.
 pub fn pod_json(work: &Workload, one: &ClusterPod, digest_of: &dyn Fn(&str) -> String, now: f64) -> Value {
     let spec = pod_spec(work, one);
-    let image = spec["containers"][0]["image"].as_str().unwrap_or_default().to_owned();
-    let status = one.pod.status_at(&work.setting.name, &image, now);
+    let status = one.pod.status_at(&work.setting.name, &first_image(work, one), now);
     json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": pod_metadata(work, one),
@@ -23,6 +22,11 @@ pub fn pod_json(work: &Workload, one: &ClusterPod, digest_of: &dyn Fn(&str) -> S
             "containerStatuses": container_statuses(one, &spec, &status, digest_of, now),
         },
     })
+}
+
+/// The image of a pod's first container.
+pub fn first_image(work: &Workload, one: &ClusterPod) -> String {
+    pod_spec(work, one)["containers"][0]["image"].as_str().unwrap_or_default().to_owned()
 }
 
 /// The spec of a pod: that of its template.

@@ -33,6 +33,12 @@ pub struct ClusterSetting {
     pub token: Option<String>,
     /// Verbs and resources that are refused, such as `patch deployments`.
     pub denied: Vec<String>,
+    /// Verbs and resources that are allowed, such as `list pods` or `patch deployments api`; all when absent.
+    pub allowed: Option<Vec<String>>,
+    /// Secrets and ConfigMaps that do not exist, such as `secret tls`; all others do.
+    pub missing: Vec<String>,
+    /// Pods that the quota of every namespace allows, where there is one.
+    pub pod_quota: Option<u32>,
     /// What runs in it.
     pub workloads: Vec<WorkloadSetting>,
 }
@@ -47,6 +53,9 @@ impl Default for ClusterSetting {
             public: true,
             token: None,
             denied: Vec::new(),
+            allowed: None,
+            missing: Vec::new(),
+            pod_quota: None,
             workloads: Vec::new(),
         }
     }
@@ -117,6 +126,8 @@ pub struct PodContainer {
     pub image: String,
     /// Its variables.
     pub env: BTreeMap<String, String>,
+    /// Secrets whose keys are its variables.
+    pub secrets: Vec<String>,
     /// Whether it runs before the others.
     pub init: bool,
 }

@@ -155,5 +155,10 @@ fn container_json(container: &PodContainer) -> Value {
             container.env.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
         shown["env"] = json!(env);
     }
+    if !container.secrets.is_empty() {
+        let from: Vec<Value> =
+            container.secrets.iter().map(|name| json!({ "secretRef": { "name": name } })).collect();
+        shown["envFrom"] = json!(from);
+    }
     shown
 }
