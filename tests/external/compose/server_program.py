@@ -1,5 +1,6 @@
 """The program that runs on a server, driven as the adapter drives it: words above the program, as one file, run by `sh`."""
 
+import json
 import re
 import shlex
 import textwrap
@@ -19,6 +20,7 @@ services:
     environment: { DRAIN: "${DRAIN:-0}", READY_AFTER: "${READY_AFTER:-700}" }
     healthcheck: { test: ["CMD", "/app", "health"], interval: 1s, timeout: 2s, retries: 3, start_period: 8s, start_interval: 500ms }
 """
+SITUATIONS = json.loads((servers.ROOT / "tests/external/compose/situations.json").read_text())
 ENDS = ("complete", "rolled-back", "back-failed", "stuck", "refused", "lost")
 
 
@@ -184,6 +186,12 @@ class Service:
 
     def log(self, attempt):
         return self.server.run("cat", f"{self.base}/attempts/{attempt}/log", check=False)
+
+    def took_the_states_of(self, situation, attempt):
+        """That it went through what crates/cloud/src/compose/situations.rs expects of the model, in the same situation."""
+        found = re.findall(r"^\d{10} (.+)$", self.log(attempt), re.MULTILINE)
+        # `switching` is over at once: the model has no time for it.
+        assert [state for state in found if state != "switching"] == SITUATIONS[situation]["states"], self.log(attempt)
 
     def pause(self, attempt, word, within=90):
         servers.wait_until(lambda: self.state(attempt) == word, within, word)

@@ -67,18 +67,22 @@ judge() {
     restarting\ *) [ "$3" -lt $((rs_restarts + 3)) ] || { reason=restarting; verdict=failed; } ;;
   esac
 }
-# settle CONTAINER SECONDS: it stays healthy, and nothing starts it again.
+# settle CONTAINER SECONDS: it stays healthy, and nothing starts it again. It was healthy a moment ago, so one that waits to be
+# started again has ended since.
 settle() {
   rs_until=$(($(date +%s) + $2))
-  rs_look=$(look_at "$1") || rs_look="running none 0 0 false"
-  rs_before=$(echo "$rs_look" | cut -d' ' -f3)
+  rs_before=
+  verdict=pending
   while :; do
     is_aborted && { reason=aborted; return 1; }
-    rs_look=$(look_at "$1") && {
-      judge "$rs_look" "$rs_before"
+    if rs_look=$(look_at "$1"); then
+      rs_count=$(echo "$rs_look" | cut -d' ' -f3)
+      judge "$rs_look" "$rs_count"
       [ "$verdict" != failed ] || return 1
-      [ "$(echo "$rs_look" | cut -d' ' -f3)" = "$rs_before" ] || { reason=restarting; return 1; }
-    }
+      case $rs_look in restarting\ *) reason=restarting; return 1 ;; esac
+      [ "$rs_count" = "${rs_before:-$rs_count}" ] || { reason=restarting; return 1; }
+      rs_before=$rs_count
+    fi
     [ "$(date +%s)" -lt "$rs_until" ] || break
     pause_for 1
   done

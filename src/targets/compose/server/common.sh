@@ -45,6 +45,7 @@ ids() {
 look_at() {
   docker inspect -f '{{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}} {{.RestartCount}} {{.State.ExitCode}} {{.State.OOMKilled}}' "$1" 2>/dev/null 9>&-
 }
+is_running() { [ "$(docker inspect -f '{{.State.Running}}' "$1" 2>/dev/null 9>&-)" = true ]; }
 name_of() { docker inspect -f '{{slice .Name 1}}' "$1" 9>&-; }
 # One writer, for as long as this process and what it hands the lock to live. A reader holds it for an instant.
 take_lock() {

@@ -77,14 +77,29 @@ go_back_beside() {
     pause_for "$rs_drain"
   fi
   [ -z "$new" ] || docker rm -f "$new" >/dev/null 9>&-
-  judge "$(look_at "$old")" 99
+  judge "$(look_until_seen "$old")" 99
   if [ "$verdict" = failed ]; then state "back-failed $rs_why $reason"; else state "rolled-back $rs_why"; fi
+}
+# An engine that is started again answers after a moment.
+look_until_seen() {
+  for rs_try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    look_at "$1" && return 0
+    pause_for 1
+  done
+  echo "dead none 0 0 false"
+}
+# The container that has the traffic: the one in the file of the proxy, should others have been left.
+serving_container() {
+  for rs_id in $(ids --filter status=running); do
+    if grep -qwF -- "$(name_of "$rs_id")" "$rs_proxy_file" 2>/dev/null; then echo "$rs_id"; return 0; fi
+  done
+  ids --filter status=running | head -n 1
 }
 switch() {
   new=
   moved=
   remove_unstarted
-  old=$(ids --filter status=running | head -n 1)
+  old=$(serving_container)
   old_name=none
   [ -z "$old" ] || old_name=$(name_of "$old")
   put "$rs_a/old" "$old_name"

@@ -12,6 +12,7 @@ start_task() {
   trap 'restore_env "$rs_a"; rm -f "$rs_a/env-missing"' EXIT
   trap 'exit 129' HUP INT TERM
   keep_env && install_env "$rs_new" || { echo "refused space"; return 0; }
+  remove_ended_tasks
   eval "set -- $rs_command"
   if rs_text=$(compose "$rs_new" run -d --no-deps --name "$rs_task_name" --label "roadstead.owner=$rs_owner" "$rs_service" "$@" 2>&1); then
     echo "started $rs_task"
@@ -20,6 +21,12 @@ start_task() {
     echo "refused compose"
     show_error "$rs_text"
   fi
+}
+# What earlier commands left: their answers were read long ago.
+remove_ended_tasks() {
+  for rs_id in $(docker ps -aq --filter "label=com.docker.compose.project=$rs_project" --filter label=roadstead.owner --filter status=exited 9>&-); do
+    case $(name_of "$rs_id") in "$rs_project-$rs_service-task-"*) docker rm "$rs_id" >/dev/null 9>&- ;; esac
+  done
 }
 show_task() {
   rs_look=$(docker inspect -f '{{.State.Status}} {{.State.ExitCode}}' "$rs_task_name" 2>/dev/null) || return 0

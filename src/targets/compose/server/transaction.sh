@@ -31,6 +31,12 @@ find_left() { # ATTEMPT
   if [ -z "$new" ] && [ -f "$1/before" ]; then before=$(cat "$1/before") && find_new; fi
   echo "$new"
 }
+# Where the old container is gone, the new one is all that there is.
+take_back() { # OLD NEW
+  docker version >/dev/null 2>&1 9>&- || return 1
+  is_running "$1" || return 0
+  point none "$1" 100 && pause_for "$rs_drain" && docker rm -f "$2" >/dev/null 9>&-
+}
 # An attempt that is not alive any more and has no end: whoever has all traffic keeps it.
 recover() {
   for rs_folder in "$base"/attempts/[0-9]*; do
@@ -44,8 +50,7 @@ recover() {
         remove_others "$rs_left"
         record_completed "$(cat "$rs_folder/release")"
       else
-        rs_stays=$(read_file "$rs_folder/old")
-        [ "$rs_stays" = none ] || { point none "$rs_stays" 100 && pause_for "$rs_drain" && docker rm -f "$rs_left" >/dev/null 9>&-; } || return 1
+        take_back "$(read_file "$rs_folder/old")" "$rs_left" || return 1
       fi
     fi
     put "$rs_folder/state" "lost $rs_was"
