@@ -13,6 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 import machine  # noqa: E402
 import real_server as servers  # noqa: E402
+import server_job  # noqa: E402
 import server_program  # noqa: E402
 import server_registry as registries  # noqa: E402
 
@@ -77,9 +78,9 @@ def service(estate):
     """Makes services: `service("older", shell=…, proxy="nginx")`; what they leave is taken away."""
     made = []
 
-    def make(kind="older", shell="dash", proxy=None, **words):
+    def make(kind="older", shell="dash", proxy=None, project=None, **words):
         number = next(NUMBERS)
-        project = f"shop{number}"
+        project = project or f"shop{number}"
         edge = server_program.Proxy(proxy, project, 8000 + number) if proxy else None
         one = server_program.Service(estate[kind], project, shell, edge, **words)
         made.append(one)
@@ -88,3 +89,20 @@ def service(estate):
     yield make
     for one in made:
         one.clean()
+
+
+SCENARIO = {"github": {"repositories": [{"name": "acme/shop", "private": True, "history": [{"id": "c1"}, {"id": "c2"}],
+                                         "runs": [{"id": 7, "attempt": 1, "status": "in_progress"}]}]}}
+
+
+@pytest.fixture
+def job(binary, cloud, estate, service, tmp_path):
+    """A job with one service on one server or several: `job("older", "newer", proxy="nginx", settle="6s")`."""
+
+    def make(*kinds, proxy=None, **more):
+        services = []
+        for kind in kinds or ["older"]:
+            services.append(service(kind, proxy=proxy, project=services[0].project if services else None))
+        return server_job.Job(binary, cloud(SCENARIO), tmp_path, estate, services, **more)
+
+    return make

@@ -208,6 +208,11 @@ class Service:
         env = [dict(pair.split("=", 1) for pair in one["Config"]["Env"]) for one in found]
         return sorted(values["VERSION"] for values in env)
 
+    def environment(self):
+        """The variables of the container that runs."""
+        found = [one for one in self.server.containers(self.project) if one["State"]["Running"]]
+        return dict(pair.split("=", 1) for pair in found[0]["Config"]["Env"])
+
     def fingerprint(self):
         """Which containers there are, and since when they run."""
         return [(one["Id"], one["State"]["StartedAt"]) for one in self.server.containers(self.project)]

@@ -1,8 +1,6 @@
 """The binary against real servers: SSH, the engine, Compose and the proxies are what others wrote."""
 
-import base64
-import hashlib
-import json
+import os
 import signal
 import subprocess
 import time
@@ -11,106 +9,7 @@ import machine
 import pytest
 import real_server as servers
 import server_program
-
-SCENARIO = {"github": {"repositories": [{"name": "acme/shop", "private": True, "history": [{"id": "c1"}, {"id": "c2"}],
-                                         "runs": [{"id": 7, "attempt": 1, "status": "in_progress"}]}]}}
-COMPOSE = """
-services:
-  web:
-    image: shop
-    restart: unless-stopped
-    stop_grace_period: 10s
-    healthcheck: { test: ["CMD", "/app", "health"], interval: 1s, timeout: 2s, retries: 3, start_period: 8s }
-    logging: { options: { max-size: 10m } }
-"""
-
-
-class Job:
-    """A job of a repository with one service on one server or several, its runs one after the other."""
-
-    def __init__(self, binary, github, folder, estate, services, key=None, strategy=None, **compose):
-        service = services[0]
-        self.binary, self.folder, self.server, self.service, self.services = binary, folder, service.server, service, services
-        hosts = [{"ssh": f"deploy@{one.server.address}:{servers.PORT}", "host-keys": [print_of(one.server)]} for one in services]
-        settings = {"hosts": hosts,
-                    "directory": service.directory, "project": service.project, "service": "web", "settle": "2s",
-                    "start-timeout": "40s", "keep": 3} | compose
-        if service.proxy:
-            settings["proxy"] = {service.proxy.base: service.proxy.file, "container": service.proxy.container, "port": 8080}
-        strategy = {"strategy": strategy or "blue-green"} if service.proxy else {}
-        self.config = {"environments": {"production": {"branches": ["main"]}},
-                       "services": {"shop": {"compose": settings} | strategy}}
-        (folder / "compose.yaml").write_text(COMPOSE)
-        (folder / "event.json").write_text("{}")
-        self.compose, self.estate = settings, estate
-        self.key = key or estate.key.read_text()
-        self.env = {
-            "GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": "push", "GITHUB_EVENT_PATH": str(folder / "event.json"),
-            "GITHUB_WORKSPACE": str(folder), "GITHUB_REPOSITORY": "acme/shop", "GITHUB_SERVER_URL": "https://github.com",
-            "GITHUB_API_URL": f"{github.url}/api/v3", "GITHUB_GRAPHQL_URL": f"{github.url}/api/graphql",
-            "GITHUB_REF": "refs/heads/main", "GITHUB_REF_NAME": "main", "GITHUB_REF_TYPE": "branch",
-            "GITHUB_SHA": "c2".ljust(40, "0"), "GITHUB_RUN_ID": "7", "GITHUB_RUN_ATTEMPT": "1", "RUNNER_TEMP": str(folder),
-            "INPUT_CONFIG": "roadstead.yml", "INPUT_ENVIRONMENT": "production", "INPUT_GITHUB-TOKEN": "t",
-            "INPUT_TIMEOUT": "10m", "INPUT_SSH-KEY": self.key,
-        }
-
-    def begin(self, image="", operation="deploy", **inputs):
-        (self.folder / "roadstead.yml").write_text(json.dumps(self.config))
-        self.files = {name: self.folder / name.lower() for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_STATE")}
-        for file in self.files.values():
-            file.write_text("")
-        given = {"operation": operation, "image": image} | inputs
-        env = (self.env | {name: str(file) for name, file in self.files.items()}
-               | {f"INPUT_{name.upper()}": value for name, value in given.items() if value})
-        self.log_file = self.folder / "log"
-        with open(self.log_file, "wb") as out:
-            return subprocess.Popen([str(self.binary)], env=env, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=out,
-                                    stderr=subprocess.STDOUT)
-
-    def run(self, *image, **inputs):
-        """Runs to the end and returns the outcome."""
-        child = self.begin(*image, **inputs)
-        try:
-            child.wait(180)
-        finally:
-            child.kill()
-            child.wait()
-        for line in self.log().splitlines():
-            assert line.startswith("::add-mask::") or "PRIVATE KEY" not in line, "the key is in the log"
-        return self.outcome()
-
-    def log(self):
-        return self.log_file.read_text(errors="replace")
-
-    def outcome(self):
-        lines = self.files["GITHUB_OUTPUT"].read_text().splitlines()
-        for number, line in enumerate(lines):
-            if line.startswith("outcome="):
-                return line.removeprefix("outcome=")
-            if line.startswith("outcome<<"):
-                return lines[number + 1]
-        return None
-
-
-def print_of(server):
-    return "SHA256:" + base64.b64encode(hashlib.sha256(base64.b64decode(server.host_key())).digest()).decode().rstrip("=")
-
-
-@pytest.fixture
-def job(binary, cloud, estate, service, tmp_path):
-    def make(*kinds, proxy=None, **more):
-        github = cloud(SCENARIO)
-        return Job(binary, github, tmp_path, estate, [service(kind, proxy=proxy) for kind in kinds or ["older"]], **more)
-
-    return make
-
-
-def first(job, shop, version="v1"):
-    """The version before: started by hand, as people did until now."""
-    for one in job.services:
-        one.app = COMPOSE.replace("image: shop", "image: overridden")
-        one.by_hand(shop.image(version))
-    return job.service
+from server_job import first, print_of
 
 
 @pytest.mark.parametrize("kind", ["older", "newer", "noisy"])
@@ -131,8 +30,8 @@ def test_deploy_then_unchanged_then_rollback(job, shop, kind):
 def test_bad_release_is_taken_back_and_its_reason_is_in_the_summary(job, shop, version, word):
     work = job("older")
     one = first(work, shop)
-    assert work.run(shop.image(version)) == "rolled-back", work.log()
-    assert one.running() == ["v1"]
+    assert work.run(shop.image(version)) == "failed", work.log()
+    assert one.running() == ["v1"] and "rolled back, confirmed: web:0 serves" in work.log()
     assert word in work.files["GITHUB_STEP_SUMMARY"].read_text() + work.log()
 
 
@@ -156,8 +55,8 @@ def test_release_of_one_service_takes_no_more_than_ten_seconds_beyond_the_pull(j
     assert work.run(shop.image("v2")) == "deployed", work.log()
     took = time.monotonic() - begin
     print(f"a release took {took:.1f} s")
-    # Two seconds of it are `settle`. A busy machine gets three times as long.
-    assert took < 30
+    # A busy machine gets as many times as long as others wait for it.
+    assert took < 15 * max(1, os.getloadavg()[0] / os.cpu_count())
 
 
 def test_other_host_key_is_refused_before_our_key_is_offered(job, shop):
@@ -178,7 +77,10 @@ def test_other_host_key_is_refused_before_our_key_is_offered(job, shop):
 def test_every_kind_of_pin_is_accepted_and_wrong_ones_beside_it(job, shop):
     work = job("older")
     first(work, shop)
+    make = "ssh-keygen -q -t rsa -N '' -f /etc/ssh/ssh_host_rsa_key </dev/null; kill -HUP $(pgrep -o sshd)"
+    work.server.root("sh", "-c", f"[ -e /etc/ssh/ssh_host_rsa_key ] || {{ {make}; }}")
     rsa = work.server.root("cat", "/etc/ssh/ssh_host_rsa_key.pub").strip().rsplit(" ", 1)[0]
+    servers.wait_until(lambda: machine.listens(servers.PORT, work.server.address), what="sshd listens")
     for pins in [[rsa], ["SHA256:" + "A" * 43, print_of(work.server)]]:
         work.compose["hosts"][0]["host-keys"] = pins
         assert work.run(shop.image("v2"), operation="plan") == "planned", work.log()
@@ -201,7 +103,7 @@ def test_server_behind_another_is_reached_and_each_of_them_is_pinned(job, shop):
 
 
 def test_connection_takes_a_tenth_of_a_second(job, shop):
-    """From the first packet to the login, as sshd says it. A busy machine gets ten times as long."""
+    """From the first packet to the login, as sshd says it."""
     work = job("older")
     first(work, shop)
     took = []
@@ -210,7 +112,7 @@ def test_connection_takes_a_tenth_of_a_second(job, shop):
             assert work.run(shop.image("v2"), operation="plan") == "planned", work.log()
         took.append(logins.took())
     print("from connection to login:", ", ".join(f"{seconds * 1000:.0f} ms" for seconds in took))
-    assert min(took) < 1
+    assert min(took) < 0.2 * max(1, os.getloadavg()[0] / os.cpu_count())
 
 
 FIXTURES = machine.ROOT / "tests/fixtures/ssh"

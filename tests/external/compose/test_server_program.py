@@ -118,7 +118,7 @@ def test_first_release_that_fails_says_that_nothing_serves(service, shop):
 def test_switch_there_and_back_loses_nothing(service, shop, proxy):
     one = deployed(service("older", proxy=proxy, rs_settle=1), shop)
     assert one.stage(2, shop.image("v2")) == ["staged"]
-    load = one.load(seconds=60 + 60 * SWITCHES)
+    load = one.load(seconds=60 + 120 * SWITCHES)
     for attempt in range(2, 2 + 2 * SWITCHES):
         release = 2 - attempt % 2
         assert one.start(attempt, release) == [f"started {attempt}"]
