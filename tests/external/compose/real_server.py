@@ -8,6 +8,8 @@ import subprocess
 import threading
 import time
 
+import pytest
+
 # No container here is privileged: an engine inside needs mounts, networks and control groups, and nothing of the machine's.
 NESTED = ["--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE", "--security-opt", "seccomp=unconfined",
           "--security-opt", "apparmor=unconfined", "--security-opt", "systempaths=unconfined",
@@ -22,6 +24,11 @@ def docker(*command, timeout=120, check=True, **more):
     done = subprocess.run(["docker", *map(str, command)], capture_output=True, timeout=timeout, **more)
     assert not check or done.returncode == 0, f"docker {' '.join(map(str, command))}: {done.stderr.decode(errors='replace')}"
     return done
+
+
+def cases(names, table, few=1):
+    """Each case of a table, or the first few that differ most: `EVERY=1` takes all."""
+    return pytest.mark.parametrize(names, table if os.environ.get("EVERY") == "1" else table[:few])
 
 
 class Server:

@@ -12,7 +12,7 @@ import server_program
 from server_job import first, print_of
 
 
-@pytest.mark.parametrize("kind", ["older", "newer", "noisy"])
+@servers.cases("kind", ["noisy", "older", "newer"])
 def test_deploy_then_unchanged_then_rollback(job, shop, kind):
     work = job(kind)
     one = first(work, shop)
@@ -26,7 +26,7 @@ def test_deploy_then_unchanged_then_rollback(job, shop, kind):
     assert one.running() == ["v1"]
 
 
-@pytest.mark.parametrize("version, word", [("unhealthy", "database unreachable"), ("crashing", "no such table")])
+@servers.cases("version, word", [("unhealthy", "database unreachable"), ("crashing", "no such table")])
 def test_bad_release_is_taken_back_and_its_reason_is_in_the_summary(job, shop, version, word):
     work = job("older")
     one = first(work, shop)
@@ -35,7 +35,7 @@ def test_bad_release_is_taken_back_and_its_reason_is_in_the_summary(job, shop, v
     assert word in work.files["GITHUB_STEP_SUMMARY"].read_text() + work.log()
 
 
-@pytest.mark.parametrize("proxy", ["nginx", "caddy", "haproxy"])
+@servers.cases("proxy", ["haproxy", "caddy", "nginx"], 2)
 def test_nothing_is_lost_there_and_back(job, shop, proxy):
     work = job("newer", proxy=proxy)
     one = first(work, shop)
@@ -143,7 +143,7 @@ def test_server_that_nobody_reaches_is_said_in_time(job, shop):
     assert one.running() == ["v1"]
 
 
-@pytest.mark.parametrize("which", ["locked", "missing"])
+@servers.cases("which", ["locked", "missing"])
 def test_image_that_the_server_cannot_pull_changes_nothing(job, shop, which):
     work = job("older")
     one = first(work, shop)
@@ -162,7 +162,7 @@ def test_small_disk_is_refused_before_anything_changes(job, shop):
     assert one.fingerprint() == before
 
 
-@pytest.mark.parametrize("state", ["starting", "switching", "settling"])
+@servers.cases("state", ["settling", "starting", "switching"])
 def test_runner_that_is_killed_leaves_one_version_and_the_next_run_finishes(job, shop, state):
     work = job("newer", proxy="nginx", settle="6s")
     one = first(work, shop)

@@ -12,17 +12,9 @@ import server_program
 
 SHELLS = ["dash", "busybox"]
 PROXIES = ["nginx", "caddy", "haproxy"]
-# Each case of a table, or the first few that differ most: `EVERY=1` takes all.
-EVERY = os.environ.get("EVERY") == "1"
-
-
-def cases(names, table, few=1):
-    return pytest.mark.parametrize(names, table if EVERY else table[:few])
-
-
 # Each Compose and each shell, in few runs.
 HOSTS = pytest.mark.parametrize("kind, shell", [("older", "dash"), ("newer", "busybox")])
-ONE_HOST = cases("kind, shell", [("older", "busybox"), ("newer", "dash")])
+ONE_HOST = servers.cases("kind, shell", [("older", "busybox"), ("newer", "dash")])
 # How often traffic goes there and back under load.
 SWITCHES = int(os.environ.get("SWITCHES", "1"))
 
@@ -97,7 +89,7 @@ def test_service_that_was_started_by_hand_becomes_release_0_and_comes_back(servi
     assert one.running() == ["v1"] and one.server.run("cat", f"{one.directory}/.env") == "DRAIN=7\n"
 
 
-@cases("had", ["DRAIN=7\n", None])
+@servers.cases("had", ["DRAIN=7\n", None])
 def test_release_that_fails_leaves_the_variables_as_they_were(service, shop, had):
     one = service("older")
     if had:
@@ -132,7 +124,7 @@ def test_switch_there_and_back_loses_nothing(service, shop, proxy):
     assert set(seen["versions"]) == {"v1", "v2"}
 
 
-@cases("proxy", PROXIES[::-1])
+@servers.cases("proxy", PROXIES[::-1])
 def test_switch_that_is_not_confirmed_goes_back_and_loses_nothing(service, shop, proxy):
     one = deployed(service("older", proxy=proxy), shop)
     load = one.load()
@@ -164,7 +156,7 @@ def test_canary_gets_its_share(service, shop):
     one.took_the_states_of("proxy, canary", 2)
 
 
-@cases("shell, version", [("dash", "unhealthy"), ("busybox", "crashing")])
+@servers.cases("shell, version", [("dash", "unhealthy"), ("busybox", "crashing")])
 def test_bad_release_behind_a_proxy_gets_no_traffic(service, shop, version, shell):
     one = deployed(service("older", shell, "nginx"), shop)
     before = one.fingerprint()
@@ -177,7 +169,7 @@ def test_bad_release_behind_a_proxy_gets_no_traffic(service, shop, version, shel
     untouched(one, before)
 
 
-@cases("proxy", ["haproxy", None])
+@servers.cases("proxy", ["haproxy", None])
 def test_abort_goes_back(service, shop, proxy):
     one = deployed(service("older", proxy=proxy, rs_settle=30), shop)
     assert one.stage(2, shop.image("v2")) == ["staged"]
@@ -272,7 +264,7 @@ KILLS = [("starting", True), ("completing", False), ("paused 50", True), ("settl
          ("completing", True), ("starting", False)]
 
 
-@cases("state, group", KILLS, 3)
+@servers.cases("state, group", KILLS, 3)
 def test_killed_behind_a_proxy_one_version_serves_and_the_next_attempt_finishes(service, shop, state, group):
     one = deployed(service("newer", "dash" if group else "busybox", "nginx", rs_backup="sleep 2"), shop)
     load = one.load()
@@ -457,7 +449,7 @@ def test_observe_says_how_much_room_the_images_have(service, shop):
     assert free and free[0] < 110_000, lines
 
 
-@pytest.mark.parametrize("shell", SHELLS)
+@servers.cases("shell", SHELLS[::-1])
 def test_observe_sees_tools_engine_compose_and_containers(service, shop, shell):
     one = deployed(service("older", shell), shop)
     lines = one.request("observe")
@@ -502,7 +494,7 @@ def test_wrong_compose_file_is_refused(service, shop):
     untouched(one, before)
 
 
-@HOSTS
+@ONE_HOST
 def test_published_port_that_something_else_has_is_refused(service, shop, kind, shell):
     ports = "image: overridden\n    ports: ['127.0.0.1:{}:8080']"
     one = service(kind, shell, app=server_program.APP.replace("image: overridden", ports.format(9100)))
@@ -549,7 +541,7 @@ def double_quoted(value):
     return f'"{value}"'
 
 
-@HOSTS
+@ONE_HOST
 def test_values_arrive_byte_for_byte_and_are_only_the_owners(service, shop, kind, shell):
     written = {f"D_{name.upper()}": (value, double_quoted(value)) for name, value in NASTY.items()}
     written |= {f"S_{name.upper()}": (value, single_quoted(value)) for name, value in NASTY.items() if not value.endswith("\\")}
