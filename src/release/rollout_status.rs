@@ -94,6 +94,8 @@ pub struct Progress {
     pub events: Vec<String>,
     /// The most frequent failure of its copies so far; it has not ended the wait.
     pub suspected: Option<Box<Failure>>,
+    /// Whether it has come as far as it does by itself: it goes on when it is continued at the same weight.
+    pub awaits_continue: bool,
 }
 
 impl Progress {

@@ -11,6 +11,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use crate::aws::Io;
 use crate::github::Addresses;
+use crate::image::RegistryLogins;
 use crate::release::{ImageOverride, ImageRef, RunNumber};
 use crate::sys::ssh::RemoteHosts;
 
@@ -26,6 +27,8 @@ pub struct TargetContext<'s> {
     pub http: SharedHttpClient,
     /// Hosts that are reached by SSH.
     pub remote_hosts: Rc<dyn RemoteHosts>,
+    /// The logins that the deploy file names for registries: for targets that pull images elsewhere.
+    pub registry_logins: RegistryLogins,
     /// The checked-out files.
     pub workspace: PathBuf,
     /// Clock, variables and mask of the run, and clients for servers with an authority of their own.
