@@ -36,6 +36,7 @@ pub mod quota;
 pub mod read;
 pub mod references;
 pub mod revision;
+pub mod route;
 pub mod settings;
 pub mod status;
 pub mod template;
@@ -249,7 +250,7 @@ impl Target for KubernetesTarget {
         }
         let template = self.wanted_template(release, &observed.definition).unwrap_or_default();
         let workload = self.workload_of(observed);
-        let (rights, quotas, missing) = futures::join!(
+        let (rights, quotas, missing) = tokio::join!(
             self.right_problems(),
             self.quota_warnings(&workload),
             self.missing_references(&template)
@@ -313,7 +314,7 @@ impl Target for KubernetesTarget {
     }
 
     fn limits(&self, _: &Observed) -> Limits {
-        let missing = "Kubernetes replaces the pods of a workload; traffic between two versions is not split here. Remove `strategy`.";
+        let missing = "Kubernetes replaces the pods of a workload; traffic between two versions is not split here. Set `traffic.httproute`, or remove `strategy`.";
         TrafficSupport { control: TrafficControl::InPlace, missing: Some(missing.into()) }.into()
     }
 

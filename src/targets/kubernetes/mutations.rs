@@ -111,7 +111,7 @@ pub async fn swap_template(
 }
 
 /// A failed `test` is 422, and says that somebody came first: the next look decides.
-fn swap_error(error: ApiError) -> SendError<Problem> {
+pub fn swap_error(error: ApiError) -> SendError<Problem> {
     let is_raced = error.kind == ErrorKind::Conflict
         || (error.kind == ErrorKind::Invalid && !error.message.contains("is invalid"));
     if is_raced { SendError::transient(error.problem) } else { error.into_write_error() }

@@ -197,6 +197,31 @@ pub struct Condition {
     /// When it was written last.
     #[serde(deserialize_with = "lenient_timestamp")]
     pub last_update_time: Option<Timestamp>,
+    /// The generation that it is about, where it says so.
+    pub observed_generation: Option<u64>,
+}
+
+/// Members that stay word for word: a patch tests them against what the server has.
+const VERBATIM: [&str; 3] = ["template", "data", "rules"];
+
+/// An object of the API. A member that is null counts as absent.
+pub fn parse_object<T: DeserializeOwned>(raw: Value) -> Result<T, serde_json::Error> {
+    serde_json::from_value(without_nulls(raw))
+}
+
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let kept = members.into_iter().filter(|(_, value)| !value.is_null());
+            let read = |(name, value): (String, Value)| match VERBATIM.contains(&name.as_str()) {
+                true => (name, value),
+                false => (name, without_nulls(value)),
+            };
+            Value::Object(kept.map(read).collect())
+        }
+        Value::Array(items) => items.into_iter().map(without_nulls).collect(),
+        other => other,
+    }
 }
 
 /// Go writes an empty list as `null`.
@@ -283,6 +308,22 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    /// Neither a count nor a word that is null makes an answer unreadable, and a template stays as the server has it.
+    #[test]
+    fn null_is_absent_but_in_templates() {
+        let raw = json!({
+            "metadata": { "name": "a", "annotations": null, "generation": 3 },
+            "spec": { "replicas": null, "template": { "metadata": { "creationTimestamp": null } } },
+            "status": { "updatedReplicas": null, "conditions": [{ "type": "Ready", "reason": null }] },
+        });
+        let read: WorkloadObject = parse_object(raw.clone()).unwrap();
+        assert_eq!((read.spec.replicas, read.status.updated_replicas), (None, 0));
+        assert_eq!(read.status.conditions[0].reason, "");
+        assert_eq!(read.spec.template, raw["spec"]["template"]);
+        let again: Value = parse_object(raw).unwrap();
+        assert_eq!(again["spec"], json!({ "template": { "metadata": { "creationTimestamp": null } } }));
+    }
 
     #[test]
     fn missing_counts_are_zero_and_a_missing_desired_number_is_none() {

@@ -110,7 +110,7 @@ impl Look {
     }
 
     fn verdict(&self) -> Verdict {
-        let workload: WorkloadObject = serde_json::from_value(self.workload.clone()).unwrap();
+        let workload: WorkloadObject = super::read::parse_object(self.workload.clone()).unwrap();
         let revision: Option<RevisionObject> =
             self.revision.clone().map(|one| serde_json::from_value(one).unwrap());
         let pods: Vec<Pod> =

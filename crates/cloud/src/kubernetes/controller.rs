@@ -18,6 +18,9 @@ const STATUS_DELAY: f64 = 0.05;
 
 /// Let everything happen that is due in a workload, and plan the next look at it.
 pub fn reconcile(world: &mut World, cluster: usize, place: usize, now: f64) {
+    if world.kubernetes.clusters[cluster].workloads[place].is_deleted {
+        return;
+    }
     let lacks_image = template_images(world.kubernetes.clusters[cluster].workloads[place].template())
         .iter()
         .any(|image| images::resolve_image(world, image) == ImageLookup::Missing);

@@ -9,6 +9,11 @@ pub fn not_found(resource: &str, name: &str) -> ServiceError {
     ServiceError::with_status(404, "NotFound", format!("{resource} \"{name}\" not found"))
 }
 
+/// An object that exists already.
+pub fn already_exists(resource: &str, name: &str) -> ServiceError {
+    ServiceError::with_status(409, "AlreadyExists", format!("{resource} \"{name}\" already exists"))
+}
+
 /// A path that no API group serves: a text, and no `Status`.
 pub fn no_such_path() -> ServiceError {
     ServiceError::with_status(404, PLAIN_TEXT, "404 page not found\n")

@@ -11,7 +11,16 @@ use crate::request::ServiceError;
 
 /// Whether a request is for an API server.
 pub(super) fn is_kubernetes_path(path: &str) -> bool {
-    let groups = ["apps", "batch", "authorization.k8s.io", "authentication.k8s.io", "autoscaling", "policy"];
+    let groups = [
+        "apps",
+        "batch",
+        "authorization.k8s.io",
+        "authentication.k8s.io",
+        "autoscaling",
+        "policy",
+        "discovery.k8s.io",
+        "gateway.networking.k8s.io",
+    ];
     let group = path.strip_prefix("/apis/").and_then(|rest| rest.split('/').next());
     path.starts_with("/api/v1/namespaces/") || group.is_some_and(|group| groups.contains(&group))
 }
