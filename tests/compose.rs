@@ -107,15 +107,38 @@ fn operation(name: &str) -> RawInputs {
 #[test]
 fn image_replaces_the_one_that_somebody_started() {
     let ran = ComposeFixture::new("[]").run();
-    insta::assert_snapshot!(terminal_text(&ran.report), @"");
+    insta::assert_snapshot!(terminal_text(&ran.report), @"
+    ✅ production: shop deployed; web:1 serves 100 % of traffic (verified in 1 min 40 s)
+
+    service  outcome   from   to     serving  took        evidence
+    shop     deployed  web:0  web:1  web:1    1 min 40 s  container shop-web-1 running, healthy
+
+    Changes (rolling):
+      image: ghcr.io/acme/shop@sha256:111111111111… → ghcr.io/acme/shop@sha256:222222222222…
+      Compose files: added (value hidden)
+    ");
     assert_eq!(ran.change_operations(), ["StageRelease", "StartAttempt"]);
 }
 
 #[test]
 fn version_that_crashes_is_rolled_back_on_the_server() {
     let ran = ComposeFixture::new("[crash-on-start: { exit-code: 3, log: ['panic: no database'] }]").run();
-    insta::assert_snapshot!(terminal_text(&ran.report), @"");
-    assert_eq!(outcome(&ran), "");
+    insta::assert_snapshot!(terminal_text(&ran.report), @"
+    ❌ production: shop failed and was rolled back — web:0 serves, as before
+
+    Cause: The new container exited with code 3.
+      00:00:00 │ panic: no database
+    What to do: Its last lines are in the summary.
+      container-exited: https://github.com/roadstead/roadstead/blob/main/docs/problems.md#container-exited
+
+    service  outcome  from   to     serving  took        evidence
+    shop     failed   web:0  web:1  web:0    1 min 40 s  rolled back, confirmed: web:0 serves
+
+    Changes (rolling):
+      image: ghcr.io/acme/shop@sha256:111111111111… → ghcr.io/acme/shop@sha256:222222222222…
+      Compose files: added (value hidden)
+    ");
+    assert_eq!(outcome(&ran), "failed container-exited 1 (shop-web-1 100)");
 }
 
 #[test]

@@ -20,7 +20,7 @@ const REQUIRED_KEYS: [&str; 2] = ["environments", "services"];
 /// Keys of a service that are read apart from its other settings.
 const SPECIAL_SERVICE_KEYS: [&str; 2] = ["build", "environments"];
 /// Target keys of the contract that no kind exists for yet.
-const PLANNED_TARGET_KEYS: [&str; 4] = ["compose", "lambda", "app-runner", "beanstalk"];
+const PLANNED_TARGET_KEYS: [&str; 3] = ["lambda", "app-runner", "beanstalk"];
 
 /// Whether a key of a service names a target: one that exists, or one that the contract reserves.
 pub(super) fn is_target_key(key: &str, targets: &[&str]) -> bool {

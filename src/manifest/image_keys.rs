@@ -66,8 +66,8 @@ pub(super) fn is_images_key(key: &str) -> bool {
 
 /// Versions that no chart appends to a repository.
 fn is_version_of_else(before: &[String]) -> bool {
-    const THINGS: [&str; 7] = ["api", "chart", "schema", "kubernetes", "kube", "k8s", "helm"];
-    before.iter().any(|word| THINGS.contains(&word.as_str()))
+    const THINGS: [&str; 5] = ["api", "chart", "schema", "k8s", "helm"];
+    before.iter().any(|word| THINGS.contains(&word.as_str()) || word.starts_with("kube"))
 }
 
 /// The words of a key in camel case, snake case or kebab case, in lower case.

@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn every_error_of_a_scenario_has_its_line_and_what_to_write() {
         insta::assert_snapshot!(error_of("servces:\n  - { cluster: a, name: b }\ntimings: { pull: slow, strat: 3 }\nthrottling: \"yes\"\nservices: { cluster: a, name: b }\n"), @r#"
-        s.yml:1: `servces` is not a key of the scenario. Did you mean `services`? Known: `start`, `account`, `region`, `clusters`, `services`, `balancers`, `traffic`, `sites`, `topics`, `alarms`, `repositories`, `appconfig`, `argocd`, `compose`, `timings`, `policy`, `trust`, `workflow`, `registry`, `registries` and 5 more.
+        s.yml:1: `servces` is not a key of the scenario. Did you mean `services`? Known: `start`, `account`, `region`, `clusters`, `services`, `balancers`, `traffic`, `sites`, `topics`, `alarms`, `repositories`, `appconfig`, `argocd`, `compose`, `kubernetes`, `timings`, `policy`, `trust`, `workflow`, `registry` and 6 more.
         s.yml:3: `timings.pull` of the scenario is the text `slow`, but must be seconds such as `8`, or the least and the most such as `[8, 15]`.
         s.yml:3: `strat` is not a key of the scenario (in `timings`). Did you mean `start`? Known: `schedule`, `provision`, `pull`, `start`, `health`, `settle`, `unhealthy`, `pull-failure`, `init-failure`, `deregistration`, `stop`, `deprovision`, `complete`, `alarm-poll`, `alarm-bake`, `traffic-shift`, `metrics-lag`, `latency`.
         s.yml:4: `throttling` of the scenario is the text `yes`, but must be `true` or `false`. Write `true`, without quotes or unit.

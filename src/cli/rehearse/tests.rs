@@ -157,6 +157,12 @@ fn every_scenario_with_needs_happens_in_the_example() {
         format!("{}: {} {}", scenario.name, report.outcome, codes.join(" ")).trim_end().to_owned()
     });
     insta::assert_snapshot!(ends.collect::<Vec<_>>().join("\n"), @r"
+    kubernetes-happy: deployed
+    kubernetes-quota: failed quota-exceeded
+    kubernetes-quota-later: deployed
+    kubernetes-image-set: superseded superseded
+    kubernetes-paused: failed deployment-stopped
+    kubernetes-scaled: deployed
     server-killed: failed deployment-stopped
     gitops-happy: deployed
     argocd-degraded: failed health-check-failed

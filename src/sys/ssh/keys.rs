@@ -91,8 +91,10 @@ impl Identity {
         if !text.starts_with("PuTTY-User-Key-File-") {
             find_outer_fault(text)?;
         }
-        let key = russh::keys::decode_secret_key(&with_own_lines(text), passphrase);
-        let key = key.map_err(|error| decoding_fault(&error, text, passphrase.is_some()))?;
+        let key = decode(text, None).or_else(|fault| match (fault, passphrase) {
+            (KeyFault::PassphraseMissing, Some(passphrase)) => decode(text, Some(passphrase)),
+            _ => Err(fault),
+        })?;
         match key.algorithm() {
             Algorithm::Ed25519 | Algorithm::Ecdsa { .. } | Algorithm::Rsa { .. } => Ok(Self(Arc::new(key))),
             _ => Err(KeyFault::TypeUnsupported),
@@ -109,6 +111,12 @@ impl Identity {
         let public = self.0.public_key();
         format!("{} {}", public.algorithm().as_str(), public.fingerprint(HashAlg::Sha256))
     }
+}
+
+/// A passphrase is tried only on a key that is encrypted: with one, the decoder takes every key for encrypted.
+fn decode(text: &str, passphrase: Option<&str>) -> Result<PrivateKey, KeyFault> {
+    let key = russh::keys::decode_secret_key(&with_own_lines(text), passphrase);
+    key.map_err(|error| decoding_fault(&error, text, passphrase.is_some()))
 }
 
 /// What can be seen from outside, before anything is decoded.

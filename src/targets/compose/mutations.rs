@@ -65,7 +65,7 @@ pub fn refusal_problem(reason: &str, cause: &str) -> Problem {
         ),
         "adopt" => (
             Code::HostUnsuitable,
-            "The Compose files of the container that runs now could not be kept on the server, so there is no way back to it.",
+            "The Compose files of the container that runs now could not be kept on the server, so a rollback to it is not possible.",
             "Check that the files which it was started with are still there and can be read.",
         ),
         "config" => (

@@ -31,7 +31,9 @@ fn unsuitable(sentence: String, help: &str) -> Problem {
 }
 
 fn program_problems(host: &str, facts: &HostFacts) -> Vec<Problem> {
-    let missing = facts.missing.iter().map(|program| {
+    // Compose is a plugin of Docker: without Docker it is not worth a sentence of its own.
+    let has_docker = !facts.missing.iter().any(|program| program == "docker");
+    let missing = facts.missing.iter().filter(|program| has_docker || *program != "compose").map(|program| {
         let help = match program.as_str() {
             "docker" => "Install Docker, and let the user's non-interactive shell find it in PATH.",
             "compose" => "Install the Compose plugin: the package docker-compose-plugin.",

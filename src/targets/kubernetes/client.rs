@@ -11,7 +11,7 @@ use super::error::{ApiError, ErrorKind};
 use super::events::EventObject;
 use super::pod::Pod;
 use super::quota::QuotaObject;
-use super::read::{ObjectList, parse_object};
+use super::read::{ObjectList, read_object};
 use super::revision::RevisionObject;
 use super::settings::{WorkloadKind, WorkloadName};
 use crate::problem::{Code, Problem};
@@ -90,27 +90,24 @@ impl Client {
         kind: WorkloadKind,
         selector: &str,
     ) -> Result<Vec<RevisionObject>, ApiError> {
-        let path =
-            format!("{}?{}", self.apps_path(kind.revision_resource()), query(&[("labelSelector", selector)]));
-        Ok(self.get::<ObjectList<RevisionObject>>(path).await?.items)
+        self.list_labelled(&self.apps_path(kind.revision_resource()), selector).await
     }
 
     /// The pods with these labels.
     pub async fn pods(&self, selector: &str) -> Result<Vec<Pod>, ApiError> {
-        let path = format!("{}?{}", self.core_path("pods"), query(&[("labelSelector", selector)]));
-        Ok(self.get::<ObjectList<Pod>>(path).await?.items)
+        self.list_labelled(&self.core_path("pods"), selector).await
     }
 
     /// The quotas of the namespace.
     pub async fn resource_quotas(&self) -> Result<Vec<QuotaObject>, ApiError> {
-        Ok(self.get::<ObjectList<QuotaObject>>(self.core_path("resourcequotas")).await?.items)
+        self.list(self.core_path("resourcequotas")).await
     }
 
     /// Whether an object of the core exists; nothing but its metadata is asked for.
     pub async fn has_object(&self, resource: &str, name: &str) -> Result<bool, ApiError> {
         let request =
             Request::get(format!("{}/{name}", self.core_path(resource))).header("accept", METADATA_ONLY);
-        match self.repeat::<Value>(&request).await {
+        match self.repeat(&request).await {
             Ok(_) => Ok(true),
             Err(error) if error.kind == ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
@@ -121,7 +118,7 @@ impl Client {
     pub async fn warnings(&self) -> Result<Vec<EventObject>, ApiError> {
         let members = [("fieldSelector", "type=Warning"), ("limit", MAX_EVENTS)];
         let path = format!("{}?{}", self.core_path("events"), query(&members));
-        Ok(self.get::<ObjectList<EventObject>>(path).await?.items)
+        self.list(path).await
     }
 
     /// The last lines of a container.
@@ -150,12 +147,7 @@ impl Client {
         self.send_patch(&path, patch, is_dry_run).await
     }
 
-    async fn send_patch<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        patch: &Value,
-        is_dry_run: bool,
-    ) -> Result<T, ApiError> {
+    async fn send_patch(&self, path: &str, patch: &Value, is_dry_run: bool) -> Result<Value, ApiError> {
         let mut members = vec![("fieldManager", FIELD_MANAGER), ("fieldValidation", "Strict")];
         members.extend(is_dry_run.then_some(("dryRun", "All")));
         let path = format!("{path}?{}", query(&members));
@@ -165,7 +157,7 @@ impl Client {
     }
 
     /// One attempt to patch an object.
-    pub async fn patch<T: DeserializeOwned>(&self, path: &str, patch: &Value) -> Result<T, ApiError> {
+    pub async fn patch(&self, path: &str, patch: &Value) -> Result<Value, ApiError> {
         self.send_patch(path, patch, false).await
     }
 
@@ -189,13 +181,26 @@ impl Client {
 
     /// An object.
     pub async fn read<T: DeserializeOwned>(&self, path: String) -> Result<T, ApiError> {
-        self.get(path).await
+        self.interpret(self.get(path).await?)
+    }
+
+    /// The objects of a list.
+    pub async fn list<T: DeserializeOwned>(&self, path: String) -> Result<Vec<T>, ApiError> {
+        Ok(self.read::<ObjectList<T>>(path).await?.items)
     }
 
     /// The objects with these labels.
-    pub async fn list<T: DeserializeOwned>(&self, path: String, selector: &str) -> Result<Vec<T>, ApiError> {
-        let path = format!("{path}?{}", query(&[("labelSelector", selector)]));
-        Ok(self.get::<ObjectList<T>>(path).await?.items)
+    pub async fn list_labelled<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        selector: &str,
+    ) -> Result<Vec<T>, ApiError> {
+        self.list(format!("{path}?{}", query(&[("labelSelector", selector)]))).await
+    }
+
+    /// An answer as an object. One that cannot be read is an error, and never an object without anything in it.
+    pub fn interpret<T: DeserializeOwned>(&self, raw: Value) -> Result<T, ApiError> {
+        read_object(raw).map_err(|error| self.unreadable(&error))
     }
 
     /// Deletes a pod, if it is still that one.
@@ -232,8 +237,7 @@ impl Client {
 
     /// The Jobs with these labels.
     pub async fn jobs_with(&self, selector: &str) -> Result<Vec<Value>, ApiError> {
-        let path = self.jobs(&format!("?{}", query(&[("labelSelector", selector)])));
-        Ok(self.get::<ObjectList<Value>>(path).await?.items)
+        self.list_labelled(&self.jobs(""), selector).await
     }
 
     /// Deletes a Job and its pods.
@@ -241,24 +245,25 @@ impl Client {
         self.delete(&self.jobs(&format!("/{name}")), &json!({ "propagationPolicy": "Background" })).await
     }
 
-    async fn get<T: DeserializeOwned>(&self, path: String) -> Result<T, ApiError> {
+    async fn get(&self, path: String) -> Result<Value, ApiError> {
         self.repeat(&Request::get(path)).await
     }
 
     /// Sends a request that changes nothing, again where that can help.
-    async fn repeat<T: DeserializeOwned>(&self, request: &Request) -> Result<T, ApiError> {
+    async fn repeat(&self, request: &Request) -> Result<Value, ApiError> {
         let send = async || self.access.send(request).await.map_err(ApiError::into_read_error);
         let answer = retry::idempotent(&READ_RETRY, send).await.map_err(WriteError::into_error)?;
         self.parse(&answer)
     }
 
-    fn parse<T: DeserializeOwned>(&self, answer: &Response) -> Result<T, ApiError> {
-        let read = serde_json::from_slice::<Value>(&answer.body).and_then(parse_object);
-        read.map_err(|error| {
-            let sentence = format!("An answer of the API server of {} cannot be read.", self.access.title);
-            let problem = Problem::error(Code::ProviderError, sentence).cause(json_error_text(&error));
-            ApiError { kind: ErrorKind::NoAnswer, message: String::new(), problem }
-        })
+    fn parse(&self, answer: &Response) -> Result<Value, ApiError> {
+        serde_json::from_slice(&answer.body).map_err(|error| self.unreadable(&error))
+    }
+
+    fn unreadable(&self, error: &serde_json::Error) -> ApiError {
+        let sentence = format!("An answer of the API server of {} cannot be read.", self.access.title);
+        let problem = Problem::error(Code::ProviderError, sentence).cause(json_error_text(error));
+        ApiError { kind: ErrorKind::NoAnswer, message: String::new(), problem }
     }
 }
 

@@ -141,7 +141,7 @@ impl KubernetesTarget {
     }
 
     fn workload_of(&self, observed: &Observed) -> WorkloadObject {
-        serde_json::from_value(observed.raw.clone()).unwrap_or_default()
+        read::read_object(observed.raw.clone()).unwrap_or_default()
     }
 
     fn missing(&self, error: ApiError) -> Problem {
@@ -285,7 +285,8 @@ impl Target for KubernetesTarget {
     async fn find_shift(&self, staged: &Staged, shift: &TrafficShift) -> Result<Option<Rollout>, Problem> {
         let swap = self.swap_of(staged, shift).await?;
         let raw = self.client.workload(&self.name).await.map_err(|error| self.missing(error))?;
-        match swap.classify(&self.name, serde_json::from_value(raw).unwrap_or_default()) {
+        let workload = self.client.interpret(raw).map_err(|error| error.problem)?;
+        match swap.classify(&self.name, workload) {
             SwapState::Done(workload) => Ok(Some(self.rollout_of(&shift.version, &workload))),
             SwapState::Replaceable(..) => Ok(None),
             SwapState::Replaced(problem) => Err(problem),

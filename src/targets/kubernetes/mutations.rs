@@ -82,8 +82,7 @@ impl TemplateSwap {
 
 /// Reads the workload.
 async fn read_workload(client: &Client, name: &WorkloadName) -> Result<WorkloadObject, ApiError> {
-    let raw = client.workload(name).await?;
-    Ok(serde_json::from_value(raw).unwrap_or_default())
+    client.interpret(client.workload(name).await?)
 }
 
 /// Brings the template into service, at most once.
@@ -96,7 +95,7 @@ pub async fn swap_template(
         &WRITE_RETRY,
         async |patch: Value| {
             let answer = client.patch_workload(name, &patch, false).await;
-            answer.map(|raw| serde_json::from_value(raw).unwrap_or_default()).map_err(swap_error)
+            answer.and_then(|raw| client.interpret(raw)).map_err(swap_error)
         },
         async |_| {
             let workload = read_workload(client, name).await.map_err(|error| error.problem)?;

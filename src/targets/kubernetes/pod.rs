@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::read::{Condition, Metadata, null_as_default};
+use super::read::{Condition, Metadata};
 use super::revision::RevisionObject;
 use super::settings::WorkloadKind;
 
@@ -35,13 +35,10 @@ pub struct PodStatus {
     /// Why it failed.
     pub reason: String,
     /// Its conditions.
-    #[serde(deserialize_with = "null_as_default")]
     pub conditions: Vec<Condition>,
     /// Its containers.
-    #[serde(deserialize_with = "null_as_default")]
     pub container_statuses: Vec<ContainerStatus>,
     /// Its init containers.
-    #[serde(deserialize_with = "null_as_default")]
     pub init_container_statuses: Vec<ContainerStatus>,
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::read::{Metadata, WorkloadObject, null_as_default};
+use super::read::{Metadata, WorkloadObject};
 use super::settings::{WorkloadKind, WorkloadName};
 use super::template::template_containers;
 use crate::problem::{Code, Problem};
@@ -27,7 +27,6 @@ pub struct QuotaObject {
 #[serde(default, rename_all = "camelCase")]
 pub struct QuotaSpec {
     /// Classes of pods; where there are some, it is not about all pods.
-    #[serde(deserialize_with = "null_as_default")]
     pub scopes: Vec<String>,
     /// The same in another form.
     pub scope_selector: Value,
@@ -38,10 +37,8 @@ pub struct QuotaSpec {
 #[serde(default)]
 pub struct QuotaStatus {
     /// The limits.
-    #[serde(deserialize_with = "null_as_default")]
     pub hard: BTreeMap<String, String>,
     /// What is used.
-    #[serde(deserialize_with = "null_as_default")]
     pub used: BTreeMap<String, String>,
 }
 
@@ -167,7 +164,7 @@ mod tests {
 
     fn quota(hard: Value, used: Value) -> QuotaObject {
         serde_json::from_value(json!({
-            "metadata": { "name": "compute" }, "spec": { "scopes": null }, "status": { "hard": hard, "used": used },
+            "metadata": { "name": "compute" }, "status": { "hard": hard, "used": used },
         }))
         .unwrap()
     }

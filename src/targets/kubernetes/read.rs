@@ -14,7 +14,7 @@ use super::settings::WorkloadKind;
 #[derive(Debug, Deserialize)]
 pub struct ObjectList<T> {
     /// The objects.
-    #[serde(default = "Vec::new", deserialize_with = "null_as_default", bound = "T: DeserializeOwned")]
+    #[serde(default = "Vec::new")]
     pub items: Vec<T>,
 }
 
@@ -46,16 +46,12 @@ pub struct Metadata {
     /// Present while it is being deleted.
     pub deletion_timestamp: Option<String>,
     /// Its labels.
-    #[serde(deserialize_with = "null_as_default")]
     pub labels: BTreeMap<String, String>,
     /// Its annotations.
-    #[serde(deserialize_with = "null_as_default")]
     pub annotations: BTreeMap<String, String>,
     /// The objects that it belongs to.
-    #[serde(deserialize_with = "null_as_default")]
     pub owner_references: Vec<OwnerReference>,
     /// Who wrote which of its fields.
-    #[serde(deserialize_with = "null_as_default")]
     pub managed_fields: Vec<ManagedFields>,
 }
 
@@ -119,7 +115,6 @@ pub struct WorkloadSpec {
 #[serde(default, rename_all = "camelCase")]
 pub struct LabelSelector {
     /// Labels with their values.
-    #[serde(deserialize_with = "null_as_default")]
     pub match_labels: BTreeMap<String, String>,
 }
 
@@ -163,7 +158,6 @@ pub struct WorkloadCounts {
     /// Pods that are terminating, since 1.35.
     pub terminating_replicas: u32,
     /// What the controller says of it.
-    #[serde(deserialize_with = "null_as_default")]
     pub conditions: Vec<Condition>,
     /// The revision of a StatefulSet that is being replaced.
     pub current_revision: String,
@@ -201,34 +195,26 @@ pub struct Condition {
     pub observed_generation: Option<u64>,
 }
 
-/// Members that stay word for word: a patch tests them against what the server has.
-const VERBATIM: [&str; 3] = ["template", "data", "rules"];
+/// Members that are read word for word.
+const VERBATIM: [&str; 4] = ["template", "data", "rules", "fieldsV1"];
 
-/// An object of the API. A member that is null counts as absent.
-pub fn parse_object<T: DeserializeOwned>(raw: Value) -> Result<T, serde_json::Error> {
-    serde_json::from_value(without_nulls(raw))
+/// An object of the API. A member that is `null` means the same as one that is absent: servers and operators write both, for
+/// lists, texts and numbers alike.
+pub fn read_object<T: DeserializeOwned>(mut raw: Value) -> serde_json::Result<T> {
+    remove_nulls(&mut raw);
+    serde_json::from_value(raw)
 }
 
-fn without_nulls(value: Value) -> Value {
+fn remove_nulls(value: &mut Value) {
     match value {
+        Value::Array(items) => items.iter_mut().for_each(remove_nulls),
         Value::Object(members) => {
-            let kept = members.into_iter().filter(|(_, value)| !value.is_null());
-            let read = |(name, value): (String, Value)| match VERBATIM.contains(&name.as_str()) {
-                true => (name, value),
-                false => (name, without_nulls(value)),
-            };
-            Value::Object(kept.map(read).collect())
+            members.retain(|_, member| !member.is_null());
+            let read = members.iter_mut().filter(|(name, _)| !VERBATIM.contains(&name.as_str()));
+            read.for_each(|(_, member)| remove_nulls(member));
         }
-        Value::Array(items) => items.into_iter().map(without_nulls).collect(),
-        other => other,
+        _ => {}
     }
-}
-
-/// Go writes an empty list as `null`.
-pub(super) fn null_as_default<'d, D: serde::Deserializer<'d>, T: DeserializeOwned + Default>(
-    input: D,
-) -> Result<T, D::Error> {
-    Ok(Option::<T>::deserialize(input)?.unwrap_or_default())
 }
 
 /// An unreadable time is none.
@@ -309,30 +295,28 @@ mod tests {
 
     use super::*;
 
-    /// Neither a count nor a word that is null makes an answer unreadable, and a template stays as the server has it.
     #[test]
-    fn null_is_absent_but_in_templates() {
-        let raw = json!({
-            "metadata": { "name": "a", "annotations": null, "generation": 3 },
-            "spec": { "replicas": null, "template": { "metadata": { "creationTimestamp": null } } },
-            "status": { "updatedReplicas": null, "conditions": [{ "type": "Ready", "reason": null }] },
-        });
-        let read: WorkloadObject = parse_object(raw.clone()).unwrap();
-        assert_eq!((read.spec.replicas, read.status.updated_replicas), (None, 0));
-        assert_eq!(read.status.conditions[0].reason, "");
-        assert_eq!(read.spec.template, raw["spec"]["template"]);
-        let again: Value = parse_object(raw).unwrap();
-        assert_eq!(again["spec"], json!({ "template": { "metadata": { "creationTimestamp": null } } }));
+    fn missing_counts_are_zero_and_a_missing_desired_number_is_none() {
+        let bare: WorkloadObject = read_object(json!({ "status": { "conditions": null } })).unwrap();
+        assert_eq!(bare.counts(WorkloadKind::Deployment), None);
+        assert_eq!(bare.counts(WorkloadKind::DaemonSet), None);
+        let desired: WorkloadObject = read_object(json!({ "spec": { "replicas": 2 } })).unwrap();
+        let counts = desired.counts(WorkloadKind::Deployment).unwrap();
+        assert_eq!(counts, RolloutCounts { desired: 2, ..RolloutCounts::default() });
     }
 
     #[test]
-    fn missing_counts_are_zero_and_a_missing_desired_number_is_none() {
-        let bare: WorkloadObject =
-            serde_json::from_value(json!({ "status": { "conditions": null } })).unwrap();
-        assert_eq!(bare.counts(WorkloadKind::Deployment), None);
-        assert_eq!(bare.counts(WorkloadKind::DaemonSet), None);
-        let desired: WorkloadObject = serde_json::from_value(json!({ "spec": { "replicas": 2 } })).unwrap();
-        let counts = desired.counts(WorkloadKind::Deployment).unwrap();
-        assert_eq!(counts, RolloutCounts { desired: 2, ..RolloutCounts::default() });
+    fn null_is_the_same_as_absent_and_a_template_stays_word_for_word() {
+        let template = json!({ "metadata": { "creationTimestamp": null } });
+        let read: WorkloadObject = read_object(json!({
+            "metadata": { "name": null, "labels": null, "generation": null },
+            "spec": { "replicas": null, "paused": null, "template": template },
+            "status": { "replicas": null, "conditions": [{ "type": "Available", "reason": null }] },
+        }))
+        .unwrap();
+        let condition = Condition { kind: "Available".into(), ..Condition::default() };
+        let spec = WorkloadSpec { template, ..WorkloadSpec::default() };
+        let status = WorkloadCounts { conditions: vec![condition], ..WorkloadCounts::default() };
+        assert_eq!(read, WorkloadObject { metadata: Metadata::default(), spec, status });
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::causes::worst_cause;
 use super::pod::Pod;
-use super::read::WorkloadObject;
+use super::read::{WorkloadObject, read_object};
 use super::revision::RevisionObject;
 use super::settings::WorkloadKind;
 use super::template::template_id;
@@ -110,11 +110,9 @@ impl Look {
     }
 
     fn verdict(&self) -> Verdict {
-        let workload: WorkloadObject = super::read::parse_object(self.workload.clone()).unwrap();
-        let revision: Option<RevisionObject> =
-            self.revision.clone().map(|one| serde_json::from_value(one).unwrap());
-        let pods: Vec<Pod> =
-            self.pods.iter().map(|pod| serde_json::from_value(pod.clone()).unwrap()).collect();
+        let workload: WorkloadObject = read_object(self.workload.clone()).unwrap();
+        let revision: Option<RevisionObject> = self.revision.clone().map(|one| read_object(one).unwrap());
+        let pods: Vec<Pod> = self.pods.iter().map(|pod| read_object(pod.clone()).unwrap()).collect();
         let pods: Vec<&Pod> = pods.iter().collect();
         let cause = worst_cause(revision.as_ref(), &pods, false);
         let expected = ExpectedRollout {

@@ -221,7 +221,7 @@ fn is_refused(work: &Workload) -> bool {
     work.revisions.last().is_none_or(|revision| revision.create_failure.is_some())
 }
 
-/// One pod after the other: a pod that is missing or not ready stops everything, also the way back to a template that was well.
+/// One pod after the other: a pod that is missing or not ready stops everything, also a rollback to a template that was well.
 fn advance_stateful_set(work: &mut Workload, maker: &mut PodFactory<'_>, now: f64) {
     for ordinal in 0..work.replicas() as u32 {
         match work.pods.iter().find(|one| one.ordinal == Some(ordinal)) {

@@ -110,10 +110,7 @@ fn workload_spec(setting: &WorkloadSetting) -> Value {
     }
     let mut spec = Map::new();
     spec.insert("selector".into(), json!({ "matchLabels": labels }));
-    spec.insert(
-        "template".into(),
-        json!({ "metadata": { "creationTimestamp": null, "labels": labels }, "spec": pod }),
-    );
+    spec.insert("template".into(), json!({ "metadata": { "labels": labels }, "spec": pod }));
     spec.insert("revisionHistoryLimit".into(), json!(10));
     let rolling = json!({ "maxSurge": setting.max_surge, "maxUnavailable": setting.max_unavailable });
     let rolls = setting.strategy == "RollingUpdate";

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::read::{Condition, Metadata, null_as_default};
+use super::super::read::{Condition, Metadata};
 
 /// An HTTPRoute.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -31,7 +31,6 @@ pub struct RouteSpec {
 #[serde(default)]
 pub struct RouteStatus {
     /// One entry for each gateway.
-    #[serde(deserialize_with = "null_as_default")]
     pub parents: Vec<ParentStatus>,
 }
 
@@ -40,7 +39,6 @@ pub struct RouteStatus {
 #[serde(default)]
 pub struct ParentStatus {
     /// `Accepted` and `ResolvedRefs`.
-    #[serde(deserialize_with = "null_as_default")]
     pub conditions: Vec<Condition>,
 }
 
@@ -226,6 +224,7 @@ pub fn rules_patch(uid: &str, before: &Value, after: &Value) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::read::read_object;
     use super::*;
 
     fn names() -> RouteNames {
@@ -280,10 +279,8 @@ mod tests {
     #[test]
     fn route_is_effective_once_each_gateway_has_seen_it() {
         let route = |conditions: Value| -> RouteObject {
-            serde_json::from_value(
-                json!({ "metadata": { "generation": 3 }, "status": { "parents": conditions } }),
-            )
-            .unwrap()
+            read_object(json!({ "metadata": { "generation": 3 }, "status": { "parents": conditions } }))
+                .unwrap()
         };
         let parent = |accepted: &str, seen: u64, resolved: &str| {
             json!({ "conditions": [

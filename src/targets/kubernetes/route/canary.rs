@@ -160,7 +160,6 @@ pub fn saved_weights(object: &WorkloadObject) -> Vec<Option<u64>> {
 #[serde(default)]
 pub struct SliceObject {
     /// Its endpoints.
-    #[serde(deserialize_with = "super::super::read::null_as_default")]
     pub endpoints: Vec<SliceEndpoint>,
 }
 
@@ -188,6 +187,7 @@ pub fn ready_endpoints(slices: &[SliceObject]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::read::read_object;
     use super::*;
     use crate::release::HumanDuration;
 
@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn endpoints_without_a_condition_are_ready() {
-        let slices: Vec<SliceObject> = serde_json::from_value(json!([
+        let slices: Vec<SliceObject> = read_object(json!([
             { "endpoints": [{ "conditions": { "ready": true } }, { "conditions": {} }, { "conditions": { "ready": false } }] },
             { "endpoints": null },
         ]))

@@ -18,7 +18,7 @@ impl Client {
     }
 
     /// One attempt to patch an HTTPRoute.
-    pub async fn patch_route(&self, name: &str, patch: &Value) -> Result<RouteObject, ApiError> {
+    pub async fn patch_route(&self, name: &str, patch: &Value) -> Result<Value, ApiError> {
         self.patch(&self.routes(name), patch).await
     }
 
@@ -51,7 +51,7 @@ impl Client {
     /// The EndpointSlices of a Service.
     pub async fn endpoint_slices(&self, service: &str) -> Result<Vec<SliceObject>, ApiError> {
         let path = format!("/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices", self.namespace());
-        self.list(path, &format!("kubernetes.io/service-name={service}")).await
+        self.list_labelled(&path, &format!("kubernetes.io/service-name={service}")).await
     }
 }
 

@@ -95,7 +95,6 @@ async fn make_deployment(
     source: &CanarySource<'_>,
 ) -> Result<WorkloadObject, ChangeError> {
     let client = &target.main.client;
-    let read = |raw: Value| -> WorkloadObject { serde_json::from_value(raw).unwrap_or_default() };
     retry::ambiguous(
         &WRITE_RETRY,
         async |change: CanaryChange| {
@@ -103,10 +102,13 @@ async fn make_deployment(
                 CanaryChange::Create => client.create_deployment(&source.deployment(&target.names)).await,
                 CanaryChange::Patch(patch) => client.patch_workload(&target.canary.name, patch, false).await,
             };
-            made.map(read).map_err(ApiError::into_write_error)
+            made.and_then(|raw| client.interpret(raw)).map_err(ApiError::into_write_error)
         },
         async |_| match client.workload(&target.canary.name).await {
-            Ok(raw) => Ok(canary_look(target, source, read(raw))),
+            Ok(raw) => {
+                let known = client.interpret(raw).map_err(|error| error.problem)?;
+                Ok(canary_look(target, source, known))
+            }
             Err(error) if error.kind == ErrorKind::NotFound => Ok(Look::Send(CanaryChange::Create)),
             Err(error) => Err(error.problem),
         },

@@ -47,14 +47,16 @@ impl RoutedWorkload {
             client.route(&self.names.route),
             client.workload(&self.canary.name),
         );
+        let unreadable = |error: ApiError| error.problem;
         let canary = match canary {
-            Ok(raw) => serde_json::from_value(raw).ok(),
+            Ok(raw) => Some(client.interpret(raw).map_err(unreadable)?),
             Err(error) if error.kind == ErrorKind::NotFound => None,
             Err(error) => return Err(error.problem),
         };
         Ok(RouteState {
-            workload: serde_json::from_value(workload.map_err(|error| self.main.missing(error))?)
-                .unwrap_or_default(),
+            workload: client
+                .interpret(workload.map_err(|error| self.main.missing(error))?)
+                .map_err(unreadable)?,
             service: service.map_err(|error| self.missing("Service", &self.names.stable, error))?,
             route: route.map_err(|error| self.missing("HTTPRoute", &self.names.route, error))?,
             canary,
