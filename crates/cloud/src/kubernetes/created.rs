@@ -29,13 +29,25 @@ pub(super) fn create_workload(
     }
     patch::validate_template(kind.name(), body)?;
     check_selector(kind, &name, body)?;
+    let work = new_workload(world, kind, request, now);
+    crate::timed_faults::on_first_deployment(world, now);
+    let workloads = &mut world.kubernetes.clusters[place].workloads;
+    workloads.push(work);
+    let at = workloads.len() - 1;
+    controller::reconcile(world, place, at, now);
+    Ok(objects::workload_json(&world.kubernetes.clusters[place].workloads[at], now))
+}
+
+/// A workload as its controller finds it first.
+fn new_workload(world: &mut World, kind: WorkloadKind, request: &ApiRequest<'_>, now: f64) -> Workload {
+    let body = request.body;
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let labels = body["metadata"]["labels"].as_object().cloned().unwrap_or_default();
     let replicas = body["spec"]["replicas"].as_u64().unwrap_or(1) as u32;
     let setting = WorkloadSetting {
         kind,
-        namespace,
-        name,
+        namespace: request.namespace.to_owned(),
+        name: str_field(&body["metadata"], "name").to_owned(),
         replicas,
         labels: labels.iter().map(|(name, value)| (name.clone(), text(value))).collect(),
         ..WorkloadSetting::default()
@@ -46,7 +58,7 @@ pub(super) fn create_workload(
     spec["strategy"] =
         json!({ "type": "RollingUpdate", "rollingUpdate": { "maxSurge": 1, "maxUnavailable": 0 } });
     let manager = str_field(request.query, "fieldManager").to_owned();
-    let work = Workload {
+    Workload {
         setting,
         uid: world.rng.uuid(),
         resource_version: world.kubernetes.next_version(),
@@ -65,13 +77,7 @@ pub(super) fn create_workload(
         counted: [0; 3],
         wake_number: 0,
         is_deleted: false,
-    };
-    crate::timed_faults::on_first_deployment(world, now);
-    let workloads = &mut world.kubernetes.clusters[place].workloads;
-    workloads.push(work);
-    let at = workloads.len() - 1;
-    controller::reconcile(world, place, at, now);
-    Ok(objects::workload_json(&world.kubernetes.clusters[place].workloads[at], now))
+    }
 }
 
 /// The selector must have the labels of the template.

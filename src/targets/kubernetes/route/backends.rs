@@ -138,10 +138,8 @@ pub fn stable_weights(rules: &Value, names: &RouteNames) -> Vec<Option<u64>> {
 pub fn split_rules(rules: &Value, names: &RouteNames, percent: u8) -> Value {
     change_rules(rules, names, |_, backends| {
         let stable = backends.iter().find(|one| is_service(one, &names.stable)).cloned().unwrap_or_default();
-        let set = |mut backend: Value, name: &str, weight: u8| {
-            backend["name"] = json!(name);
-            backend["weight"] = json!(weight);
-            backend
+        let set = |backend: Value, name: &str, weight: u8| {
+            with_member(with_member(backend, "name", json!(name)), "weight", json!(weight))
         };
         let mut changed: Vec<Value> =
             backends.iter().filter(|one| !is_service(one, &names.canary)).cloned().collect();
@@ -185,12 +183,19 @@ fn change_rules(rules: &Value, names: &RouteNames, change: impl Fn(usize, &[Valu
         if !own.iter().any(|one| is_service(one, &names.stable)) {
             return rule.clone();
         }
-        let mut changed = rule.clone();
-        changed["backendRefs"] = Value::Array(change(place, own));
+        let changed = Value::Array(change(place, own));
         place += 1;
-        changed
+        with_member(rule.clone(), "backendRefs", changed)
     });
     Value::Array(changed.collect())
+}
+
+/// The same object with another member.
+fn with_member(mut object: Value, name: &str, member: Value) -> Value {
+    if let Some(members) = object.as_object_mut() {
+        members.insert(name.to_owned(), member);
+    }
+    object
 }
 
 /// The Services that the rules name, and whether one shares a rule with the Service of the workload.

@@ -97,7 +97,9 @@ impl CanarySource<'_> {
             template.pointer("/metadata/labels").and_then(Value::as_object).cloned().unwrap_or_default();
         let mut kept: Map<String, Value> = labels.into_iter().filter(|(name, _)| !is_taken(name)).collect();
         kept.insert(CANARY_LABEL.into(), json!(self.name()));
-        template["metadata"]["labels"] = Value::Object(kept);
+        if let Some(place) = template.pointer_mut("/metadata/labels") {
+            *place = Value::Object(kept);
+        }
         template
     }
 
