@@ -1,5 +1,7 @@
 //! The status of a rollout. Only [`RolloutStatus::Healthy`] is success, and it carries its proof.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use super::{Digest, Pause, Version};
@@ -94,6 +96,8 @@ pub struct Progress {
     pub events: Vec<String>,
     /// The most frequent failure of its copies so far; it has not ended the wait.
     pub suspected: Option<Box<Failure>>,
+    /// In how long a look can show more, where the target knows that: it is made then, if the usual one comes later.
+    pub due_in: Option<Duration>,
 }
 
 impl Progress {
