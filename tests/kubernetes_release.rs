@@ -195,3 +195,26 @@ fn rollback_returns_to_the_newest_version_that_was_proven() {
         assert_eq!(now, images[expected], "{recorded:?} {has_token}");
     }
 }
+
+/// A cluster that trusts GitHub's own tokens, which live for five minutes.
+#[test]
+fn token_of_github_reaches_a_cluster_that_trusts_it_and_is_renewed() {
+    let cluster = "{ server: \"https://k8s.acme.example:6443\", oidc: \"https://k8s.acme.example\" }";
+    let config = CONFIG.replace("{ eks: acme }", cluster).replace("acme/api", "ghcr.io/acme/api");
+    let run_with = |audience: &str| {
+        let place = format!("server: \"k8s.acme.example:6443\", eks: false, audience: \"{audience}\",");
+        let mut trial = TestRun::custom(&scenario(&place, APP, "[slow-start: { seconds: 500 }]"));
+        trial.config = config.replace(", aws: { region: eu-west-1 }", "");
+        trial.inputs.image = Some(format!("ghcr.io/acme/api@sha256:{}", "a".repeat(64)));
+        trial.run()
+    };
+    let ran = run_with("https://k8s.acme.example");
+    assert_eq!(ran.report.outcome, Outcome::Deployed, "{:#?}", ran.lines);
+    let own = ran.calls.iter().filter(|call| call.service == "kubernetes");
+    let tokens: std::collections::BTreeSet<&str> =
+        own.filter_map(|call| call.input["bearer"].as_str()).collect();
+    assert!(tokens.len() >= 3, "{}", tokens.len());
+    let other = run_with("https://other.example");
+    assert_eq!(other.report.outcome, Outcome::Invalid, "{:#?}", other.lines);
+    assert!(problems(&other.report).contains("does not accept the token"), "{}", problems(&other.report));
+}

@@ -43,6 +43,7 @@ mod invariants;
 mod job_permissions;
 mod kills;
 mod kubernetes;
+mod kubernetes_canary;
 mod kubernetes_release;
 mod kubernetes_rights;
 mod laptop;

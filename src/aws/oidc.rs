@@ -40,7 +40,7 @@ impl OidcTokenSource {
     }
 
     /// A token for `audience`. Tokens live about five minutes, so one is fetched for each use.
-    pub(super) async fn fetch_token(&self, io: &Io, audience: &str) -> Result<String, RequestError> {
+    pub async fn fetch_token(&self, io: &Io, audience: &str) -> Result<String, RequestError> {
         require_confidential(&self.url)?;
         let (origin, path) = origin_and_path(&self.url, audience)?;
         let bearer = self.bearer.clone();

@@ -1,5 +1,7 @@
 //! The status of a rollout. Only [`RolloutStatus::Healthy`] is success, and it carries its proof.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use super::{Digest, Pause, Version};
@@ -96,6 +98,8 @@ pub struct Progress {
     pub suspected: Option<Box<Failure>>,
     /// Whether it has come as far as it does by itself: it goes on when it is continued at the same weight.
     pub awaits_continue: bool,
+    /// In how long a look can show more, where the target knows that: it is made then, if the usual one comes later.
+    pub due_in: Option<Duration>,
 }
 
 impl Progress {

@@ -13,8 +13,19 @@ const ROLE_NAME: &str = "roadstead";
 pub struct RbacCluster {
     /// Its name in sentences.
     pub title: String,
-    /// Its name in EKS, where an access entry gives the role of the run a group; `None` for a cluster that gets a token.
-    pub eks: Option<String>,
+    /// Who the run is in it.
+    pub subject: RbacSubject,
+}
+
+/// Who a run is in a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RbacSubject {
+    /// A member of a group, by an access entry of the EKS cluster of this name.
+    EksGroup(String),
+    /// A member of a group, by a claim in GitHub's token.
+    OidcGroup,
+    /// A ServiceAccount, whose token the run gets.
+    ServiceAccount,
 }
 
 /// A right in a namespace of a cluster.
@@ -124,9 +135,13 @@ fn line_yaml(line: &RoleLine) -> String {
 }
 
 fn binding_yaml(cluster: &RbacCluster, namespace: &str) -> String {
-    let subject = match cluster.eks {
-        Some(_) => format!("{{ kind: Group, name: {ROLE_NAME}, apiGroup: rbac.authorization.k8s.io }}"),
-        None => format!("{{ kind: ServiceAccount, name: {ROLE_NAME}, namespace: {} }}", quoted(namespace)),
+    let subject = match cluster.subject {
+        RbacSubject::EksGroup(_) | RbacSubject::OidcGroup => {
+            format!("{{ kind: Group, name: {ROLE_NAME}, apiGroup: rbac.authorization.k8s.io }}")
+        }
+        RbacSubject::ServiceAccount => {
+            format!("{{ kind: ServiceAccount, name: {ROLE_NAME}, namespace: {} }}", quoted(namespace))
+        }
     };
     format!(
         "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {{ name: {ROLE_NAME}, namespace: {} }}\n\
@@ -138,12 +153,19 @@ fn binding_yaml(cluster: &RbacCluster, namespace: &str) -> String {
 /// How the run becomes the subject of the binding.
 fn access_comment(cluster: &RbacCluster, principal: &str) -> String {
     let title = &cluster.title;
-    match &cluster.eks {
-        Some(name) => format!(
+    match &cluster.subject {
+        RbacSubject::EksGroup(name) => format!(
             "# For {title}. An access entry gives the role of the run the group `{ROLE_NAME}`:\n\
              # aws eks create-access-entry --cluster-name {name} --principal-arn {principal} --kubernetes-groups {ROLE_NAME}\n"
         ),
-        None => format!("# For {title}, whose token is one of the ServiceAccount `{ROLE_NAME}`.\n"),
+        RbacSubject::OidcGroup => {
+            format!(
+                "# For {title}, whose authentication configuration gives GitHub's token the group `{ROLE_NAME}`.\n"
+            )
+        }
+        RbacSubject::ServiceAccount => {
+            format!("# For {title}, whose token is one of the ServiceAccount `{ROLE_NAME}`.\n")
+        }
     }
 }
 
@@ -161,7 +183,10 @@ mod tests {
 
     fn rule(resource: &str, name: Option<&str>, verb: &'static str) -> RbacRule {
         RbacRule {
-            cluster: RbacCluster { title: "the EKS cluster `acme`".into(), eks: Some("acme".into()) },
+            cluster: RbacCluster {
+                title: "the EKS cluster `acme`".into(),
+                subject: RbacSubject::EksGroup("acme".into()),
+            },
             namespace: "shop".into(),
             group: "apps",
             resource: resource.into(),
@@ -190,7 +215,8 @@ mod tests {
     #[test]
     fn each_namespace_of_each_cluster_has_its_own_role() {
         let other = RbacRule { namespace: "123".into(), ..rule("deployments", Some("api"), "get") };
-        let cluster = RbacCluster { title: "the cluster of `KUBECONFIG`".into(), eks: None };
+        let cluster =
+            RbacCluster { title: "the cluster of `KUBECONFIG`".into(), subject: RbacSubject::ServiceAccount };
         let far = RbacRule { cluster, ..other.clone() };
         let rules = [rule("deployments", Some("api"), "get"), other, far];
         let text = roles_yaml(&rules, "arn", PolicyUse::Deploy).unwrap();

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import threading
 import time
+import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -15,6 +16,12 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def open_url(request, timeout, context=None):
+    """A request without a proxy. `urlopen` looks for one in the environment, which pytest changes while threads run."""
+    handlers = [urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)]
+    return urllib.request.build_opener(*handlers).open(request, timeout=timeout)
 
 
 def listens(port, host="127.0.0.1"):
@@ -68,8 +75,8 @@ class Processes:
 class Cloud:
     """The embedded cloud, serving HTTP on loopback."""
 
-    def __init__(self, processes, binary, folder, scenario, speed, seed, hosts=()):
-        self.port = free_port()
+    def __init__(self, processes, binary, folder, scenario, speed, seed, hosts=(), port=None):
+        self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.scenario = scenario
         file = folder / f"scenario-{self.port}.yml"

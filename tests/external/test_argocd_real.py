@@ -8,10 +8,11 @@ import concurrent.futures
 import pytest
 
 from argocd import cases, world
-from argocd.answers import ask_all, unknown_fields
+from argocd.answers import ask_all
 from argocd.case import Case
 from argocd.manifests import service
 from argocd.rig import Rig
+from kubernetes.answers import unknown_fields
 
 AT_ONCE = 8
 # The outcomes that these cases should have are not yet those that they have; one that passes is taken off this list.

@@ -9,7 +9,9 @@ use crate::config::Service;
 use crate::targets::Kind;
 use crate::targets::kubernetes::kind::KubernetesKind;
 use crate::targets::kubernetes::settings::{WorkloadKind, WorkloadName};
-use roadstead_cloud::kubernetes::scenario::{ClusterSetting, PodContainer, WorkloadSetting};
+use roadstead_cloud::kubernetes::scenario::{
+    ClusterSetting, PodContainer, RouteSetting, ServiceSetting, WorkloadSetting,
+};
 use roadstead_cloud::kubernetes::state;
 use roadstead_cloud::scenario::Scenario;
 
@@ -46,7 +48,9 @@ impl World for KubernetesWorld {
             let block = service.settings.to_value();
             let Some(running) = running_workload(&scenario, service, &block) else { continue };
             let images: Vec<String> = running.containers.iter().map(|one| one.image.clone()).collect();
-            add_workload(&mut scenario, &block["cluster"], running);
+            let (namespace, name) = (running.namespace.clone(), running.name.clone());
+            let cluster = add_workload(&mut scenario, &block["cluster"], running);
+            add_route(cluster, &block["traffic"], &namespace, &name);
             scenario =
                 images.iter().fold(scenario, |scenario, image| scenario.with_image(image, "linux/amd64"));
         }
@@ -96,8 +100,12 @@ fn earlier_image(scenario: &Scenario, repository: &str) -> String {
     }
 }
 
-/// A workload in its cluster; one that the scenario has already stays as it is.
-fn add_workload(scenario: &mut Scenario, cluster: &Value, running: WorkloadSetting) {
+/// A workload in its cluster, which is returned; one that the scenario has already stays as it is.
+fn add_workload<'s>(
+    scenario: &'s mut Scenario,
+    cluster: &Value,
+    running: WorkloadSetting,
+) -> &'s mut ClusterSetting {
     let wanted = cluster_setting(cluster);
     let clusters = &mut scenario.kubernetes.clusters;
     let is_wanted = |one: &ClusterSetting| one.eks == wanted.eks && one.name == wanted.name;
@@ -111,6 +119,22 @@ fn add_workload(scenario: &mut Scenario, cluster: &Value, running: WorkloadSetti
     };
     if !workloads.iter().any(same) {
         workloads.push(running);
+    }
+    &mut clusters[at]
+}
+
+/// The route and the Service of a workload whose traffic is split.
+fn add_route(cluster: &mut ClusterSetting, traffic: &Value, namespace: &str, workload: &str) {
+    let Some(name) = text_at(traffic, "httproute") else { return };
+    let service = text_at(traffic, "service").unwrap_or_else(|| workload.to_owned());
+    if !cluster.services.iter().any(|one| one.namespace == namespace && one.name == service) {
+        let selector = [("app".to_owned(), workload.to_owned())].into();
+        let namespace = namespace.to_owned();
+        cluster.services.push(ServiceSetting { namespace, name: service.clone(), selector });
+    }
+    if !cluster.routes.iter().any(|one| one.namespace == namespace && one.name == name) {
+        let namespace = namespace.to_owned();
+        cluster.routes.push(RouteSetting { namespace, name, service, accepted: true });
     }
 }
 

@@ -44,6 +44,7 @@ pub(in crate::run) async fn watch_until_done(
         let failed = readings.iter().any(|(_, reading)| reading.is_err())
             || found.iter().any(|(_, found)| found.is_err());
         Box::pin(checks::run_all(ctx, services, &readings)).await;
+        let due_in = readings.iter().filter_map(|(_, reading)| time_to_look(reading.as_ref().ok()?)).min();
         for (index, reading) in readings {
             poll_one(ctx, &mut services[index], reading).await;
             clean_up_if_done(ctx, &mut services[index]).await;
@@ -57,7 +58,9 @@ pub(in crate::run) async fn watch_until_done(
         ctx.log_problems(&post_state::save(ctx, environment, services));
         pause = if failed { (pause * 2).min(MAX_POLL_INTERVAL) } else { poll_interval(services) };
         if services.iter().any(|service| service.rollout.direction().is_some()) {
-            let _ = cancel::until_cancelled(ctx, tokio::time::sleep(progress::with_jitter(pause))).await;
+            let usual = progress::with_jitter(pause);
+            let wait = due_in.map_or(usual, |due| due.min(usual));
+            let _ = cancel::until_cancelled(ctx, tokio::time::sleep(wait)).await;
         }
     }
     release_waiting(ctx, environment, services).await;
@@ -99,6 +102,14 @@ async fn release_waiting(ctx: &RunContext, environment: &str, services: &mut [Se
         clean_up_if_done(ctx, service).await;
     }
     ctx.log_problems(&post_state::save(ctx, environment, services));
+}
+
+/// When a look at this rollout can show more, where its target knows that.
+fn time_to_look(status: &RolloutStatus) -> Option<Duration> {
+    match status {
+        RolloutStatus::Progressing(progress) => progress.due_in,
+        _ => None,
+    }
 }
 
 /// A bake takes minutes: looking less often leaves the account's requests to others.

@@ -65,11 +65,13 @@ impl Client {
         &self.access.title
     }
 
-    fn apps(&self, resource: &str) -> String {
+    /// The path of something of the group `apps`.
+    pub fn apps_path(&self, resource: &str) -> String {
         format!("/apis/apps/v1/namespaces/{}/{resource}", self.namespace)
     }
 
-    fn core(&self, resource: &str) -> String {
+    /// The path of something of the core.
+    pub fn core_path(&self, resource: &str) -> String {
         format!("/api/v1/namespaces/{}/{resource}", self.namespace)
     }
 
@@ -79,7 +81,7 @@ impl Client {
 
     /// The workload, as the server has it.
     pub async fn workload(&self, workload: &WorkloadName) -> Result<Value, ApiError> {
-        self.get(format!("{}/{}", self.apps(workload.kind.resource()), workload.name)).await
+        self.get(format!("{}/{}", self.apps_path(workload.kind.resource()), workload.name)).await
     }
 
     /// The ReplicaSets or ControllerRevisions with these labels.
@@ -88,25 +90,23 @@ impl Client {
         kind: WorkloadKind,
         selector: &str,
     ) -> Result<Vec<RevisionObject>, ApiError> {
-        let path =
-            format!("{}?{}", self.apps(kind.revision_resource()), query(&[("labelSelector", selector)]));
-        self.list(path).await
+        self.list_labelled(&self.apps_path(kind.revision_resource()), selector).await
     }
 
     /// The pods with these labels.
     pub async fn pods(&self, selector: &str) -> Result<Vec<Pod>, ApiError> {
-        let path = format!("{}?{}", self.core("pods"), query(&[("labelSelector", selector)]));
-        self.list(path).await
+        self.list_labelled(&self.core_path("pods"), selector).await
     }
 
     /// The quotas of the namespace.
     pub async fn resource_quotas(&self) -> Result<Vec<QuotaObject>, ApiError> {
-        self.list(self.core("resourcequotas")).await
+        self.list(self.core_path("resourcequotas")).await
     }
 
     /// Whether an object of the core exists; nothing but its metadata is asked for.
     pub async fn has_object(&self, resource: &str, name: &str) -> Result<bool, ApiError> {
-        let request = Request::get(format!("{}/{name}", self.core(resource))).header("accept", METADATA_ONLY);
+        let request =
+            Request::get(format!("{}/{name}", self.core_path(resource))).header("accept", METADATA_ONLY);
         match self.repeat(&request).await {
             Ok(_) => Ok(true),
             Err(error) if error.kind == ErrorKind::NotFound => Ok(false),
@@ -117,7 +117,7 @@ impl Client {
     /// The warnings of the namespace.
     pub async fn warnings(&self) -> Result<Vec<EventObject>, ApiError> {
         let members = [("fieldSelector", "type=Warning"), ("limit", MAX_EVENTS)];
-        let path = format!("{}?{}", self.core("events"), query(&members));
+        let path = format!("{}?{}", self.core_path("events"), query(&members));
         self.list(path).await
     }
 
@@ -132,7 +132,7 @@ impl Client {
         let (previous, lines) = (previous.to_string(), lines.to_string());
         let members =
             [("container", container), ("previous", previous.as_str()), ("tailLines", lines.as_str())];
-        let path = format!("{}/{pod}/log?{}", self.core("pods"), query(&members));
+        let path = format!("{}/{pod}/log?{}", self.core_path("pods"), query(&members));
         Ok(self.access.send(&Request::get(path)).await?.text())
     }
 
@@ -143,19 +143,70 @@ impl Client {
         patch: &Value,
         is_dry_run: bool,
     ) -> Result<Value, ApiError> {
+        let path = self.apps_path(&format!("{}/{}", workload.kind.resource(), workload.name));
+        self.send_patch(&path, patch, is_dry_run).await
+    }
+
+    async fn send_patch(&self, path: &str, patch: &Value, is_dry_run: bool) -> Result<Value, ApiError> {
         let mut members = vec![("fieldManager", FIELD_MANAGER), ("fieldValidation", "Strict")];
         members.extend(is_dry_run.then_some(("dryRun", "All")));
-        let path = format!("{}/{}?{}", self.apps(workload.kind.resource()), workload.name, query(&members));
+        let path = format!("{path}?{}", query(&members));
         let request = Request { body: patch.to_string().into_bytes(), ..Request::new(Method::PATCH, path) };
         let answer = self.access.send(&request.header("content-type", "application/json-patch+json")).await?;
         self.parse(&answer)
     }
 
+    /// One attempt to patch an object.
+    pub async fn patch(&self, path: &str, patch: &Value) -> Result<Value, ApiError> {
+        self.send_patch(path, patch, false).await
+    }
+
+    /// One attempt to make an object.
+    pub async fn create(&self, path: &str, object: &Value) -> Result<Value, ApiError> {
+        let path = format!("{path}?{}", query(&[("fieldManager", FIELD_MANAGER)]));
+        let request = Request::new(Method::POST, path).json(object.to_string().into_bytes());
+        let answer = self.access.send(&request).await?;
+        self.parse(&answer)
+    }
+
+    /// Deletes an object, with options such as preconditions.
+    pub async fn delete(&self, path: &str, options: &Value) -> Result<(), ApiError> {
+        let mut body = json!({ "apiVersion": "v1", "kind": "DeleteOptions" });
+        if let (Some(body), Some(more)) = (body.as_object_mut(), options.as_object()) {
+            body.extend(more.clone());
+        }
+        let request = Request::new(Method::DELETE, path);
+        self.access.send(&request.json(body.to_string().into_bytes())).await.map(drop)
+    }
+
+    /// An object.
+    pub async fn read<T: DeserializeOwned>(&self, path: String) -> Result<T, ApiError> {
+        self.interpret(self.get(path).await?)
+    }
+
+    /// The objects of a list.
+    pub async fn list<T: DeserializeOwned>(&self, path: String) -> Result<Vec<T>, ApiError> {
+        Ok(self.read::<ObjectList<T>>(path).await?.items)
+    }
+
+    /// The objects with these labels.
+    pub async fn list_labelled<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        selector: &str,
+    ) -> Result<Vec<T>, ApiError> {
+        self.list(format!("{path}?{}", query(&[("labelSelector", selector)]))).await
+    }
+
+    /// An answer as an object. One that cannot be read is an error, and never an object without anything in it.
+    pub fn interpret<T: DeserializeOwned>(&self, raw: Value) -> Result<T, ApiError> {
+        read_object(raw).map_err(|error| self.unreadable(&error))
+    }
+
     /// Deletes a pod, if it is still that one.
     pub async fn delete_pod(&self, name: &str, uid: &str) -> Result<(), ApiError> {
-        let body = json!({ "apiVersion": "v1", "kind": "DeleteOptions", "preconditions": { "uid": uid } });
-        let request = Request::new(Method::DELETE, format!("{}/{name}", self.core("pods")));
-        self.access.send(&request.json(body.to_string().into_bytes())).await.map(drop)
+        self.delete(&self.core_path(&format!("pods/{name}")), &json!({ "preconditions": { "uid": uid } }))
+            .await
     }
 
     /// Whether the caller has a right.
@@ -176,10 +227,7 @@ impl Client {
 
     /// One attempt to make a Job.
     pub async fn create_job(&self, job: &Value) -> Result<Value, ApiError> {
-        let path = format!("{}?{}", self.jobs(""), query(&[("fieldManager", FIELD_MANAGER)]));
-        let request = Request::new(Method::POST, path).json(job.to_string().into_bytes());
-        let answer = self.access.send(&request).await?;
-        self.parse(&answer)
+        self.create(&self.jobs(""), job).await
     }
 
     /// The Job of a name.
@@ -189,24 +237,16 @@ impl Client {
 
     /// The Jobs with these labels.
     pub async fn jobs_with(&self, selector: &str) -> Result<Vec<Value>, ApiError> {
-        let path = self.jobs(&format!("?{}", query(&[("labelSelector", selector)])));
-        self.list(path).await
+        self.list_labelled(&self.jobs(""), selector).await
     }
 
     /// Deletes a Job and its pods.
     pub async fn delete_job(&self, name: &str) -> Result<(), ApiError> {
-        let body = json!({ "apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background" });
-        let request = Request::new(Method::DELETE, self.jobs(&format!("/{name}")));
-        self.access.send(&request.json(body.to_string().into_bytes())).await.map(drop)
+        self.delete(&self.jobs(&format!("/{name}")), &json!({ "propagationPolicy": "Background" })).await
     }
 
     async fn get(&self, path: String) -> Result<Value, ApiError> {
         self.repeat(&Request::get(path)).await
-    }
-
-    async fn list<T: DeserializeOwned>(&self, path: String) -> Result<Vec<T>, ApiError> {
-        let read = read_object::<ObjectList<T>>(self.get(path).await?);
-        read.map(|list| list.items).map_err(|error| self.unreadable(&error))
     }
 
     /// Sends a request that changes nothing, again where that can help.

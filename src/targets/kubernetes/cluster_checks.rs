@@ -17,7 +17,8 @@ const MAX_REFERENCES: usize = 20;
 impl KubernetesTarget {
     /// The problems of the rights that the token has.
     pub(super) async fn right_problems(&self) -> Vec<Problem> {
-        let needed = grants::needed_rights(&self.name, self.has_command);
+        let route = self.settings.route_names();
+        let needed = grants::needed_rights(&self.name, self.has_command, route.as_ref());
         let answers = join_all(needed.iter().map(|needed| self.client.is_allowed(&needed.right))).await;
         let mut problems = Vec::new();
         for (needed, answer) in needed.iter().zip(answers) {

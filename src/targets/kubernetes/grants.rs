@@ -4,11 +4,12 @@
 use std::collections::BTreeSet;
 
 use super::client::AccessRight;
-use super::settings::{ClusterSettings, Settings, WorkloadKind, WorkloadName};
+use super::route::backends::RouteNames;
+use super::settings::{ClusterSettings, ServerSettings, Settings, TokenSetting, WorkloadKind, WorkloadName};
 use crate::release::ecr_repository;
 use crate::targets::Spec;
 use crate::targets::policy::{Permission, PolicyScope, StatementId, push_permissions};
-use crate::targets::rbac::{RbacCluster, RbacRule};
+use crate::targets::rbac::{RbacCluster, RbacRule, RbacSubject};
 
 /// The statement about the cluster.
 const CLUSTER: StatementId = StatementId { rank: 1, sid: "KubernetesCluster" };
@@ -37,7 +38,11 @@ pub struct NeededRight<'r> {
 }
 
 /// The rights for a workload, and for a command before it.
-pub fn needed_rights(name: &WorkloadName, has_command: bool) -> Vec<NeededRight<'_>> {
+pub fn needed_rights<'r>(
+    name: &'r WorkloadName,
+    has_command: bool,
+    route: Option<&'r RouteNames>,
+) -> Vec<NeededRight<'r>> {
     let (resource, own) = (name.kind.resource(), name.name.as_str());
     let right =
         |verb, group, resource, subresource, name| AccessRight { verb, group, resource, subresource, name };
@@ -60,17 +65,42 @@ pub fn needed_rights(name: &WorkloadName, has_command: bool) -> Vec<NeededRight<
         let verbs = ["create", "get", "list", "delete"];
         all.extend(verbs.map(|verb| must(right(verb, "batch", "jobs", "", ""))));
     }
+    all.extend(route.into_iter().flat_map(route_rights));
+    all
+}
+
+/// The rights for a canary behind a route. A right to create cannot be limited to a name.
+fn route_rights(names: &RouteNames) -> Vec<NeededRight<'_>> {
+    let RouteNames { route, stable, canary } = names;
+    let right = |verb, group, resource, name| NeededRight {
+        right: AccessRight { verb, group, resource, subresource: "", name },
+        optional: None,
+    };
+    let gateway = "gateway.networking.k8s.io";
+    let mut all = vec![
+        right("get", gateway, "httproutes", route.as_str()),
+        right("patch", gateway, "httproutes", route.as_str()),
+        right("get", "", "services", stable.as_str()),
+        right("list", "discovery.k8s.io", "endpointslices", ""),
+        right("create", "apps", "deployments", ""),
+        right("create", "", "services", ""),
+    ];
+    all.extend(["get", "patch", "delete"].map(|verb| right(verb, "apps", "deployments", canary.as_str())));
+    all.extend(["get", "delete"].map(|verb| right(verb, "", "services", canary.as_str())));
     all
 }
 
 /// The rules of the Role that a service needs.
 pub fn rbac_rules(spec: &Spec<'_, Settings>) -> Vec<RbacRule> {
     let settings = spec.settings;
-    let eks = match &settings.cluster {
-        ClusterSettings::Eks(name) => Some(name.as_str().to_owned()),
-        ClusterSettings::Server(_) | ClusterSettings::Kubeconfig(_) => None,
+    let subject = match &settings.cluster {
+        ClusterSettings::Eks(name) => RbacSubject::EksGroup(name.as_str().to_owned()),
+        ClusterSettings::Server(ServerSettings { token: TokenSetting::Oidc(_), .. }) => {
+            RbacSubject::OidcGroup
+        }
+        ClusterSettings::Server(_) | ClusterSettings::Kubeconfig(_) => RbacSubject::ServiceAccount,
     };
-    let cluster = RbacCluster { title: settings.cluster.title(), eks };
+    let cluster = RbacCluster { title: settings.cluster.title(), subject };
     let rule = |needed: NeededRight<'_>| {
         let AccessRight { verb, group, resource, subresource, name } = needed.right;
         let sub = if subresource.is_empty() { String::new() } else { format!("/{subresource}") };
@@ -85,5 +115,6 @@ pub fn rbac_rules(spec: &Spec<'_, Settings>) -> Vec<RbacRule> {
         }
     };
     let has_command = spec.service.config.before.is_some();
-    needed_rights(&settings.workload, has_command).into_iter().map(rule).collect()
+    let route = settings.route_names();
+    needed_rights(&settings.workload, has_command, route.as_ref()).into_iter().map(rule).collect()
 }

@@ -4,14 +4,19 @@ use std::rc::Rc;
 
 use super::access::ClusterAccesses;
 use super::client::Client;
-use super::settings::{ClusterSettings, Settings};
+use super::route::RoutedWorkload;
+use super::settings::{ClusterSettings, Settings, WorkloadKind};
 use super::{KubernetesTarget, grants};
-use crate::problem::Problem;
+use crate::config::Strategy;
+use crate::problem::{Code, Problem};
 use crate::targets::policy::{Permission, PolicyScope};
 use crate::targets::rbac::RbacRule;
 use crate::targets::{
     DeclaredContainer, Feature, ImageUse, Kind, Needs, Spec, Target, TargetContext, further_images,
 };
+
+/// The longest name of a workload with a canary: names of Services have at most 63 characters.
+const MAX_WORKLOAD_NAME: usize = 56;
 
 /// Deployments, StatefulSets and DaemonSets of a cluster.
 pub struct KubernetesKind;
@@ -52,7 +57,9 @@ impl Kind for KubernetesKind {
     fn lint(spec: &Spec<'_, Settings>) -> Vec<Problem> {
         let main = spec.settings.container.as_ref().map(|name| name.as_str());
         let name_problem = |name: &str| further_images::deployed_twice(Self::KEY, main, name);
-        further_images::problems(Self::KEY, &spec.with_settings(&spec.settings.images), name_problem)
+        let images =
+            further_images::problems(Self::KEY, &spec.with_settings(&spec.settings.images), name_problem);
+        images.into_iter().chain(lint_traffic(spec)).collect()
     }
 
     fn permissions(spec: &Spec<'_, Settings>, scope: &PolicyScope) -> Vec<Permission> {
@@ -66,7 +73,40 @@ impl Kind for KubernetesKind {
     fn connect(spec: &Spec<'_, Settings>, run: &TargetContext<'_>) -> Result<Rc<dyn Target>, Problem> {
         let clusters = run.shared.get_or_init(ClusterAccesses::default);
         let access = clusters.get_or_open(&spec.settings.cluster, run)?;
-        let client = Client::new(access, spec.settings.namespace.as_str());
-        Ok(Rc::new(KubernetesTarget::new(client, spec.service, spec.settings.clone())))
+        let workload = |settings: &Settings| {
+            let client = Client::new(access.clone(), settings.namespace.as_str());
+            KubernetesTarget::new(client, spec.service, settings.clone())
+        };
+        let main = workload(spec.settings);
+        let Some(names) = spec.settings.route_names() else { return Ok(Rc::new(main)) };
+        let mut canary = spec.settings.clone();
+        canary.workload.name = names.canary.clone();
+        Ok(Rc::new(RoutedWorkload::new(main, workload(&canary), names)))
+    }
+}
+
+/// What is wrong with `traffic`: who it is for, and which strategy it cannot do.
+fn lint_traffic(spec: &Spec<'_, Settings>) -> Option<Problem> {
+    spec.settings.traffic.as_ref()?;
+    let wrong = |sentence: &str, help: &str| {
+        let problem = Problem::error(Code::Unsupported, sentence).help(help);
+        let node = spec.service.settings.get("traffic").unwrap_or(&spec.service.settings);
+        Some(problem.at_location(spec.file, node.line, node.column))
+    };
+    if spec.settings.workload.kind != WorkloadKind::Deployment {
+        return wrong("Only the traffic of a Deployment can be split.", "Remove `traffic`.");
+    }
+    if spec.settings.workload.name.len() > MAX_WORKLOAD_NAME {
+        return wrong(
+            "The name of the workload is too long for a canary, which has `-canary` after it.",
+            "Remove `traffic`, or give the workload a shorter name.",
+        );
+    }
+    match &spec.service.config.strategy {
+        Strategy::BlueGreen(_) => wrong(
+            "`blue-green` is not supported with `traffic.httproute`: the Deployment itself gets the version at the end.",
+            "Use `canary` or `linear`.",
+        ),
+        Strategy::Rolling(_) | Strategy::Linear(_) | Strategy::Canary(_) => None,
     }
 }

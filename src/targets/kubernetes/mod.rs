@@ -36,6 +36,7 @@ pub mod quota;
 pub mod read;
 pub mod references;
 pub mod revision;
+pub mod route;
 pub mod settings;
 pub mod status;
 pub mod template;
@@ -249,7 +250,7 @@ impl Target for KubernetesTarget {
         }
         let template = self.wanted_template(release, &observed.definition).unwrap_or_default();
         let workload = self.workload_of(observed);
-        let (rights, quotas, missing) = futures::join!(
+        let (rights, quotas, missing) = tokio::join!(
             self.right_problems(),
             self.quota_warnings(&workload),
             self.missing_references(&template)
@@ -284,7 +285,8 @@ impl Target for KubernetesTarget {
     async fn find_shift(&self, staged: &Staged, shift: &TrafficShift) -> Result<Option<Rollout>, Problem> {
         let swap = self.swap_of(staged, shift).await?;
         let raw = self.client.workload(&self.name).await.map_err(|error| self.missing(error))?;
-        match swap.classify(&self.name, read::read_object(raw).unwrap_or_default()) {
+        let workload = self.client.interpret(raw).map_err(|error| error.problem)?;
+        match swap.classify(&self.name, workload) {
             SwapState::Done(workload) => Ok(Some(self.rollout_of(&shift.version, &workload))),
             SwapState::Replaceable(..) => Ok(None),
             SwapState::Replaced(problem) => Err(problem),
@@ -313,7 +315,7 @@ impl Target for KubernetesTarget {
     }
 
     fn limits(&self, _: &Observed) -> Limits {
-        let missing = "Kubernetes replaces the pods of a workload; traffic between two versions is not split here. Remove `strategy`.";
+        let missing = "Kubernetes replaces the pods of a workload; traffic between two versions is not split here. Set `traffic.httproute`, or remove `strategy`.";
         TrafficSupport { control: TrafficControl::InPlace, missing: Some(missing.into()) }.into()
     }
 

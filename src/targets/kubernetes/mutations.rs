@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::client::{Client, FIELD_MANAGER};
 use super::error::{ApiError, ErrorKind};
 use super::pod::Pod;
-use super::read::{WorkloadObject, read_object};
+use super::read::WorkloadObject;
 use super::settings::{WorkloadKind, WorkloadName};
 use super::status::{WorkloadState, read_state};
 use super::template::template_id;
@@ -82,8 +82,7 @@ impl TemplateSwap {
 
 /// Reads the workload.
 async fn read_workload(client: &Client, name: &WorkloadName) -> Result<WorkloadObject, ApiError> {
-    let raw = client.workload(name).await?;
-    Ok(read_object(raw).unwrap_or_default())
+    client.interpret(client.workload(name).await?)
 }
 
 /// Brings the template into service, at most once.
@@ -96,7 +95,7 @@ pub async fn swap_template(
         &WRITE_RETRY,
         async |patch: Value| {
             let answer = client.patch_workload(name, &patch, false).await;
-            answer.map(|raw| read_object(raw).unwrap_or_default()).map_err(swap_error)
+            answer.and_then(|raw| client.interpret(raw)).map_err(swap_error)
         },
         async |_| {
             let workload = read_workload(client, name).await.map_err(|error| error.problem)?;
@@ -111,7 +110,7 @@ pub async fn swap_template(
 }
 
 /// A failed `test` is 422, and says that somebody came first: the next look decides.
-fn swap_error(error: ApiError) -> SendError<Problem> {
+pub fn swap_error(error: ApiError) -> SendError<Problem> {
     let is_raced = error.kind == ErrorKind::Conflict
         || (error.kind == ErrorKind::Invalid && !error.message.contains("is invalid"));
     if is_raced { SendError::transient(error.problem) } else { error.into_write_error() }

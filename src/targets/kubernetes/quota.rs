@@ -164,7 +164,7 @@ mod tests {
 
     fn quota(hard: Value, used: Value) -> QuotaObject {
         serde_json::from_value(json!({
-            "metadata": { "name": "compute" }, "spec": { "scopes": null }, "status": { "hard": hard, "used": used },
+            "metadata": { "name": "compute" }, "status": { "hard": hard, "used": used },
         }))
         .unwrap()
     }

@@ -191,10 +191,12 @@ pub struct Condition {
     /// When it was written last.
     #[serde(deserialize_with = "lenient_timestamp")]
     pub last_update_time: Option<Timestamp>,
+    /// The generation that it is about, where it says so.
+    pub observed_generation: Option<u64>,
 }
 
 /// Members that are read word for word.
-const VERBATIM: [&str; 3] = ["template", "data", "fieldsV1"];
+const VERBATIM: [&str; 4] = ["template", "data", "rules", "fieldsV1"];
 
 /// An object of the API. A member that is `null` means the same as one that is absent: servers and operators write both, for
 /// lists, texts and numbers alike.

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::route::backends::RouteNames;
+use super::route::settings::TrafficSettings;
 use crate::config::{Address, VariableName, WrittenText, parsed_string, written_texts};
 use crate::release::may_receive_credentials;
 use crate::targets::further_images::FurtherImages;
@@ -31,6 +33,9 @@ pub struct Settings {
     /// service in one template.
     #[serde(default)]
     pub images: FurtherImages,
+    /// How traffic is split between two versions, for `canary` and `linear`.
+    #[serde(default)]
+    pub traffic: Option<TrafficSettings>,
     /// How long a rollout may stand still before it is rolled back, in seconds; instead of `progressDeadlineSeconds` of the
     /// Deployment. Default: that one, or 600.
     #[serde(default)]
@@ -54,6 +59,19 @@ pub enum ClusterSettings {
     Kubeconfig(KubeconfigSettings),
 }
 
+impl Settings {
+    /// The route, its Service and the canary, where traffic is split.
+    pub fn route_names(&self) -> Option<RouteNames> {
+        let TrafficSettings { httproute, service } = self.traffic.as_ref()?;
+        let workload = &self.workload.name;
+        Some(RouteNames {
+            route: httproute.as_str().to_owned(),
+            stable: service.as_ref().map_or_else(|| workload.clone(), |name| name.as_str().to_owned()),
+            canary: format!("{workload}-canary"),
+        })
+    }
+}
+
 impl ClusterSettings {
     /// The cluster in sentences.
     pub fn title(&self) -> String {
@@ -72,8 +90,17 @@ pub struct ServerSettings {
     pub url: ApiServer,
     /// The certificate of its authority.
     pub authority: Option<AuthorityText>,
-    /// The variable that has the token.
-    pub token: VariableName,
+    /// Where its token comes from.
+    pub token: TokenSetting,
+}
+
+/// Where the token of an API server comes from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TokenSetting {
+    /// A variable that has it.
+    Variable(VariableName),
+    /// GitHub makes one for this audience, which the cluster trusts.
+    Oidc(Audience),
 }
 
 /// A kubeconfig.
@@ -102,6 +129,10 @@ pub struct ClusterBlock {
     /// Name of the variable that has a token for that server, such as the token of a ServiceAccount.
     #[serde(default)]
     token: Option<VariableName>,
+    /// Instead of `token`: the audience of a token that GitHub makes for the job (`permissions: id-token: write`). The cluster must
+    /// trust GitHub's tokens for it.
+    #[serde(default)]
+    oidc: Option<Audience>,
     /// Name of a variable that has a kubeconfig with a token.
     #[serde(default)]
     kubeconfig: Option<VariableName>,
@@ -114,19 +145,31 @@ impl TryFrom<ClusterBlock> for ClusterSettings {
     type Error = String;
 
     fn try_from(block: ClusterBlock) -> Result<Self, String> {
-        let ClusterBlock { eks, server, ca, token, kubeconfig, context } = block;
+        let ClusterBlock { eks, server, ca, token, oidc, kubeconfig, context } = block;
         let only = |key: &str, with: &str| format!("`{key}` is set, and it belongs to `{with}`");
         match (eks, server, kubeconfig) {
             (Some(_), _, _) if ca.is_some() => Err(only("ca", "server")),
             (Some(_), _, _) if token.is_some() => Err(only("token", "server")),
+            (Some(_), _, _) if oidc.is_some() => Err(only("oidc", "server")),
             (Some(_), None, None) if context.is_some() => Err(only("context", "kubeconfig")),
             (Some(name), None, None) => Ok(Self::Eks(name)),
             (None, Some(_), None) if context.is_some() => Err(only("context", "kubeconfig")),
             (None, Some(url), None) => {
-                let token = token.ok_or("`server` needs `token`: the name of the variable with a token")?;
+                let token = match (token, oidc) {
+                    (Some(token), None) => TokenSetting::Variable(token),
+                    (None, Some(audience)) => TokenSetting::Oidc(audience),
+                    (Some(_), Some(_)) => return Err("only one of `token` and `oidc` can be set".into()),
+                    (None, None) => {
+                        return Err(
+                            "`server` needs `token`: the name of the variable with a token; or `oidc`".into(),
+                        );
+                    }
+                };
                 Ok(Self::Server(ServerSettings { url, authority: ca, token }))
             }
-            (None, None, Some(_)) if ca.is_some() || token.is_some() => Err(only("ca` or `token", "server")),
+            (None, None, Some(_)) if ca.is_some() || token.is_some() || oidc.is_some() => {
+                Err(only("ca`, `token` or `oidc", "server"))
+            }
             (None, None, Some(variable)) => Ok(Self::Kubeconfig(KubeconfigSettings { variable, context })),
             (None, None, None) => Err("set one of `eks`, `server` and `kubeconfig`".into()),
             _ => Err("only one of `eks`, `server` and `kubeconfig` can be set".into()),
@@ -249,6 +292,10 @@ parsed_string!(
     ClusterName, check_cluster_name
 );
 parsed_string!(
+    /// The audience of a token.
+    Audience, check_audience
+);
+parsed_string!(
     /// The URL of an API server, which gets a token: `https://`, or `http://` to this machine.
     ApiServer, check_server
 );
@@ -277,6 +324,11 @@ fn check_cluster_name(text: &str) -> Result<(), String> {
     let known = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
     let is_name = (1..=100).contains(&text.len()) && text.bytes().all(known);
     is_name.then_some(()).ok_or_else(|| format!("`{text}` is not the name of a cluster of EKS"))
+}
+
+fn check_audience(text: &str) -> Result<(), String> {
+    let fits = (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+    fits.then_some(()).ok_or_else(|| format!("`{text}` is not the audience of a token"))
 }
 
 fn check_server(text: &str) -> Result<(), String> {
@@ -316,6 +368,9 @@ mod tests {
             (r#"{}"#, "set one of `eks`, `server` and `kubeconfig`"),
             (r#"{"eks":"a","server":"https://x"}"#, "only one of `eks`, `server` and `kubeconfig`"),
             (r#"{"server":"https://x"}"#, "`server` needs `token`"),
+            (r#"{"server":"https://x","token":"T","oidc":"a"}"#, "only one of `token` and `oidc`"),
+            (r#"{"server":"https://x","oidc":"a b"}"#, "is not the audience of a token"),
+            (r#"{"eks":"a","oidc":"a"}"#, "`oidc` is set, and it belongs to `server`"),
             (r#"{"server":"http://x.example","token":"T"}"#, "must begin with `https://`"),
             (r#"{"eks":"a","token":"T"}"#, "`token` is set, and it belongs to `server`"),
             (r#"{"eks":"a","context":"c"}"#, "`context` is set, and it belongs to `kubeconfig`"),
@@ -326,6 +381,14 @@ mod tests {
             let error = cluster(block).unwrap_err();
             assert!(error.contains(expected), "{block}: {error}");
         }
+        let traffic = |block: &str| {
+            let text =
+                format!(r#"{{"cluster":{{"eks":"a"}},"workload":"deployment/api","traffic":{block}}}"#);
+            read(&text).unwrap_err()
+        };
+        assert!(traffic(r#"{"app-mesh":"x"}"#).contains("AWS App Mesh ended on 2026-09-30: use `httproute`"));
+        assert!(traffic(r#"{"smi":{}}"#).contains("was archived in 2023"));
+        assert!(traffic("{}").contains("`traffic` needs `httproute`"));
         let workload = |text: &str| WorkloadName::try_from(text.to_owned()).unwrap_err();
         assert!(workload("api").contains("is not `deployment/NAME`"));
         assert!(workload("pod/api").contains("`pod` is no kind of workload"));

@@ -11,13 +11,13 @@ use super::client::Client;
 use super::error::{ApiError, ErrorKind};
 use super::events::{EventObject, READ_INTERVAL, READ_PATIENCE, RolloutEvents, add_events};
 use super::pod::Pod;
-use super::read::{RolloutCounts, WorkloadObject, read_object};
+use super::read::{RolloutCounts, WorkloadObject};
 use super::revision::RevisionObject;
 use super::settings::WorkloadName;
 use super::template::template_id;
 use super::verdict::{
     ContainerImage, ExpectedRollout, LookDurations, Verdict, WorkloadLook, creation_error,
-    deadline_condition, is_complete, judge,
+    deadline_condition, is_complete, judge, time_to_proof,
 };
 use crate::problem::{Code, Problem};
 use crate::release::{Digest, Failure, ImageRef, LogLine, Progress, Proof, Rollout, RolloutStatus, Version};
@@ -38,13 +38,43 @@ pub struct WorkloadState {
     pub pods: Vec<Pod>,
 }
 
+/// A workload, and the revisions that it had then.
+#[derive(Debug, Clone)]
+struct KnownRevisions {
+    workload: Value,
+    revisions: Vec<RevisionObject>,
+}
+
+impl KnownRevisions {
+    /// Whether this workload has them still: whatever becomes of a revision shows in the status of its workload, except for the
+    /// words of a condition.
+    fn are_of(&self, workload: &Value) -> bool {
+        let has_conditions = self.revisions.iter().any(|one| !one.status.conditions.is_empty());
+        self.workload == *workload && !has_conditions
+    }
+}
+
 /// Reads a workload with its revisions and pods.
 pub async fn read_state(client: &Client, name: &WorkloadName) -> Result<WorkloadState, ApiError> {
+    read_changed_state(client, name, None).await
+}
+
+/// The same; revisions that are known are not read again while the workload stays as it is.
+async fn read_changed_state(
+    client: &Client,
+    name: &WorkloadName,
+    known: Option<&KnownRevisions>,
+) -> Result<WorkloadState, ApiError> {
     let raw = client.workload(name).await?;
-    let workload: WorkloadObject = read_object(raw.clone()).unwrap_or_default();
+    let workload: WorkloadObject = client.interpret(raw.clone())?;
     let selector = workload.selector();
-    let (revisions, pods) =
-        futures::future::join(client.revisions(name.kind, &selector), client.pods(&selector)).await;
+    let revisions = async {
+        match known.filter(|known| known.are_of(&raw)) {
+            Some(known) => Ok(known.revisions.clone()),
+            None => client.revisions(name.kind, &selector).await,
+        }
+    };
+    let (revisions, pods) = futures::future::join(revisions, client.pods(&selector)).await;
     let mut revisions = revisions?;
     revisions.retain(|one| one.is_owned_by(&workload.metadata.uid));
     Ok(WorkloadState { raw, workload, revisions, pods: pods? })
@@ -119,6 +149,7 @@ pub struct RolloutMemory {
     restarts: u32,
     was_ready: bool,
     events: EventMemory,
+    revisions: Option<KnownRevisions>,
 }
 
 /// The warnings that were read last.
@@ -225,7 +256,7 @@ pub async fn rollout_status(
     let state = match read_state(query.client, query.name).await {
         Ok(state) => state,
         Err(error) if error.kind == ErrorKind::NotFound => {
-            return Ok(RolloutStatus::Aborted(deleted_failure(query.name)));
+            return Ok(RolloutStatus::Failed(deleted_failure(query.name)));
         }
         Err(error) => return Err(error.problem),
     };
@@ -251,6 +282,11 @@ pub async fn rollout_status(
     Ok(match status {
         RolloutStatus::Failed(failure) => {
             RolloutStatus::Failed(with_logs(query.client, failure, cause.as_ref()).await)
+        }
+        // Who paused or deleted it decides what comes next: to ask for the same rollback again changes nothing.
+        RolloutStatus::Aborted(failure) => RolloutStatus::Failed(failure),
+        RolloutStatus::Progressing(progress) => {
+            RolloutStatus::Progressing(Progress { due_in: time_to_proof(&look, &durations), ..progress })
         }
         other => other,
     })
@@ -292,7 +328,8 @@ impl StatusFacts<'_> {
     pub fn to_status(&self, verdict: Verdict) -> RolloutStatus {
         match verdict {
             Verdict::Unknown(why) => RolloutStatus::Unknown(why),
-            Verdict::Stopped(problem) => RolloutStatus::Aborted(Failure::permanent(problem)),
+            // Another request for the same does not help while a person keeps it so.
+            Verdict::Stopped(problem) => RolloutStatus::Failed(Failure::permanent(problem)),
             Verdict::Superseded(by) => RolloutStatus::Superseded(by),
             Verdict::NothingRuns => {
                 RolloutStatus::Healthy(self.proof("no copy is desired".into(), vec![nothing_runs()]))

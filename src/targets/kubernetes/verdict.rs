@@ -305,12 +305,22 @@ fn pods_agree(look: &WorkloadLook<'_>, desired: u32) -> bool {
 
 /// Rows 21 and 22.
 fn settled_verdict(look: &WorkloadLook<'_>, since: &LookDurations, counts: RolloutCounts) -> Verdict {
-    let needed = Duration::from_secs(look.workload.spec.min_ready_seconds).max(STEADY_TIME);
     match is_complete(look, counts) {
-        true if since.steady >= needed => Verdict::Healthy(evidence(look, counts)),
+        true if since.steady >= steady_time(look) => Verdict::Healthy(evidence(look, counts)),
         true => Verdict::Progressing(format!("{}, watching that it stays so", counts_text(counts))),
         false => Verdict::Progressing(counts_text(counts)),
     }
+}
+
+/// How long pods must be well.
+fn steady_time(look: &WorkloadLook<'_>) -> Duration {
+    Duration::from_secs(look.workload.spec.min_ready_seconds).max(STEADY_TIME)
+}
+
+/// When a workload that is complete will have been so for long enough.
+pub fn time_to_proof(look: &WorkloadLook<'_>, since: &LookDurations) -> Option<Duration> {
+    let is_complete = look.workload.counts(look.kind).is_some_and(|counts| is_complete(look, counts));
+    is_complete.then(|| steady_time(look).saturating_sub(since.steady))
 }
 
 fn evidence(look: &WorkloadLook<'_>, counts: RolloutCounts) -> String {

@@ -1,1 +1,1 @@
-"""A real Argo CD on a real control plane, for tests: see `plane` and `server`. Pods are played by kwok."""
+"""A real Argo CD beside a real control plane (`kubernetes`), for tests: see `server`."""

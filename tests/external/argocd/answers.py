@@ -1,13 +1,9 @@
-"""The same requests to two servers, and what differs in the form of their answers."""
+"""The same requests to two servers of Argo CD."""
 
 import json
-import re
 import urllib.parse
 
 from . import server
-
-# Maps whose keys are data.
-MAPS = re.compile(r"\.(labels|annotations|matchLabels|nodeSelector|targetLabels|limits|requests|f:.*|k:.*)$")
 
 
 def ask_all(world):
@@ -55,21 +51,3 @@ def live(answer):
     """The manifest that an answer has as text."""
     status, body = answer
     return status, json.loads(body["manifest"]) if status == 200 else body
-
-
-def paths(value, path=""):
-    """Every field of an answer with the type of its value; items of a list are one."""
-    if isinstance(value, dict) and not MAPS.search(path) and not path.endswith(".managedFields[].fieldsV1"):
-        return {found for name, inner in value.items() for found in paths(inner, f"{path}.{name}")}
-    if isinstance(value, list):
-        return {found for item in value for found in paths(item, f"{path}[]")} or {f"{path}[]: none"}
-    kinds = {bool: "bool", int: "number", float: "number", str: "text", dict: "map", type(None): "null"}
-    return {f"{path}: {kinds[type(value)]}"}
-
-
-def unknown_fields(embedded, real):
-    """Fields that the embedded answer has and the real one has not."""
-    have = paths(real)
-    lists = {path.split("[]: none")[0] for path in have if path.endswith("[]: none")}
-    return sorted(path for path in paths(embedded) - have
-                  if not path.endswith("[]: none") and not any(path.startswith(f"{start}[]") for start in lists))

@@ -10,9 +10,9 @@ import time
 import urllib.error
 import urllib.request
 
+import machine
 import yaml
-
-from .plane import wait_until
+from kubernetes.plane import wait_until
 
 API, REPOSITORIES, REDIS, METRICS = 8080, 8081, 6379, 8082
 URL = f"http://127.0.0.1:{API}"
@@ -110,7 +110,7 @@ def ask(url, path, token, body=None, method=None):
         url + path, method=method, data=None if body is None else json.dumps(body).encode(),
         headers={"authorization": f"Bearer {token}", "content-type": "application/json"})
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with machine.open_url(request, 60) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         text = error.read()

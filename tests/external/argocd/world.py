@@ -2,16 +2,15 @@
 
 import hashlib
 import json
-import subprocess
 import threading
 import urllib.parse
 import urllib.request
 
+import action
 import machine
-from runner import pairs
+from kubernetes.plane import Refused, wait_until
 
 from . import server
-from .plane import Refused, wait_until
 
 MANIFESTS = "acme/manifests"
 IMAGE = "ghcr.io/acme/web"
@@ -21,16 +20,6 @@ APPLICATION = ("argoproj.io/v1alpha1", "Application", server.NAMESPACE)
 def reference(tag):
     """An image by tag and digest; each tag has a digest of its own."""
     return f"{IMAGE}:{tag}@sha256:{hashlib.sha256(tag.encode()).hexdigest()}"
-
-
-class Outcome:
-    """What a run of Roadstead did."""
-
-    def __init__(self, code, outcome, log):
-        self.code, self.outcome, self.log = code, outcome, log
-
-    def __repr__(self):
-        return f"exit code {self.code}, outcome {self.outcome!r}\n{self.log}"
 
 
 class World:
@@ -50,15 +39,14 @@ class World:
 
     def start_cloud(self, scenario, speed):
         repository = {"name": MANIFESTS, "files": self.case.files()}
-        ours = {"name": "acme/app", "history": [{"id": "c1"}], "runs": [{"id": number, "status": "in_progress"} for number in (7, 8)]}
-        scenario = {"github": {"repositories": [repository, ours]}} | scenario
+        scenario = {"github": {"repositories": [repository, action.repository()]}} | scenario
         self.cloud = machine.Cloud(self.processes, self.binary, self.folder, scenario, speed, 1)
 
     def github(self, path, body=None, method=None):
         request = urllib.request.Request(
             f"{self.cloud.url}/repos/{MANIFESTS}{path}", method=method, data=None if body is None else json.dumps(body).encode(),
             headers={"authorization": "Bearer t", "content-type": "application/json"})
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with machine.open_url(request, 20) as answer:
             return json.load(answer)
 
     def head(self, branch="main"):
@@ -67,7 +55,7 @@ class World:
     def read(self, path):
         request = urllib.request.Request(f"{self.cloud.url}/repos/{MANIFESTS}/contents/{path}",
                                          headers={"accept": "application/vnd.github.raw+json"})
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with machine.open_url(request, 20) as answer:
             return answer.read().decode()
 
     def push(self, path, text, branch="main"):
@@ -91,43 +79,19 @@ class World:
     def run(self, tag, operation="deploy", during=None):
         """One run of Roadstead, as a job of a workflow starts it."""
         self.runs += 1
-        folder = self.folder / f"run-{self.runs}"
-        folder.mkdir()
-        (folder / "roadstead.yml").write_text(json.dumps(self.deploy_file()))
-        (folder / "event.json").write_text("{}")
-        for name in ("output", "summary", "state"):
-            (folder / name).touch()
-        before = self.head()
-        with open(folder / "log", "wb") as log:
-            child = subprocess.Popen([str(self.binary)], env=self.environment(folder, tag, operation), cwd=folder,
-                                     stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
-        helper = threading.Thread(target=during, args=(self, before)) if during else None
+        inputs = {"manifests-token": "t", "argocd-token": self.token, "operation": operation, "timeout": f"{self.case.seconds}s"}
+        inputs |= {"image": f"web={reference(tag)}"} if tag else {}
+        job = action.Job(self.binary, self.folder / f"run-{self.runs}", self.deploy_file(),
+                         action.environment(self.cloud.url, self.runs, inputs))
+        helper = threading.Thread(target=during, args=(self, self.head())) if during else None
+        job.start()
         try:
             if helper:
                 helper.start()
-            code = child.wait(self.case.seconds * 3 + 60)
-        except subprocess.TimeoutExpired:
-            code = None
+            return job.wait(self.case.seconds * 3 + 60)
         finally:
-            child.kill()
-            child.wait()
             if helper:
                 helper.join(60)
-        return Outcome(code, pairs((folder / "output").read_text()).get("outcome"), (folder / "log").read_text(errors="replace"))
-
-    def environment(self, folder, tag, operation):
-        return {
-            "GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": "workflow_dispatch", "GITHUB_EVENT_PATH": str(folder / "event.json"),
-            "GITHUB_WORKSPACE": str(folder), "GITHUB_REPOSITORY": "acme/app", "GITHUB_SERVER_URL": self.cloud.url,
-            "GITHUB_API_URL": f"{self.cloud.url}/api/v3", "GITHUB_GRAPHQL_URL": f"{self.cloud.url}/api/graphql",
-            "GITHUB_REF": "refs/heads/main", "GITHUB_REF_NAME": "main", "GITHUB_REF_TYPE": "branch",
-            "GITHUB_SHA": "c1".ljust(40, "0"), "GITHUB_RUN_ID": str(6 + self.runs), "GITHUB_RUN_ATTEMPT": "1",
-            "GITHUB_OUTPUT": str(folder / "output"), "GITHUB_STEP_SUMMARY": str(folder / "summary"),
-            "GITHUB_STATE": str(folder / "state"), "INPUT_CONFIG": "roadstead.yml", "INPUT_ENVIRONMENT": "production",
-            "INPUT_GITHUB-TOKEN": "t", "INPUT_MANIFESTS-TOKEN": "t", "INPUT_ARGOCD-TOKEN": self.token,
-            "INPUT_OPERATION": operation, "INPUT_TIMEOUT": f"{self.case.seconds}s",
-        } | ({"INPUT_IMAGE": f"web={reference(tag)}"} if tag else {})
-
 
     def live_images(self):
         """Images of the live workload, as Argo CD's API shows it."""

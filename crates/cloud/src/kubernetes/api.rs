@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::KubernetesEvent;
 use super::scenario::ClusterSetting;
 use super::state::{Cluster, FieldManager, Workload, WorkloadKind};
-use super::{events, jobs, objects, patch, pods, responses};
+use super::{created, events, jobs, network, objects, patch, pods, responses};
 use crate::ecr::image_factory::sha256_digest;
 use crate::ecs::images::{self, ImageLookup};
 use crate::faults::Fault;
@@ -89,6 +89,9 @@ pub(super) fn answer_call(world: &mut World, call: &ServiceCall, now: f64) -> Se
         ("get", "secrets" | "configmaps", "") => get_configuration(cluster, &request),
         ("list", "pods", "") => Ok(list_pods(world, place, &request, now)),
         ("list", "replicasets" | "controllerrevisions", "") => Ok(list_revisions(cluster, &request, now)),
+        (_, "services", "") => network::answer_service(world, place, &request),
+        ("list", "endpointslices", "") => Ok(network::list_slices(cluster, &request, now)),
+        (_, "httproutes", "") => network::answer_route(world, place, &request, now),
         (_, "jobs", "") => jobs::answer(world, place, &request, now),
         (_, resource, "") => match WorkloadKind::ALL.into_iter().find(|kind| kind.resource() == resource) {
             Some(kind) => answer_workload(world, place, kind, &request, now),
@@ -103,10 +106,20 @@ fn is_known_token(cluster: &Cluster, bearer: &str, now: f64) -> bool {
     if let Some(encoded) = bearer.strip_prefix("k8s-aws-v1.") {
         return cluster.setting.eks && is_fresh_eks_token(encoded, now);
     }
+    if let Some(audience) = &cluster.setting.audience {
+        return is_fresh_job_token(bearer, audience, now);
+    }
     match &cluster.setting.token {
         Some(token) => bearer == token,
         None => !bearer.is_empty(),
     }
+}
+
+/// Whether a token of GitHub is for this audience, and alive.
+fn is_fresh_job_token(bearer: &str, audience: &str, now: f64) -> bool {
+    let claims = bearer.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
+    let claims: Value = claims.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+    claims["aud"] == audience && claims["exp"].as_f64().is_some_and(|dies| now < dies)
 }
 
 fn is_fresh_eks_token(encoded: &str, now: f64) -> bool {
@@ -188,7 +201,7 @@ fn get_configuration(cluster: &Cluster, request: &ApiRequest<'_>) -> ServiceResu
 }
 
 /// Whether labels have all of a selector of the form `a=b,c=d`.
-fn matches_selector(labels: &Value, selector: &str) -> bool {
+pub(super) fn matches_selector(labels: &Value, selector: &str) -> bool {
     let fits = |term: &str| term.split_once('=').is_some_and(|(name, value)| labels[name] == value);
     selector.split(',').filter(|term| !term.is_empty()).all(fits)
 }
@@ -276,7 +289,12 @@ fn answer_workload(
     now: f64,
 ) -> ServiceResult {
     let cluster = &world.kubernetes.clusters[place];
-    let own = |work: &Workload| work.setting.kind == kind && work.setting.namespace == request.namespace;
+    if request.verb == "create" {
+        return created::create_workload(world, place, kind, request, now);
+    }
+    let own = |work: &Workload| {
+        work.setting.kind == kind && work.setting.namespace == request.namespace && !work.is_deleted
+    };
     if request.verb == "list" {
         let items = cluster.workloads.iter().filter(|work| own(work));
         return Ok(responses::list(
@@ -292,6 +310,7 @@ fn answer_workload(
     match request.verb {
         "get" => Ok(objects::workload_json(&cluster.workloads[at], now)),
         "patch" => patch_workload(world, place, at, request, now),
+        "delete" => created::delete_workload(world, place, at, request, now),
         _ => Err(responses::no_such_path()),
     }
 }
@@ -311,6 +330,11 @@ fn patch_workload(
         return Ok(after);
     }
     let manager = str_field(request.query, "fieldManager").to_owned();
+    if let Some(annotations) = after["metadata"]["annotations"].as_object()
+        && after["metadata"]["annotations"] != before["metadata"]["annotations"]
+    {
+        world.kubernetes.clusters[place].workloads[at].annotations = annotations.clone();
+    }
     if after["spec"] != before["spec"] {
         on_first_deployment(world, now);
         change_spec(world, place, at, &after["spec"], &manager, now);
@@ -342,7 +366,11 @@ fn schedule(world: &mut World, cluster: usize, place: usize, at: f64) {
 pub(super) fn apply_outside_change(world: &mut World, fault: &Fault, now: f64) {
     for cluster in 0..world.kubernetes.clusters.len() {
         for place in 0..world.kubernetes.clusters[cluster].workloads.len() {
-            let mut spec = world.kubernetes.clusters[cluster].workloads[place].spec.clone();
+            let work = &world.kubernetes.clusters[cluster].workloads[place];
+            if work.is_deleted {
+                continue;
+            }
+            let mut spec = work.spec.clone();
             match fault {
                 Fault::KubernetesImageSet(change) => {
                     spec["template"]["spec"]["containers"][0]["image"] = json!(change.image);

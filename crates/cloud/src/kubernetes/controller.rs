@@ -18,6 +18,9 @@ const STATUS_DELAY: f64 = 0.05;
 
 /// Let everything happen that is due in a workload, and plan the next look at it.
 pub fn reconcile(world: &mut World, cluster: usize, place: usize, now: f64) {
+    if world.kubernetes.clusters[cluster].workloads[place].is_deleted {
+        return;
+    }
     let lacks_image = template_images(world.kubernetes.clusters[cluster].workloads[place].template())
         .iter()
         .any(|image| images::resolve_image(world, image) == ImageLookup::Missing);
@@ -65,8 +68,11 @@ fn sync_workload(work: &mut Workload, maker: &mut PodFactory<'_>, limits: Creati
         work.progressing = condition("Unknown", "DeploymentResumed", now);
     }
     sync_revision(work, maker, now);
+    // Only who tries to make a pod is refused.
+    let needs_pods = work.active_counts().0 < work.replicas();
     if let Some(revision) = work.revisions.last_mut() {
-        (revision.create_failure, revision.lacks_image) = (limits.failure, limits.lacks_image);
+        let failure = limits.failure.filter(|_| needs_pods);
+        (revision.create_failure, revision.lacks_image) = (failure, limits.lacks_image);
     }
     match work.setting.kind {
         WorkloadKind::Deployment => {

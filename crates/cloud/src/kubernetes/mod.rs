@@ -7,6 +7,8 @@ mod api;
 mod builtin;
 /// The controllers of workloads.
 pub mod controller;
+/// Workloads that clients make and delete.
+mod created;
 /// Amazon EKS.
 pub mod eks;
 /// What controllers and nodes say of it.
@@ -15,6 +17,8 @@ mod events;
 pub mod faults;
 /// Jobs.
 mod jobs;
+/// Services, endpoints and routes.
+mod network;
 /// Workloads and revisions as objects.
 pub mod objects;
 /// Patches.

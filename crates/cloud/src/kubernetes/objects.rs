@@ -207,15 +207,16 @@ fn replica_set_json(work: &Workload, revision: &Revision, now: f64) -> Value {
     metadata["annotations"] = Value::Object(annotations);
     let template = with_label(&revision.template, "pod-template-hash", &revision.hash);
     metadata["labels"] = template["metadata"]["labels"].clone();
-    let failure = revision.create_failure.as_ref().map(|message| {
-        json!([{ "type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message }])
+    let failures = revision.create_failure.iter().map(|message| {
+        json!({ "type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message })
     });
+    let failures: Vec<Value> = failures.collect();
     json!({
         "apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": metadata,
         "spec": { "replicas": wanted, "selector": work.spec["selector"], "template": template },
         "status": {
             "observedGeneration": 1, "replicas": count, "fullyLabeledReplicas": count,
-            "readyReplicas": available, "availableReplicas": available, "conditions": failure,
+            "readyReplicas": available, "availableReplicas": available, "conditions": failures,
         },
     })
 }
@@ -251,10 +252,13 @@ pub fn pod_metadata(work: &Workload, one: &ClusterPod) -> Value {
         WorkloadKind::StatefulSet => with_label(&template, "controller-revision-hash", &one.revision),
         WorkloadKind::DaemonSet => with_label(&template, "controller-revision-hash", hash),
     };
-    json!({
+    let mut metadata = json!({
         "name": one.pod.name, "namespace": work.setting.namespace, "uid": one.pod.uid,
         "creationTimestamp": format_time(one.pod.created_at),
-        "deletionTimestamp": one.pod.ends_at.map(format_time),
         "labels": labels["metadata"]["labels"], "ownerReferences": [owner],
-    })
+    });
+    if let Some(at) = one.pod.ends_at {
+        metadata["deletionTimestamp"] = json!(format_time(at));
+    }
+    metadata
 }

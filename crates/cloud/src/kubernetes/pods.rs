@@ -41,13 +41,15 @@ fn conditions_json(status: &PodStatus) -> Value {
             { "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": status.message },
         ]);
     }
-    let ready = if status.is_ready { "True" } else { "False" };
-    let why = (!status.is_ready).then_some("ContainersNotReady");
+    let readiness = |kind: &str| match status.is_ready {
+        true => json!({ "type": kind, "status": "True" }),
+        false => json!({ "type": kind, "status": "False", "reason": "ContainersNotReady" }),
+    };
     json!([
         { "type": "PodScheduled", "status": "True" },
         { "type": "Initialized", "status": "True" },
-        { "type": "ContainersReady", "status": ready, "reason": why },
-        { "type": "Ready", "status": ready, "reason": why },
+        readiness("ContainersReady"),
+        readiness("Ready"),
     ])
 }
 

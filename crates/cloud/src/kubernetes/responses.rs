@@ -9,6 +9,11 @@ pub fn not_found(resource: &str, name: &str) -> ServiceError {
     ServiceError::with_status(404, "NotFound", format!("{resource} \"{name}\" not found"))
 }
 
+/// An object that exists already.
+pub fn already_exists(resource: &str, name: &str) -> ServiceError {
+    ServiceError::with_status(409, "AlreadyExists", format!("{resource} \"{name}\" already exists"))
+}
+
 /// A path that no API group serves: a text, and no `Status`.
 pub fn no_such_path() -> ServiceError {
     ServiceError::with_status(404, PLAIN_TEXT, "404 page not found\n")
@@ -44,7 +49,14 @@ pub fn forbidden(resource: &str, group: &str, name: &str, verb: &str, namespace:
     ServiceError::with_status(403, "Forbidden", words)
 }
 
-/// A list.
+/// A list, whose items do not repeat their kind.
 pub fn list(kind: &str, version: &str, items: Vec<Value>) -> Value {
+    let bare = |mut item: Value| {
+        if let Some(members) = item.as_object_mut() {
+            members.retain(|name, _| name != "apiVersion" && name != "kind");
+        }
+        item
+    };
+    let items: Vec<Value> = items.into_iter().map(bare).collect();
     json!({ "kind": format!("{kind}List"), "apiVersion": version, "metadata": { "resourceVersion": "1" }, "items": items })
 }

@@ -31,6 +31,8 @@ pub struct ClusterSetting {
     pub public: bool,
     /// The bearer token that it accepts beside those of EKS; any when absent.
     pub token: Option<String>,
+    /// The audience of GitHub's tokens that it trusts, instead of `token`.
+    pub audience: Option<String>,
     /// Verbs and resources that are refused, such as `patch deployments`.
     pub denied: Vec<String>,
     /// Verbs and resources that are allowed, such as `list pods` or `patch deployments api`; all when absent.
@@ -39,8 +41,50 @@ pub struct ClusterSetting {
     pub missing: Vec<String>,
     /// Pods that the quota of every namespace allows, where there is one.
     pub pod_quota: Option<u32>,
+    /// Its Services.
+    pub services: Vec<ServiceSetting>,
+    /// Its HTTPRoutes.
+    pub routes: Vec<RouteSetting>,
     /// What runs in it.
     pub workloads: Vec<WorkloadSetting>,
+}
+
+/// A Service.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct ServiceSetting {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The labels of its pods.
+    pub selector: BTreeMap<String, String>,
+}
+
+impl Default for ServiceSetting {
+    fn default() -> Self {
+        Self { namespace: "default".into(), name: "web".into(), selector: BTreeMap::new() }
+    }
+}
+
+/// An HTTPRoute with one rule.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct RouteSetting {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The Service that gets its traffic.
+    pub service: String,
+    /// Whether a gateway accepts it.
+    pub accepted: bool,
+}
+
+impl Default for RouteSetting {
+    fn default() -> Self {
+        Self { namespace: "default".into(), name: "web".into(), service: "web".into(), accepted: true }
+    }
 }
 
 impl Default for ClusterSetting {
@@ -52,10 +96,13 @@ impl Default for ClusterSetting {
             status: "ACTIVE".into(),
             public: true,
             token: None,
+            audience: None,
             denied: Vec::new(),
             allowed: None,
             missing: Vec::new(),
             pod_quota: None,
+            services: Vec::new(),
+            routes: Vec::new(),
             workloads: Vec::new(),
         }
     }

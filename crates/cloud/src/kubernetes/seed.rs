@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::controller;
+use super::network;
 use super::scenario::{ClusterSetting, PodContainer, WorkloadSetting};
 use super::state::{Cluster, FieldManager, ProgressingCondition, Workload, WorkloadKind};
 use crate::faults::TaskOutcome;
@@ -20,7 +21,17 @@ pub(super) fn seed(world: &mut World, clusters: &[ClusterSetting], began: f64) {
             host,
             workloads: Vec::new(),
             jobs: Vec::new(),
+            services: Vec::new(),
+            routes: Vec::new(),
         });
+        for service in &setting.services {
+            let seeded = network::seeded_service(service, world.rng.uuid());
+            world.kubernetes.clusters[place].services.push(seeded);
+        }
+        for route in &setting.routes {
+            let seeded = network::seeded_route(route, world.rng.uuid(), began - DEPLOYED_AGO);
+            world.kubernetes.clusters[place].routes.push(seeded);
+        }
         for workload in &setting.workloads {
             seed_workload(world, place, workload, began);
         }
@@ -62,6 +73,7 @@ fn seed_workload(world: &mut World, cluster: usize, setting: &WorkloadSetting, b
         progressing,
         counted: [0; 3],
         wake_number: 0,
+        is_deleted: false,
     };
     world.kubernetes.clusters[cluster].workloads.push(work);
     let place = world.kubernetes.clusters[cluster].workloads.len() - 1;
@@ -98,10 +110,7 @@ fn workload_spec(setting: &WorkloadSetting) -> Value {
     }
     let mut spec = Map::new();
     spec.insert("selector".into(), json!({ "matchLabels": labels }));
-    spec.insert(
-        "template".into(),
-        json!({ "metadata": { "creationTimestamp": null, "labels": labels }, "spec": pod }),
-    );
+    spec.insert("template".into(), json!({ "metadata": { "labels": labels }, "spec": pod }));
     spec.insert("revisionHistoryLimit".into(), json!(10));
     let rolling = json!({ "maxSurge": setting.max_surge, "maxUnavailable": setting.max_unavailable });
     let rolls = setting.strategy == "RollingUpdate";

@@ -27,6 +27,38 @@ pub struct Cluster {
     pub workloads: Vec<Workload>,
     /// Jobs that clients made.
     pub jobs: Vec<Job>,
+    /// Its Services.
+    pub services: Vec<ClusterService>,
+    /// Its HTTPRoutes.
+    pub routes: Vec<ClusterRoute>,
+}
+
+/// A Service.
+#[derive(Debug, Clone)]
+pub struct ClusterService {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The object.
+    pub object: Value,
+}
+
+/// An HTTPRoute.
+#[derive(Debug, Clone)]
+pub struct ClusterRoute {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The object, without its status.
+    pub object: Value,
+    /// How often its spec changed.
+    pub generation: u64,
+    /// When that was.
+    pub changed_at: f64,
+    /// Whether a gateway accepts it.
+    pub is_accepted: bool,
 }
 
 /// The kind of a workload.
@@ -108,6 +140,8 @@ pub struct Workload {
     pub seed_template: Value,
     /// Number of the next planned look at it: older ones are void.
     pub wake_number: u64,
+    /// Whether somebody deleted it: it keeps its place in the list, without pods.
+    pub is_deleted: bool,
 }
 
 /// An entry of `managedFields` for the template.

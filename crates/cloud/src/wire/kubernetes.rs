@@ -11,7 +11,16 @@ use crate::request::ServiceError;
 
 /// Whether a request is for an API server.
 pub(super) fn is_kubernetes_path(path: &str) -> bool {
-    let groups = ["apps", "batch", "authorization.k8s.io", "authentication.k8s.io", "autoscaling", "policy"];
+    let groups = [
+        "apps",
+        "batch",
+        "authorization.k8s.io",
+        "authentication.k8s.io",
+        "autoscaling",
+        "policy",
+        "discovery.k8s.io",
+        "gateway.networking.k8s.io",
+    ];
     let group = path.strip_prefix("/apis/").and_then(|rest| rest.split('/').next());
     path.starts_with("/api/v1/namespaces/") || group.is_some_and(|group| groups.contains(&group))
 }
@@ -53,8 +62,7 @@ pub(super) fn parse_request(request: &Request<Bytes>) -> Result<ParsedCall, Serv
     };
     let kind = header_text(request.headers(), "content-type");
     if verb == "patch" && kind != "application/json-patch+json" {
-        let words = "the body of the request was in an unknown format - accepted media types include: \
-                     application/json-patch+json";
+        let words = "415: Unsupported Media Type";
         return Err(ServiceError::with_status(415, "UnsupportedMediaType", words));
     }
     let body = match request.body().is_empty() {
@@ -108,14 +116,26 @@ fn percent_decode(part: &str) -> String {
     percent_encoding::percent_decode_str(part).decode_utf8_lossy().into_owned()
 }
 
-/// An answer: JSON, or the lines of a log as text.
+/// An answer: JSON without members that are null, or the lines of a log as text.
 pub(super) fn write_response(operation: &str, value: &Value) -> Response<Bytes> {
     let (body, kind) = match value {
         Value::String(text) => (text.clone().into_bytes(), "text/plain"),
-        other => (other.to_string().into_bytes(), "application/json"),
+        other => (without_nulls(other).to_string().into_bytes(), "application/json"),
     };
     let status = if operation.starts_with("create/") { 201 } else { 200 };
     build_response(status, body, kind)
+}
+
+/// What Go leaves out.
+fn without_nulls(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let kept = members.iter().filter(|(_, value)| !value.is_null());
+            Value::Object(kept.map(|(name, value)| (name.clone(), without_nulls(value))).collect())
+        }
+        Value::Array(items) => items.iter().map(without_nulls).collect(),
+        other => other.clone(),
+    }
 }
 
 /// An error: a `Status`, but some are plain text.

@@ -3,6 +3,7 @@
 
 pub mod eks;
 pub mod kubeconfig;
+pub mod oidc;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -15,12 +16,13 @@ use futures::future::LocalBoxFuture;
 use tokio::sync::OnceCell;
 
 use super::error::{ApiError, ErrorKind};
-use super::settings::{ClusterSettings, ServerSettings};
+use super::settings::{ClusterSettings, ServerSettings, TokenSetting};
 use crate::aws::Io;
 use crate::problem::{Code, Problem};
 use crate::sys::http::{HttpClient, Request, Response};
 use crate::targets::TargetContext;
 use eks::{EksAccess, EksToken};
+use oidc::OidcAccess;
 
 /// Time limit of an answer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
@@ -59,6 +61,8 @@ enum TokenSource {
     Fixed(String),
     /// AWS's credentials make it.
     Eks { access: Box<EksAccess>, current: RefCell<Option<EksToken>> },
+    /// GitHub makes it.
+    Oidc(OidcAccess),
 }
 
 /// The access to one cluster.
@@ -98,13 +102,21 @@ impl ClusterAccess {
         run: &TargetContext<'_>,
     ) -> Result<Self, Problem> {
         run.io.mask.add(&token);
+        Self::with_source(server, authority, TokenSource::Fixed(token), run)
+    }
+
+    fn with_source(
+        server: &str,
+        authority: Option<&str>,
+        tokens: TokenSource,
+        run: &TargetContext<'_>,
+    ) -> Result<Self, Problem> {
         let server = server.trim_end_matches('/').to_owned();
         let http = match authority {
             None => HttpClient::new(run.http.clone()),
             Some(pem) => private_client(run.io, pem)?,
         };
         let title = format!("the cluster at `{server}`");
-        let tokens = TokenSource::Fixed(token);
         Ok(Self { title, endpoint: OnceCell::new_with(Some(Endpoint { server, http })), tokens })
     }
 
@@ -114,7 +126,7 @@ impl ClusterAccess {
                 TokenSource::Eks { access, .. } => {
                     access.find_endpoint().await.map_err(ApiError::before_request)
                 }
-                TokenSource::Fixed(_) => Err(ApiError::before_request(no_endpoint())),
+                TokenSource::Fixed(_) | TokenSource::Oidc(_) => Err(ApiError::before_request(no_endpoint())),
             }
         };
         self.endpoint.get_or_try_init(find).await
@@ -124,6 +136,9 @@ impl ClusterAccess {
     async fn token(&self, is_refused: bool) -> Result<String, ApiError> {
         let (access, current) = match &self.tokens {
             TokenSource::Fixed(token) => return Ok(token.clone()),
+            TokenSource::Oidc(access) => {
+                return access.token(is_refused).await.map_err(ApiError::before_request);
+            }
             TokenSource::Eks { access, current } => (access, current),
         };
         let known = current.borrow().as_ref().filter(|token| !is_refused && token.is_fresh()).cloned();
@@ -137,7 +152,7 @@ impl ClusterAccess {
     }
 
     fn renews_token(&self) -> bool {
-        matches!(self.tokens, TokenSource::Eks { .. })
+        matches!(self.tokens, TokenSource::Eks { .. } | TokenSource::Oidc(_))
     }
 
     /// Sends a request, whose URL is a path. A token that is refused is renewed once: the request was not carried out then.
@@ -174,10 +189,17 @@ impl ClusterAccess {
 
 fn open_server(server: &ServerSettings, run: &TargetContext<'_>) -> Result<ClusterAccess, Problem> {
     check_allowed(server.url.as_str(), run)?;
-    let token = variable(run.io, server.token.as_str())?;
+    let tokens = match &server.token {
+        TokenSetting::Variable(name) => {
+            let token = variable(run.io, name.as_str())?.trim().to_owned();
+            run.io.mask.add(&token);
+            TokenSource::Fixed(token)
+        }
+        TokenSetting::Oidc(audience) => TokenSource::Oidc(OidcAccess::open(audience.as_str(), run)?),
+    };
     let authority = server.authority.as_ref().map(|text| authority_pem(text.as_str())).transpose();
     let authority = authority.map_err(|why| Problem::error(Code::ConfigInvalid, format!("{why}.")))?;
-    ClusterAccess::with_token(server.url.as_str(), authority.as_deref(), token.trim().to_owned(), run)
+    ClusterAccess::with_source(server.url.as_str(), authority.as_deref(), tokens, run)
 }
 
 /// Code that is not merged must not choose the server that gets a token.

@@ -4,12 +4,15 @@ import json
 import pathlib
 import secrets
 import ssl
+import subprocess
 import time
 import urllib.error
 import urllib.request
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+
+import machine
 
 from . import pods
 
@@ -21,11 +24,24 @@ CONTROLLERS = [
     "resourcequota-controller", "garbage-collector-controller", "namespace-controller", "pod-garbage-collector-controller",
     "root-ca-certificate-publisher-controller",
 ]
-CLUSTER_SCOPED = {"Namespace", "Node", "CustomResourceDefinition", "MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"}
+CLUSTER_SCOPED = {"Namespace", "Node", "CustomResourceDefinition", "MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding",
+                  "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
+# Who asked what and when, without the contents: the clients of the cluster, and what becomes of pods.
+AUDIT = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"], "rules": [
+    {"level": "Metadata", "userGroups": ["system:serviceaccounts"]},
+    {"level": "Request", "resources": [{"group": "", "resources": ["pods/status"]}]},
+    {"level": "None"},
+]}
 
 
 class Refused(Exception):
     """The API server refused a request."""
+
+
+def built():
+    """The folder of the programs. Builds what is missing; the other tests run on in the meantime."""
+    done = subprocess.run([str(machine.ROOT / "scripts/setup-argocd")], stdout=subprocess.PIPE, text=True, check=True)
+    return pathlib.Path(done.stdout.strip())
 
 
 class Api:
@@ -36,26 +52,30 @@ class Api:
 
     def send(self, method, path, body=None, content_type="application/json"):
         if self.context is None:
-            self.context = ssl.create_default_context(cafile=str(self.folder / "certificates/apiserver.crt"))
+            self.context = ssl.create_default_context(cadata=self.authority())
         request = urllib.request.Request(
             f"https://127.0.0.1:{API}{path}", method=method, data=None if body is None else json.dumps(body).encode(),
             headers={"authorization": f"Bearer {self.token}", "content-type": content_type})
         try:
-            with urllib.request.urlopen(request, timeout=30, context=self.context) as answer:
+            with machine.open_url(request, 30, self.context) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             raise Refused(f"{method} {path}: {error.code} {error.read().decode(errors='replace')}") from error
 
-    def apply(self, item, namespace=None):
+    def authority(self):
+        """The certificates that prove the API server, as PEM."""
+        return (self.folder / "certificates/apiserver.crt").read_text()
+
+    def apply(self, item, namespace=None, manager="tests"):
         """Server-side apply. JSON is YAML, so it is sent as it is."""
         kind = item["kind"]
         namespace = None if kind in CLUSTER_SCOPED else item["metadata"].get("namespace", namespace)
         path = resource_path(item["apiVersion"], kind, item["metadata"]["name"], namespace)
-        return self.send("PATCH", f"{path}?fieldManager=tests&force=true", item, "application/apply-patch+yaml")
+        return self.send("PATCH", f"{path}?fieldManager={manager}&force=true", item, "application/apply-patch+yaml")
 
-    def merge(self, api_version, kind, namespace, name, change, below=""):
+    def merge(self, api_version, kind, namespace, name, change, below="", kind_of_patch="merge-patch"):
         path = resource_path(api_version, kind, name, namespace)
-        return self.send("PATCH", path + below, change, "application/merge-patch+json")
+        return self.send("PATCH", path + below, change, f"application/{kind_of_patch}+json")
 
     def get(self, api_version, kind, namespace, name=""):
         return self.send("GET", resource_path(api_version, kind, name, namespace))
@@ -111,6 +131,7 @@ def start(processes, program, folder: pathlib.Path):
     _write_kubeconfig(folder, token)
     _write_account_key(folder)
     pods.write_config(folder / "kwok.yaml", KWOK)
+    (folder / "audit.json").write_text(json.dumps(AUDIT))
     processes.start("etcd", [
         program, "etcd", "--data-dir", folder / "etcd", "--unsafe-no-fsync", "--log-level", "error",
         "--listen-client-urls", f"http://127.0.0.1:{ETCD}", "--advertise-client-urls", f"http://127.0.0.1:{ETCD}",
@@ -123,6 +144,7 @@ def start(processes, program, folder: pathlib.Path):
         "--service-account-key-file", folder / "accounts.key", "--service-account-signing-key-file", folder / "accounts.key",
         "--service-account-issuer", "https://kubernetes.default.svc", "--service-cluster-ip-range", "10.0.0.0/24",
         "--endpoint-reconciler-type", "none", "--enable-priority-and-fairness=false",
+        "--audit-policy-file", folder / "audit.json", "--audit-log-path", folder / "audit.log", "--audit-log-mode", "blocking",
         # Without a cloud's controller nobody would take the taint away from a new node.
         "--disable-admission-plugins", "TaintNodesByCondition",
     ], folder / "apiserver.log", API)
@@ -140,10 +162,16 @@ def start(processes, program, folder: pathlib.Path):
         program, "kwok", *config, "--config", folder / "kwok.yaml", "--server-address", f"127.0.0.1:{KWOK}",
     ], folder / "kwok.log", KWOK)
     for number in range(NODES):
-        api.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": f"node-{number}"}})
+        api.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": f"node-{number}", "labels": {
+            "kubernetes.io/hostname": f"node-{number}"}}})
     wait_until(lambda: len(_ready_nodes(api)) == NODES, 60, "the nodes are ready")
     wait_until(lambda: api.get("v1", "ServiceAccount", "default", "default"), 60, "the service account is there")
     return api
+
+
+def audited(folder):
+    """What the API server wrote about requests, in order."""
+    return [json.loads(line) for line in (folder / "audit.log").read_text().splitlines()]
 
 
 def _ready_nodes(api):
