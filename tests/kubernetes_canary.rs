@@ -212,8 +212,11 @@ fn lost_answers_change_nothing_twice() {
 fn route_that_cannot_be_used_is_refused_before_any_change() {
     let traffic = |block: &str| CONFIG.replace("{ httproute: public }", block);
     let table = [
-        (traffic("{ httproute: nowhere }"), "", "There is no HTTPRoute `nowhere` in the namespace `shop`"),
-        (traffic("{ httproute: public, service: web }"), "", "There is no Service `web`"),
+        (
+            traffic("{ httproute: public, service: web }"),
+            "",
+            "No rule of the HTTPRoute `public` names the Service `web`",
+        ),
         (traffic("{ app-mesh: x }"), "", "AWS App Mesh ended on 2026-09-30"),
         (traffic("{ smi: x }"), "", "the Service Mesh Interface was archived in 2023"),
         (traffic("{ service: api }"), "", "`traffic` needs `httproute`"),
@@ -237,4 +240,23 @@ fn route_that_cannot_be_used_is_refused_before_any_change() {
         assert!(text.contains(expected), "{expected} in {text}");
         assert_eq!(changes(&ran.cloud), Vec::<String>::new(), "{expected}");
     }
+}
+
+#[test]
+fn route_that_does_not_exist_is_named_and_does_not_keep_a_rollback() {
+    run_in_virtual_time(async {
+        let stage = trial("", "[]", CONFIG).set_up();
+        assert_eq!(stage.run().await.outcome, Outcome::Deployed, "{:#?}", stage.lines.borrow());
+        stage.cloud.change(|world, _| world.kubernetes.clusters[0].routes.clear());
+        let mut other = trial("", "[]", CONFIG);
+        other.inputs.image = Some(format!("public.ecr.aws/acme/api@sha256:{}", "b".repeat(64)));
+        let refused = stage.with_test_run(&other).run().await;
+        assert_eq!(refused.outcome, Outcome::Invalid);
+        let text = problems(&refused);
+        assert!(text.contains("There is no HTTPRoute `public` in the namespace `shop`"), "{text}");
+        let mut back = trial("", "[]", CONFIG);
+        back.inputs.operation = Some("rollback".into());
+        let back = stage.with_test_run(&back).run().await;
+        assert_eq!((back.outcome, image(&stage.cloud).as_str()), (Outcome::RolledBack, "x/api:v1"));
+    });
 }

@@ -60,10 +60,17 @@ fn config_of(kind: &str) -> String {
     format!("{}    before: {{ run: [\"./migrate\"] }}\n", CONFIG.replace("deployment/api", &workload))
 }
 
+/// Each kind, and a canary.
+fn configs() -> Vec<(&'static str, String)> {
+    let canary = CONFIG.replace("container: app", "container: app, traffic: { httproute: public }");
+    let canary = format!("{canary}    strategy: {{ canary: {{ percent: 10, bake: 2m }} }}\n");
+    let kinds = KINDS.map(|kind| (kind, config_of(kind)));
+    kinds.into_iter().chain([("Deployment", canary)]).collect()
+}
+
 #[test]
 fn printed_role_suffices_for_a_release_and_a_rollback() {
-    for kind in KINDS {
-        let config = config_of(kind);
+    for (kind, config) in configs() {
         let all: Vec<String> = rules(&printed(&config, "").text).into_iter().map(|(rule, _)| rule).collect();
         let ran = run_with(&config, kind, &all, "[]");
         assert_eq!(ran.report.outcome, Outcome::Deployed, "{kind}: {:#?}", ran.lines);
@@ -76,8 +83,7 @@ fn printed_role_suffices_for_a_release_and_a_rollback() {
 /// Without a right that a run needs, nothing is changed; without another one, something is left out and said.
 #[test]
 fn missing_right_stops_before_the_first_change_unless_it_is_optional() {
-    for kind in KINDS {
-        let config = config_of(kind);
+    for (kind, config) in configs() {
         let all = rules(&printed(&config, "").text);
         assert!(all.len() >= 10, "{all:?}");
         for (without, is_optional) in &all {

@@ -66,7 +66,7 @@ impl RouteRollout {
             }
             _ => None,
         };
-        let (operation, ids) = known.unwrap_or((RouteOperation::RollingUpdate, &rollout.ids));
+        let (operation, ids) = known.unwrap_or((RouteOperation::RollingUpdate, rollout.ids.as_slice()));
         let member = Rollout { ids: ids.to_vec(), ..rollout.clone() };
         Self { version, operation, member }
     }
