@@ -162,7 +162,9 @@ impl Target for ComposeTarget {
             }
             ShiftKind::Continue(rollout) => {
                 let Some(ids) = RolloutIds::of(rollout).or(own) else { return Ok(rollout.clone()) };
-                self.proceed(rollout, &ids, shift.percent).await.map(|()| rollout.clone())
+                let is_rollback = handle.is_some_and(|handle| handle.is_rollback);
+                let staged = StagedAttempt { ids, is_rollback };
+                self.proceed(staged, rollout, shift.percent).await.map(|()| rollout.clone())
             }
             ShiftKind::RollBack(moved) => {
                 let moved = moved.as_ref().and_then(RolloutIds::of).or(own);
