@@ -59,7 +59,7 @@ impl PullLogins {
     /// The login for the registry of an image.
     pub fn find(&self, registry: &str) -> Option<&PullLogin> {
         let name = match registry {
-            "" | "index.docker.io" | "registry-1.docker.io" => "docker.io",
+            "" | "index.docker.io" | "registry-1.docker.io" | "registry.hub.docker.com" => "docker.io",
             other => other,
         };
         self.0.iter().find(|login| login.server == name)
