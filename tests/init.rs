@@ -79,7 +79,7 @@ fn init_options() -> InitOptions {
         cluster: None,
         service: None,
         compose: None,
-        host: "deploy@server.example".into(),
+        host: None,
         directory: None,
         environment: "production".into(),
         branch: "main".into(),
@@ -382,7 +382,7 @@ const COMPOSE_FILE: &str = "services:\n  web:\n    build: .\n    image: ghcr.io/
 
 #[test]
 fn compose_file_becomes_a_deploy_file_that_is_rehearsed() {
-    let options = InitOptions { host: "deploy@app1.acme.dev".into(), ..init_options() };
+    let options = InitOptions { host: Some("deploy@app1.acme.dev".into()), ..init_options() };
     let written = init_compose("compose.yaml", COMPOSE_FILE, options);
     assert_eq!((written.code, written.calls.len()), (0, 0), "{}", written.log_text());
     assert_eq!(
@@ -409,8 +409,10 @@ fn compose_option_that_cannot_be_written_is_refused() {
         );
         (written.code, missing.code)
     };
-    let wrong_host = InitOptions { host: "-oProxyCommand=x".into(), ..init_options() };
+    let wrong_host = InitOptions { host: Some("-oProxyCommand=x".into()), ..init_options() };
     assert_eq!(refused("compose.yaml", wrong_host), (2, 2));
     let wrong_folder = InitOptions { directory: Some("/srv/../etc".into()), ..init_options() };
     assert_eq!(refused("../compose.yaml", wrong_folder), (2, 2));
+    let alone = init_rejected("{}", InitOptions { host: Some("deploy@app1".into()), ..init_options() });
+    assert!(alone.contains("The option --host needs --compose."), "{alone}");
 }

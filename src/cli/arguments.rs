@@ -166,11 +166,11 @@ pub struct InitOptions {
     /// Instead of AWS: the services of this Compose file, whose path counts from the folder of the repository.
     #[arg(long, conflicts_with_all = ["region", "cluster", "service"])]
     pub compose: Option<String>,
-    /// With --compose: the server, as user@host.
-    #[arg(long, requires = "compose", default_value = "deploy@server.example")]
-    pub host: String,
+    /// With --compose: the server, as user@host [default: deploy@server.example].
+    #[arg(long)]
+    pub host: Option<String>,
     /// With --compose: the folder of the application on the server [default: /srv and the name of the project].
-    #[arg(long, requires = "compose")]
+    #[arg(long)]
     pub directory: Option<String>,
     /// Name of the environment, in the deploy file and on GitHub.
     #[arg(long, default_value = "production")]

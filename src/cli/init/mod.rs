@@ -101,7 +101,8 @@ fn write_compose_files(
             .cause(format!("{error:#}"))
             .help("Its path counts from --output, the folder of the repository.")
     })?;
-    let plan = compose::read_plan(file, &text, &options.host, options.directory.as_deref())?;
+    let host = options.host.as_deref().unwrap_or("deploy@server.example");
+    let plan = compose::read_plan(file, &text, host, options.directory.as_deref())?;
     let (environment, branch) = (&options.environment, &options.branch);
     let texts = [
         compose::deploy_file_text(&plan, environment, branch),
@@ -167,6 +168,14 @@ fn check_options(options: &InitOptions) -> Result<(), Problem> {
     };
     if !plain(&options.environment) || options.environment.contains('/') {
         return Err(refused("environment", &options.environment));
+    }
+    let of_server = [("host", &options.host), ("directory", &options.directory)];
+    if let Some((option, _)) = of_server.iter().find(|(_, text)| options.compose.is_none() && text.is_some())
+    {
+        let sentence = format!("The option --{option} needs --compose.");
+        return Err(
+            Problem::error(Code::InputInvalid, sentence).help("Name the Compose file, or leave it out.")
+        );
     }
     if !plain(&options.branch) || branch(&options.branch).is_err() {
         return Err(refused("branch", &options.branch));

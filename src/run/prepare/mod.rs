@@ -257,13 +257,18 @@ fn target_context<'s>(
     let registry_logins = registry::file_logins(ctx, config);
     let mask = ctx.secret_masker();
     registry_logins.iter().flat_map(RegistryLogin::secret_values).for_each(|secret| mask(&secret));
+    let pull_logins = registry_logins.iter().map(|login| targets::PullLogin {
+        server: login.server.clone(),
+        username: login.username.clone(),
+        password: login.password.clone(),
+    });
     targets::TargetContext {
         session,
         region: session.region().map(ToString::to_string).unwrap_or_default(),
         expected_account: config.environment.aws.as_ref().and_then(|aws| aws.account.clone()),
         http: ctx.io.http.clone(),
         remote_hosts: ctx.remote_hosts.clone(),
-        registry_logins,
+        pull_logins: targets::PullLogins(pull_logins.collect()),
         workspace: ctx.workspace.clone(),
         io: &ctx.io,
         run: run_info(ctx, config),

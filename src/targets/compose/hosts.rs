@@ -25,11 +25,11 @@ pub struct HostState {
 }
 
 /// The servers of a service, in the order of the deploy file.
-pub struct Hosts {
+pub struct HostGroup {
     clients: Vec<Client>,
 }
 
-impl Hosts {
+impl HostGroup {
     /// Servers that are reached like this. No connection is made.
     pub fn new(around: &Rc<dyn RemoteHosts>, hosts: Vec<RemoteHost>) -> Self {
         Self { clients: hosts.into_iter().map(|host| Client::new(around.clone(), host)).collect() }

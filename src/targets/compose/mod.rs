@@ -6,8 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::{ChangeError, History, Limits, OneOffTasks, RunInfo, Target, TargetContext};
-use crate::image::RegistryLogins;
+use super::{ChangeError, History, Limits, OneOffTasks, PullLogins, RunInfo, Target, TargetContext};
 use crate::problem::{Code, Problem};
 use crate::release::{
     Changes, Observed, Release, Rollout, RolloutStatus, ShiftKind, Staged, TrafficControl, TrafficShift,
@@ -51,7 +50,7 @@ mod status_tests;
 
 pub use settings::Settings;
 
-use hosts::{HostState, Hosts};
+use hosts::{HostGroup, HostState};
 use read::version;
 use rollout_ids::RolloutIds;
 use source::ReleaseSource;
@@ -62,9 +61,9 @@ pub struct ComposeTarget {
     settings: Settings,
     project: String,
     run: RunInfo,
-    hosts: Hosts,
+    hosts: HostGroup,
     /// The logins of the deploy file, for the servers to pull with.
-    logins: RegistryLogins,
+    logins: PullLogins,
     /// The files of the workspace, or why they cannot be read. A rollback needs none.
     source: Result<ReleaseSource, Vec<Problem>>,
 }
@@ -75,8 +74,8 @@ impl ComposeTarget {
         let source = source::read_source(&settings, &around.workspace);
         let files = source.as_ref().map(|source| source.files.as_slice()).unwrap_or_default();
         let project = compose_file::project_name(&settings, files);
-        let hosts = Hosts::new(&around.remote_hosts, settings.hosts.remote_hosts());
-        let logins = around.registry_logins.clone();
+        let hosts = HostGroup::new(&around.remote_hosts, settings.hosts.remote_hosts());
+        let logins = around.pull_logins.clone();
         Self { settings, project, run: around.run.clone(), hosts, logins, source }
     }
 
@@ -162,7 +161,9 @@ impl Target for ComposeTarget {
             }
             ShiftKind::Continue(rollout) => {
                 let Some(ids) = RolloutIds::of(rollout).or(own) else { return Ok(rollout.clone()) };
-                self.proceed(rollout, &ids, shift.percent).await.map(|()| rollout.clone())
+                let is_rollback = handle.is_some_and(|handle| handle.is_rollback);
+                let staged = StagedAttempt { ids, is_rollback };
+                self.proceed(staged, rollout, shift.percent).await.map(|()| rollout.clone())
             }
             ShiftKind::RollBack(moved) => {
                 let moved = moved.as_ref().and_then(RolloutIds::of).or(own);

@@ -217,7 +217,8 @@ fn read_failure(state: &mut ServerState, word: &str, rest: &str) {
 
 /// The output of a health check is a JSON string, if it was not cut.
 fn unescape_health(text: &str) -> String {
-    serde_json::from_str(text).unwrap_or_else(|_| text.to_owned())
+    let text: String = serde_json::from_str(text).unwrap_or_else(|_| text.to_owned());
+    text.trim_end().to_owned()
 }
 
 impl ServerState {

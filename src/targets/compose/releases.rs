@@ -58,7 +58,7 @@ impl ComposeTarget {
 
     /// The request with the login of the deploy file for the registry of the image, if it has one.
     fn with_login(&self, request: ServerRequest, facts: &ReleaseFacts) -> ServerRequest {
-        let login = facts.image.as_ref().and_then(|image| self.logins.get(&image.registry));
+        let login = facts.image.as_ref().and_then(|image| self.logins.find(&image.registry));
         match login {
             Some(login) => request.with_login(login),
             None => request,

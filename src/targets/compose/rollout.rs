@@ -69,10 +69,11 @@ impl ComposeTarget {
     /// Lets a rollout go on: to more weight, to the next servers, or to its end.
     pub(super) async fn proceed(
         &self,
+        staged: StagedAttempt,
         rollout: &Rollout,
-        ids: &RolloutIds,
         percent: u8,
     ) -> Result<(), ChangeError> {
+        let StagedAttempt { ids, is_rollback } = &staged;
         let request = self.request("continue").with_attempt(ids.attempt, &ids.owner);
         if self.hosts.count() == 1 {
             return self.hosts.proceed(&[0], &request.with_weight(percent)).await;
@@ -85,7 +86,7 @@ impl ComposeTarget {
                 let to = Version { id: rollout.version.clone(), label: rollout.label.clone() };
                 let plan = TrafficPlan::in_place();
                 let wanted = AttemptRequest {
-                    request: self.attempt_request(false),
+                    request: self.attempt_request(*is_rollback),
                     ids: ids.clone(),
                     version: &to,
                     plan: &plan,

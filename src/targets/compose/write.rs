@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::image::RegistryLogin;
 use crate::release::{DefinitionFile, ImageRef, TrafficPlan};
 use crate::sys::ssh::shell_quote;
 
@@ -10,6 +9,7 @@ use super::facts::ReleaseFacts;
 use super::proxy::ProxySettings;
 use super::proxy_file::Reload;
 use super::settings::Settings;
+use crate::targets::PullLogin;
 
 /// The program that runs on the server.
 const PROGRAM: &str = concat!(
@@ -128,7 +128,7 @@ impl ServerRequest {
     }
 
     /// The same with a login to the registry of the image.
-    pub fn with_login(self, login: &RegistryLogin) -> Self {
+    pub fn with_login(self, login: &PullLogin) -> Self {
         let server = match login.server.as_str() {
             "docker.io" => "https://index.docker.io/v1/",
             other => other,
@@ -249,11 +249,10 @@ mod tests {
 
     #[test]
     fn login_is_one_for_the_name_that_docker_looks_up() {
-        let login = |server: &str| RegistryLogin {
+        let login = |server: &str| PullLogin {
             server: server.into(),
             username: "robot".into(),
             password: "p'\"$".into(),
-            expires_at: None,
         };
         let all = ["docker.io", "ghcr.io", "registry.acme.dev:5000"].map(|server| {
             words(&request("stage").with_login(&login(server)), &["rs_registry", "rs_credential"])
