@@ -159,10 +159,10 @@ impl KubernetesTarget {
     /// The template that a shift brings into service, and the ones that it may replace.
     async fn swap_of(&self, staged: &Staged, shift: &TrafficShift) -> Result<TemplateSwap, Problem> {
         let handle: Option<StagedTemplate> = staged.read_handle();
-        let known = handle.iter().flat_map(|handle| [&handle.after, &handle.before]);
-        let known = known.cloned().find(|template| template_version(&self.name, template) == shift.version);
+        let mut known = handle.iter().flat_map(|handle| [&handle.after, &handle.before]);
+        let known = known.find(|template| template_version(&self.name, template) == shift.version);
         let to = match known {
-            Some(template) => template,
+            Some(template) => template.clone(),
             None => self.load_template(&shift.version).await?,
         };
         let replaceable = match (&shift.kind, &handle) {
