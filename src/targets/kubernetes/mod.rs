@@ -160,9 +160,9 @@ impl KubernetesTarget {
     async fn swap_of(&self, staged: &Staged, shift: &TrafficShift) -> Result<TemplateSwap, Problem> {
         let handle: Option<StagedTemplate> = staged.read_handle();
         let mut known = handle.iter().flat_map(|handle| [&handle.after, &handle.before]);
-        let known = known.find(|template| template_version(&self.name, template) == shift.version);
+        let known = known.find(|template| template_version(&self.name, template) == shift.version).cloned();
         let to = match known {
-            Some(template) => template.clone(),
+            Some(template) => template,
             None => self.load_template(&shift.version).await?,
         };
         let replaceable = match (&shift.kind, &handle) {
