@@ -114,7 +114,7 @@ def test_switch_there_and_back_loses_nothing(service, shop, proxy):
     for attempt in range(2, 2 + 2 * SWITCHES):
         release = 2 - attempt % 2
         assert one.start(attempt, release) == [f"started {attempt}"]
-        assert one.end(attempt) == "complete", one.log(attempt)
+        assert one.end(attempt, 300) == "complete", one.log(attempt)
         one.took_the_states_of("proxy, healthy", attempt)
         assert one.running() == [f"v{release}"]
         assert one.server.get(one.proxy.url).split()[0] == f"v{release}"
