@@ -100,7 +100,7 @@ impl Client {
         request: &ServerRequest,
     ) -> Result<Vec<String>, Problem> {
         let word = match operation {
-            "FindTask" => "task-find",
+            "ListTasks" => "task-find",
             "StopTask" => "task-stop",
             _ => "task-status",
         };

@@ -65,7 +65,7 @@ pub async fn find(
     request: &ServerRequest,
     owner: &str,
 ) -> Result<Option<StartedTask>, Problem> {
-    let lines = client.task_lines("FindTask", &request.clone().with_task("", &digits_of(owner))).await?;
+    let lines = client.task_lines("ListTasks", &request.clone().with_task("", &digits_of(owner))).await?;
     Ok(read_task(&lines).map(|(name, ..)| started_task(name, "the command")))
 }
 

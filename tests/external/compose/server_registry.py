@@ -85,18 +85,22 @@ class Shop:
     }
 
     def __init__(self, registry, program):
-        self.registry, self.digests = registry, {}
+        self.registry, self.program, self.digests = registry, program, {}
         layer = _layer({"app": program})
         for name, env in self.KINDS.items():
             values = {"VERSION": name, "READY_AFTER": "700", "WORK": "10"} | env
             self.digests[name] = registry.push("shop", name, layer, _config(values))
         self.digests["foreign"] = registry.push("shop", "foreign", layer, _config({}), "arm64")
-        # As large as a server with a small disk has no room for, and not to be pressed into less.
-        heavy = _layer({"app": program, "assets": secrets.token_bytes(120_000_000)})
-        self.digests["large"] = registry.push("shop", "large", heavy, _config({"VERSION": "large"}))
 
     def image(self, name, kind="plain"):
+        if name == "large" and name not in self.digests:
+            self._push_large()
         return f"{self.registry.host(kind)}/shop@{self.digests[name]}"
+
+    def _push_large(self):
+        """As large as a server with a small disk has no room for, and not to be pressed into less. Few tests need it."""
+        heavy = _layer({"app": self.program, "assets": secrets.token_bytes(120_000_000)}, 0)
+        self.digests["large"] = self.registry.push("shop", "large", heavy, _config({"VERSION": "large"}))
 
     def missing(self):
         return f"{self.registry.host()}/shop@sha256:{'0' * 64}"
@@ -106,14 +110,14 @@ def _config(env):
     return {"Entrypoint": ["/app"], "Env": [f"{key}={value}" for key, value in env.items()]}
 
 
-def _layer(files):
+def _layer(files, level=1):
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as archive:
         for name, content in files.items():
             entry = tarfile.TarInfo(name)
             entry.size, entry.mode = len(content), 0o755
             archive.addfile(entry, io.BytesIO(content))
-    return gzip.compress(out.getvalue(), 1, mtime=0)
+    return gzip.compress(out.getvalue(), level, mtime=0)
 
 
 def _digest(content):

@@ -162,9 +162,9 @@ def test_small_disk_is_refused_before_anything_changes(job, shop):
     assert one.fingerprint() == before
 
 
-@servers.cases("state", ["settling", "starting", "switching"])
+@servers.cases("state", ["starting", "switching", "settling"])
 def test_runner_that_is_killed_leaves_one_version_and_the_next_run_finishes(job, shop, state):
-    work = job("newer", proxy="nginx", settle="6s")
+    work = job("newer", proxy="nginx", settle="6s", strategy="rolling")
     one = first(work, shop)
     load = one.load()
     child = work.begin(shop.image("v2"))
@@ -209,6 +209,22 @@ def test_connection_that_is_cut_is_made_again_and_the_server_never_stopped(job, 
         child.kill()
         child.wait()
     assert work.outcome() == "deployed", work.log()
+    assert one.running() == ["v2"]
+
+
+def test_runner_that_is_killed_while_the_server_waits_for_it_is_followed_by_the_next_run(job, shop):
+    work = job("older", proxy="haproxy", strategy={"canary": {"percent": 20, "bake": "30s", "final-bake": "1s"}})
+    one = first(work, shop)
+    load, child = one.load(), work.begin(shop.image("v2"))
+    try:
+        servers.wait_until(lambda: newest_state(one) == "paused 20" or child.poll() is not None, 90, "the pause")
+    finally:
+        child.kill()
+        child.wait()
+    work.env["GITHUB_RUN_ATTEMPT"] = "2"
+    assert work.run(shop.image("v2")) == "deployed", work.log()
+    seen = load.end()
+    assert seen["lost"] == 0 and set(seen["versions"]) == {"v1", "v2"}, seen
     assert one.running() == ["v2"]
 
 

@@ -114,7 +114,7 @@ def test_switch_there_and_back_loses_nothing(service, shop, proxy):
     for attempt in range(2, 2 + 2 * SWITCHES):
         release = 2 - attempt % 2
         assert one.start(attempt, release) == [f"started {attempt}"]
-        assert one.end(attempt) == "complete", one.log(attempt)
+        assert one.end(attempt, 300) == "complete", one.log(attempt)
         one.took_the_states_of("proxy, healthy", attempt)
         assert one.running() == [f"v{release}"]
         assert one.server.get(one.proxy.url).split()[0] == f"v{release}"
@@ -567,13 +567,16 @@ def test_only_the_last_releases_are_kept_and_never_a_volume_is_lost(service, sho
            "interval: 1s, start_period: 8s, start_interval: 500ms }\nvolumes: { data: {} }\n")
     one = service("newer", app=app, rs_keep=2)
     stranger = one.server.run("docker", "volume", "create", f"{one.project}-of-somebody").strip()
+    one.server.run("sh", "-c", f"for n in $(seq 30); do mkdir -p {one.base}/attempts/$n; echo complete >{one.base}/attempts/$n/state; done")
     for number in range(1, 6):
-        assert one.release(number, shop.image(f"v{number}")) == "complete", one.log(number)
+        assert one.release(number, shop.image(f"v{number}"), attempt=30 + number) == "complete", one.log(30 + number)
         if number == 1:
             where = one.server.run("docker", "volume", "inspect", "-f", "{{.Mountpoint}}", f"{one.project}_data").strip()
             one.server.root("sh", "-c", f"echo precious >{where}/orders")
     kept = one.server.run("ls", f"{one.base}/releases").split()
     assert kept == ["4", "5"]
+    attempts = one.server.run("ls", f"{one.base}/attempts").split()
+    assert sorted(map(int, attempts)) == list(range(16, 36))
     images = one.server.run("docker", "images", "--digests", "--format", "{{.Digest}}")
     assert shop.digests["v5"] in images and shop.digests["v4"] in images
     assert one.server.root("cat", f"{where}/orders").strip() == "precious"

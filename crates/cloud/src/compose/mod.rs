@@ -93,7 +93,7 @@ fn answer_call(world: &mut World, call: &ServiceCall, now: f64) -> ServiceResult
         "AbortAttempt" => note(world, &host, &request, now, false),
         "StartTask" => tasks::start(world, &host, &request, now),
         "DescribeTask" => tasks::describe(world, &host, &request, now),
-        "FindTask" => tasks::find(world, &host, &request, now),
+        "ListTasks" => tasks::find(world, &host, &request, now),
         "StopTask" => tasks::stop(world, &host, &request, now),
         _ => return Err(unsupported_operation(call)),
     }?;

@@ -1,7 +1,7 @@
 # What is there: the host, the containers, the releases, the attempts. Nothing here changes anything.
 
 show_host() {
-  for rs_tool in flock setsid timeout sha256sum mktemp awk df; do
+  for rs_tool in flock setsid timeout sha256sum mktemp awk df od; do
     command -v "$rs_tool" >/dev/null 2>&1 || echo "missing $rs_tool"
   done
   if ! command -v docker >/dev/null 2>&1; then echo "missing docker"; return 0; fi

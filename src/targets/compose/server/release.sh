@@ -1,8 +1,8 @@
 # A release is put on the server, without traffic: its files, its image, and everything that can be found wrong before a change.
 
 stage() {
-  # This text has the credential, so it goes before anything else happens. What reads it has it open.
-  [ -z "$rs_credential" ] || rm -f "$0"
+  # This text has variables and credentials, so its file goes before anything else happens. What reads it has it open.
+  ! grep -qs '^# --- program ---$' "$0" || rm -f "$0"
   find_compose
   mkdir -p "$base/releases" "$base/attempts" || { echo "refused directory"; return 0; }
   [ "$rs_adopt" = no ] || adopt || { echo "refused adopt"; return 0; }

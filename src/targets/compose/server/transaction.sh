@@ -11,6 +11,13 @@ complete() {
   rm -f "$rs_a/env-before"
   state complete
   remove_releases
+  remove_attempts
+}
+# The records of the last attempts stay, ten for each release that does.
+remove_attempts() {
+  for rs_n in $(ls "$base/attempts" | grep '^[0-9]*$' | sort -rn | tail -n "+$((rs_keep * 10 + 1))"); do
+    rm -rf "$base/attempts/$rs_n"
+  done
 }
 # Folders of releases beyond those that are kept, and their images unless something uses them. Never a volume.
 remove_releases() {
