@@ -80,7 +80,7 @@ def test_figures(rig, runs):
     """Prints them (`-rP`). The limits leave room for a busy machine; docs/measurements.md has the targets."""
     success, failure, reads = figures.measure(rig.folder, {case.name: runs[name_of((side, case))].result() for side, case in MEASURED})
     print(figures.table(success, failure, reads))
-    assert max(success.values()) < 5 and max(failure.values()) < 5
+    assert max(success.values()) < 10 and max(failure.values()) < 10
     assert max(reads.values()) < 2
 
 
