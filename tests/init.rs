@@ -78,6 +78,9 @@ fn init_options() -> InitOptions {
         region: Some("eu-west-1".into()),
         cluster: None,
         service: None,
+        compose: None,
+        host: None,
+        directory: None,
         environment: "production".into(),
         branch: "main".into(),
         output: String::new(),
@@ -365,4 +368,51 @@ fn impossible_init_is_reported_and_writes_nothing() {
     error input-invalid: The option --environment cannot be `${{ x }}`. Use letters, digits and - . _ / only; write any other name into the files yourself.
     error input-invalid: The option --branch cannot be `release/*`. Use letters, digits and - . _ / only; write any other name into the files yourself.
     ");
+}
+
+fn init_compose(file: &str, text: &str, options: InitOptions) -> InitResult {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir_all(folder.path().join(file).parent().unwrap()).unwrap();
+    fs::write(folder.path().join(file), text).unwrap();
+    init_in_folder("{}", InitOptions { compose: Some(file.into()), region: None, ..options }, folder)
+}
+
+const COMPOSE_FILE: &str = "services:\n  web:\n    build: .\n    image: ghcr.io/acme/shop\n    \
+    healthcheck: { test: [CMD, \"true\"] }\n    logging: { options: { max-size: 10m } }\n  db: { image: \"postgres:17\" }\n";
+
+#[test]
+fn compose_file_becomes_a_deploy_file_that_is_rehearsed() {
+    let options = InitOptions { host: Some("deploy@app1.acme.dev".into()), ..init_options() };
+    let written = init_compose("compose.yaml", COMPOSE_FILE, options);
+    assert_eq!((written.code, written.calls.len()), (0, 0), "{}", written.log_text());
+    assert_eq!(
+        workflow_violations(&parse_workflow(&written.file(".github/workflows/deploy.yml"))),
+        Vec::<String>::new()
+    );
+    let report = rehearse_deploy(written.folder.path(), &written.deploy_file(), "production");
+    assert_eq!(report.outcome, Outcome::Deployed, "{}", terminal::terminal(&report));
+    assert!(
+        written.log_text().contains("db: its image is not built here: left out"),
+        "{}",
+        written.log_text()
+    );
+}
+
+#[test]
+fn compose_option_that_cannot_be_written_is_refused() {
+    let refused = |file: &str, options: InitOptions| {
+        let written = init_compose("compose.yaml", COMPOSE_FILE, options.clone());
+        let missing = init_in_folder(
+            "{}",
+            InitOptions { compose: Some(file.into()), region: None, ..options },
+            tempfile::tempdir().unwrap(),
+        );
+        (written.code, missing.code)
+    };
+    let wrong_host = InitOptions { host: Some("-oProxyCommand=x".into()), ..init_options() };
+    assert_eq!(refused("compose.yaml", wrong_host), (2, 2));
+    let wrong_folder = InitOptions { directory: Some("/srv/../etc".into()), ..init_options() };
+    assert_eq!(refused("../compose.yaml", wrong_folder), (2, 2));
+    let alone = init_rejected("{}", InitOptions { host: Some("deploy@app1".into()), ..init_options() });
+    assert!(alone.contains("The option --host needs --compose."), "{alone}");
 }

@@ -18,6 +18,8 @@ mod checkout;
 mod command_lines;
 mod commit_history;
 mod compose;
+mod compose_hosts;
+mod compose_releases;
 mod container_images;
 mod contract;
 mod credentials;

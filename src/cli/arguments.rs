@@ -30,7 +30,7 @@ pub enum Command {
     SetEnv(Box<SetEnvOptions>),
     /// Set the image in kustomizations, Helm values and manifests; every other byte is preserved.
     Edit(EditOptions),
-    /// Write a first deploy file and workflow for services on Amazon ECS. Reads AWS, changes nothing there.
+    /// Write a first deploy file and workflow for services on Amazon ECS, or of a Compose file. Changes nothing else.
     Init(InitOptions),
     /// Print the IAM trust policy for GitHub OIDC. Makes no call.
     Trust(TrustOptions),
@@ -163,6 +163,15 @@ pub struct InitOptions {
     /// Only services with this name.
     #[arg(long)]
     pub service: Option<String>,
+    /// Instead of AWS: the services of this Compose file, whose path counts from the folder of the repository.
+    #[arg(long, conflicts_with_all = ["region", "cluster", "service"])]
+    pub compose: Option<String>,
+    /// With --compose: the server, as user@host [default: deploy@server.example].
+    #[arg(long)]
+    pub host: Option<String>,
+    /// With --compose: the folder of the application on the server [default: /srv and the name of the project].
+    #[arg(long)]
+    pub directory: Option<String>,
     /// Name of the environment, in the deploy file and on GitHub.
     #[arg(long, default_value = "production")]
     pub environment: String,

@@ -59,7 +59,8 @@ mod tests {
     #[test]
     fn proven_version_is_preferred_and_a_failed_one_is_never_chosen() {
         use RecordedResult::{Failed, None as Unrecorded, Proven};
-        let table: [(&[(&str, RecordedResult)], Option<&str>); 6] = [
+        type Row = (&'static [(&'static str, RecordedResult)], Option<&'static str>);
+        let table: [Row; 6] = [
             (&[("9", Failed), ("3", Unrecorded), ("2", Unrecorded)], Some("app:3")),
             (&[("9", Proven), ("3", Failed), ("2", Unrecorded)], Some("app:2")),
             (&[("9", Unrecorded), ("3", Unrecorded), ("2", Proven)], Some("app:2")),

@@ -180,14 +180,8 @@ impl<'r> RunRegistries<'r> {
         let config = image::docker_config::inherited_config(&self.ctx.io.variables).unwrap_or_default();
         let inherited = RegistryLogins::from_docker_config(&config);
         let of_job = inherited.iter().cloned();
-        let of_file = self.config.registries.iter().filter_map(|(host, credentials)| {
-            Some(RegistryLogin {
-                server: image::registry::canonical_host(host).to_owned(),
-                username: credentials.username.as_str().to_owned(),
-                password: self.variable(credentials.password.as_str())?.clone(),
-                expires_at: None,
-            })
-        });
+        let of_file = file_logins(self.ctx, self.config);
+        let of_file = of_file.iter().cloned();
         token.into_iter().chain(of_job).chain(of_file).fold(RegistryLogins::default(), RegistryLogins::with)
     }
 
@@ -199,6 +193,20 @@ impl<'r> RunRegistries<'r> {
     pub(in crate::run) fn login_source(&self, host: &str) -> Rc<dyn LoginSource> {
         self.access().login_source(host)
     }
+}
+
+/// The logins that the deploy file names, as far as their variables are set.
+pub(in crate::run) fn file_logins(ctx: &RunContext, config: &RunConfig) -> RegistryLogins {
+    let variable = |name: &str| ctx.io.variables.get(name).filter(|value| !value.is_empty());
+    let logins = config.registries.iter().filter_map(|(host, credentials)| {
+        Some(RegistryLogin {
+            server: image::registry::canonical_host(host).to_owned(),
+            username: credentials.username.as_str().to_owned(),
+            password: variable(credentials.password.as_str())?.clone(),
+            expires_at: None,
+        })
+    });
+    logins.fold(RegistryLogins::default(), RegistryLogins::with)
 }
 
 fn parse_name(text: &str) -> Result<ImageRef, Problem> {

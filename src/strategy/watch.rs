@@ -20,6 +20,8 @@ pub enum NextAction {
     Wait,
     /// Continue with this step.
     Advance(usize),
+    /// Let it go on at the weight that it has: to its next part.
+    Continue,
     /// The new version serves and is verified.
     Succeeded(Proof),
     /// It was handed over and cannot be watched here.
@@ -69,6 +71,7 @@ fn decide_forward(stand: &StepState<'_>, health: &RolloutStatus, time_left: bool
         RolloutStatus::RollbackFailed(failure) => NextAction::Stranded(failure.clone()),
         RolloutStatus::Superseded(by) => NextAction::Superseded(by.clone()),
         RolloutStatus::HandedOff(handed) => NextAction::HandedOff(handed.clone()),
+        RolloutStatus::Progressing(progress) if time_left && progress.awaits_continue => NextAction::Continue,
         RolloutStatus::Progressing(_) | RolloutStatus::NotServing(_) | RolloutStatus::Unknown(_)
             if time_left =>
         {
@@ -259,6 +262,16 @@ mod tests {
         assert_eq!(after(Direction::Forward, false), NextAction::RollBack(failure()));
         assert_eq!(after(Direction::Back(failure()), true), NextAction::RollBack(failure()));
         assert_eq!(after(Direction::Back(failure()), false), NextAction::Stranded(failure()));
+    }
+
+    #[test]
+    fn rollout_that_awaits_us_is_continued_while_there_is_time() {
+        let waiting = RolloutStatus::Progressing(Progress { awaits_continue: true, ..Progress::default() });
+        let after =
+            |watching: &Direction, time_left| next_action(watching, &last_step(), &waiting, time_left);
+        assert_eq!(after(&Direction::Forward, true), NextAction::Continue);
+        assert!(matches!(after(&Direction::Forward, false), NextAction::RollBack(_)));
+        assert_eq!(after(&Direction::Back(failure()), true), NextAction::Wait);
     }
 
     #[test]

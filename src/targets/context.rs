@@ -26,6 +26,8 @@ pub struct TargetContext<'s> {
     pub http: SharedHttpClient,
     /// Hosts that are reached by SSH.
     pub remote_hosts: Rc<dyn RemoteHosts>,
+    /// The logins that the deploy file names for registries: for targets that pull images elsewhere.
+    pub pull_logins: PullLogins,
     /// The checked-out files.
     pub workspace: PathBuf,
     /// Clock, variables and mask of the run, and clients for servers with an authority of their own.
@@ -36,6 +38,32 @@ pub struct TargetContext<'s> {
     pub service_count: usize,
     /// Values that the services of a kind share in this run.
     pub shared: Shared,
+}
+
+/// A login of a registry.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PullLogin {
+    /// Host with optional port, as in image references; `docker.io` for Docker Hub.
+    pub server: String,
+    /// User name.
+    pub username: String,
+    /// Password; the run masks it.
+    pub password: String,
+}
+
+/// The logins of the deploy file, one for each registry.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct PullLogins(pub Vec<PullLogin>);
+
+impl PullLogins {
+    /// The login for the registry of an image.
+    pub fn find(&self, registry: &str) -> Option<&PullLogin> {
+        let name = match registry {
+            "" | "index.docker.io" | "registry-1.docker.io" | "registry.hub.docker.com" => "docker.io",
+            other => other,
+        };
+        self.0.iter().find(|login| login.server == name)
+    }
 }
 
 /// Values that the services of a run share, one of each type: clients that read in batches, branches that are written in
@@ -117,6 +145,16 @@ mod tests {
         let urls = ["https://argocd.example", "https://argocd.example.evil", "https://argocd.example/x", ""];
         assert_eq!(urls.map(|url| only.allows(url)), [true, false, false, false]);
         assert!(CredentialUrls::Any.allows("https://x"));
+    }
+
+    #[test]
+    fn login_is_found_by_every_name_of_its_registry() {
+        let login =
+            |server: &str| PullLogin { server: server.into(), username: "u".into(), password: "p".into() };
+        let logins = PullLogins(vec![login("docker.io"), login("ghcr.io")]);
+        let found = |name: &str| logins.find(name).map(|login| login.server.clone()).unwrap_or_default();
+        let names = ["", "docker.io", "index.docker.io", "ghcr.io", "ghcr.io:443", "evil.example"];
+        assert_eq!(names.map(found), ["docker.io", "docker.io", "docker.io", "ghcr.io", "", ""]);
     }
 
     #[test]

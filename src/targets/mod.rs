@@ -18,7 +18,7 @@ mod spec;
 mod target;
 
 pub use crate::release::RunNumber;
-pub use context::{CredentialUrls, RunInfo, Shared, TargetContext};
+pub use context::{CredentialUrls, PullLogin, PullLogins, RunInfo, Shared, TargetContext};
 pub use kind::{DeclaredContainer, Feature, ImageUse, Kind, Needs, SourceFile, Spec};
 pub use registry::{AnyBlock, AnyKind, KINDS, Kinds, Registered, find, keys, supporting};
 pub use spec::{ServiceSpec, connect_all, read_specs, shared_resources};

@@ -1,19 +1,23 @@
-//! `roadstead init`: a first deploy file and workflow for services on Amazon ECS. Reads AWS; writes two files, both or
-//! none, and overwrites only with `--force`.
+//! `roadstead init`: a first deploy file and workflow for services on Amazon ECS, or of a Compose file. Reads AWS, or that file; writes
+//! two files, both or none, and overwrites only with `--force`.
 
+mod compose;
 mod deploy_file;
 mod messages;
 mod names;
 mod workflow;
 pub mod yaml;
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use crate::action::sanitize::sanitize_line;
 use crate::aws::{self, Io, SessionRequest};
+use crate::config::DeployFile;
 use crate::github::validate::branch;
 use crate::problem::{Code, Problem};
 use crate::sys::disk;
+use crate::targets;
 use crate::targets::ecs::discover::{self, DiscoveredService, Filter};
 
 use super::arguments::InitOptions;
@@ -63,16 +67,70 @@ async fn write_files(options: &InitOptions, io: &Io) -> Result<Vec<String>, Prob
     let folder = Path::new(&options.output);
     let files = [DEPLOY_FILE, WORKFLOW].map(|name| folder.join(name));
     files.iter().try_for_each(|path| check_overwrite(path, options.force))?;
+    if let Some(file) = &options.compose {
+        return write_compose_files(options, folder, file, &files);
+    }
     let request =
         SessionRequest { region: options.region.clone(), role: None, session_name: "roadstead-init".into() };
     let (session, notices) = aws::open_session(io, &request).await.map_err(with_local_help)?;
     let only = Filter { cluster: options.cluster.clone(), service: options.service.clone() };
     let plan = build_plan(options, discover::discover_services(&session, &only).await?)?;
-    let texts = [deploy_file::deploy_file_text(&plan), workflow::workflow_text(&plan)];
-    for (path, text) in files.iter().zip(&texts) {
-        disk::write(path, text.as_bytes()).map_err(|error| write_problem(path, &error))?;
-    }
+    let texts =
+        [deploy_file::deploy_file_text(&plan), workflow::workflow_text(&plan.environment, &plan.branch)];
+    write_texts(&files, &texts)?;
     Ok(messages::closing_text(&plan, &files, &notices))
+}
+
+fn write_texts(files: &[PathBuf; 2], texts: &[String; 2]) -> Result<(), Problem> {
+    let mut each = files.iter().zip(texts);
+    each.try_for_each(|(path, text)| {
+        disk::write(path, text.as_bytes()).map_err(|error| write_problem(path, &error))
+    })
+}
+
+/// The same for the services of a Compose file: no call is made.
+fn write_compose_files(
+    options: &InitOptions,
+    folder: &Path,
+    file: &str,
+    files: &[PathBuf; 2],
+) -> Result<Vec<String>, Problem> {
+    let file = file.trim_start_matches("./");
+    let text = disk::read_text_within(folder, Path::new(file)).map_err(|error| {
+        Problem::error(Code::FileUnreadable, format!("The Compose file `{file}` cannot be read."))
+            .cause(format!("{error:#}"))
+            .help("Its path counts from --output, the folder of the repository.")
+    })?;
+    let host = options.host.as_deref().unwrap_or("deploy@server.example");
+    let plan = compose::read_plan(file, &text, host, options.directory.as_deref())?;
+    let (environment, branch) = (&options.environment, &options.branch);
+    let texts = [
+        compose::deploy_file_text(&plan, environment, branch),
+        workflow::compose_workflow_text(environment, branch),
+    ];
+    check_deploy_file(&texts[0])?;
+    write_texts(files, &texts)?;
+    let written: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
+    Ok(compose::closing_text(&plan, environment, &written))
+}
+
+/// What the options brought into the deploy file is checked before it is written.
+fn check_deploy_file(text: &str) -> Result<(), Problem> {
+    let unreadable = |problems: Vec<Problem>| {
+        let internal = || Problem::error(Code::Internal, "The deploy file could not be made.");
+        problems.into_iter().next().unwrap_or_else(internal)
+    };
+    let document = DeployFile::parse(DEPLOY_FILE, text).map_err(unreadable)?;
+    let (environments, mut problems) = document.environments();
+    for name in environments.keys() {
+        let (services, more) = document.services(name, &[], &targets::keys(targets::KINDS), &BTreeMap::new());
+        problems.extend(more);
+        problems.extend(targets::read_specs(targets::KINDS, DEPLOY_FILE, services).1);
+    }
+    match problems.into_iter().find(Problem::is_error) {
+        Some(problem) => Err(problem),
+        None => Ok(()),
+    }
 }
 
 fn build_plan(options: &InitOptions, found: Vec<DiscoveredService>) -> Result<InitPlan, Problem> {
@@ -110,6 +168,14 @@ fn check_options(options: &InitOptions) -> Result<(), Problem> {
     };
     if !plain(&options.environment) || options.environment.contains('/') {
         return Err(refused("environment", &options.environment));
+    }
+    let of_server = [("host", &options.host), ("directory", &options.directory)];
+    if let Some((option, _)) = of_server.iter().find(|(_, text)| options.compose.is_none() && text.is_some())
+    {
+        let sentence = format!("The option --{option} needs --compose.");
+        return Err(
+            Problem::error(Code::InputInvalid, sentence).help("Name the Compose file, or leave it out.")
+        );
     }
     if !plain(&options.branch) || branch(&options.branch).is_err() {
         return Err(refused("branch", &options.branch));

@@ -24,7 +24,7 @@ pub(super) fn service_names(services: &[DiscoveredService]) -> Vec<String> {
 
 /// Letters, digits, `-` and `_`: inputs separate names by commas and lines, followed by `=` or `.`. `changed` is
 /// reserved in the input `services`.
-fn sanitize_name(of: &str) -> String {
+pub(super) fn sanitize_name(of: &str) -> String {
     let known = |c: char| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '-' };
     let name: String = of.chars().map(known).collect();
     match name.trim_matches('-') {

@@ -1,14 +1,20 @@
 //! The text of a first workflow: one job, one step, and only the permissions it needs. Pure.
 
-use super::InitPlan;
-
 /// The workflow for the discovered services. Environment and branch are validated before: both are literal in
 /// expressions and patterns.
-pub(super) fn workflow_text(plan: &InitPlan) -> String {
+pub(super) fn workflow_text(environment: &str, branch: &str) -> String {
     TEMPLATE
-        .replace("<environment>", &plan.environment)
-        .replace("<branch>", &plan.branch)
+        .replace("<environment>", environment)
+        .replace("<branch>", branch)
         .replace("<version>", env!("CARGO_PKG_VERSION"))
+}
+
+/// The workflow for services of a Compose file: their image is pushed to a registry, and the server is reached with a key.
+pub(super) fn compose_workflow_text(environment: &str, branch: &str) -> String {
+    let rights = "      packages: write # an image in GitHub's registry\n      id-token: write # only for a role in AWS, if an image is in ECR\n";
+    let text = workflow_text(environment, branch);
+    let text = text.replace("      id-token: write # the role in AWS\n", rights);
+    format!("{text}        with:\n          ssh-key: ${{{{ secrets.SSH_KEY }}}}\n")
 }
 
 const TEMPLATE: &str = r#"# Builds and releases what .github/roadstead.yml names.

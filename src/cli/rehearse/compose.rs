@@ -31,6 +31,9 @@ const DOCKERFILE: &str = "FROM scratch\n";
 /// The image that runs when a rehearsal begins.
 const EARLIER_DIGEST: &str = "sha256:0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a";
 
+/// The variables of what runs when a rehearsal begins.
+const EARLIER_VARIABLES: &str = "LOG_LEVEL=info\n";
+
 /// The world of servers.
 pub(super) struct ComposeWorld;
 
@@ -56,23 +59,37 @@ impl World for ComposeWorld {
     }
 }
 
-/// A server that the scenario has already stays as it is, and a service on it.
+/// Servers that the scenario has already stay as they are, and so do services on them.
 fn seed_service(scenario: &mut Scenario, service: &Service) {
     let block = service.settings.to_value();
     let text = |key: &str| block[key].as_str().unwrap_or_default().to_owned();
-    let address = block["hosts"][0]["ssh"].as_str().unwrap_or_default().to_owned();
-    let Ok(address) = SshAddress::try_from(address) else { return };
-    let name = address.host();
+    let (directory, name) = (text("directory").trim_end_matches('/').to_owned(), text("service"));
+    let repository = service.config.repository.as_ref().map(ToString::to_string);
+    let repository = repository.unwrap_or_else(|| format!("ghcr.io/acme/{}", service.name));
+    let has_env = block["env-file"].is_string();
+    let seeded = ComposeServiceSetting {
+        directory,
+        name,
+        image: Some(format!("{repository}@{EARLIER_DIGEST}")),
+        env: has_env.then(|| EARLIER_VARIABLES.to_owned()),
+    };
+    let hosts = block["hosts"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for host in hosts {
+        let address = host["ssh"].as_str().unwrap_or_default().to_owned();
+        let Ok(address) = SshAddress::try_from(address) else { continue };
+        seed_host(scenario, address.host(), &seeded);
+    }
+}
+
+fn seed_host(scenario: &mut Scenario, name: &str, service: &ComposeServiceSetting) {
     let at = scenario.compose.iter().position(|host| host.name == name).unwrap_or_else(|| {
         scenario.compose.push(ComposeHostSetting::named(name));
         scenario.compose.len() - 1
     });
-    let directory = text("directory").trim_end_matches('/').to_owned();
     let host = &mut scenario.compose[at];
-    if !host.services.iter().any(|known| known.directory == directory && known.name == text("service")) {
-        let repository = service.config.repository.as_ref().map(ToString::to_string);
-        let repository = repository.unwrap_or_else(|| format!("ghcr.io/acme/{}", service.name));
-        let image = Some(format!("{repository}@{EARLIER_DIGEST}"));
-        host.services.push(ComposeServiceSetting { directory, name: text("service"), image });
+    let is_same =
+        |known: &ComposeServiceSetting| known.directory == service.directory && known.name == service.name;
+    if !host.services.iter().any(is_same) {
+        host.services.push(service.clone());
     }
 }

@@ -1,8 +1,6 @@
 //! The Kubernetes part of a rehearsal's world: every `kubernetes` service runs in its cluster, with the containers that the deploy
 //! file names and an earlier image.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
 use crate::config::Service;

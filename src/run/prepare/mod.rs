@@ -32,7 +32,7 @@ use futures::future::{join, join_all};
 use crate::action::Operation;
 use crate::gates::MetricSources;
 use crate::github::Addresses;
-use crate::image::Registry;
+use crate::image::{Registry, RegistryLogin};
 use crate::plan::Start;
 use crate::problem::{Code, Problem};
 use crate::release::{Observed, Release};
@@ -42,7 +42,7 @@ use crate::run::event::operation;
 use crate::run::notify::Channels;
 use crate::run::prepare::deploy_file::load_config;
 use crate::run::prepare::registry_ahead::OpenedRegistries;
-use crate::run::registry::RunRegistries;
+use crate::run::registry::{self, RunRegistries};
 use crate::run::run_config::{DeclaredService, EarlyExit, RefusedService, RunConfig};
 use crate::run::service_run::{RunCandidates, ServiceRun};
 use crate::run::session::{AwsSession, open_session};
@@ -254,12 +254,21 @@ fn target_context<'s>(
     session: &'s SdkConfig,
     config: &RunConfig,
 ) -> targets::TargetContext<'s> {
+    let registry_logins = registry::file_logins(ctx, config);
+    let mask = ctx.secret_masker();
+    registry_logins.iter().flat_map(RegistryLogin::secret_values).for_each(|secret| mask(&secret));
+    let pull_logins = registry_logins.iter().map(|login| targets::PullLogin {
+        server: login.server.clone(),
+        username: login.username.clone(),
+        password: login.password.clone(),
+    });
     targets::TargetContext {
         session,
         region: session.region().map(ToString::to_string).unwrap_or_default(),
         expected_account: config.environment.aws.as_ref().and_then(|aws| aws.account.clone()),
         http: ctx.io.http.clone(),
         remote_hosts: ctx.remote_hosts.clone(),
+        pull_logins: targets::PullLogins(pull_logins.collect()),
         workspace: ctx.workspace.clone(),
         io: &ctx.io,
         run: run_info(ctx, config),

@@ -179,6 +179,13 @@ async fn apply(ctx: &RunContext, service: &mut ServiceRun, rollout: &Rollout, ve
             analysis::warn_promoted(ctx, service);
             advance::advance(ctx, service, rollout, at).await;
         }
+        NextAction::Continue => {
+            if let Some(problem) = advance::go_on(ctx, service, rollout).await {
+                let failure = Failure::permanent(problem);
+                progress::log_failure(ctx, service, &failure);
+                rollback::roll_back(ctx, service, failure).await;
+            }
+        }
         NextAction::Succeeded(proof) => {
             ctx.log.event(
                 Some(service.name()),

@@ -67,7 +67,7 @@ pub struct StatusSnapshot<'l> {
 /// The status of the rollout.
 pub fn rollout_status(want: Expected<'_>, snapshot: &StatusSnapshot<'_>) -> RolloutStatus {
     if let Some(failure) = ended_sync(snapshot) {
-        return RolloutStatus::Failed(failure);
+        return untouched_status(want, snapshot).unwrap_or(RolloutStatus::Failed(failure));
     }
     if !snapshot.compared_with_ours {
         return progressing_status(waiting_text(snapshot));
@@ -105,6 +105,23 @@ fn ended_sync(snapshot: &StatusSnapshot<'_>) -> Option<Failure> {
     let lasting = snapshot.condition_error_for.is_some_and(|since| since >= STALE_STATE_GRACE);
     let counts = lasting && !(snapshot.compared_with_ours && has_known_conditions(snapshot));
     causes::from_conditions(&status.conditions).filter(|_| counts)
+}
+
+/// A rollback whose commit Argo CD cannot read, and need not: it never synced the commit that is undone, and what runs is what
+/// ran before. `None` if that is not so.
+fn untouched_status(want: Expected<'_>, snapshot: &StatusSnapshot<'_>) -> Option<RolloutStatus> {
+    let details = snapshot.details.filter(|_| !snapshot.synced_to_ours)?;
+    let returned = |workload: &&Workload| returned_images(snapshot, &workload.key).is_some();
+    let released: Vec<&Workload> = details.workloads.iter().filter(returned).collect();
+    let runs_as_before = |workload: &&Workload| {
+        returned_images(snapshot, &workload.key) == Some(workload.live_images.as_slice())
+            && workload_status(want, snapshot, details, workload).is_none()
+    };
+    if released.is_empty() || !released.iter().all(runs_as_before) {
+        return None;
+    }
+    let keys: Vec<&ResourceKey> = released.iter().map(|workload| &workload.key).collect();
+    Some(proven_status(want, snapshot, &released, &keys))
 }
 
 /// Whether all errors of the application itself are from before, and did not keep it from our commit.

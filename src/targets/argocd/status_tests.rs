@@ -273,3 +273,42 @@ fn way_back_to_a_broken_state_is_proven_and_remarked() {
     let text = status_text(&status_of(&late));
     assert!(text.starts_with("healthy: ") && text.contains("as it was before this release"), "{text}");
 }
+
+/// Somebody's commit cannot be rendered: what was never synced needs no sync to be undone.
+#[test]
+fn rollback_that_cannot_be_read_is_proven_by_what_runs() {
+    let mut broken = application("Unknown", "Healthy", Value::Null, &[]);
+    broken.status.conditions = serde_json::from_value(json!([
+        { "type": "ComparisonError", "message": "Manifest generation error: }" }
+    ]))
+    .unwrap();
+    let text = |live: &str, health: &str, is_synced: bool, returns: bool| {
+        let mut seen = broken.clone();
+        seen.status.resources[0].health = serde_json::from_value(json!({ "status": health })).unwrap();
+        let runs = details(&[live]);
+        let before = ApplicationBaseline::new(
+            &application("Synced", "Healthy", done(), &[]),
+            &details(&["acme/app:1"]).workloads,
+        );
+        let back = before.with_direction(returns);
+        let lasting = StatusSnapshot {
+            baseline: Some(&back),
+            compared_with_ours: false,
+            synced_to_ours: is_synced,
+            condition_error_for: Some(Duration::from_secs(90)),
+            ..snapshot(&seen, &runs)
+        };
+        status_text(&status_of(&lasting))
+    };
+    let untouched = text("acme/app:1", "Healthy", false, true);
+    assert!(untouched.starts_with("healthy: ") && untouched.contains("ComparisonError"), "{untouched}");
+    let others = [
+        text("acme/app:2", "Healthy", false, true),
+        text("acme/app:1", "Progressing", false, true),
+        text("acme/app:1", "Healthy", true, true),
+        text("acme/app:1", "Healthy", false, false),
+    ];
+    for other in others {
+        assert!(other.starts_with("failing: Argo CD reports an error"), "{other}");
+    }
+}

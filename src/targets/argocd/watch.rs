@@ -117,7 +117,9 @@ impl RolloutWatch<'_> {
         memory: &mut RolloutMemory,
     ) -> Result<(RolloutStatus, ApplicationBaseline), Problem> {
         let reading = self.read(commit.oid, memory).await?;
-        if reading.compared {
+        // A rollback can be proven without its commit, by what runs.
+        let returns = commit.baseline.is_some_and(|before| before.returns);
+        if reading.compared || (returns && memory.condition_error_since.is_some()) {
             Box::pin(self.read_details(want, &reading, memory)).await?;
         }
         memory.update(want, &reading, commit.baseline);

@@ -12,6 +12,8 @@ use super::write::ServerRequest;
 
 /// How long a request may take that only reads, or only writes a note.
 const SHORT_LIMIT: Duration = Duration::from_secs(60);
+/// How long a command may take to be started.
+const TASK_LIMIT: Duration = Duration::from_secs(120);
 /// How long the images of a release may take to arrive.
 const STAGE_LIMIT: Duration = Duration::from_secs(20 * 60);
 
@@ -40,6 +42,11 @@ impl Client {
     /// A server that is reached like this. No connection is made.
     pub fn new(hosts: Rc<dyn RemoteHosts>, host: RemoteHost) -> Self {
         Self { hosts, host }
+    }
+
+    /// Name of the server.
+    pub fn name(&self) -> &str {
+        &self.host.name
     }
 
     /// What is wrong with the credentials. No connection is made.
@@ -81,17 +88,42 @@ impl Client {
         self.change("AbortAttempt", request, SHORT_LIMIT).await
     }
 
+    /// Starts a command that runs once. The same one is started once.
+    pub async fn start_task(&self, request: &ServerRequest) -> Result<Answer, SshError> {
+        self.change("StartTask", request, TASK_LIMIT).await
+    }
+
+    /// The lines about a command. What stops it can be asked twice, as what reads.
+    pub async fn task_lines(
+        &self,
+        operation: &'static str,
+        request: &ServerRequest,
+    ) -> Result<Vec<String>, Problem> {
+        let word = match operation {
+            "FindTask" => "task-find",
+            "StopTask" => "task-stop",
+            _ => "task-status",
+        };
+        let request = request.clone().with_operation(word);
+        self.read_lines(operation, &request).await
+    }
+
     /// The request again if its answer was lost: it changes nothing.
     async fn read(&self, operation: &'static str, request: &ServerRequest) -> Result<ServerState, Problem> {
+        Ok(read_state(&self.read_lines(operation, request).await?))
+    }
+
+    async fn read_lines(
+        &self,
+        operation: &'static str,
+        request: &ServerRequest,
+    ) -> Result<Vec<String>, Problem> {
         let mut reply = self.run(operation, request, SHORT_LIMIT).await;
         if reply.as_ref().is_err_and(SshError::is_transient) {
             reply = self.run(operation, request, SHORT_LIMIT).await;
         }
         let reply = reply.map_err(|error| error.to_problem())?;
-        if reply.exit != 0 {
-            return Err(self.script_problem(&reply));
-        }
-        Ok(read_state(&reply.lines))
+        if reply.exit == 0 { Ok(reply.lines) } else { Err(self.script_problem(&reply)) }
     }
 
     async fn change(

@@ -1,7 +1,9 @@
 //! Changes of traffic: an attempt is started, goes on, or goes back. Each can be asked for twice, and happens once.
 
+use std::time::Duration;
+
 use crate::problem::{Code, Problem};
-use crate::release::{Rollout, TrafficPlan, Version};
+use crate::release::{TrafficPlan, Version};
 use crate::retry::WriteError;
 use crate::sys::ssh::SshError;
 use crate::targets::ChangeError;
@@ -21,20 +23,22 @@ pub struct AttemptRequest<'r> {
     pub version: &'r Version,
     /// Its traffic plan.
     pub plan: &'r TrafficPlan,
+    /// Where it waits for the run before it is complete, because other servers take part: how long.
+    pub confirm_within: Option<Duration>,
 }
 
 /// Starts an attempt.
-pub async fn start(client: &Client, wanted: AttemptRequest<'_>) -> Result<Rollout, ChangeError> {
-    let AttemptRequest { request, ids, version, plan } = wanted;
-    let request = request.with_attempt(ids.attempt, &ids.owner).with_release(&version.id).with_plan(plan);
-    let answer = client.start(&request).await.map_err(change_error)?;
-    accept(answer, &ids.rollout(version))
+pub async fn start(client: &Client, wanted: AttemptRequest<'_>) -> Result<(), ChangeError> {
+    let AttemptRequest { request, ids, version, plan, confirm_within } = wanted;
+    let request = request.with_attempt(ids.attempt, &ids.owner).with_release(&version.id);
+    let request = request.with_plan(plan, confirm_within);
+    accept(client.start(&request).await.map_err(change_error)?)
 }
 
-/// Lets the attempt go on, or asks it to go back: `rollout` is what is watched then.
-pub fn accept(answer: Answer, rollout: &Rollout) -> Result<Rollout, ChangeError> {
+/// Whether the server took the request.
+pub fn accept(answer: Answer) -> Result<(), ChangeError> {
     match answer {
-        Answer::Accepted(_) => Ok(rollout.clone()),
+        Answer::Accepted(_) => Ok(()),
         Answer::Refused { reason, cause } => Err(WriteError::Rejected(refusal_problem(&reason, &cause))),
     }
 }
@@ -77,6 +81,11 @@ pub fn refusal_problem(reason: &str, cause: &str) -> Problem {
             Code::ComposeFileInvalid,
             "The Compose files have no such service.",
             "Correct `compose.service`, or the profiles of the service.",
+        ),
+        "port" => (
+            Code::HostUnsuitable,
+            "A port that the Compose file publishes is taken on the server. Nothing was changed there.",
+            "Publish another port, or end the program or the container that has it.",
         ),
         "pull" => return pull_problem(cause),
         "release" => (

@@ -13,16 +13,15 @@ const MIN_FREE_KB: u64 = 300 * 1024;
 const MIN_DOCKER: (u32, u32) = (20, 10);
 const MIN_COMPOSE: (u32, u32) = (2, 20);
 
-/// All problems of the server.
-pub fn check(settings: &Settings, state: &ServerState, release: &Release) -> Vec<Problem> {
-    let host = settings.hosts.address();
-    let mut found = program_problems(&host, &state.host);
-    found.extend(folder_problem(&host, settings, &state.host));
-    found.extend(proxy_problems(&host, settings, &state.host));
+/// All problems of the server at this address.
+pub fn check(settings: &Settings, host: &str, state: &ServerState, release: &Release) -> Vec<Problem> {
+    let mut found = program_problems(host, &state.host);
+    found.extend(folder_problem(host, settings, &state.host));
+    found.extend(proxy_problems(host, settings, &state.host));
     if release.rollback_to.is_none() {
-        found.extend(space_problems(&host, &state.host));
+        found.extend(space_problems(host, &state.host));
     }
-    found.extend(copies_problem(settings, state));
+    found.extend(copies_problem(host, settings, state));
     found
 }
 
@@ -109,12 +108,12 @@ fn space_problems(host: &str, facts: &HostFacts) -> Vec<Problem> {
 }
 
 /// More than one copy that runs would be replaced by one.
-fn copies_problem(settings: &Settings, state: &ServerState) -> Option<Problem> {
+fn copies_problem(host: &str, settings: &Settings, state: &ServerState) -> Option<Problem> {
     let running = state.containers.iter().filter(|it| it.status == "running").count();
     let is_resting = state.attempt_in_flight().is_none();
     (running > 1 && is_resting && settings.proxy.is_none()).then(|| {
         let name = settings.service.as_str();
-        let sentence = format!("{running} containers of `{name}` run on the server; one is supported.");
+        let sentence = format!("{running} containers of `{name}` run on `{host}`; one is supported.");
         unsuitable(sentence, "Scale the service to one container.")
     })
 }
@@ -144,7 +143,7 @@ mod tests {
         let mut host = suitable();
         change(&mut host);
         let state = ServerState { host, ..ServerState::default() };
-        let found = check(&settings(), &state, &Release::of("web", "production"));
+        let found = check(&settings(), "deploy@app1", &state, &Release::of("web", "production"));
         found.into_iter().map(|problem| problem.sentence).collect()
     }
 

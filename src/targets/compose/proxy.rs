@@ -1,4 +1,4 @@
-//! A reverse proxy that takes one file: what stands in it for one or two containers, and how the proxy tests and reloads it. Pure.
+//! A reverse proxy that takes one file: which proxies there are, and where their file is. What stands in it is in `proxy_file`. Pure.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -7,17 +7,104 @@ use super::settings::check_server_path;
 
 /// The file of a reverse proxy, which decides which container gets traffic.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(try_from = "ProxyBlock")]
+#[schemars(with = "ProxyBlock")]
 pub struct ProxySettings {
-    /// File with the `upstream` block, absolute or relative to `directory`. nginx's configuration includes it.
-    pub nginx: ProxyPath,
-    /// Name of the proxy's container on the server.
+    /// Which proxy it is.
+    pub kind: ProxyKind,
+    /// Its file.
+    pub file: ProxyPath,
+    /// Where its own configuration is in its container, where that is asked for.
+    pub config: Option<ProxyPath>,
+    /// Its container.
     pub container: ProxyName,
     /// Port of the service in its container.
     pub port: ContainerPort,
-    /// Name of the upstream. Default: `app`.
-    #[serde(default)]
+    /// Name of the upstream.
     pub upstream: ProxyName,
+}
+
+/// A proxy whose configuration can be split into files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProxyKind {
+    /// nginx, whose configuration includes the file.
+    Nginx,
+    /// Caddy, whose Caddyfile imports the file.
+    Caddy,
+    /// HAProxy, which reads the folder of the file.
+    HaProxy,
+    /// Traefik, whose file provider watches the folder of the file.
+    Traefik,
+}
+
+/// The proxy: one of `nginx`, `caddy`, `haproxy` and `traefik` with the path of its file, and its container.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ProxyBlock {
+    /// File with the `upstream` block, absolute or relative to `directory`. nginx's configuration includes it.
+    #[serde(default)]
+    nginx: Option<ProxyPath>,
+    /// File with a snippet that has the `reverse_proxy`, absolute or relative to `directory`. The Caddyfile imports the file,
+    /// and the snippet.
+    #[serde(default)]
+    caddy: Option<ProxyPath>,
+    /// File `*.cfg` with the `backend`, absolute or relative to `directory`, in a folder that HAProxy reads (`-f FOLDER`).
+    #[serde(default)]
+    haproxy: Option<ProxyPath>,
+    /// File `*.yml` with the service, absolute or relative to `directory`, in the folder of Traefik's file provider.
+    #[serde(default)]
+    traefik: Option<ProxyPath>,
+    /// Where the proxy's own configuration is in its container. Default: `/etc/caddy/Caddyfile`, `/usr/local/etc/haproxy`. For
+    /// Caddy and HAProxy only.
+    #[serde(default)]
+    config: Option<ProxyPath>,
+    /// Name of the proxy's container on the server.
+    container: ProxyName,
+    /// Port of the service in its container.
+    port: ContainerPort,
+    /// Name of the upstream, snippet, backend or service in the file. Default: `app`.
+    #[serde(default)]
+    upstream: ProxyName,
+}
+
+impl TryFrom<ProxyBlock> for ProxySettings {
+    type Error = String;
+
+    fn try_from(block: ProxyBlock) -> Result<Self, String> {
+        let ProxyBlock { nginx, caddy, haproxy, traefik, config, container, port, upstream } = block;
+        let named = [
+            (ProxyKind::Nginx, nginx),
+            (ProxyKind::Caddy, caddy),
+            (ProxyKind::HaProxy, haproxy),
+            (ProxyKind::Traefik, traefik),
+        ];
+        let mut named = named.into_iter().filter_map(|(kind, file)| Some((kind, file?)));
+        let (Some((kind, file)), None) = (named.next(), named.next()) else {
+            return Err("it needs exactly one of `nginx`, `caddy`, `haproxy` and `traefik`".into());
+        };
+        check_ending(kind, &file)?;
+        match &config {
+            Some(_) if matches!(kind, ProxyKind::Nginx | ProxyKind::Traefik) => {
+                return Err("`config` is for `caddy` and `haproxy` only".into());
+            }
+            Some(path) if !path.0.starts_with('/') => {
+                return Err("`config` is an absolute path in the proxy's container".into());
+            }
+            _ => {}
+        }
+        Ok(Self { kind, file, config, container, port, upstream })
+    }
+}
+
+/// HAProxy and Traefik leave out files with other endings in silence.
+fn check_ending(kind: ProxyKind, file: &ProxyPath) -> Result<(), String> {
+    let endings: &[&str] = match kind {
+        ProxyKind::Nginx | ProxyKind::Caddy => &[""],
+        ProxyKind::HaProxy => &[".cfg"],
+        ProxyKind::Traefik => &[".yml", ".yaml"],
+    };
+    let fits = endings.iter().any(|ending| file.0.ends_with(ending));
+    fits.then_some(()).ok_or_else(|| format!("`{}` must end with `{}`", file.0, endings.join("` or `")))
 }
 
 /// The path of a file on a server, absolute or relative, of letters, digits and `/._-`.
@@ -78,42 +165,30 @@ impl TryFrom<u16> for ContainerPort {
     }
 }
 
+impl ContainerPort {
+    /// The number.
+    pub fn number(self) -> u16 {
+        self.0
+    }
+}
+
 impl ProxySettings {
     /// Its path on the server.
     pub fn path(&self, directory: &str) -> String {
-        match self.nginx.0.as_str() {
+        match self.file.0.as_str() {
             absolute if absolute.starts_with('/') => absolute.to_owned(),
             relative => format!("{directory}/{relative}"),
         }
     }
 
-    /// The file while the new container has all traffic. The server puts the container's name in the place of `@NEW@`.
-    pub fn single(&self) -> String {
-        self.render(&["@NEW@"], &["100"])
-    }
-
-    /// The file while both have some.
-    pub fn split(&self) -> String {
-        self.render(&["@OLD@", "@NEW@"], &["@OLD_WEIGHT@", "@NEW_WEIGHT@"])
-    }
-
-    fn render(&self, hosts: &[&str], weights: &[&str]) -> String {
-        let (port, upstream) = (self.port.0, self.upstream.as_str());
-        let servers = hosts
-            .iter()
-            .zip(weights)
-            .map(|(host, weight)| format!("  server {host}:{port} weight={weight};\n"));
-        format!("upstream {upstream} {{\n{}  keepalive 16;\n}}", servers.collect::<String>())
-    }
-
-    /// The command in the proxy's container that tests its configuration, as fixed words.
-    pub fn test_command(&self) -> &'static str {
-        "nginx -t -q"
-    }
-
-    /// The command in the proxy's container that makes it read its configuration, as fixed words.
-    pub fn reload_command(&self) -> &'static str {
-        "nginx -s reload"
+    /// Where its own configuration is in its container; empty where it knows that itself.
+    pub fn config_path(&self) -> &str {
+        match (&self.config, self.kind) {
+            (Some(path), _) => &path.0,
+            (None, ProxyKind::Caddy) => "/etc/caddy/Caddyfile",
+            (None, ProxyKind::HaProxy) => "/usr/local/etc/haproxy",
+            (None, ProxyKind::Nginx | ProxyKind::Traefik) => "",
+        }
     }
 }
 
@@ -122,23 +197,9 @@ mod tests {
     use super::*;
 
     fn settings(text: &str) -> Result<ProxySettings, String> {
-        serde_json::from_str(text).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn file_names_both_containers_with_their_weights() {
-        let proxy = settings(r#"{"nginx":"proxy/web.conf","container":"edge-1","port":8080}"#).unwrap();
-        insta::assert_snapshot!(format!("{}\n{}", proxy.single(), proxy.split()), @"
-        upstream app {
-          server @NEW@:8080 weight=100;
-          keepalive 16;
-        }
-        upstream app {
-          server @OLD@:8080 weight=@OLD_WEIGHT@;
-          server @NEW@:8080 weight=@NEW_WEIGHT@;
-          keepalive 16;
-        }
-        ");
+        let read: Result<ProxySettings, _> = serde_json::from_str(text);
+        // The position is that of the test's text.
+        read.map_err(|error| error.to_string().split(" at line ").next().unwrap_or_default().to_owned())
     }
 
     #[test]
@@ -157,6 +218,37 @@ mod tests {
             ("nginx", "apache"),
         ] {
             assert!(settings(&text.replace(from, to)).is_err(), "{to}");
+        }
+    }
+
+    #[test]
+    fn block_names_one_proxy_with_what_fits_it() {
+        let read = |keys: &str| {
+            let read = settings(&format!(r#"{{{keys}"container":"edge-1","port":8080}}"#));
+            read.map(|read| format!("{:?} {}", read.kind, read.config_path()))
+        };
+        let table = [
+            (r#""nginx":"a.conf","#, Ok("Nginx ")),
+            (r#""caddy":"a.caddy","#, Ok("Caddy /etc/caddy/Caddyfile")),
+            (r#""caddy":"a.caddy","config":"/srv/Caddyfile","#, Ok("Caddy /srv/Caddyfile")),
+            (r#""haproxy":"a.cfg","#, Ok("HaProxy /usr/local/etc/haproxy")),
+            (r#""traefik":"a.yml","#, Ok("Traefik ")),
+            (r#""traefik":"a.yaml","#, Ok("Traefik ")),
+            ("", Err("it needs exactly one of `nginx`, `caddy`, `haproxy` and `traefik`")),
+            (
+                r#""nginx":"a.conf","caddy":"a.caddy","#,
+                Err("it needs exactly one of `nginx`, `caddy`, `haproxy` and `traefik`"),
+            ),
+            (r#""haproxy":"a.conf","#, Err("`a.conf` must end with `.cfg`")),
+            (r#""traefik":"a.conf","#, Err("`a.conf` must end with `.yml` or `.yaml`")),
+            (r#""nginx":"a.conf","config":"/etc/nginx","#, Err("`config` is for `caddy` and `haproxy` only")),
+            (
+                r#""caddy":"a.caddy","config":"Caddyfile","#,
+                Err("`config` is an absolute path in the proxy's container"),
+            ),
+        ];
+        for (keys, expected) in table {
+            assert_eq!(read(keys), expected.map(str::to_owned).map_err(str::to_owned), "{keys}");
         }
     }
 }

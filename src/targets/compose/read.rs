@@ -19,6 +19,8 @@ pub struct ServerState {
     pub serving: Option<u32>,
     /// Hash of `.env` beside the Compose files.
     pub env_hash: Option<String>,
+    /// The variables of what serves; only where they were asked for.
+    pub env_text: Option<String>,
     /// The attempt that was asked for, or the newest one.
     pub attempt: Option<AttemptState>,
     /// The number of the newest attempt.
@@ -159,6 +161,7 @@ fn read_line(state: &mut ServerState, word: &str, rest: &str) {
         "release" => state.releases.extend(read_release(rest)),
         "serving" => state.serving = rest.parse().ok(),
         "env" => state.env_hash = Some(rest.to_owned()),
+        "env-hex" => state.env_text = hex::decode(rest).ok().and_then(|bytes| String::from_utf8(bytes).ok()),
         "newest" => state.newest_attempt = rest.parse().ok(),
         "attempt" => state.attempt = read_attempt(rest),
         _ => read_failure(state, word, rest),
@@ -214,7 +217,8 @@ fn read_failure(state: &mut ServerState, word: &str, rest: &str) {
 
 /// The output of a health check is a JSON string, if it was not cut.
 fn unescape_health(text: &str) -> String {
-    serde_json::from_str(text).unwrap_or_else(|_| text.to_owned())
+    let text: String = serde_json::from_str(text).unwrap_or_else(|_| text.to_owned());
+    text.trim_end().to_owned()
 }
 
 impl ServerState {
@@ -227,6 +231,21 @@ impl ServerState {
     pub fn serving_release(&self) -> Option<u32> {
         let is_adoptable = self.serving.is_none() && self.releases.is_empty() && !self.containers.is_empty();
         self.serving.or(is_adoptable.then_some(0))
+    }
+
+    /// The release that serves, or that an attempt is bringing.
+    pub fn current_release(&self) -> Option<u32> {
+        self.attempt_in_flight().map(|attempt| attempt.release).or(self.serving_release())
+    }
+
+    /// What a release is made of.
+    pub fn facts(&self, number: Option<u32>) -> Option<&ReleaseFacts> {
+        self.release(number?).map(|release| &release.facts)
+    }
+
+    /// Whether a release can be returned to here. What runs and was brought without this program becomes release 0.
+    pub fn has_release(&self, number: u32) -> bool {
+        self.release(number).is_some() || (number == 0 && self.serving_release() == Some(0))
     }
 
     /// The attempt that has not ended.

@@ -35,6 +35,12 @@ impl RolloutIds {
         Self { attempt: self.attempt + 1, owner: format!("{}-back", self.owner) }
     }
 
+    /// The attempt that this one goes back from; `None` if it goes back from none.
+    pub fn forth(&self) -> Option<Self> {
+        let owner = self.owner.strip_suffix("-back")?.to_owned();
+        Some(Self { attempt: self.attempt.checked_sub(1)?, owner })
+    }
+
     /// The rollout that this attempt is.
     pub fn rollout(&self, version: &Version) -> Rollout {
         Rollout {

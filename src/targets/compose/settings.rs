@@ -13,8 +13,11 @@ use super::proxy::ProxySettings;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Settings {
-    /// The server. Several hosts are not supported yet.
+    /// The servers, each with its own copy of the service; a release reaches them one after the other, in this order.
     pub hosts: ServerList,
+    /// How many servers are changed at the same time. Default: 1. With weights (`blue-green`, `canary`, `linear`) all are.
+    #[serde(default)]
+    pub batch: BatchSize,
     /// The folder of the application on the server, which must exist, such as `/srv/shop`.
     pub directory: ServerPath,
     /// The Compose files, relative to the repository, in the order of Compose's `-f`.
@@ -60,36 +63,73 @@ fn default_settle() -> HumanDuration {
     HumanDuration(std::time::Duration::from_secs(10))
 }
 
+/// How many servers a service may have.
+const MAX_HOSTS: usize = 20;
+
 /// The servers of a service.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "Vec<HostSettings>")]
-pub struct ServerList(#[schemars(length(min = 1, max = 1))] Vec<HostSettings>);
+pub struct ServerList(#[schemars(length(min = 1, max = 20))] Vec<HostSettings>);
 
 impl TryFrom<Vec<HostSettings>> for ServerList {
     type Error = String;
 
     fn try_from(hosts: Vec<HostSettings>) -> Result<Self, String> {
-        match hosts.len() {
-            1 => Ok(Self(hosts)),
-            count => Err(format!("one host is supported, and there are {count}")),
+        if hosts.is_empty() || hosts.len() > MAX_HOSTS {
+            return Err(format!("it needs 1 to {MAX_HOSTS} hosts, and there are {}", hosts.len()));
+        }
+        let place = |host: &HostSettings| (host.ssh.host().to_lowercase(), host.ssh.port());
+        let twice = hosts
+            .iter()
+            .enumerate()
+            .find(|(at, host)| hosts[..*at].iter().any(|other| place(other) == place(host)));
+        match twice {
+            Some((_, host)) => Err(format!("the host `{}` is in it twice", host.ssh.host())),
+            None => Ok(Self(hosts)),
         }
     }
 }
 
 impl ServerList {
-    /// The host.
-    pub fn remote_host(&self) -> Option<RemoteHost> {
-        self.0.first().map(HostSettings::remote_host)
+    /// The hosts, in order.
+    pub fn remote_hosts(&self) -> Vec<RemoteHost> {
+        self.0.iter().map(HostSettings::remote_host).collect()
     }
 
-    /// Its address as a URL.
-    pub fn url(&self) -> String {
-        format!("ssh://{}", self.address())
+    /// The addresses of all hosts, and of those that they are reached through, as URLs.
+    pub fn urls(&self) -> Vec<String> {
+        let hops = |host| std::iter::successors(Some(host), |hop: &&HostSettings| hop.jump.as_deref());
+        let mut urls: Vec<String> =
+            self.0.iter().flat_map(hops).map(|hop| format!("ssh://{}", hop.ssh.0)).collect();
+        urls.sort();
+        urls.dedup();
+        urls
     }
 
-    /// Its address, for people.
-    pub fn address(&self) -> String {
-        self.0.first().map(|host| host.ssh.0.clone()).unwrap_or_default()
+    /// Their addresses, for people, in order.
+    pub fn addresses(&self) -> Vec<String> {
+        self.0.iter().map(|host| host.ssh.0.clone()).collect()
+    }
+}
+
+/// How many servers are changed at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(try_from = "usize")]
+pub struct BatchSize(#[schemars(range(min = 1, max = 20))] pub(super) usize);
+
+impl Default for BatchSize {
+    fn default() -> Self {
+        Self(1)
+    }
+}
+
+impl TryFrom<usize> for BatchSize {
+    type Error = String;
+
+    fn try_from(count: usize) -> Result<Self, String> {
+        let fits = (1..=MAX_HOSTS).contains(&count);
+        fits.then_some(Self(count))
+            .ok_or_else(|| format!("{count} is not a number of servers from 1 to {MAX_HOSTS}"))
     }
 }
 
@@ -310,7 +350,8 @@ mod tests {
         );
         for (from, to) in [
             ("[{\"ssh\":\"deploy@app1\"}]", "[]"),
-            ("[{\"ssh\":\"deploy@app1\"}]", "[{\"ssh\":\"deploy@app1\"},{\"ssh\":\"deploy@app2\"}]"),
+            ("[{\"ssh\":\"deploy@app1\"}]", "[{\"ssh\":\"deploy@app1\"},{\"ssh\":\"root@APP1:22\"}]"),
+            ("\"service\"", "\"batch\":0,\"service\""),
             ("\"web\"", "\"-web\""),
             ("\"service\"", "\"services\""),
             ("\"service\"", "\"keep\":1,\"service\""),

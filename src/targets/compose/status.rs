@@ -90,7 +90,7 @@ fn progress(state: &ServerState, attempt: &AttemptState) -> Progress {
 }
 
 /// The request to go back came when the attempt had completed.
-fn missed_failure() -> Failure {
+pub(super) fn missed_failure() -> Failure {
     let sentence = "The rollout had completed on the server when it was asked to go back.";
     Failure::permanent(Problem::error(Code::DeploymentStopped, sentence))
 }
@@ -191,6 +191,11 @@ fn server_cause(reason: &str) -> Option<Cause> {
             Code::ProviderError,
             "Compose could not create the new container.",
             "The log of the attempt is on the server, in `.roadstead` of the folder.",
+        ),
+        "recovery" => (
+            Code::ProviderError,
+            "The engine did not answer, or the proxy could not be set right after an interrupted change, so nothing was changed.",
+            "Look at the engine and the proxy on the server, and run the job again.",
         ),
         "space" => (
             Code::HostUnsuitable,

@@ -189,7 +189,7 @@ mod tests {
             (&[&creating], event("p", "Pulled", "x", LATER), None),
         ];
         for (pods, event, expected) in table {
-            assert_eq!(row(pods, &[event.clone()]), expected, "{event:?}");
+            assert_eq!(row(pods, std::slice::from_ref(&event)), expected, "{event:?}");
         }
     }
 

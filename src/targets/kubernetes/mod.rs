@@ -159,9 +159,9 @@ impl KubernetesTarget {
     /// The template that a shift brings into service, and the ones that it may replace.
     async fn swap_of(&self, staged: &Staged, shift: &TrafficShift) -> Result<TemplateSwap, Problem> {
         let handle: Option<StagedTemplate> = staged.read_handle();
-        let known = handle.iter().flat_map(|handle| [&handle.after, &handle.before]);
-        let known = known.cloned().find(|template| template_version(&self.name, template) == shift.version);
-        let to = match known {
+        let is_wanted = |template: &&Value| template_version(&self.name, template) == shift.version;
+        let known = handle.iter().flat_map(|handle| [&handle.after, &handle.before]).find(is_wanted);
+        let to = match known.cloned() {
             Some(template) => template,
             None => self.load_template(&shift.version).await?,
         };

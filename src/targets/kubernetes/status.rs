@@ -46,6 +46,10 @@ struct KnownRevisions {
 }
 
 impl KnownRevisions {
+    fn of(state: &WorkloadState) -> Self {
+        Self { workload: state.raw.clone(), revisions: state.revisions.clone() }
+    }
+
     /// Whether this workload has them still: whatever becomes of a revision shows in the status of its workload, except for the
     /// words of a condition.
     fn are_of(&self, workload: &Value) -> bool {
@@ -253,13 +257,14 @@ pub async fn rollout_status(
     version: &Version,
     memory: &mut RolloutMemory,
 ) -> Result<RolloutStatus, Problem> {
-    let state = match read_state(query.client, query.name).await {
+    let state = match read_changed_state(query.client, query.name, memory.revisions.as_ref()).await {
         Ok(state) => state,
         Err(error) if error.kind == ErrorKind::NotFound => {
             return Ok(RolloutStatus::Failed(deleted_failure(query.name)));
         }
         Err(error) => return Err(error.problem),
     };
+    memory.revisions = Some(KnownRevisions::of(&state));
     let revision = state.current_revision(query.name);
     let pods = state.pods_of(query.name, revision);
     let mut cause = causes::worst_cause(revision, &pods, memory.has_been_ready());
@@ -348,6 +353,7 @@ impl StatusFacts<'_> {
             desired: counts.desired,
             stage,
             suspected: self.look.cause.map(|cause| Box::new(cause.failure.clone())),
+            awaits_continue: false,
             ..Progress::default()
         }
     }

@@ -1,67 +1,108 @@
-"""What the tests of the Compose target need: an engine, Compose, a registry with a few images."""
+"""Three servers, and two that are there for one thing: a small disk, and a host key that changes."""
 
+import concurrent.futures
 import itertools
 import os
-import shutil
-import socket
+import pathlib
 import subprocess
-import time
+import sys
 
-import machine
 import pytest
 
-from .server import IMAGES, Server, run
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-BASE_IMAGE = "debian:trixie-slim"
-_numbers = itertools.count(1)
+import machine  # noqa: E402
+import real_server as servers  # noqa: E402
+import server_job  # noqa: E402
+import server_program  # noqa: E402
+import server_registry as registries  # noqa: E402
+
+NUMBERS = itertools.count(1)
+# Only `scripts/test container` has made what is needed here.
+collect_ignore_glob = [] if "COMPOSE_HOST_IMAGE" in os.environ else ["test_*.py"]
+
+
+@pytest.fixture(scope="session")
+def server_image():
+    """The image that scripts/setup-compose prints."""
+    return os.environ["COMPOSE_HOST_IMAGE"]
 
 
 @pytest.fixture(scope="session")
 def registry(tmp_path_factory):
-    binary = os.environ.get("DOCKER_REGISTRY") or run(machine.ROOT / "scripts/setup-registry")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    folder = tmp_path_factory.mktemp("registry")
-    settings = folder / "config.yml"
-    settings.write_text(
-        f"version: 0.1\nlog: {{ level: error }}\nstorage: {{ filesystem: {{ rootdirectory: {folder}/data }} }}\n"
-        f"http: {{ addr: 127.0.0.1:{port} }}\n"
-    )
-    process = subprocess.Popen([binary, "serve", settings], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    for _ in range(100):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        time.sleep(0.1)
-    yield f"127.0.0.1:{port}"
-    process.terminate()
-    process.wait()
+    with machine.Processes() as processes:
+        program = os.environ.get("DOCKER_REGISTRY", "docker-registry")
+        yield registries.Registry(processes, tmp_path_factory.mktemp("registry"), program)
 
 
 @pytest.fixture(scope="session")
-def images(registry):
-    """The test images by name, each by digest."""
-    digests = {}
-    for name, changes in IMAGES.items():
-        container = run("docker", "create", BASE_IMAGE, "true")
-        reference = f"{registry}/shop/web:{name}"
-        changes = [*changes, f"LABEL version={name}"]
-        run("docker", "commit", *itertools.chain.from_iterable(("-c", change) for change in changes), container, reference)
-        run("docker", "rm", container)
-        run("docker", "push", "-q", reference)
-        listed = run("docker", "image", "inspect", "-f", "{{range .RepoDigests}}{{println .}}{{end}}", reference).split()
-        digests[name] = next(one for one in listed if one.startswith(registry))
-    yield digests
-    subprocess.run(["docker", "rmi", "-f", *(f"{registry}/shop/web:{name}" for name in IMAGES)], capture_output=True)
+def shop(registry, server_image):
+    return registries.Shop(registry, servers.program_of(server_image))
 
 
-@pytest.fixture(params=["dash", "busybox"])
-def server(request, images, tmp_path):
-    """A server whose service `web` somebody started with image 1."""
-    shell = {"dash": ["dash"], "busybox": ["busybox", "sh"]}[request.param]
-    if shutil.which(shell[0]) is None:
-        pytest.fail(f"{shell[0]} is missing")
-    made = Server(tmp_path / "shop", images, shell, f"rs{next(_numbers)}x{int(time.time()) % 100000}")
-    yield made
-    made.remove()
+class Estate:
+    """Servers by what is said of them, each started when a test first asks, all removed at the end."""
+
+    KINDS = {"older": {}, "newer": {"newer": True}, "noisy": {"newer": True, "noisy": True}, "small": {"disk": "110m"},
+             "changing": {"disk": None}}
+
+    def __init__(self, image, registry, key):
+        self.image, self.registry, self.key, self.made = image, registry, key, {}
+
+    def __getitem__(self, kind):
+        if kind not in self.made:
+            number = list(self.KINDS).index(kind) + 1
+            made = servers.Server(self.image, self.registry, number, **self.KINDS[kind])
+            self.made[kind] = made
+            made.allow(self.key.with_suffix(".pub").read_text())
+        return self.made[kind]
+
+    def end(self):
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            list(pool.map(lambda made: made.remove(), self.made.values()))
+
+
+@pytest.fixture(scope="session")
+def estate(server_image, registry, shop, tmp_path_factory):
+    key = tmp_path_factory.mktemp("key") / "deploy"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    made = Estate(server_image, registry, key)
+    try:
+        yield made
+    finally:
+        made.end()
+
+
+@pytest.fixture
+def service(estate):
+    """Makes services: `service("older", shell=…, proxy="nginx")`; what they leave is taken away."""
+    made = []
+
+    def make(kind="older", shell="dash", proxy=None, project=None, **words):
+        number = next(NUMBERS)
+        project = project or f"shop{number}"
+        edge = server_program.Proxy(proxy, project, 8000 + number) if proxy else None
+        one = server_program.Service(estate[kind], project, shell, edge, **words)
+        made.append(one)
+        return one
+
+    yield make
+    for one in made:
+        one.clean()
+
+
+SCENARIO = {"github": {"repositories": [{"name": "acme/shop", "private": True, "history": [{"id": "c1"}, {"id": "c2"}],
+                                         "runs": [{"id": 7, "attempt": 1, "status": "in_progress"}]}]}}
+
+
+@pytest.fixture
+def job(binary, cloud, estate, service, tmp_path):
+    """A job with one service on one server or several: `job("older", "newer", proxy="nginx", settle="6s")`."""
+
+    def make(*kinds, proxy=None, **more):
+        services = []
+        for kind in kinds or ["older"]:
+            services.append(service(kind, proxy=proxy, project=services[0].project if services else None))
+        return server_job.Job(binary, cloud(SCENARIO), tmp_path, estate, services, **more)
+
+    return make

@@ -42,6 +42,13 @@ pub(super) fn release_lines(service: &ComposeService) -> Vec<String> {
     releases.chain(service.serving.map(|number| format!("serving {number}"))).collect()
 }
 
+/// The variables of what serves, as digits: they can have any bytes.
+pub(super) fn env_lines(service: &ComposeService) -> Vec<String> {
+    let of_release = service.serving.and_then(|number| service.releases.get(&number)?.env.clone());
+    let text = of_release.or(service.env.clone());
+    text.map(|text| format!("env-hex {}", hex::encode(text))).into_iter().collect()
+}
+
 pub(super) fn attempt_lines(service: &ComposeService, number: u32) -> Vec<String> {
     let Some(attempt) = service.attempts.get(&number) else { return Vec::new() };
     let alive = if attempt.is_alive { "alive" } else { "dead" };

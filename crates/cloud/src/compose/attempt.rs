@@ -124,6 +124,9 @@ fn choose_outcome(world: &mut World, key: &AttemptKey) -> Option<TaskOutcome> {
     };
     let image = service.releases.get(&release)?.facts.split(' ').next()?.to_owned();
     let is_seed_version = release == 0;
+    if !is_seed_version && world.compose.host(&key.host)?.setting.breaks_new_containers {
+        return Some(TaskOutcome::Unhealthy);
+    }
     let subject = FaultTarget { is_seed_version, service: &key.service, images: vec![&image] };
     Some(world.faults.choose_outcome(&subject).0)
 }
@@ -142,7 +145,10 @@ fn step(service: &mut ComposeService, attempt: &mut ComposeAttempt, now: f64) {
         "checking" | "backup" => start_container(service, attempt, now),
         "starting" => judge_start(service, attempt, now),
         "paused" if attempt.continue_weight > paused_weight(attempt).unwrap_or(100) => {
-            next_weight(service, attempt, now)
+            match paused_weight(attempt) {
+                Some(100) => finish(service, attempt, now),
+                _ => next_weight(service, attempt, now),
+            }
         }
         "paused" => go_back(service, attempt, "not-continued", now),
         "settling" => finish_settling(service, attempt, now),
@@ -163,6 +169,7 @@ fn start_container(service: &mut ComposeService, attempt: &mut ComposeAttempt, n
         service.containers.clear();
     }
     let image = image_of(service, Some(attempt.release));
+    service.install_env(attempt.release);
     let stem = format!("{}-{}", attempt.request.project, attempt.request.service);
     service.create(&stem, &image, attempt.release == 0);
     attempt.new = service.containers.first().map(|it| it.id.clone());
@@ -224,7 +231,18 @@ fn next_weight(service: &mut ComposeService, attempt: &mut ComposeAttempt, now: 
     attempt.due = now + attempt.request.pause_limit;
 }
 
+/// With several servers, the release waits until all of them have it.
 fn finish_settling(service: &mut ComposeService, attempt: &mut ComposeAttempt, now: f64) {
+    match attempt.request.confirms {
+        true => {
+            attempt.state = "paused 100".into();
+            attempt.due = now + attempt.request.pause_limit;
+        }
+        false => finish(service, attempt, now),
+    }
+}
+
+fn finish(service: &mut ComposeService, attempt: &mut ComposeAttempt, now: f64) {
     match attempt.request.proxy.is_some() {
         true => {
             attempt.state = "completing".into();
@@ -279,6 +297,7 @@ fn go_back(service: &mut ComposeService, attempt: &mut ComposeAttempt, reason: &
 }
 
 fn finish_back(service: &mut ComposeService, attempt: &mut ComposeAttempt) {
+    attempt.old_release.iter().for_each(|release| service.install_env(*release));
     let reason = attempt.state.strip_prefix("rolling-back ").unwrap_or_default().to_owned();
     match attempt.request.proxy {
         Some(_) => service.containers.retain(|it| Some(&it.id) != attempt.new.as_ref()),

@@ -13,6 +13,8 @@ mod request;
 pub mod scenario;
 /// All servers as plain data.
 pub mod state;
+/// Commands that run once.
+mod tasks;
 
 #[cfg(test)]
 mod tests;
@@ -89,6 +91,10 @@ fn answer_call(world: &mut World, call: &ServiceCall, now: f64) -> ServiceResult
         "StartAttempt" => start(world, &host, &request, now),
         "ContinueAttempt" => note(world, &host, &request, now, true),
         "AbortAttempt" => note(world, &host, &request, now, false),
+        "StartTask" => tasks::start(world, &host, &request, now),
+        "DescribeTask" => tasks::describe(world, &host, &request, now),
+        "FindTask" => tasks::find(world, &host, &request, now),
+        "StopTask" => tasks::stop(world, &host, &request, now),
         _ => return Err(unsupported_operation(call)),
     }?;
     Ok(json!({ "Lines": lines, "Exit": 0 }))
@@ -112,8 +118,9 @@ fn observe(world: &mut World, host: &str, request: &Request) -> Lines {
     let service = service(world, host, request)?;
     let newest = service.attempts.keys().next_back().copied();
     let attempt = newest.map(|number| answers::attempt_lines(service, number)).unwrap_or_default();
+    let env = if request.shows_env { answers::env_lines(service) } else { Vec::new() };
     let state = [answers::container_lines(service), answers::release_lines(service)].concat();
-    Ok([facts, state, attempt].concat())
+    Ok([facts, state, env, attempt].concat())
 }
 
 fn describe_attempt(world: &mut World, host: &str, request: &Request) -> Lines {
@@ -138,7 +145,8 @@ fn stage(world: &mut World, host: &str, request: &Request, now: f64) -> Lines {
     if let Some(error) = outcome {
         return Ok(vec!["refused pull".into(), format!("error {error}")]);
     }
-    let release = state::ComposeRelease { facts: request.facts.clone(), completed: Vec::new() };
+    let env = request.env.clone();
+    let release = state::ComposeRelease { facts: request.facts.clone(), completed: Vec::new(), env };
     service.releases.insert(request.release, release);
     Ok(vec!["staged".into()])
 }

@@ -22,6 +22,14 @@ pub(super) struct Request {
     pub(super) proxy: Option<String>,
     pub(super) has_backup: bool,
     pub(super) keep: usize,
+    /// Whether the attempt waits with all traffic until it is confirmed.
+    pub(super) confirms: bool,
+    pub(super) task: String,
+    pub(super) command: String,
+    /// Whether the variables of what serves are asked for.
+    pub(super) shows_env: bool,
+    /// The variables of the release that is put on the server.
+    pub(super) env: Option<String>,
 }
 
 impl Request {
@@ -53,6 +61,11 @@ impl Request {
             proxy: Some(text("rs_proxy_container")).filter(|name| !name.is_empty()),
             has_backup: !text("rs_backup").is_empty(),
             keep: text("rs_keep").parse().unwrap_or(5),
+            confirms: text("rs_confirm") == "yes",
+            task: text("rs_task"),
+            command: text("rs_command"),
+            shows_env: text("rs_show_env") == "yes",
+            env: words.get("rs_env").cloned(),
         })
     }
 

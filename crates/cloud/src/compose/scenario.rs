@@ -21,6 +21,9 @@ pub struct ComposeHostSetting {
     /// Free space, in MiB.
     #[serde(default = "plenty")]
     pub free_mb: u64,
+    /// Whether new containers never become healthy here, as where something that they need is missing.
+    #[serde(default)]
+    pub breaks_new_containers: bool,
     /// Services that run when the world begins.
     #[serde(default)]
     pub services: Vec<ComposeServiceSetting>,
@@ -37,6 +40,9 @@ pub struct ComposeServiceSetting {
     /// The image that runs, by digest; nothing runs when absent.
     #[serde(default)]
     pub image: Option<String>,
+    /// The text of `.env` in the folder.
+    #[serde(default)]
+    pub env: Option<String>,
 }
 
 impl ComposeHostSetting {
@@ -48,6 +54,7 @@ impl ComposeHostSetting {
             compose: compose(),
             may_use_docker: true,
             free_mb: plenty(),
+            breaks_new_containers: false,
             services: Vec::new(),
         }
     }

@@ -32,6 +32,10 @@ pub struct ComposeService {
     pub attempts: BTreeMap<u32, ComposeAttempt>,
     /// The containers that the proxy's file names, with their weights.
     pub proxied: Vec<(String, u8)>,
+    /// The text of `.env` in its folder.
+    pub env: Option<String>,
+    /// Commands that ran once, by name.
+    pub(super) tasks: BTreeMap<String, super::tasks::ComposeTask>,
     created: u32,
 }
 
@@ -63,6 +67,8 @@ pub struct ComposeRelease {
     pub facts: String,
     /// When it completed, epoch seconds.
     pub completed: Vec<i64>,
+    /// Its variables, if it has any of its own.
+    pub env: Option<String>,
 }
 
 /// A change of traffic.
@@ -117,6 +123,11 @@ impl ComposeState {
         Some(services.entry((directory.to_owned(), name.to_owned())).or_default())
     }
 
+    /// Takes a server away, as where it cannot be reached any more.
+    pub fn remove_host(&mut self, name: &str) {
+        self.hosts.remove(name);
+    }
+
     /// All services of all servers.
     pub fn services_mut(&mut self) -> impl Iterator<Item = &mut ComposeService> {
         self.hosts.values_mut().flat_map(|host| host.services.values_mut())
@@ -125,7 +136,7 @@ impl ComposeState {
 
 impl ComposeService {
     fn seeded(setting: &super::scenario::ComposeServiceSetting) -> Self {
-        let mut service = Self::default();
+        let mut service = Self { env: setting.env.clone(), ..Self::default() };
         if let Some(image) = &setting.image {
             let project = setting.directory.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
             service.create(&format!("{project}-{}", setting.name), image, true);
@@ -157,8 +168,20 @@ impl ComposeService {
     pub(super) fn adopt(&mut self, now: f64) {
         let Some(container) = self.containers.first().filter(|_| self.serving.is_none()) else { return };
         let facts = format!("{} none none none", container.image);
-        self.releases.insert(0, ComposeRelease { facts, completed: vec![now as i64] });
+        let release = ComposeRelease { facts, completed: vec![now as i64], env: self.env.clone() };
+        self.releases.insert(0, release);
         self.serving = Some(0);
+    }
+
+    /// How many commands ran once.
+    pub fn task_count(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// The variables of a release become those of the folder.
+    pub(super) fn install_env(&mut self, release: u32) {
+        let env = self.releases.get(&release).and_then(|release| release.env.clone());
+        self.env = env.or(self.env.take());
     }
 
     /// The process of the attempt in progress is killed. What it started stays.

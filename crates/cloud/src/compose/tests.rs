@@ -132,3 +132,77 @@ fn killed_attempt_keeps_its_state_and_frees_the_lock() {
         assert_eq!(state_after(&cloud, 1).await, "1 dead run-1 1 0 lost starting | 1");
     });
 }
+
+/// A situation of tests/external/compose/situations.json, with the states that a real server goes through in it.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Situation {
+    version: Option<String>,
+    #[serde(default)]
+    first: bool,
+    #[serde(default)]
+    proxy: bool,
+    weights: Option<String>,
+    #[serde(default)]
+    confirm: bool,
+    #[serde(default, rename = "continue")]
+    continued: Vec<u8>,
+    abort: Option<String>,
+    states: Vec<String>,
+}
+
+impl Situation {
+    fn cloud(&self) -> Cloud {
+        let faults = match self.version.as_deref() {
+            Some("unhealthy") => "[failing-health-check: {}]",
+            Some("crashing") => "[crash-on-start: { exit-code: 3 }]",
+            _ => "[]",
+        };
+        let nothing_runs = format!("compose: [{{ name: app1 }}]\nfaults: {faults}\n");
+        let first = self.first.then(|| Scenario::parse(&nothing_runs).unwrap());
+        Cloud::new(first.unwrap_or_else(|| scenario(faults)), 1)
+    }
+
+    async fn walk(&self) -> Vec<String> {
+        let cloud = self.cloud();
+        ask(&cloud, "StageRelease", &NEW).await;
+        let mut words = start_words(&[("rs_pause_limit", "60")]);
+        words.extend(self.weights.as_deref().map(|weights| ("rs_weights", weights)));
+        words.extend(self.proxy.then_some(("rs_proxy_container", "edge")));
+        words.extend(self.confirm.then_some(("rs_confirm", "yes")));
+        ask(&cloud, "StartAttempt", &words).await;
+        let (mut seen, mut continued) = (Vec::new(), self.continued.iter());
+        for _ in 0..1000 {
+            let lines = ask(&cloud, "DescribeAttempt", &[("rs_attempt", "1")]).await;
+            let attempt = lines.iter().find(|line| line.starts_with("attempt ")).unwrap();
+            let state = attempt.splitn(7, ' ').last().unwrap().to_owned();
+            if seen.last() != Some(&state) {
+                self.react(&cloud, &state, &mut continued).await;
+                seen.push(state);
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+        }
+        seen
+    }
+
+    async fn react(&self, cloud: &Cloud, state: &str, continued: &mut std::slice::Iter<'_, u8>) {
+        if self.abort.as_deref() == Some(state) {
+            ask(cloud, "AbortAttempt", &[("rs_attempt", "1")]).await;
+        }
+        let weight = state.starts_with("paused").then(|| continued.next()).flatten();
+        if let Some(weight) = weight {
+            ask(cloud, "ContinueAttempt", &[("rs_attempt", "1"), ("rs_weight", &weight.to_string())]).await;
+        }
+    }
+}
+
+#[test]
+fn model_goes_through_the_states_of_a_real_server() {
+    let text = include_str!("../../../../tests/external/compose/situations.json");
+    let situations: std::collections::BTreeMap<String, Situation> = serde_json::from_str(text).unwrap();
+    run(async {
+        for (name, situation) in situations {
+            assert_eq!(situation.walk().await, situation.states, "{name}");
+        }
+    });
+}

@@ -229,7 +229,7 @@ fn rollback_progress(stage: &str, ours: &Rollout, snapshot: &Snapshot) -> Progre
         failed: primary.map_or(0, |back| back.failed),
         stage: format!("{stage}{drain}"),
         events: snapshot.events.clone(),
-        suspected: None,
+        ..Progress::default()
     }
 }
 
@@ -254,6 +254,7 @@ fn progress(stage: &str, ours: &Rollout, snapshot: &Snapshot) -> Progress {
         stage,
         events: snapshot.events.clone(),
         suspected: snapshot.suspected_failure.clone().map(Box::new),
+        ..Progress::default()
     }
 }
 

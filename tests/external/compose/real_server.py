@@ -5,7 +5,10 @@ import os
 import pathlib
 import secrets
 import subprocess
+import threading
 import time
+
+import pytest
 
 # No container here is privileged: an engine inside needs mounts, networks and control groups, and nothing of the machine's.
 NESTED = ["--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE", "--security-opt", "seccomp=unconfined",
@@ -13,8 +16,8 @@ NESTED = ["--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE", "--security-opt", "s
           "--cgroupns", "host", "-v", "/sys/fs/cgroup:/sys/fs/cgroup:rw"]
 PLUGIN = "/usr/libexec/docker/cli-plugins/docker-compose"
 PORT = 2222
-# Runs beside each other have addresses of their own.
-WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+# Runs and workers beside each other have addresses of their own.
+NETWORK = f"127.{64 + os.getpid() % 128}.{os.getpid() // 128 % 250}"
 
 
 def docker(*command, timeout=120, check=True, **more):
@@ -23,11 +26,16 @@ def docker(*command, timeout=120, check=True, **more):
     return done
 
 
+def cases(names, table, few=1):
+    """Each case of a table, or the first few that differ most: `EVERY=1` takes all."""
+    return pytest.mark.parametrize(names, table if os.environ.get("EVERY") == "1" else table[:few])
+
+
 class Server:
     """One server. Its sshd listens on `address` and port 2222 of this machine."""
 
     def __init__(self, image, registry, number, *, newer=False, disk="3g", noisy=False):
-        self.registry, self.newer, self.address = registry, newer, f"127.0.{77 + WORKER}.{number}"
+        self.registry, self.newer, self.address = registry, newer, f"{NETWORK}.{number}"
         self.name = f"roadstead-compose-{secrets.token_hex(4)}-{number}"
         # In memory an engine starts at once, however busy the machine's disk is; on a disk it survives a crash.
         storage = ["--tmpfs", f"/var/lib/docker:exec,size={disk}"] if disk else ["-v", "/var/lib/docker"]
@@ -143,6 +151,36 @@ class Load:
         self.stop()
         out, _ = self.child.communicate(timeout=30)
         return json.loads(out)
+
+
+class Logins:
+    """The lines of a server's sshd with the moment in which each came."""
+
+    def __init__(self, server):
+        command = ["docker", "exec", server.name, "stdbuf", "-oL", "tail", "-n", "0", "-s", "0.01", "-F", "/var/log/sshd.log"]
+        self.server, self.lines = server, []
+        self.child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.reader = threading.Thread(target=self._read, daemon=True)
+
+    def _read(self):
+        for line in self.child.stdout:
+            self.lines.append((time.monotonic(), line))
+
+    def __enter__(self):
+        self.reader.start()
+        time.sleep(1)
+        return self
+
+    def __exit__(self, *_):
+        time.sleep(0.3)
+        self.server.root("pkill", "-f", "^tail -n 0 -s 0.01", check=False)
+        self.child.kill()
+        self.child.wait()
+
+    def took(self):
+        """Seconds from the first connection to its login."""
+        begin = next(at for at, line in self.lines if line.startswith("Connection from"))
+        return next(at for at, line in self.lines if line.startswith("Accepted publickey")) - begin
 
 
 def wait_until(check, within=30, what="it"):

@@ -1,14 +1,16 @@
 """The program that runs on a server, driven as the adapter drives it: words above the program, as one file, run by `sh`."""
 
-import os
-import pathlib
+import json
+import re
 import shlex
 import textwrap
 import time
 
 import real_server as servers
 
-PROGRAM = pathlib.Path(os.environ.get("COMPOSE_TRANSACTION", servers.ROOT / "src/targets/compose/server/transaction.sh"))
+TARGET = servers.ROOT / "src/targets/compose"
+# The files of the program in the order in which they are one text.
+PARTS = re.findall(r'include_str!\("(server/.*?)"\)', (TARGET / "write.rs").read_text())
 APP = """
 services:
   web:
@@ -18,7 +20,12 @@ services:
     environment: { DRAIN: "${DRAIN:-0}", READY_AFTER: "${READY_AFTER:-700}" }
     healthcheck: { test: ["CMD", "/app", "health"], interval: 1s, timeout: 2s, retries: 3, start_period: 8s, start_interval: 500ms }
 """
+SITUATIONS = json.loads((servers.ROOT / "tests/external/compose/situations.json").read_text())
 ENDS = ("complete", "rolled-back", "back-failed", "stuck", "refused", "lost")
+
+
+def program():
+    return "".join((TARGET / part).read_text() for part in PARTS)
 
 
 class Proxy:
@@ -58,7 +65,7 @@ class Proxy:
     }
     TEST = {"nginx": "nginx -t -q", "caddy": "caddy validate --config /etc/caddy/Caddyfile",
             "haproxy": "haproxy -c -q -f /usr/local/etc/haproxy"}
-    RELOAD = {"nginx": "nginx -s reload", "caddy": "caddy reload --config /etc/caddy/Caddyfile", "haproxy": "kill -USR2 1"}
+    RELOAD = {"nginx": "nginx -s reload", "caddy": "caddy reload --config /etc/caddy/Caddyfile", "haproxy": "signal USR2"}
 
     @property
     def base(self):
@@ -123,12 +130,20 @@ class Service:
                       "rs_weight": ""} | (proxy.words() if proxy else {}) | words
         server.root("install", "-d", "-o", "deploy", "-g", "deploy", self.directory)
 
+    def by_hand(self, image):
+        """The version before: started by hand, as people did until now."""
+        text = self.app.replace("image: overridden", f"image: {image}")
+        self.server.run("sh", "-c", f"cat >{self.directory}/compose.yaml", input=text)
+        self.server.run("sh", "-c", f"cd {self.directory} && docker compose -p {self.project} up -d --wait 2>&1")
+        if self.proxy:
+            self.proxy.start(self.server, f"{self.project}-web-1")
+
     def request(self, operation, writer="", **words):
         """Runs one request and returns its lines."""
         values = self.words | words | {"rs_operation": operation}
         text = "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in values.items())
         file = f"/tmp/request-{self.project}-{time.monotonic_ns()}"
-        script = text + writer + "# --- program ---\n" + PROGRAM.read_text()
+        script = text + writer + "# --- program ---\n" + program()
         self.server.run("sh", "-c", f"umask 077; cat >{file}", input=script)
         try:
             path = servers.PATHS[self.shell]
@@ -137,6 +152,7 @@ class Service:
             self.server.run("rm", "-f", file)
 
     def stage(self, release, image, env=None, **words):
+        """Brings a release, and returns the lines of the answer."""
         lines = ["write_release() {"]
         files = {"10": self.app, "99-images": f'{{"services":{{"web":{{"image":"{image}"}}}}}}\n'}
         for name, text in files.items():
@@ -171,6 +187,15 @@ class Service:
     def log(self, attempt):
         return self.server.run("cat", f"{self.base}/attempts/{attempt}/log", check=False)
 
+    def took_the_states_of(self, situation, attempt):
+        """That it went through what crates/cloud/src/compose/situations.rs expects of the model, in the same situation."""
+        found = re.findall(r"^\d{10} (.+)$", self.log(attempt), re.MULTILINE)
+        # `switching` is over at once: the model has no time for it.
+        assert [state for state in found if state != "switching"] == SITUATIONS[situation]["states"], self.log(attempt)
+
+    def pause(self, attempt, word, within=90):
+        servers.wait_until(lambda: self.state(attempt) == word, within, word)
+
     def status(self, attempt):
         return self.request("status", rs_attempt=attempt)
 
@@ -182,6 +207,15 @@ class Service:
         found = [one for one in self.server.containers(self.project) if one["State"]["Running"]]
         env = [dict(pair.split("=", 1) for pair in one["Config"]["Env"]) for one in found]
         return sorted(values["VERSION"] for values in env)
+
+    def environment(self):
+        """The variables of the container that runs."""
+        found = [one for one in self.server.containers(self.project) if one["State"]["Running"]]
+        return dict(pair.split("=", 1) for pair in found[0]["Config"]["Env"])
+
+    def fingerprint(self):
+        """Which containers there are, and since when they run."""
+        return [(one["Id"], one["State"]["StartedAt"]) for one in self.server.containers(self.project)]
 
     def kill_in(self, attempt, state, *, group=True, within=90):
         """Ends the transaction with SIGKILL as soon as it has that state; with the group, what it started dies too."""
