@@ -166,7 +166,8 @@ fn events_are_read_only_where_nothing_moves() {
 /// The images that were deployed one after the other, and the one that a rollback then returns to. `recorded` says of each
 /// deployment whether GitHub has a record of it.
 fn rolled_back_image(recorded: [bool; 3], has_token: bool) -> ([String; 3], String) {
-    let config = CONFIG.replace("acme/api", "ghcr.io/acme/api");
+    let role = "aws: { region: eu-west-1, role: \"arn:aws:iam::111111111111:role/deploy\" }";
+    let config = CONFIG.replace("acme/api", "ghcr.io/acme/api").replace("aws: { region: eu-west-1 }", role);
     run_in_virtual_time(async {
         let world = MultiRunHarness::new(&format!("{HISTORY}{}", scenario("", APP, "[]")));
         let runner = |id: u64, has_token: bool| {

@@ -121,6 +121,9 @@ fn read_only_role_changes_nothing_and_clusters_are_told_apart() {
     assert_eq!(several.text.matches("kind: RoleBinding").count(), 2, "{}", several.text);
     assert!(several.text.contains("{ kind: ServiceAccount, name: roadstead, namespace: default }"));
     assert!(several.warnings[0].contains("several clusters"), "{:?}", several.warnings);
-    let none = printed("environments: { production: {} }\nservices: {}\n", "");
+    let none = printed(
+        "environments: { production: {} }\nservices:\n  web: { repository: acme/web, ecs: { cluster: a, service: web } }\n",
+        "",
+    );
     assert!(none.text.is_empty() && none.warnings[0].contains("no service"), "{:?}", none.warnings);
 }

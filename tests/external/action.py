@@ -68,7 +68,9 @@ class Job:
             code = None
         finally:
             self.kill()
-        return Outcome(code, pairs((self.folder / "output").read_text()).get("outcome"), self.lines)
+        done = Outcome(code, pairs((self.folder / "output").read_text()).get("outcome"), self.lines)
+        (self.folder / "log").write_text(done.log)
+        return done
 
     def kill(self):
         self.child.kill()

@@ -8,12 +8,12 @@ import json
 
 import pytest
 
-from kubernetes import cases, world
+from kubernetes import cases, figures, world
 from kubernetes.answers import ask_all, unknown_fields
 from kubernetes.case import Case
 from kubernetes.rig import Rig
 
-AT_ONCE = 20
+AT_ONCE = 32
 SIDES = {"real": world.RealWorld, "embedded": world.EmbeddedWorld}
 
 
@@ -22,6 +22,8 @@ def name_of(pair):
 
 
 PAIRS = [(side, case) for case in cases.CASES for side in SIDES if side == "real" or case.embedded is not None]
+
+MEASURED = [("real", case) for case in cases.CASES if case.name in {*figures.SUCCESSES, *figures.FAILURES}]
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +36,10 @@ def rig(tmp_path_factory):
 def runs(request, rig, binary, tmp_path_factory):
     """What came of the cases that were selected, by name: all are begun at once."""
     folder = tmp_path_factory.mktemp("cases")
-    selected = [item.callspec.params["pair"] for item in request.session.items
-                if item.path == request.path and "pair" in item.fixturenames]
+    items = [item for item in request.session.items if item.path == request.path]
+    selected = [item.callspec.params["pair"] for item in items if "pair" in item.fixturenames]
+    if any(item.name == test_figures.__name__ for item in items):
+        selected += [pair for pair in MEASURED if pair not in selected]
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE, initializer=rig.network.enter) as pool:
         begun = {name_of(pair): pool.submit(play, rig, binary, folder / name_of(pair), *pair) for pair in selected}
         yield begun
@@ -70,6 +74,14 @@ def differences(case, done):
         image = images and images.get(container, images["app"])
         wrong += [] if image == serving else [f"{name} has {image}, not {serving}"]
     return [*wrong, done.log] if wrong else []
+
+
+def test_figures(rig, runs):
+    """Prints them (`-rP`). The limits leave room for a busy machine; docs/measurements.md has the targets."""
+    success, failure, reads = figures.measure(rig.folder, {case.name: runs[name_of((side, case))].result() for side, case in MEASURED})
+    print(figures.table(success, failure, reads))
+    assert max(success.values()) < 10 and max(failure.values()) < 10
+    assert max(reads.values()) < 2
 
 
 # Fields that the embedded cluster has and the real one has not after the same release. No other may come.

@@ -232,6 +232,13 @@ impl FaultState {
         TaskOutcome::Healthy
     }
 
+    /// Whether every lack of capacity has passed.
+    pub fn is_capacity_back(&self, now: f64) -> bool {
+        let began = self.first_change_at().unwrap_or(now);
+        let is_over = |gap: &CapacityGap| gap.lasts.is_some_and(|seconds| now >= began + seconds);
+        self.list.iter().all(|fault| !matches!(fault, Fault::NoCapacity(gap) if !is_over(gap)))
+    }
+
     /// Whether there is no capacity for this task.
     pub fn trigger_no_capacity(&mut self, subject: &FaultTarget<'_>, now: f64) -> bool {
         let began = self.first_change_at().unwrap_or(now);

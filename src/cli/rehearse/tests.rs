@@ -158,10 +158,10 @@ fn every_scenario_with_needs_happens_in_the_example() {
     });
     insta::assert_snapshot!(ends.collect::<Vec<_>>().join("\n"), @r"
     kubernetes-happy: deployed
-    kubernetes-quota: failed quota-exceeded
+    kubernetes-quota: failed no-capacity
     kubernetes-quota-later: deployed
     kubernetes-image-set: superseded superseded
-    kubernetes-paused: failed deployment-stopped
+    kubernetes-paused: stranded deployment-stopped rollback-failed rollback-failed rollback-failed
     kubernetes-scaled: deployed
     server-killed: failed deployment-stopped
     gitops-happy: deployed

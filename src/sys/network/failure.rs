@@ -18,6 +18,11 @@ pub struct ConnectionFailure {
 }
 
 impl ConnectionFailure {
+    /// Whether the authority of the server's certificate is not trusted here.
+    pub fn is_untrusted(&self) -> bool {
+        self.help == TRUST_HELP
+    }
+
     /// The failure as a problem of its own.
     pub fn problem(&self) -> Problem {
         Problem::error(Code::ConnectionFailed, format!("{}.", capitalize(&self.reason))).help(self.help)

@@ -4,7 +4,7 @@
 use futures::future::join_all;
 use serde_json::Value;
 
-use super::error::ErrorKind;
+use super::error::{ApiError, ErrorKind};
 use super::read::WorkloadObject;
 use super::references::{Reference, required_references};
 use super::{KubernetesTarget, grants, preflight, quota, write};
@@ -61,27 +61,29 @@ impl KubernetesTarget {
         }
         let workload = self.workload_of(observed);
         let patch = write::template_patch(&workload.metadata.uid, &observed.definition, &after);
-        match self.client.patch_workload(&self.name, &patch, true).await {
-            Ok(_) => None,
-            // Somebody changed it since it was observed: it is observed again before the change.
-            Err(error) if error.kind == ErrorKind::Invalid && !error.message.contains("is invalid") => None,
-            Err(error)
-                if matches!(error.kind, ErrorKind::Invalid | ErrorKind::Refused | ErrorKind::Forbidden) =>
-            {
-                let sentence = format!(
-                    "The API server refuses the new template of `{}`. Nothing was changed.",
-                    self.name
-                );
-                Some(
-                    Problem::error(Code::UpdateRefused, sentence)
-                        .cause(error.message)
-                        .help("The message says why."),
-                )
-            }
-            Err(error) => {
-                let sentence = "The change could not be tried before it is made.";
-                Some(Problem::warning(Code::PermissionUnchecked, sentence).cause(error.to_string()))
-            }
+        let error = self.client.patch_workload(&self.name, &patch, true).await.err()?;
+        // Somebody changed it since it was observed: it is observed again before the change. A right is named by its own check.
+        let is_raced = error.is_raced();
+        if is_raced || (error.kind == ErrorKind::Forbidden && self.lacks_right_to_patch().await) {
+            return None;
         }
+        Some(self.refused_patch(error))
+    }
+
+    async fn lacks_right_to_patch(&self) -> bool {
+        let needed = grants::needed_rights(&self.name, false, None);
+        let patch = needed.iter().find(|needed| needed.right.verb == "patch");
+        let Some(patch) = patch else { return false };
+        matches!(self.client.is_allowed(&patch.right).await, Ok(false))
+    }
+
+    fn refused_patch(&self, error: ApiError) -> Problem {
+        if !matches!(error.kind, ErrorKind::Invalid | ErrorKind::Refused | ErrorKind::Forbidden) {
+            let sentence = "The change could not be tried before it is made.";
+            return Problem::warning(Code::PermissionUnchecked, sentence).cause(error.to_string());
+        }
+        let sentence =
+            format!("The API server refuses the new template of `{}`. Nothing was changed.", self.name);
+        Problem::error(Code::UpdateRefused, sentence).cause(error.message).help("The message says why.")
     }
 }

@@ -8,6 +8,12 @@ use crate::problem::{Code, Problem};
 use crate::retry::SendError;
 use crate::sys::http::{RequestError, Response};
 
+/// How the API server words a JSON Patch that cannot be applied, a failed `test` among them.
+const FAILED_TEST: &str = "the server rejected our request due to an error in our request";
+/// Other authorities than the cluster's own do not count for it.
+const AUTHORITY_HELP: &str = "Give the certificate of the cluster's authority: `ca` beside `server`, or \
+`certificate-authority-data` of the kubeconfig.";
+
 /// What became of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
@@ -56,8 +62,20 @@ impl ApiError {
         let kind = if error.is_final() { ErrorKind::NotSent } else { ErrorKind::NoAnswer };
         let message = error.to_string();
         let problem = Problem::error(Code::ProviderError, format!("There is no answer of {cluster}."));
+        let is_untrusted = matches!(&error, RequestError::NotConnected(failure) if failure.is_untrusted());
         let help = "Check that the runner can reach the API server: a private endpoint answers only inside of its network.";
-        Self { kind, message, problem: error.explain(problem.help(help)) }
+        let problem = error.explain(problem.help(help));
+        Self { kind, message, problem: if is_untrusted { problem.help(AUTHORITY_HELP) } else { problem } }
+    }
+
+    /// Whether a `test` of a patch failed, or another change came first. A rule that is broken is 422, too: of the object's
+    /// validation, of a ValidatingAdmissionPolicy, or of a webhook.
+    pub fn is_raced(&self) -> bool {
+        match self.kind {
+            ErrorKind::Conflict => true,
+            ErrorKind::Invalid => self.message.starts_with(FAILED_TEST),
+            _ => false,
+        }
     }
 
     /// The meaning of a response that is no success.

@@ -12,7 +12,7 @@ use super::read::{WorkloadObject, lenient_timestamp};
 use crate::problem::{Code, Problem};
 
 /// How long nothing moves before events are read.
-pub const READ_PATIENCE: Duration = Duration::from_secs(8);
+pub const READ_PATIENCE: Duration = Duration::from_secs(20);
 /// Between two reads of events.
 pub const READ_INTERVAL: Duration = Duration::from_secs(15);
 

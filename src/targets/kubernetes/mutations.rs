@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::client::{Client, FIELD_MANAGER};
-use super::error::{ApiError, ErrorKind};
+use super::error::ApiError;
 use super::pod::Pod;
 use super::read::WorkloadObject;
 use super::settings::{WorkloadKind, WorkloadName};
@@ -111,9 +111,7 @@ pub async fn swap_template(
 
 /// A failed `test` is 422, and says that somebody came first: the next look decides.
 pub fn swap_error(error: ApiError) -> SendError<Problem> {
-    let is_raced = error.kind == ErrorKind::Conflict
-        || (error.kind == ErrorKind::Invalid && !error.message.contains("is invalid"));
-    if is_raced { SendError::transient(error.problem) } else { error.into_write_error() }
+    if error.is_raced() { SendError::transient(error.problem) } else { error.into_write_error() }
 }
 
 /// A StatefulSet never replaces a pod that does not become ready, not even for a template that was well: such pods of other
@@ -212,6 +210,12 @@ mod tests {
         assert_eq!(error(422, raced), SendFailure::Transient);
         assert_eq!(error(409, "Operation cannot be fulfilled"), SendFailure::Transient);
         assert_eq!(error(422, "Deployment.apps \"api\" is invalid: spec: x"), SendFailure::Rejected);
+        let denied = "deployments.apps \"api\" is forbidden: ValidatingAdmissionPolicy 'signed' denied request: not signed";
+        assert_eq!(error(422, denied), SendFailure::Rejected);
+        assert_eq!(
+            error(422, "admission webhook \"signed.example\" denied the request: not signed"),
+            SendFailure::Rejected
+        );
         assert_eq!(error(403, "forbidden"), SendFailure::Rejected);
         assert_eq!(error(500, ""), SendFailure::Ambiguous);
     }

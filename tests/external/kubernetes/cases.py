@@ -175,14 +175,14 @@ FAILED = [
          deploy={"progress-deadline-seconds": 10}, during=no_more_pods,
          embedded={"strategy": "Recreate", "progress-deadline": 60, "faults": [{"crash-on-start": {}}, {"kubernetes-quota": {"old": True}}]}),
     Case("command-before-fails", 3, "failed", ("exit code 7", "panic: DATABASE_URL is not set"), service=FAILING_COMMAND,
-         embedded={"scenario": {"commands": [{"exit": 7, "logs": ["panic: DATABASE_URL is not set"]}]}}),
+         embedded={"scenario": {"one-off": [{"exit": 7, "logs": ["panic: DATABASE_URL is not set"]}]}}),
 ]
 
 
 # What somebody else ends.
 
 ENDED = [
-    Case("another-image", 5, "superseded", ("somebody",), image="slow-2", serves="v9", during=when_rolling(set_image),
+    Case("another-image", 5, "superseded", ("`kubectl-edit`",), image="slow-2", serves="v9", during=when_rolling(set_image),
          embedded={"faults": [{"kubernetes-image-set": {"at": 10, "image": reference("v9")}}]}),
     Case("paused-during-the-rollout", 4, "stranded", ("paused", "kubectl rollout resume"), image="slow-2", during=when_rolling(pause),
          embedded={"faults": [{"kubernetes-paused": {"at": 10}}]}),

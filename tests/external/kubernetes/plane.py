@@ -51,6 +51,10 @@ class Api:
         self.folder, self.token, self.context = folder, token, None
 
     def send(self, method, path, body=None, content_type="application/json"):
+        return json.loads(self.ask(method, path, body, content_type))
+
+    def ask(self, method, path, body=None, content_type="application/json"):
+        """The answer as it comes."""
         if self.context is None:
             self.context = ssl.create_default_context(cadata=self.authority())
         request = urllib.request.Request(
@@ -58,7 +62,7 @@ class Api:
             headers={"authorization": f"Bearer {self.token}", "content-type": content_type})
         try:
             with machine.open_url(request, 30, self.context) as answer:
-                return json.load(answer)
+                return answer.read()
         except urllib.error.HTTPError as error:
             raise Refused(f"{method} {path}: {error.code} {error.read().decode(errors='replace')}") from error
 
@@ -149,6 +153,8 @@ def start(processes, program, folder: pathlib.Path):
         "--disable-admission-plugins", "TaintNodesByCondition",
     ], folder / "apiserver.log", API)
     api = Api(folder, token)
+    # The controllers give up if it is not healthy within ten seconds of their start.
+    wait_until(lambda: api.ask("GET", "/healthz") == b"ok", 120, "the API server is healthy")
     wait_until(lambda: api.send("GET", "/api/v1/namespaces/default"), 60, "the API server is ready")
     config = ["--kubeconfig", folder / "admin.conf"]
     shared = [*config, "--leader-elect=false", "--bind-address", "127.0.0.1", "--secure-port", "0"]

@@ -1,8 +1,8 @@
 """One situation: workloads in a namespace of their own, and runs of Roadstead; on the real control plane or on the embedded."""
 
+import concurrent.futures
 import hashlib
 import json
-import threading
 import urllib.error
 import urllib.request
 
@@ -81,23 +81,23 @@ class World:
         return action.Job(self.binary, self.folder / f"run-{self.runs}", self.deploy_file(), environment)
 
     def run(self, image=None, during=None, **inputs):
-        job = self.job(image, **inputs)
-        helper = threading.Thread(target=during, args=(self,)) if during else None
-        job.start()
-        try:
-            if helper:
-                helper.start()
-            return job.wait(self.case.seconds + 60)
-        finally:
-            if helper:
-                helper.join(60)
+        """One run, and what is done while it runs; what that raises is raised here."""
+        job = self.job(image, **inputs).start()
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            done = [pool.submit(during, self)] if during else []
+            outcome = job.wait(self.case.seconds + 60)
+            for one in done:
+                one.result()
+        return outcome
 
     def play(self):
         """The case: what Roadstead did."""
         if self.case.play:
             return self.case.play(self)
         with_image = self.case.operation in ("deploy", "plan")
-        return self.run(self.case.image if with_image else None, self.case.during, **self.case.inputs)
+        # In the embedded cluster a fault of the scenario does it.
+        during = self.case.during if self.side == "real" else None
+        return self.run(self.case.image if with_image else None, during, **self.case.inputs)
 
     def template(self, name="web"):
         """The template of a workload, word for word."""
@@ -159,7 +159,7 @@ class RealWorld(World):
     def patch(self, operations, name="web"):
         """Somebody else's JSON patch of a workload."""
         path = resource_path(APPS, self.case.workloads[name], name, self.namespace)
-        return self.api.send("PATCH", f"{path}?fieldManager=somebody", operations, "application/json-patch+json")
+        return self.api.send("PATCH", f"{path}?fieldManager=kubectl-edit", operations, "application/json-patch+json")
 
     def pods(self, name="web"):
         return self.api.send("GET", f"/api/v1/namespaces/{self.namespace}/pods?labelSelector=app%3D{name}")["items"]

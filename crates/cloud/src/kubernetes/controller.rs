@@ -7,6 +7,7 @@ use super::KubernetesEvent;
 use super::faults::quota_refusal;
 use super::state::{Cluster, ClusterPod, ProgressingCondition, Revision, Workload, WorkloadKind};
 use crate::argocd::pods::{PodFactory, random_suffix};
+use crate::argocd::state::Pod;
 use crate::ecs::images::{self, ImageLookup};
 use crate::faults::{Fault, FaultState, FaultTarget, TaskOutcome};
 use crate::world::World;
@@ -32,13 +33,29 @@ pub fn reconcile(world: &mut World, cluster: usize, place: usize, now: f64) {
     work.pods.retain(|one| one.pod.ends_at.is_none_or(|at| at > now));
     if now >= work.changed_at + OBSERVE_DELAY - 1e-6 {
         let failure = create_failure(faults, work, now).or(full);
+        let is_capacity_back = faults.is_capacity_back(now);
         let mut maker = PodFactory { rng, faults, timings };
+        if is_capacity_back {
+            schedule_waiting_pods(work, &mut maker, now);
+        }
         work.observed_generation = work.generation;
         sync_workload(work, &mut maker, CreationLimits { failure, lacks_image }, now);
     }
     work.wake_number += 1;
     if let Some(at) = next_change(work, now) {
         events.schedule(at, KubernetesEvent::WorkloadDue { cluster, place, number: work.wake_number });
+    }
+}
+
+/// The scheduler finds a node for pods that waited for one.
+fn schedule_waiting_pods(work: &mut Workload, maker: &mut PodFactory<'_>, now: f64) {
+    let waiting: Vec<usize> = (0..work.pods.len()).filter(|at| work.pods[*at].pod.is_unschedulable).collect();
+    for at in waiting {
+        let Some(mut scheduled) = new_pod(work, maker, now) else { return };
+        let known = &work.pods[at].pod;
+        (scheduled.name, scheduled.uid) = (known.name.clone(), known.uid.clone());
+        (scheduled.created_at, scheduled.ends_at) = (known.created_at, known.ends_at);
+        work.pods[at].pod = scheduled;
     }
 }
 
@@ -192,7 +209,17 @@ fn create_pods(work: &mut Workload, more: usize, maker: &mut PodFactory<'_>, now
 }
 
 fn create_pod(work: &mut Workload, ordinal: Option<u32>, maker: &mut PodFactory<'_>, now: f64) {
-    let Some(revision) = work.revisions.last() else { return };
+    let Some(mut pod) = new_pod(work, maker, now) else { return };
+    if let Some(ordinal) = ordinal {
+        pod.name = format!("{}-{ordinal}", work.setting.name);
+    }
+    let revision = work.update_revision().to_owned();
+    work.pods.push(ClusterPod { pod, revision, ordinal });
+}
+
+/// A pod of the current revision.
+fn new_pod(work: &Workload, maker: &mut PodFactory<'_>, now: f64) -> Option<Pod> {
+    let revision = work.revisions.last()?;
     let images = template_images(&revision.template);
     let subject = FaultTarget {
         is_seed_version: revision.template == work.seed_template,
@@ -202,14 +229,10 @@ fn create_pod(work: &mut Workload, ordinal: Option<u32>, maker: &mut PodFactory<
     let base =
         if work.setting.kind == WorkloadKind::Deployment { &revision.name } else { &work.setting.name };
     let mut pod = maker.create_pod(&subject, base, now);
-    if let Some(ordinal) = ordinal {
-        pod.name = format!("{}-{ordinal}", work.setting.name);
-    }
     if revision.lacks_image {
         (pod.outcome, pod.ready_at) = (TaskOutcome::ImageNotFound, f64::INFINITY);
     }
-    let revision = revision.name.clone();
-    work.pods.push(ClusterPod { pod, revision, ordinal });
+    Some(pod)
 }
 
 /// The images of a template's containers, those that run before the others last.
@@ -309,7 +332,8 @@ fn next_change(work: &Workload, now: f64) -> Option<f64> {
         times.push(work.progressing.updated_at + f64::from(work.setting.progress_deadline));
         times.extend((progress_counts(work, now) != work.counted).then_some(now + STATUS_DELAY));
     }
-    if work.revisions.last().is_some_and(|revision| revision.create_failure.is_some()) {
+    let is_refused = work.revisions.last().is_some_and(|revision| revision.create_failure.is_some());
+    if is_refused || work.pods.iter().any(|one| one.pod.is_unschedulable) {
         times.push(now + 5.0);
     }
     times.into_iter().filter(|at| *at > now + 1e-6).min_by(f64::total_cmp)

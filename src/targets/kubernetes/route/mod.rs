@@ -33,6 +33,8 @@ pub struct RoutedWorkload {
     /// The canary as a workload of its own.
     pub(super) canary: KubernetesTarget,
     pub(super) names: RouteNames,
+    /// The weight that was asked for last, also if the answer was lost.
+    pub(super) requested_percent: Cell<Option<u8>>,
     /// Since when the workload has all traffic with the new version.
     pub(super) whole_since: Cell<Option<Instant>>,
 }
@@ -40,7 +42,7 @@ pub struct RoutedWorkload {
 impl RoutedWorkload {
     /// The workload and its canary, behind a route.
     pub fn new(main: KubernetesTarget, canary: KubernetesTarget, names: RouteNames) -> Self {
-        Self { main, canary, names, whole_since: Cell::default() }
+        Self { main, canary, names, requested_percent: Cell::default(), whole_since: Cell::default() }
     }
 }
 

@@ -57,6 +57,8 @@ pub async fn start_canary(
     };
     make_service(target, &source).await?;
     let made = make_deployment(target, &source).await.map_err(ChangeError::after_change)?;
+    target.requested_percent.set(None);
+    target.whole_since.set(None);
     let operation = RouteOperation::Canary { percent: 0, bake: plan.bake.0 };
     let member = target.canary.rollout_of(&staged.version, &made);
     Ok(RouteRollout::new(&staged.version, operation, member))
@@ -157,13 +159,14 @@ pub async fn continue_shift(
         return Ok(RouteRollout::new(&rollout.version, RouteOperation::Promotion { bake }, member));
     }
     require_endpoints(target, &target.names.canary).await.map_err(WriteError::NotMade)?;
-    set_split(target, percent, &[split_of(before), split_of(percent)]).await?;
+    let requested = target.requested_percent.replace(Some(percent)).unwrap_or(before);
+    set_split(target, percent, &[split_of(before), split_of(requested)]).await?;
     let operation = RouteOperation::Canary { percent, bake };
     Ok(RouteRollout { operation, ..rollout.clone() })
 }
 
 /// The split of a canary with this weight: without traffic, the route does not name it.
-fn split_of(percent: u8) -> RouteSplit {
+pub fn split_of(percent: u8) -> RouteSplit {
     if percent == 0 { RouteSplit::Whole } else { RouteSplit::Canary(percent) }
 }
 
@@ -289,7 +292,7 @@ pub async fn remove_canary(target: &RoutedWorkload, rollout: &Rollout) -> Result
     if state.canary.is_some() && state.own_canary().is_none() {
         return Ok(());
     }
-    if is_of_newer_run(&state, rollout) {
+    if is_of_newer_run(&state, rollout) || is_split_of_others(target, &state, rollout) {
         return Ok(());
     }
     let was_split = state.split(target) != RouteSplit::Whole;
@@ -321,6 +324,14 @@ fn is_of_newer_run(state: &RouteState, rollout: &Rollout) -> bool {
     let operation = RouteRollout::parse(rollout).operation;
     let brings = matches!(operation, RouteOperation::Canary { .. } | RouteOperation::Promotion { .. });
     brings && state.own_canary().is_some_and(|own| canary_version(own) != rollout.version)
+}
+
+/// Whether somebody else set the weights of a canary: it is theirs then.
+fn is_split_of_others(target: &RoutedWorkload, state: &RouteState, rollout: &Rollout) -> bool {
+    let RouteOperation::Canary { percent, .. } = RouteRollout::parse(rollout).operation else { return false };
+    let split = state.split(target);
+    let known = [Some(0), Some(percent), target.requested_percent.get()];
+    !known.into_iter().flatten().any(|one| split_of(one) == split)
 }
 
 async fn wait_until_effective(target: &RoutedWorkload) {

@@ -8,7 +8,7 @@ use super::super::observe::template_version;
 use super::RoutedWorkload;
 use super::backends::RouteSplit;
 use super::canary::canary_version;
-use super::mutations::split_text;
+use super::mutations::{split_of, split_text};
 use super::rollout_ids::{RouteOperation, RouteRollout};
 use super::state::RouteState;
 use crate::problem::{Code, Problem};
@@ -96,14 +96,16 @@ async fn canary_status(
     };
     let (state, ready) = (state?, ready?);
     let split = state.split(target);
-    let expected = if percent == 0 { RouteSplit::Whole } else { RouteSplit::Canary(percent) };
-    if split != expected {
+    // A weight whose answer was lost is ours, too.
+    let known = [Some(percent), target.requested_percent.get()];
+    if !known.into_iter().flatten().any(|one| split_of(one) == split) {
         let route = &target.names.route;
         return Ok(RolloutStatus::Superseded(format!(
             "the weights of the HTTPRoute `{route}` were changed: {}",
             split_text(split)
         )));
     }
+    let percent = if let RouteSplit::Canary(percent) = split { percent } else { 0 };
     let copies = state.canary.as_ref().and_then(|one| one.spec.replicas).unwrap_or(1);
     let waiting = |stage: &str| {
         let stage = stage.to_owned();
