@@ -97,7 +97,7 @@ pub struct Progress {
     /// The most frequent failure of its copies so far; it has not ended the wait.
     pub suspected: Option<Box<Failure>>,
     /// Whether it has come as far as it does by itself: it goes on when it is continued at the same weight.
-    pub awaits_continue: bool,
+    pub needs_continue: bool,
     /// In how long a look can show more, where the target knows that: it is made then, if the usual one comes later.
     pub due_in: Option<Duration>,
 }
