@@ -95,7 +95,7 @@ pub struct Progress {
     /// The most frequent failure of its copies so far; it has not ended the wait.
     pub suspected: Option<Box<Failure>>,
     /// Whether it has come as far as it does by itself: it goes on when it is continued at the same weight.
-    pub awaits_continue: bool,
+    pub needs_continue: bool,
 }
 
 impl Progress {

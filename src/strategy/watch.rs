@@ -71,7 +71,7 @@ fn decide_forward(stand: &StepState<'_>, health: &RolloutStatus, time_left: bool
         RolloutStatus::RollbackFailed(failure) => NextAction::Stranded(failure.clone()),
         RolloutStatus::Superseded(by) => NextAction::Superseded(by.clone()),
         RolloutStatus::HandedOff(handed) => NextAction::HandedOff(handed.clone()),
-        RolloutStatus::Progressing(progress) if time_left && progress.awaits_continue => NextAction::Continue,
+        RolloutStatus::Progressing(progress) if time_left && progress.needs_continue => NextAction::Continue,
         RolloutStatus::Progressing(_) | RolloutStatus::NotServing(_) | RolloutStatus::Unknown(_)
             if time_left =>
         {
@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     fn rollout_that_awaits_us_is_continued_while_there_is_time() {
-        let waiting = RolloutStatus::Progressing(Progress { awaits_continue: true, ..Progress::default() });
+        let waiting = RolloutStatus::Progressing(Progress { needs_continue: true, ..Progress::default() });
         let after =
             |watching: &Direction, time_left| next_action(watching, &last_step(), &waiting, time_left);
         assert_eq!(after(&Direction::Forward, true), NextAction::Continue);

@@ -206,9 +206,9 @@ fn host_proof(it: &HostStatus<'_>) -> Option<Proof> {
     }
 }
 
-fn progress(each: &[HostStatus<'_>], awaits_continue: bool) -> Progress {
+fn progress(each: &[HostStatus<'_>], needs_continue: bool) -> Progress {
     let all: Vec<&HostStatus<'_>> = each.iter().collect();
-    Progress { stage: describe(&all), awaits_continue, ..Progress::default() }
+    Progress { stage: describe(&all), needs_continue, ..Progress::default() }
 }
 
 /// Each server with the state of the attempt there, or with the release that serves.

@@ -46,7 +46,7 @@ fn ids() -> RolloutIds {
 fn describe(status: RolloutStatus) -> String {
     match status {
         RolloutStatus::Healthy(proof) => format!("healthy {}: {}", proof.version.label, proof.evidence),
-        RolloutStatus::Progressing(progress) if progress.awaits_continue => {
+        RolloutStatus::Progressing(progress) if progress.needs_continue => {
             format!("awaits: {}", progress.stage)
         }
         RolloutStatus::Progressing(progress) => format!("progressing: {}", progress.stage),

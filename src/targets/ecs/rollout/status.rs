@@ -230,7 +230,7 @@ fn rollback_progress(stage: &str, ours: &Rollout, snapshot: &Snapshot) -> Progre
         stage: format!("{stage}{drain}"),
         events: snapshot.events.clone(),
         suspected: None,
-        awaits_continue: false,
+        needs_continue: false,
     }
 }
 
@@ -255,7 +255,7 @@ fn progress(stage: &str, ours: &Rollout, snapshot: &Snapshot) -> Progress {
         stage,
         events: snapshot.events.clone(),
         suspected: snapshot.suspected_failure.clone().map(Box::new),
-        awaits_continue: false,
+        needs_continue: false,
     }
 }
 
