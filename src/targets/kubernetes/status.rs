@@ -311,7 +311,7 @@ impl StatusFacts<'_> {
             desired: counts.desired,
             stage,
             suspected: self.look.cause.map(|cause| Box::new(cause.failure.clone())),
-            awaits_continue: false,
+            needs_continue: false,
             ..Progress::default()
         }
     }
