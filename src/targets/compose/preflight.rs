@@ -93,7 +93,9 @@ fn proxy_problems(host: &str, settings: &Settings, facts: &HostFacts) -> Vec<Pro
 }
 
 fn space_problems(host: &str, facts: &HostFacts) -> Vec<Problem> {
-    let places = [("releases", facts.free_kb), ("images", facts.free_images_kb)];
+    // One disk is one problem.
+    let of_images = facts.free_images_kb.filter(|free| facts.free_kb != Some(*free));
+    let places = [("releases", facts.free_kb), ("images", of_images)];
     let short =
         places.into_iter().filter_map(|(what, free)| Some((what, free.filter(|free| *free < MIN_FREE_KB)?)));
     let problem = |(what, free): (&str, u64)| {

@@ -51,7 +51,7 @@ fn answer_is_read_as_a_whole() {
     let failure = attempt.failure.unwrap();
     assert_eq!(
         (failure.exit_code, &*failure.health, &*failure.logs),
-        (Some(3), &["refused\n".to_owned()][..], &["panic: no database".to_owned()][..])
+        (Some(3), &["refused".to_owned()][..], &["panic: no database".to_owned()][..])
     );
 }
 

@@ -289,7 +289,7 @@ mod tests {
         write_release() {
         printf %s 'it'\''s: $x
         ' >"$1/files/10.yaml" || return 1
-        printf %s '{"services":{"web":{"image":""}}}
+        printf %s '{"services":{"web":{"image":"none"}}}
         ' >"$1/files/99-images.yaml" || return 1
         printf %s "$rs_env" >"$1/env" || return 1
         printf '%s\n' "$rs_facts" >"$1/facts"
