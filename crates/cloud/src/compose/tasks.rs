@@ -42,11 +42,15 @@ pub(super) fn start(world: &mut World, host: &str, request: &Request, now: f64) 
     if !known.releases.contains_key(&request.release) {
         return Ok(vec!["refused release".into()]);
     }
-    let words = request.command.replace(['\'', '\\'], "");
-    let command = world.commands.take_matching(&words);
+    let command = world.commands.take_matching(&unquoted(&request.command));
     let task = ComposeTask { owner: request.owner.clone(), started: now, command, stopped: None };
     service(world, host, request)?.tasks.insert(request.task.clone(), task);
     Ok(vec![format!("started {}", request.task)])
+}
+
+/// The words of a command without the quotes of the shell.
+fn unquoted(command: &str) -> String {
+    command.split(r"'\''").map(|part| part.replace('\'', "")).collect::<Vec<_>>().join("'")
 }
 
 pub(super) fn describe(world: &mut World, host: &str, request: &Request, now: f64) -> Lines {
