@@ -32,7 +32,7 @@ pub(in crate::run) fn mark_stranded(ctx: &RunContext, service: &mut ServiceRun, 
     let (sentence, help) = match service.observed.last_known_good() {
         Some(version) => (
             format!("The rollback of `{}` to {} did not succeed.", service.name(), version.label),
-            "Look at the service now: its tasks and events say what is missing. Nothing more is done by this run.",
+            "Look at the service now: its events say what is missing. Nothing more is done by this run.",
         ),
         None => (
             format!(

@@ -46,9 +46,8 @@ fn state_problem(version: &Version, diagnosis: Diagnosis) -> Problem {
     let Diagnosis { counts, failure } = diagnosis;
     let label = &version.label;
     let Some(failure) = failure else {
-        let sentence = format!("State now: {counts}. No reason was found why {label} does not start.");
-        return Problem::warning(Code::RollbackFailed, sentence)
-            .help("Look at the events and the stopped tasks of the service.");
+        let sentence = format!("State now: {counts}. No failure of {label} is to be seen there.");
+        return Problem::warning(Code::RollbackFailed, sentence).help("Look at the events of the service.");
     };
     let problem = failure.problem;
     let sentence = format!("State now: {counts}. Why {label} does not start: {}", problem.sentence);

@@ -13,7 +13,7 @@ use super::{ChangeError, History, Kind as _, Limits, OneOffTasks, Target, furthe
 use crate::config::Service;
 use crate::problem::{Code, Problem};
 use crate::release::{
-    Changes, CompletedVersion, Diagnosis, Observed, Release, RollbackTarget, Rollout, RolloutStatus,
+    Changes, CompletedVersion, Diagnosis, Failure, Observed, Release, RollbackTarget, Rollout, RolloutStatus,
     ShiftKind, Staged, StartedTask, TaskCommand, TaskStatus, TrafficControl, TrafficShift, TrafficSupport,
     Version,
 };
@@ -54,7 +54,7 @@ use read::WorkloadObject;
 use settings::{Settings, WorkloadName};
 use status::{RolloutMemory, StatusQuery, read_state, rollout_status};
 use template::template_id;
-use verdict::ExpectedRollout;
+use verdict::{ExpectedRollout, paused_problem};
 use write::{StagedTemplate, TemplateChange, changed_template, find_container};
 
 /// One workload of a cluster.
@@ -310,8 +310,8 @@ impl Target for KubernetesTarget {
             let events = events::RolloutEvents { all: &warnings, started: None };
             cause = events::add_events(cause, &state.workload, &pods, &events);
         }
-        let failure = cause.map(|cause| cause.failure);
-        Ok(Some(Diagnosis { counts, failure }))
+        let paused = state.workload.spec.paused.then(|| Failure::permanent(paused_problem(&self.name.name)));
+        Ok(Some(Diagnosis { counts, failure: paused.or(cause.map(|cause| cause.failure)) }))
     }
 
     fn limits(&self, _: &Observed) -> Limits {

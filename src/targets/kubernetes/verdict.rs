@@ -169,7 +169,8 @@ pub fn writer_text(workload: &WorkloadObject) -> String {
     }
 }
 
-fn paused_problem(name: &str) -> Problem {
+/// What is said of a Deployment that somebody paused.
+pub(super) fn paused_problem(name: &str) -> Problem {
     let sentence = format!("Somebody paused the Deployment `{name}` while it rolled.");
     Problem::error(Code::DeploymentStopped, sentence)
         .help(format!("Run `kubectl rollout resume deployment/{name}`."))
