@@ -39,6 +39,7 @@ pub mod revision;
 pub mod route;
 pub mod settings;
 pub mod status;
+pub mod stuck_pods;
 pub mod template;
 pub mod verdict;
 #[cfg(test)]
