@@ -177,8 +177,16 @@ pub async fn roll_back(
     version: &Version,
     ours: Option<&RouteRollout>,
 ) -> Result<RouteRollout, ChangeError> {
-    let was_split = end_split(target).await?;
-    let member = target.main.shift(staged, &workload_roll_back(version, ours)).await;
+    let back = workload_roll_back(version, ours);
+    let was_split = match end_split(target).await {
+        // No copy of the workload is ready: it gets its earlier version first, and the traffic once a copy of that is ready.
+        Err(error) if error.error().code == Code::NotHealthy => {
+            target.main.shift(staged, &back).await?;
+            return Err(error.after_change());
+        }
+        ended => ended?,
+    };
+    let member = target.main.shift(staged, &back).await;
     let member = member.map_err(|error| if was_split { error.after_change() } else { error })?;
     Ok(RouteRollout::new(version, RouteOperation::RollBack, member))
 }
