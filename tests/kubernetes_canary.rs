@@ -143,6 +143,27 @@ fn version_that_fails_with_all_traffic_is_rolled_back_in_route_and_workload() {
     assert_eq!(image(&ran.cloud), "x/api:v1");
 }
 
+/// `Recreate` leaves no old copy: the Deployment gets its earlier version first, and the traffic once a copy of that is ready.
+#[test]
+fn workload_without_a_ready_copy_gets_its_earlier_version_before_the_traffic() {
+    let mut trial = TestRun::custom(
+        "faults: [kubernetes-quota: { workload: api }]\nkubernetes: { clusters: [{ \
+         services: [{ namespace: shop, name: api, selector: { app: api } }], \
+         routes: [{ namespace: shop, name: public, service: api }], \
+         workloads: [{ namespace: shop, name: api, replicas: 4, strategy: Recreate, progress-deadline: 60, \
+         containers: [{ name: app, image: \"x/api:v1\" }] }] }] }",
+    );
+    trial.config = CONFIG.into();
+    let ran = trial.run();
+    assert_eq!(ran.report.outcome, Outcome::Failed, "{:#?}", ran.lines);
+    assert_eq!(weights(&ran.cloud), [vec![60, 40], vec![20, 80], vec![1]]);
+    let order: Vec<String> =
+        changes(&ran.cloud).into_iter().filter(|change| change.starts_with("patch/")).collect();
+    assert_eq!(order[order.len() - 2..], ["patch/deployments", "patch/httproutes"], "{order:?}");
+    assert_eq!((rules(&ran.cloud), left(&ran.cloud)), (untouched_rules(), nothing_left()));
+    assert_eq!(image(&ran.cloud), "x/api:v1");
+}
+
 #[test]
 fn rolling_update_and_rollback_on_demand_do_not_need_the_canary() {
     let config = CONFIG.replace("strategy: { linear: { step: 40, bake: 2m } }", "strategy: { rolling: {} }");

@@ -44,13 +44,17 @@ fn rules(text: &str) -> Vec<(String, bool)> {
 
 /// A run in a cluster whose token has these rights.
 fn run_with(config: &str, kind: &str, allowed: &[String], faults: &str) -> RunResult {
+    trial_with(config, kind, allowed, faults).run()
+}
+
+fn trial_with(config: &str, kind: &str, allowed: &[String], faults: &str) -> TestRun {
     let allowed = serde_json::to_string(allowed).unwrap();
     let mut trial = TestRun::custom(&format!(
         "faults: {faults}\nkubernetes: {{ clusters: [{{ allowed: {allowed}, workloads: [{{ kind: {kind}, namespace: shop, name: api, \
          containers: [{{ name: app, image: \"x/api:v1\" }}] }}] }}] }}"
     ));
     trial.config = config.into();
-    trial.run()
+    trial
 }
 
 const KINDS: [&str; 3] = ["Deployment", "StatefulSet", "DaemonSet"];
@@ -77,6 +81,24 @@ fn printed_role_suffices_for_a_release_and_a_rollback() {
         assert_eq!(ran.report.all_problems(), Vec::<&roadstead::problem::Problem>::new(), "{kind}");
         let failed = run_with(&config, kind, &all, "[crash-on-start: {}]");
         assert_eq!(failed.report.outcome, Outcome::Failed, "{kind}: {:#?}", failed.lines);
+    }
+}
+
+/// What is missing for a release is said, and the plan is made.
+#[test]
+fn printed_read_only_role_suffices_for_a_plan() {
+    for kind in KINDS {
+        let config = config_of(kind);
+        let rules = rules(&printed(&config, "--read-only").text);
+        let allowed: Vec<String> = rules.into_iter().map(|(rule, _)| rule).collect();
+        let mut trial = trial_with(&config, kind, &allowed, "[]");
+        trial.inputs.operation = Some("plan".into());
+        let ran = trial.run();
+        assert_eq!(ran.report.outcome, Outcome::Planned, "{kind}: {:#?}", ran.lines);
+        let problems = ran.report.all_problems();
+        let told =
+            problems.iter().any(|one| one.sentence.contains("so a release needs a token with more rights"));
+        assert!(told && problems.iter().all(|one| !one.is_error()), "{kind}: {problems:?}");
     }
 }
 

@@ -105,6 +105,8 @@ pub struct RunInfo {
     pub credential_urls: CredentialUrls,
     /// Whether alarms that fire before the first change neither stop nor fail the release.
     pub passes_firing_alarms: bool,
+    /// Whether the run is a plan, whose credentials may be allowed to read only.
+    pub is_plan: bool,
     /// The images that the inputs name.
     pub input_images: Vec<ImageOverride>,
 }

@@ -64,12 +64,19 @@ pub fn roles_yaml(rules: &[RbacRule], principal: &str, policy_use: PolicyUse) ->
     for rule in rules.iter().filter(|rule| policy_use == PolicyUse::Deploy || is_read(rule.verb)) {
         places.entry((&rule.cluster, &rule.namespace)).or_default().push(rule);
     }
+    let known: Vec<(&RbacCluster, &str)> = places.keys().copied().collect();
     let documents = places.iter().map(|((cluster, namespace), rules)| {
         let role = role_yaml(namespace, &role_lines(rules));
-        format!("{}{role}{}", access_comment(cluster, principal), binding_yaml(cluster, namespace))
+        let binding = binding_yaml(cluster, namespace, account_namespace(&known, cluster));
+        format!("{}{role}{binding}", access_comment(cluster, principal))
     });
     let all: Vec<String> = documents.collect();
     (!all.is_empty()).then(|| all.join("---\n"))
+}
+
+/// The namespace of the ServiceAccount of a cluster: a run has one token, whatever namespaces it works in.
+fn account_namespace<'n>(known: &[(&RbacCluster, &'n str)], cluster: &RbacCluster) -> &'n str {
+    known.iter().find(|(one, _)| *one == cluster).map_or("", |(_, namespace)| *namespace)
 }
 
 fn is_read(verb: &str) -> bool {
@@ -134,13 +141,13 @@ fn line_yaml(line: &RoleLine) -> String {
     )
 }
 
-fn binding_yaml(cluster: &RbacCluster, namespace: &str) -> String {
+fn binding_yaml(cluster: &RbacCluster, namespace: &str, account_namespace: &str) -> String {
     let subject = match cluster.subject {
         RbacSubject::EksGroup(_) | RbacSubject::OidcGroup => {
             format!("{{ kind: Group, name: {ROLE_NAME}, apiGroup: rbac.authorization.k8s.io }}")
         }
         RbacSubject::ServiceAccount => {
-            format!("{{ kind: ServiceAccount, name: {ROLE_NAME}, namespace: {} }}", quoted(namespace))
+            format!("{{ kind: ServiceAccount, name: {ROLE_NAME}, namespace: {} }}", quoted(account_namespace))
         }
     };
     format!(
@@ -224,5 +231,16 @@ mod tests {
         assert_eq!(text.matches("namespace: \"123\"").count(), 5, "{text}");
         assert!(text.contains("--principal-arn arn --kubernetes-groups roadstead"), "{text}");
         assert_eq!(roles_yaml(&[], "arn", PolicyUse::Deploy), None);
+    }
+
+    #[test]
+    fn namespaces_of_one_token_share_its_service_account() {
+        let cluster =
+            RbacCluster { title: "the cluster of `KUBECONFIG`".into(), subject: RbacSubject::ServiceAccount };
+        let first = RbacRule { cluster, ..rule("deployments", Some("api"), "get") };
+        let second = RbacRule { namespace: "web".into(), ..first.clone() };
+        let text = roles_yaml(&[second, first], "arn", PolicyUse::Deploy).unwrap();
+        let subject = "{ kind: ServiceAccount, name: roadstead, namespace: shop }";
+        assert_eq!(text.matches(subject).count(), 2, "{text}");
     }
 }

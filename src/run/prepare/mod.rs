@@ -294,6 +294,7 @@ fn run_info(ctx: &RunContext, config: &RunConfig) -> targets::RunInfo {
         argocd_token: of_argocd.or_else(|| variable("ARGOCD_AUTH_TOKEN")),
         credential_urls: config.credential_urls.clone(),
         passes_firing_alarms: ctx.passes_firing_alarms(),
+        is_plan: operation(ctx) == Operation::Plan,
         input_images: inputs.images.clone(),
     }
 }

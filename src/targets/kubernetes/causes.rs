@@ -162,9 +162,10 @@ fn container_cause(pod: &Pod, container: &ContainerStatus, is_partly_ready: bool
 /// Whether the registry's answer is one that another attempt does not change.
 fn pull_permanence(message: &str) -> Permanence {
     let lower = message.to_ascii_lowercase();
-    let finals = ["not found", "manifest unknown", "denied", "unauthorized", "no match for platform"];
-    // The kubelet repeats only this while it backs off.
-    let backs_off = lower.starts_with("back-off pulling image") && !lower.contains("timeout");
+    let finals =
+        ["not found", "manifest unknown", "denied", "unauthorized", "forbidden", "no match for platform"];
+    // An older kubelet repeats only this while it backs off; a newer one adds the answer of the registry.
+    let backs_off = lower.starts_with("back-off pulling image") && !lower.contains(": ");
     let is_final = backs_off || finals.iter().any(|word| lower.contains(word));
     if is_final { Permanence::After(PULL_GRACE) } else { Permanence::Deadline }
 }
@@ -284,6 +285,14 @@ mod tests {
             (
                 waiting("ErrImagePull", "x509: certificate signed by unknown authority", 0),
                 Some((11, false, Code::ImagePullFailed)),
+            ),
+            (
+                waiting("ImagePullBackOff", "Back-off pulling image \"x\": ErrImagePull: 429 Too Many", 0),
+                Some((11, false, Code::ImagePullFailed)),
+            ),
+            (
+                waiting("ImagePullBackOff", "Back-off pulling image \"r:5000/x:v2\"", 0),
+                Some((11, true, Code::ImagePullFailed)),
             ),
             (
                 waiting("CreateContainerConfigError", "secret \"x\" not found", 0),

@@ -5,6 +5,7 @@ use futures::future::join_all;
 use serde_json::Value;
 
 use super::error::{ApiError, ErrorKind};
+use super::grants::NeededRight;
 use super::read::WorkloadObject;
 use super::references::{Reference, required_references};
 use super::{KubernetesTarget, grants, preflight, quota, write};
@@ -24,7 +25,10 @@ impl KubernetesTarget {
         for (needed, answer) in needed.iter().zip(answers) {
             match answer {
                 Ok(true) => {}
-                Ok(false) => problems.push(preflight::missing_right(needed, self.client.namespace())),
+                Ok(false) => {
+                    problems
+                        .push(preflight::missing_right(&self.as_needed(*needed), self.client.namespace()));
+                }
                 Err(error) => {
                     let sentence = "The rights of the token could not be checked.";
                     let problem =
@@ -34,6 +38,13 @@ impl KubernetesTarget {
             }
         }
         problems
+    }
+
+    /// The right as this run needs it: a plan changes nothing.
+    fn as_needed<'r>(&self, needed: NeededRight<'r>) -> NeededRight<'r> {
+        let is_write = !matches!(needed.right.verb, "get" | "list");
+        let of_release = (self.is_plan && is_write).then_some("a release needs a token with more rights");
+        NeededRight { optional: needed.optional.or(of_release), ..needed }
     }
 
     /// Quotas without room for a rollout. Whoever may not read them is told by the check of rights.

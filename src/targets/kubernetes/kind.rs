@@ -75,7 +75,7 @@ impl Kind for KubernetesKind {
         let access = clusters.get_or_open(&spec.settings.cluster, run)?;
         let workload = |settings: &Settings| {
             let client = Client::new(access.clone(), settings.namespace.as_str());
-            KubernetesTarget::new(client, spec.service, settings.clone())
+            KubernetesTarget::new(client, spec.service, settings.clone(), run.run.is_plan)
         };
         let main = workload(spec.settings);
         let Some(names) = spec.settings.route_names() else { return Ok(Rc::new(main)) };

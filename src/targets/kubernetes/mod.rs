@@ -39,6 +39,7 @@ pub mod revision;
 pub mod route;
 pub mod settings;
 pub mod status;
+pub mod stuck_pods;
 pub mod template;
 pub mod verdict;
 #[cfg(test)]
@@ -67,6 +68,8 @@ pub struct KubernetesTarget {
     further: Vec<String>,
     /// Whether a command runs before a new version.
     has_command: bool,
+    /// Whether nothing is changed, so that the token may lack the rights to.
+    is_plan: bool,
     /// Variables whose values may be shown.
     shown_variables: Vec<String>,
     memories: RefCell<BTreeMap<Vec<String>, Rc<Mutex<RolloutMemory>>>>,
@@ -74,7 +77,7 @@ pub struct KubernetesTarget {
 
 impl KubernetesTarget {
     /// The workload that the settings name.
-    pub fn new(client: Client, service: &Service, settings: Settings) -> Self {
+    pub fn new(client: Client, service: &Service, settings: Settings, is_plan: bool) -> Self {
         Self {
             client,
             service: service.name.clone(),
@@ -82,6 +85,7 @@ impl KubernetesTarget {
             further: settings.images.keys().cloned().collect(),
             settings,
             has_command: service.config.before.is_some(),
+            is_plan,
             shown_variables: service.config.show_env.iter().map(|name| name.as_str().to_owned()).collect(),
             memories: RefCell::default(),
         }

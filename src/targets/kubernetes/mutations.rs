@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use super::client::{Client, FIELD_MANAGER};
 use super::error::ApiError;
-use super::pod::Pod;
 use super::read::WorkloadObject;
 use super::settings::{WorkloadKind, WorkloadName};
-use super::status::{WorkloadState, read_state};
+use super::status::read_state;
+use super::stuck_pods::stuck_pods;
 use super::template::template_id;
 use super::verdict::writer_text;
 use super::write::template_patch;
@@ -63,16 +63,17 @@ impl TemplateSwap {
         SwapState::Replaced(Problem::error(Code::Superseded, sentence).help("Nothing was overwritten."))
     }
 
-    /// Whether the template is ours as an admission webhook made it: we wrote last, and it has our images.
+    /// Whether the template is ours as an admission webhook made it: we wrote last, and it has our images and variables. Those of
+    /// another run are its own, also with the same images.
     fn is_mutated_by_admission(&self, workload: &WorkloadObject) -> bool {
         let is_last_writer = workload.last_template_writer().is_some_and(|one| one.manager == FIELD_MANAGER);
         let current = template_id(&workload.spec.template);
-        let images = |template: &Value| -> Vec<(Value, Value)> {
+        let contents = |template: &Value| -> Vec<[Value; 3]> {
             super::template::template_containers(template)
-                .map(|one| (one["name"].clone(), one["image"].clone()))
+                .map(|one| ["name", "image", "env"].map(|key| one[key].clone()))
                 .collect()
         };
-        let (wanted, has) = (images(&self.to), images(&workload.spec.template));
+        let (wanted, has) = (contents(&self.to), contents(&workload.spec.template));
         is_last_writer
             && !self.replaceable.is_empty()
             && !self.replaceable.contains(&current)
@@ -125,7 +126,7 @@ pub async fn replace_stuck_pods(client: &Client, name: &WorkloadName, generation
         if let Ok(state) = read_state(client, name).await
             && state.workload.status.observed_generation >= Some(generation)
         {
-            for pod in stuck_pods(&state) {
+            for pod in stuck_pods(&state.workload, &state.pods) {
                 // A pod that is gone or another one needs nothing more.
                 let _ = client.delete_pod(&pod.metadata.name, &pod.metadata.uid).await;
             }
@@ -133,20 +134,6 @@ pub async fn replace_stuck_pods(client: &Client, name: &WorkloadName, generation
         }
         tokio::time::sleep(OBSERVATION_PAUSE).await;
     }
-}
-
-/// Pods of another revision that are not ready.
-pub fn stuck_pods(state: &WorkloadState) -> Vec<&Pod> {
-    let wanted = &state.workload.status.update_revision;
-    let is_other = |pod: &&Pod| {
-        pod.metadata.labels.get("controller-revision-hash").is_some_and(|revision| revision != wanted)
-    };
-    state
-        .pods
-        .iter()
-        .filter(|pod| !wanted.is_empty() && pod.is_active() && !pod.is_ready())
-        .filter(is_other)
-        .collect()
 }
 
 #[cfg(test)]
@@ -196,6 +183,13 @@ mod tests {
         assert_eq!(classified(injected.clone(), "u"), "done");
         injected.metadata.managed_fields[0].manager = "kubectl".into();
         assert_eq!(classified(injected, "u"), "superseded");
+    }
+
+    #[test]
+    fn variables_of_another_run_are_not_ours() {
+        let mut other = workload("new", "roadstead");
+        other.spec.template["spec"]["containers"][0]["env"] = json!([{ "name": "A", "value": "1" }]);
+        assert_eq!(classified(other, "u"), "superseded");
     }
 
     #[test]

@@ -121,11 +121,13 @@ fn started_task(job: &Value) -> StartedTask {
     }
 }
 
-fn has_ended(job: &Value) -> bool {
+fn has_condition(job: &Value, kind: &str) -> bool {
     let conditions = job["status"]["conditions"].as_array().map_or(&[][..], Vec::as_slice);
-    conditions
-        .iter()
-        .any(|one| one["status"] == "True" && (one["type"] == "Complete" || one["type"] == "Failed"))
+    conditions.iter().any(|one| one["status"] == "True" && one["type"] == kind)
+}
+
+fn has_ended(job: &Value) -> bool {
+    has_condition(job, "Complete") || has_condition(job, "Failed")
 }
 
 /// The command of this owner that is still running.
@@ -142,7 +144,7 @@ pub async fn status(client: &Client, task: &StartedTask) -> Result<TaskStatus, P
     let pods = client.pods(&format!("job-name={}", task.id)).await.map_err(|error| error.problem)?;
     let Some(pod) = pods.first() else {
         return match client.job(&task.id).await {
-            Ok(_) => Ok(TaskStatus::InProgress("its pod is not made yet".into())),
+            Ok(job) => Ok(podless_status(task, &job)),
             Err(error) if error.kind == ErrorKind::NotFound => {
                 Ok(TaskStatus::Failed(Box::new(deleted(task))))
             }
@@ -165,8 +167,29 @@ pub async fn status(client: &Client, task: &StartedTask) -> Result<TaskStatus, P
     Ok(TaskStatus::Failed(Box::new(Failure { problem, exit_code, logs: lines, permanent: true })))
 }
 
-/// A command that does not run yet: an image that cannot be pulled ends it.
+/// A Job without a pod: none is made yet, or it was removed after the end, as that of a node that is gone.
+fn podless_status(task: &StartedTask, job: &Value) -> TaskStatus {
+    if has_condition(job, "Complete") {
+        return TaskStatus::Succeeded(Vec::new());
+    }
+    match has_condition(job, "Failed") {
+        true => TaskStatus::Failed(Box::new(lost_pod(task, "no pod of the Job is left"))),
+        false => TaskStatus::InProgress("its pod is not made yet".into()),
+    }
+}
+
+fn lost_pod(task: &StartedTask, cause: &str) -> Failure {
+    let sentence = format!("The pod of the command `{}` was lost before the command ended.", task.display);
+    let problem = Problem::error(Code::BeforeFailed, sentence).cause(cause);
+    Failure::permanent(problem.help("Run the job again. No traffic was shifted."))
+}
+
+/// A command that does not run yet: an image that cannot be pulled ends it, and so does a node that ends its pod.
 fn waiting_status(task: &StartedTask, pod: &Pod, container: Option<&ContainerStatus>) -> TaskStatus {
+    if pod.status.phase == "Failed" {
+        let cause = format!("pod {}: {}", pod.metadata.name, pod.status.reason);
+        return TaskStatus::Failed(Box::new(lost_pod(task, &cause)));
+    }
     let Some(waiting) = container.and_then(|one| one.state.waiting.as_ref()) else {
         return TaskStatus::InProgress(format!("pod {} is {}", pod.metadata.name, pod.status.phase));
     };
@@ -192,5 +215,32 @@ pub async fn stop(client: &Client, task: &StartedTask) -> Result<(), Problem> {
         Ok(()) => Ok(()),
         Err(error) if error.kind == ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error.problem),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status_word(status: &TaskStatus) -> &'static str {
+        match status {
+            TaskStatus::InProgress(_) => "in progress",
+            TaskStatus::Succeeded(_) => "succeeded",
+            TaskStatus::Failed(_) => "failed",
+        }
+    }
+
+    #[test]
+    fn command_whose_pod_is_lost_ends() {
+        let task = started_task(&json!({ "metadata": { "name": "api-1" } }));
+        let job = |kind: &str| json!({ "status": { "conditions": [{ "type": kind, "status": "True" }] } });
+        let table = [(json!({}), "in progress"), (job("Complete"), "succeeded"), (job("Failed"), "failed")];
+        for (job, expected) in table {
+            assert_eq!(status_word(&podless_status(&task, &job)), expected, "{job}");
+        }
+        for (phase, expected) in [("Pending", "in progress"), ("Failed", "failed")] {
+            let pod: Pod = serde_json::from_value(json!({ "status": { "phase": phase } })).unwrap();
+            assert_eq!(status_word(&waiting_status(&task, &pod, None)), expected, "{phase}");
+        }
     }
 }

@@ -29,11 +29,15 @@ fn state_problem(name: &WorkloadName, workload: &WorkloadObject) -> Option<Probl
         );
     }
     let counts = workload.counts(name.kind)?;
+    let help = match name.kind {
+        WorkloadKind::Deployment | WorkloadKind::StatefulSet => "Scale it up first.",
+        WorkloadKind::DaemonSet => "Check its node selector: no node matches it.",
+    };
     (counts.desired == 0).then(|| {
         let sentence = format!(
             "The workload `{name}` has 0 copies, so that nothing could be proven. Nothing was changed."
         );
-        Problem::error(Code::NothingRuns, sentence).help("Scale it up first.")
+        Problem::error(Code::NothingRuns, sentence).help(help)
     })
 }
 
@@ -64,7 +68,7 @@ fn strategy_problem(name: &WorkloadName, workload: &WorkloadObject) -> Option<Pr
                 "The workload `{name}` has the strategy Recreate: nothing serves while it is replaced."
             );
             Some(
-                Problem::warning(Code::NothingRuns, sentence)
+                Problem::warning(Code::NotHealthy, sentence)
                     .help("Set `strategy.type: RollingUpdate`, if the service may run twice."),
             )
         }
@@ -163,7 +167,8 @@ mod tests {
             (
                 "deployment/a",
                 replicas(json!({ "strategy": { "type": "Recreate" } })),
-                Code::NothingRuns,
+                // `NothingRuns` would say of the release that nothing was proven.
+                Code::NotHealthy,
                 false,
             ),
             (

@@ -14,6 +14,7 @@ use super::pod::Pod;
 use super::read::{RolloutCounts, WorkloadObject};
 use super::revision::RevisionObject;
 use super::settings::WorkloadName;
+use super::stuck_pods::stuck_cause;
 use super::template::template_id;
 use super::verdict::{
     ContainerImage, ExpectedRollout, LookDurations, Verdict, WorkloadLook, creation_error,
@@ -272,6 +273,7 @@ pub async fn rollout_status(
         let events = RolloutEvents { all: memory.warnings(query.client).await, started: expected.started };
         cause = add_events(cause, &state.workload, &pods, &events);
     }
+    cause = cause.or_else(|| stuck_cause(&state.workload, &state.pods, query.client.namespace()));
     let look = WorkloadLook {
         kind: query.name.kind,
         workload: &state.workload,

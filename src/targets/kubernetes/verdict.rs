@@ -11,7 +11,7 @@ use super::pod::Pod;
 use super::read::{Condition, RolloutCounts, WorkloadObject};
 use super::revision::RevisionObject;
 use super::settings::WorkloadKind;
-use super::template::container_image;
+use super::template::{container_image, template_id};
 use crate::problem::{Code, Problem};
 use crate::release::Failure;
 
@@ -130,7 +130,8 @@ pub fn judge(expected: &ExpectedRollout, look: &WorkloadLook<'_>, since: &LookDu
     if counts.desired == 0 {
         return Verdict::NothingRuns;
     }
-    failed_verdict(expected, look, since, counts).unwrap_or_else(|| settled_verdict(look, since, counts))
+    failed_verdict(expected, look, since, counts)
+        .unwrap_or_else(|| settled_verdict(expected, look, since, counts))
 }
 
 /// Row 2: it is deleted, being deleted, or another object.
@@ -305,9 +306,14 @@ fn pods_agree(look: &WorkloadLook<'_>, desired: u32) -> bool {
 }
 
 /// Rows 21 and 22.
-fn settled_verdict(look: &WorkloadLook<'_>, since: &LookDurations, counts: RolloutCounts) -> Verdict {
+fn settled_verdict(
+    expected: &ExpectedRollout,
+    look: &WorkloadLook<'_>,
+    since: &LookDurations,
+    counts: RolloutCounts,
+) -> Verdict {
     match is_complete(look, counts) {
-        true if since.steady >= steady_time(look) => Verdict::Healthy(evidence(look, counts)),
+        true if since.steady >= steady_time(look) => Verdict::Healthy(evidence(expected, look, counts)),
         true => Verdict::Progressing(format!("{}, watching that it stays so", counts_text(counts))),
         false => Verdict::Progressing(counts_text(counts)),
     }
@@ -324,14 +330,19 @@ pub fn time_to_proof(look: &WorkloadLook<'_>, since: &LookDurations) -> Option<D
     is_complete.then(|| steady_time(look).saturating_sub(since.steady))
 }
 
-fn evidence(look: &WorkloadLook<'_>, counts: RolloutCounts) -> String {
+/// What proves it. Row 4: what somebody else changed of the template is said.
+fn evidence(expected: &ExpectedRollout, look: &WorkloadLook<'_>, counts: RolloutCounts) -> String {
     let revision = look.revision.map_or_else(String::new, |one| format!(" of {}", one.metadata.name));
     let desired = counts.desired;
     let terminating = match look.workload.status.terminating_replicas {
         0 => String::new(),
         count => format!(", {count} earlier pods still terminate"),
     };
-    format!("{desired} of {desired} pods{revision} are ready and available{terminating}")
+    let changed = match template_id(&look.workload.spec.template) == expected.template {
+        true => String::new(),
+        false => format!(", with a template that {} changed", writer_text(look.workload)),
+    };
+    format!("{desired} of {desired} pods{revision} are ready and available{terminating}{changed}")
 }
 
 /// The counts in words.

@@ -72,6 +72,11 @@ impl EksAccess {
         provider.provide_credentials().await.map_err(|error| no_session().cause(error_text(&error)))
     }
 
+    /// Whether the job runs on a machine that can be in the network of the cluster.
+    fn is_self_hosted(&self) -> bool {
+        self.io.variables.get("RUNNER_ENVIRONMENT").is_some_and(|kind| kind == "self-hosted")
+    }
+
     fn now(&self) -> SystemTime {
         SystemTime::from(self.io.clock.now())
     }
@@ -90,7 +95,7 @@ impl EksAccess {
         Box::pin(async move {
             let answer = self.describe().await?;
             let cluster: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-            let described = read_cluster(&cluster["cluster"], &self.cluster)?;
+            let described = read_cluster(&cluster["cluster"], &self.cluster, self.is_self_hosted())?;
             Ok(Endpoint { server: described.server, http: private_client(&self.io, &described.authority)? })
         })
     }
@@ -126,8 +131,9 @@ struct DescribedCluster {
     authority: String,
 }
 
-/// The address and the authority, or why the cluster cannot be reached.
-fn read_cluster(cluster: &Value, name: &str) -> Result<DescribedCluster, Problem> {
+/// The address and the authority, or why the cluster cannot be reached. A private endpoint answers a self-hosted runner in its
+/// network.
+fn read_cluster(cluster: &Value, name: &str, is_self_hosted: bool) -> Result<DescribedCluster, Problem> {
     let text = |pointer: &str| cluster.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let status = text("/status");
     if !matches!(status, "ACTIVE" | "UPDATING") {
@@ -135,11 +141,11 @@ fn read_cluster(cluster: &Value, name: &str) -> Result<DescribedCluster, Problem
         return Err(Problem::error(Code::ClusterMissing, sentence).help("Wait until it is ACTIVE."));
     }
     let access = &cluster["resourcesVpcConfig"];
-    if access["endpointPublicAccess"] == false {
+    if access["endpointPublicAccess"] == false && !is_self_hosted {
         let sentence = format!(
             "The API server of the EKS cluster `{name}` has a private endpoint only, which a runner outside of its VPC cannot reach."
         );
-        let help = "Run the job on a runner in the VPC of the cluster, and name the API server with `server`, or enable the public endpoint for the addresses of the runners.";
+        let help = "Run the job on a self-hosted runner in the VPC of the cluster, or enable the public endpoint for the addresses of the runners.";
         return Err(Problem::error(Code::ConnectionFailed, sentence).help(help));
     }
     let authority = authority_pem(text("/certificateAuthority/data"));
@@ -292,7 +298,9 @@ mod tests {
             for (key, value) in change.as_object().cloned().unwrap_or_default() {
                 cluster.as_object_mut().unwrap().insert(key, value);
             }
-            read_cluster(&cluster, "acme").map_err(|problem| problem.sentence)
+            let read = |is_self_hosted| read_cluster(&cluster, "acme", is_self_hosted);
+            assert!(change.get("resourcesVpcConfig").is_none() || read(true).is_ok());
+            read(false).map_err(|problem| problem.sentence)
         };
         assert!(read(json!({})).is_ok());
         assert!(read(json!({ "status": "CREATING" })).unwrap_err().contains("is CREATING"));

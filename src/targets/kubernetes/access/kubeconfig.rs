@@ -27,6 +27,10 @@ const REFUSED_USER_KEYS: [(&str, &str); 7] = [
     ("as", "impersonation is not supported; use a token of that user"),
 ];
 
+/// Ways of reaching a server that are refused, and what to use instead.
+const REFUSED_CLUSTER_KEYS: [(&str, &str); 2] =
+    [("proxy-url", "set HTTPS_PROXY of the step"), ("tls-server-name", "write that name into `server`")];
+
 /// Reads a context; the current one where none is named.
 pub fn read(text: &str, context: Option<&str>) -> Result<KubeconfigContext, String> {
     let config: Value = serde_saphyr::from_str(text).map_err(|_| "it is not YAML".to_owned())?;
@@ -42,6 +46,9 @@ pub fn read(text: &str, context: Option<&str>) -> Result<KubeconfigContext, Stri
     }
     if let Some((key, why)) = REFUSED_USER_KEYS.iter().find(|(key, _)| !user[*key].is_null()) {
         return Err(format!("its user has `{key}`: {why}"));
+    }
+    if let Some((key, help)) = REFUSED_CLUSTER_KEYS.iter().find(|(key, _)| !cluster[*key].is_null()) {
+        return Err(format!("its cluster has `{key}`, which is not supported: {help}"));
     }
     if !cluster["certificate-authority"].is_null() {
         return Err("`certificate-authority` names a file: give `certificate-authority-data`".into());
@@ -105,6 +112,11 @@ mod tests {
                 "`insecure-skip-tls-verify`",
             ),
             (config(&format!("{server}, certificate-authority: /ca"), "token: t"), "names a file"),
+            (config(&format!("{server}, proxy-url: \"http://p\""), "token: t"), "set HTTPS_PROXY"),
+            (
+                config(&format!("{server}, tls-server-name: k"), "token: t"),
+                "its cluster has `tls-server-name`",
+            ),
             ("a: b".to_owned(), "no current context"),
             ("a: [".to_owned(), "it is not YAML"),
         ];

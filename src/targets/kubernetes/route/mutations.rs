@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::super::error::{ApiError, ErrorKind};
 use super::super::read::WorkloadObject;
 use super::super::template::template_id;
+use super::super::verdict::ExpectedRollout;
 use super::super::write::StagedTemplate;
 use super::RoutedWorkload;
 use super::backends::{RouteSplit, read_split, rules_patch, split_rules, stable_weights, whole_rules};
@@ -177,8 +178,16 @@ pub async fn roll_back(
     version: &Version,
     ours: Option<&RouteRollout>,
 ) -> Result<RouteRollout, ChangeError> {
-    let was_split = end_split(target).await?;
-    let member = target.main.shift(staged, &workload_roll_back(version, ours)).await;
+    let back = workload_roll_back(version, ours);
+    let was_split = match end_split(target).await {
+        // No copy of the workload is ready: it gets its earlier version first, and the traffic once a copy of that is ready.
+        Err(error) if error.error().code == Code::NotHealthy => {
+            target.main.shift(staged, &back).await?;
+            return Err(error.after_change());
+        }
+        ended => ended?,
+    };
+    let member = target.main.shift(staged, &back).await;
     let member = member.map_err(|error| if was_split { error.after_change() } else { error })?;
     Ok(RouteRollout::new(version, RouteOperation::RollBack, member))
 }
@@ -191,11 +200,28 @@ async fn end_split(target: &RoutedWorkload) -> Result<bool, ChangeError> {
     give_back(target, &state).await.map(|()| true)
 }
 
-/// The rollback of the workload itself, which a canary has not changed.
+/// The rollback of the workload itself. A canary has not changed it, unless the answer to its promotion was lost.
 pub fn workload_roll_back(version: &Version, ours: Option<&RouteRollout>) -> TrafficShift {
-    let of_workload = ours.filter(|one| !matches!(one.operation, RouteOperation::Canary { .. }));
-    let kind = ShiftKind::RollBack(of_workload.map(|one| one.member.clone()));
-    TrafficShift { version: version.clone(), percent: 100, kind }
+    let moved = ours.map(|one| match one.operation {
+        RouteOperation::Canary { .. } => promotion_of(&one.version),
+        RouteOperation::Promotion { .. } | RouteOperation::RollingUpdate | RouteOperation::RollBack => {
+            one.member.clone()
+        }
+    });
+    TrafficShift { version: version.clone(), percent: 100, kind: ShiftKind::RollBack(moved) }
+}
+
+/// The rollout of the workload that a lost promotion made, as far as the version tells it: no other template may be replaced.
+fn promotion_of(version: &Version) -> Rollout {
+    let template = version.id.rsplit_once(':').map_or(version.id.as_str(), |(_, template)| template);
+    let expected = ExpectedRollout {
+        uid: String::new(),
+        generation: 0,
+        template: template.to_owned(),
+        started: None,
+        images: Vec::new(),
+    };
+    Rollout { version: version.id.clone(), label: version.label.clone(), ids: expected.to_ids() }
 }
 
 /// Takes the canary out of the route, if its Service has others that are ready: old copies are there before traffic returns.
@@ -341,5 +367,21 @@ async fn wait_until_effective(target: &RoutedWorkload) {
             return;
         }
         tokio::time::sleep(EFFECT_PAUSE).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rollback_of_a_canary_replaces_no_template_but_its_own() {
+        let version = |id: &str| Version { id: id.into(), label: id.into() };
+        let member = Rollout { version: "api:2".into(), label: "api:2".into(), ids: Vec::new() };
+        let operation = RouteOperation::Canary { percent: 10, bake: Duration::ZERO };
+        let ours = RouteRollout::new(&version("api:2"), operation, member);
+        let back = workload_roll_back(&version("api:1"), Some(&ours));
+        let ShiftKind::RollBack(Some(moved)) = back.kind else { panic!("nothing was moved") };
+        assert_eq!(ExpectedRollout::from_rollout(&moved).unwrap().template, "2");
     }
 }
