@@ -25,6 +25,8 @@ pub struct SshCredentials {
 impl SshCredentials {
     /// Reads the inputs. What is wrong with them is reported when a host is to be used.
     pub fn read(key: Option<&str>, passphrase: Option<&str>, known_hosts: Option<&str>) -> Self {
+        // A secret that was stored from a file ends with a line break.
+        let passphrase = passphrase.map(|text| text.trim_end_matches(['\r', '\n']));
         let passphrase = passphrase.filter(|text| !text.is_empty());
         Self {
             identity: Identity::parse(key.unwrap_or_default(), passphrase),

@@ -84,6 +84,8 @@ transaction() {
   recover || { state "refused recovery"; return 0; }
   old_release=$(read_file "$base/serving" | grep . || echo none)
   if ! back_up; then note_failure backup ""; state "refused backup"; return 0; fi
+  # During a backup nobody looks: nothing has changed yet.
+  if is_aborted; then state "rolled-back aborted"; return 0; fi
   keep_env || { state "refused space"; return 0; }
   if [ -n "$rs_proxy_container" ]; then switch; else replace; fi
 }
