@@ -71,7 +71,7 @@ impl Connection {
         }
     }
 
-    fn open_session(&self) -> Option<Rc<SshSession>> {
+    fn usable_session(&self) -> Option<Rc<SshSession>> {
         self.session.borrow().clone().filter(|session| !session.is_closed())
     }
 }
@@ -105,7 +105,7 @@ impl SshClient {
         Box::pin(async move {
             let connection = self.connection(host);
             let _turn = connection.opening.acquire().await;
-            if let Some(session) = connection.open_session() {
+            if let Some(session) = connection.usable_session() {
                 return Ok(session);
             }
             let identity = self.credentials.identity.as_ref().map_err(|fault| SshError::Key(*fault))?;

@@ -72,7 +72,7 @@ service_config() {
 taken_ports() {
   service_config | awk '
     /^    [^ ]/ { ports = $1 == "ports:" }
-    /^      - / { address = "*" }
+    /^      - / { address = "*"; port = "" }
     { gsub(/["\047]/, ""); sub(/^ *- /, "") }
     ports && $1 == "host_ip:" { address = $2 }
     ports && $1 == "published:" { port = $2 }
