@@ -87,6 +87,13 @@ def test_attempt_that_is_aborted_during_its_backup_changes_nothing(program):
     assert (attempt / "state").read_text() == "rolled-back aborted\n"
 
 
+def test_other_project_is_refused(program):
+    start = 'setsid() { : ; }; rs_attempt=10; start; '
+    assert program(start + "cat $base/project") == ["started 10", "shop"]
+    said = program("rs_project=store; " + start.replace("10", "11") + "ls $base/attempts")
+    assert said[0] == "refused project" and "`shop`" in said[1] and said[2:] == ["10", "9"], said
+
+
 def test_release_that_another_request_brought_meanwhile_is_not_put_into_it(program):
     lines = ('rs_release=7; rs_adopt=no; write_release() { : ; }; has_service() { : ; }; taken_ports() { return 1; }\n'
              'foreign_platform() { return 1; }\n'

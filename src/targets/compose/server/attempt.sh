@@ -8,6 +8,14 @@ start() {
   fi
   [ -f "$base/releases/$rs_release/facts" ] || { echo "refused release"; return 0; }
   take_lock || { echo "refused busy"; return 0; }
+  rs_text=$(read_file "$base/project")
+  if [ "${rs_text:-$rs_project}" != "$rs_project" ]; then
+    # Containers of another project would run beside those that serve.
+    echo "refused project"
+    show_error "the containers of the service on the server are of the project \`$rs_text\`, not of \`$rs_project\`"
+    return 0
+  fi
+  put "$base/project" "$rs_project" || { echo "refused space"; return 0; }
   rm -rf "$rs_a.new"
   mkdir -p "$rs_a.new" && cp "$0" "$rs_a.new/script" && put "$rs_a.new/owner" "$rs_owner" &&
     put "$rs_a.new/release" "$rs_release" && put "$rs_a.new/old-release" "$(read_file "$base/serving" | grep . || echo none)" &&
