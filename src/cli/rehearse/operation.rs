@@ -102,6 +102,8 @@ pub(super) struct EarlierRun {
     pub(super) environment: String,
     /// Its inputs.
     pub(super) inputs: RawInputs,
+    /// The inputs of another run, made if this one is invalid.
+    pub(super) instead: Option<RawInputs>,
     /// What the runner tells it.
     pub(super) variables: Variables,
 }
@@ -114,19 +116,16 @@ async fn release_earlier(
     began: Timestamp,
 ) -> Result<Timestamp, String> {
     let faults = cloud.change(|world, _| std::mem::take(&mut world.faults));
-    for EarlierRun { environment, inputs, variables } in runs {
-        let release = Rehearsal {
-            inputs,
-            variables,
-            cancel: CancelToken::default(),
-            log: ProgressLog::new(false, Clock::starting_at(began), |_| ()),
-            ..rehearsal.clone()
-        };
-        let report = run_against(&release, cloud, environment.clone(), began).await?;
+    for run in runs {
+        let mut report = run_once(rehearsal, cloud, &run, run.inputs.clone(), began).await?;
+        if let Some(inputs) = run.instead.clone().filter(|_| report.outcome == Outcome::Invalid) {
+            report = run_once(rehearsal, cloud, &run, inputs, began).await?;
+        }
         if !matches!(report.outcome, Outcome::Deployed | Outcome::Committed | Outcome::Unchanged) {
             let problems: Vec<_> = report.all_problems().into_iter().cloned().collect();
             return Err(format!(
-                "The release in `{environment}` before this operation ended as {}:\n{}",
+                "The release in `{}` before this operation ended as {}:\n{}",
+                run.environment,
                 report.outcome,
                 format_problems(&problems)
             ));
@@ -140,8 +139,25 @@ async fn release_earlier(
     Timestamp::from_microsecond((now * 1e6) as i64).map_err(|error| error.to_string())
 }
 
+async fn run_once(
+    rehearsal: &Rehearsal,
+    cloud: &Cloud,
+    run: &EarlierRun,
+    inputs: RawInputs,
+    began: Timestamp,
+) -> Result<RunReport, String> {
+    let release = Rehearsal {
+        inputs,
+        variables: run.variables.clone(),
+        cancel: CancelToken::default(),
+        log: ProgressLog::new(false, Clock::starting_at(began), |_| ()),
+        ..rehearsal.clone()
+    };
+    run_against(&release, cloud, run.environment.clone(), began).await
+}
+
 /// The runs before a rollback: a changed variable where a target has variables, which needs neither a build nor a proof, and a
-/// deploy of the other services.
+/// deploy of the other services. A service can lack variables where its target has them: then all are deployed.
 fn earlier_releases(rehearsal: &Rehearsal, environment: &str) -> Result<Vec<EarlierRun>, String> {
     let (file, text) = &rehearsal.config;
     let document = DeployFile::parse(file, text).map_err(|problems| format_problems(&problems))?;
@@ -158,13 +174,17 @@ fn earlier_releases(rehearsal: &Rehearsal, environment: &str) -> Result<Vec<Earl
         set: Some(lines.join("\n")),
         ..RawInputs::default()
     });
-    let names: Vec<&str> = others.iter().map(|service| service.name.as_str()).collect();
-    let deploy =
-        (!names.is_empty()).then(|| RawInputs { services: Some(names.join(",")), ..RawInputs::default() });
-    let run = |inputs| EarlierRun {
+    let deploy_of = |services: &[&Service]| {
+        let names: Vec<&str> = services.iter().map(|service| service.name.as_str()).collect();
+        (!names.is_empty()).then(|| RawInputs { services: Some(names.join(",")), ..RawInputs::default() })
+    };
+    let run = |inputs, instead| EarlierRun {
         environment: environment.to_owned(),
         inputs,
+        instead,
         variables: rehearsal.variables.clone(),
     };
-    Ok([set_env, deploy].into_iter().flatten().map(run).collect())
+    let first = set_env.map(|inputs| run(inputs, deploy_of(&with_variables)));
+    let second = deploy_of(&others).map(|inputs| run(inputs, None));
+    Ok(first.into_iter().chain(second).collect())
 }

@@ -52,6 +52,7 @@ pub(super) fn proven_release(
             image: Some(images.join("\n")).filter(|images| !images.is_empty()),
             ..RawInputs::default()
         },
+        instead: None,
         variables: RehearsedJob { run: "1", event: "push", branch: releasing_branch(&source.environment) }
             .variables(rehearsal),
     };

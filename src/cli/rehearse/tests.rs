@@ -121,6 +121,28 @@ fn every_operation_is_rehearsed() {
     assert_eq!(cancelled, "cancelled cancelled");
 }
 
+/// Without `env-file` a Compose service has no variables that make another version of it.
+#[test]
+fn rollback_of_a_service_without_variables_is_rehearsed_after_a_deploy() {
+    let file = "environments: { production: { branches: [main] } }
+services:
+  shop:
+    build: { context: . }
+    repository: ghcr.io/acme/shop
+    compose: { hosts: [{ ssh: deploy@app1 }], directory: /srv/shop, service: web }
+";
+    let folder = folder_with(".github/roadstead.yml", file);
+    for (name, text) in
+        [("compose.yaml", "services: { web: { image: x } }\n"), ("Dockerfile", "FROM scratch\n")]
+    {
+        crate::sys::disk::write(&folder.path().join(name), text.as_bytes()).unwrap();
+    }
+    let options = RehearseOptions { operation: "rollback".into(), ..options("happy") };
+    let chosen = choose(&options, folder.path()).unwrap();
+    let report = rehearse_files(&chosen, find_source("happy").unwrap(), &options, |_| {}).unwrap();
+    assert_eq!(report.outcome.to_string(), "rolled-back");
+}
+
 /// Two environments in one account, and in two.
 #[test]
 fn promotion_is_rehearsed_after_a_release_in_its_source() {

@@ -79,6 +79,8 @@ pub enum SshError {
     Lost(String),
     /// The script did not arrive whole, so nothing of it ran.
     Incomplete(String),
+    /// The host could not store the script in a temporary file, so nothing of it ran.
+    NotStored(String),
     /// Something else than the script answered, such as a shell that accepts no commands.
     NoFrame {
         /// The host.
@@ -101,6 +103,7 @@ impl SshError {
             | Self::HostKey { .. }
             | Self::LoginRefused { .. }
             | Self::Incomplete(_)
+            | Self::NotStored(_)
             | Self::NoFrame { .. } => true,
         }
     }
@@ -130,6 +133,7 @@ impl SshError {
             Self::Incomplete(host) => {
                 unreachable_problem(host).cause("the command did not arrive whole, so nothing of it ran")
             }
+            Self::NotStored(host) => not_stored_problem(host),
             Self::HostKey { host, shown, fault } => host_key_problem(host, shown, *fault),
             Self::LoginRefused { host, user, offered } => login_problem(host, user, offered),
             Self::NoFrame { host, text } => no_frame_problem(host, text),
@@ -175,6 +179,13 @@ fn login_problem(host: &str, user: &str, offered: &str) -> Problem {
     Problem::error(Code::SshLoginRefused, sentence).help(format!(
         "Add its public half to `~{user}/.ssh/authorized_keys` on the host, or correct the user."
     ))
+}
+
+fn not_stored_problem(host: &str) -> Problem {
+    let sentence =
+        format!("The host `{host}` could not store a command in a temporary file, so nothing of it ran.");
+    Problem::error(Code::HostUnsuitable, sentence)
+        .help("Free space in /tmp on the host; `mktemp`, `cat`, `wc` and `sha256sum` are needed.")
 }
 
 fn no_frame_problem(host: &str, text: &str) -> Problem {

@@ -6,11 +6,14 @@ use sha2::{Digest, Sha256};
 /// The command, the same for every script. It reads a line with hash, length and mark, then the script, and runs it if it
 /// arrived whole. It is one line in single quotes, so that any login shell passes it on.
 pub(super) const COMMAND: &str = "exec sh -c 'umask 077; d=$(mktemp -d) || exit 71; trap \"rm -rf \\\"\\$d\\\"\" EXIT; \
-trap \"exit 129\" HUP INT TERM; read -r sum len mark || exit 70; cat >\"$d/script\"; \
+trap \"exit 129\" HUP INT TERM PIPE; read -r sum len mark || exit 70; cat >\"$d/script\" || exit 71; \
 got=$(sha256sum <\"$d/script\") && size=$(wc -c <\"$d/script\") || exit 71; \
 if [ \"${got%% *}\" != \"$sum\" ] || [ \"$((size))\" != \"$len\" ]; then echo; echo \"$mark cut\"; exit 70; fi; \
 echo; echo \"$mark begin\"; sh \"$d/script\" </dev/null 2>\"$d/err\"; rc=$?; \
 [ $rc = 0 ] || tail -n 20 \"$d/err\" | sed \"s/^/error /\"; echo; echo \"$mark end $rc\"'";
+
+/// The exit code of the command if it could not store the script.
+pub(super) const NOT_STORED: u32 = 71;
 
 /// The answer of a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,6 +106,23 @@ mod tests {
         let lines = vec!["one".to_owned(), "two words".to_owned()];
         assert_eq!(reply, Framed::Reply(ScriptReply { lines, exit: 3 }));
         assert!(file.exists());
+    }
+
+    #[test]
+    fn reader_that_goes_away_leaves_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = Command::new("sh")
+            .args(["-c", COMMAND])
+            .env("TMPDIR", folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        child.stdin.take().unwrap().write_all(&framed_input("echo one\n", "mark")).unwrap();
+        child.wait().unwrap();
+        assert_eq!(folder.path().read_dir().unwrap().count(), 0);
     }
 
     #[test]

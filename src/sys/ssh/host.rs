@@ -23,16 +23,6 @@ pub struct RemoteHost {
     pub jump: Option<Box<RemoteHost>>,
 }
 
-impl RemoteHost {
-    /// `user@host`, with the port if it is not 22.
-    pub fn address(&self) -> String {
-        match self.port {
-            22 => format!("{}@{}", self.user, self.name),
-            port => format!("{}@{}:{port}", self.user, self.name),
-        }
-    }
-}
-
 /// A script to run on a host.
 #[derive(Debug, Clone)]
 pub struct ScriptCall {

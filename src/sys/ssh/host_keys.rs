@@ -41,11 +41,15 @@ impl fmt::Display for HostKeyPin {
 impl FromStr for HostKeyPin {
     type Err = String;
 
-    /// Reads `SHA256:…`, `TYPE SHA256:…`, or a public key.
+    /// Reads `SHA256:…`, `TYPE SHA256:…`, a line of `ssh-keygen -l`, or a public key.
     fn from_str(text: &str) -> Result<Self, String> {
         let words: Vec<&str> = text.split_whitespace().collect();
         match words[..] {
             [print] if print.starts_with("SHA256:") => read_fingerprint(None, print),
+            // The line of `ssh-keygen -l`: `256 SHA256:… comment (ED25519)`.
+            [bits, print, ..] if print.starts_with("SHA256:") && bits.chars().all(|c| c.is_ascii_digit()) => {
+                read_fingerprint(None, print)
+            }
             [kind, print, ..] if print.starts_with("SHA256:") => read_fingerprint(Some(kind), print),
             [print, ..] if print.starts_with("MD5:") || print.matches(':').count() == 15 => {
                 Err(format!("`{print}` is an MD5 fingerprint; give that of `ssh-keygen -l -E sha256`"))

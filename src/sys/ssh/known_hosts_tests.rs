@@ -47,6 +47,8 @@ fn line_decides_about_the_hosts_that_it_names() {
         (format!("ssh-ed25519 {ED_PRINT}"), "anything", 22, ED, Accepted),
         (format!("ssh-rsa {ED_PRINT}"), "anything", 22, ED, Unknown),
         (ED_PRINT.to_owned(), "anything", 22, OTHER_ED, Unknown),
+        (format!("256 {ED_PRINT} root@app1 (ED25519)"), "anything", 22, ED, Accepted),
+        (format!("256 {ED_PRINT} root@app1 (ED25519)"), "anything", 22, OTHER_ED, Unknown),
         ("# nothing\n\n".to_owned(), "app.example", 22, ED, Unknown),
     ];
     for (lines, host, port, shown, expected) in table {

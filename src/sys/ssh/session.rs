@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use russh::ChannelMsg;
 use russh::client::{self, Handle};
 use russh::keys::ssh_key::Algorithm;
 use russh::keys::{HashAlg, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
+use russh::{AlgorithmKind, ChannelMsg};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -178,6 +178,8 @@ async fn exchange(mut channel: russh::Channel<client::Msg>, input: Vec<u8>) -> C
                 end.output.extend_from_slice(&data)
             }
             ChannelMsg::ExitStatus { exit_status } => end.exit = Some(exit_status),
+            // The host runs no commands: nothing more comes.
+            ChannelMsg::Failure => break,
             _ => {}
         }
     }
@@ -217,7 +219,9 @@ fn handshake_error(
         Some((_, HostKeyDecision::Revoked)) => HostKeyFault::Revoked,
         Some((_, HostKeyDecision::Unknown)) => HostKeyFault::Unknown,
         // None of the pinned types is among the host's.
-        None if matches!(error, russh::Error::NoCommonAlgo { .. }) => HostKeyFault::Unknown,
+        None if matches!(error, russh::Error::NoCommonAlgo { kind: AlgorithmKind::Key, .. }) => {
+            HostKeyFault::Unknown
+        }
         Some((_, HostKeyDecision::Accepted)) | None => return unreachable(host, error),
     };
     let shown = shown.map_or_else(|| "of another type".to_owned(), |(pin, _)| pin.to_string());

@@ -137,8 +137,16 @@ fn line_of(file: &DefinitionFile, service: &str, key: &str) -> usize {
         line.strip_prefix(name)
             .is_some_and(|rest| rest.trim_start_matches(['"', '\'']).trim_start().starts_with(':'))
     };
+    // A key can also be inside of braces.
+    let has = |line: &&str| {
+        let mut words = line.split(['{', ',', ' ']).filter_map(|word| word.strip_suffix(':'));
+        words.any(|word| word.trim_matches(['"', '\'']) == key)
+    };
     let from = lines.iter().position(|line| line.starts_with([' ', '\t']) && starts(line, service));
-    let found =
-        from.and_then(|from| lines[from..].iter().position(|line| starts(line, key)).map(|at| from + at));
+    let found = from.and_then(|from| {
+        let below = &lines[from..];
+        let at = below.iter().position(|line| starts(line, key)).or_else(|| below.iter().position(has))?;
+        Some(from + at)
+    });
     found.or(from).map_or(1, |at| at + 1)
 }

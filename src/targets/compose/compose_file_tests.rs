@@ -48,6 +48,7 @@ fn each_obstacle_has_its_line() {
         found(proxy, &format!("services:\n  web:\n    ports: [\"80\", {{ target: 80 }}]\n{logging}")),
         found(proxy, &format!("services:\n  web:\n    network_mode: host\n{logging}")),
         found("", &format!("services:\n  web:\n    deploy:\n      replicas: 3\n{logging}")),
+        found("", &format!("services:\n  web:\n    image: x\n    deploy: {{ \"replicas\": 2 }}\n{logging}")),
         found("", "services:\n  web:\n    image: x\n"),
         found("", "services:\n  api: {}\n  db: {}\n"),
         found("", "services: [\n"),
@@ -64,6 +65,8 @@ fn each_obstacle_has_its_line() {
     3: The service `web` has `network_mode: host`, so two containers of it cannot run at the same time.
     --
     4: The service `web` has 3 copies; one copy is supported.
+    --
+    4: The service `web` has 2 copies; one copy is supported.
     --
     2: The logs of the service `web` have no size limit in `compose.yaml`.
     --

@@ -35,8 +35,8 @@ impl Kind for ComposeKind {
             (settings.service.as_str(), settings.directory.as_str().trim_end_matches('/'));
         // Whoever logs in there.
         let place = |host: &RemoteHost| match host.port {
-            22 => host.name.clone(),
-            port => format!("{}:{port}", host.name),
+            22 => host.name.to_lowercase(),
+            port => format!("{}:{port}", host.name.to_lowercase()),
         };
         let on =
             |host: RemoteHost| format!("the Compose service `{service}` in `{folder}` on `{}`", place(&host));

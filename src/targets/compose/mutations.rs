@@ -87,6 +87,11 @@ pub fn refusal_problem(reason: &str, cause: &str) -> Problem {
             "A port that the Compose file publishes is taken on the server. Nothing was changed there.",
             "Publish another port, or end the program or the container that has it.",
         ),
+        "project" => (
+            Code::ComposeFileInvalid,
+            "The service on the server is of another Compose project. Nothing was changed there.",
+            "Set `compose.project`, or check out the repository: the Compose file can have the `name`.",
+        ),
         "pull" => return pull_problem(cause),
         "release" => (
             Code::RollbackTargetBroken,

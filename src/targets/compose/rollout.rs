@@ -7,7 +7,7 @@ use super::group_status::{self, NextMove, WayBack};
 use super::hosts::HostState;
 use super::mutations::{self, AttemptRequest};
 use super::rollout_ids::RolloutIds;
-use super::write::ServerRequest;
+use super::write::{BACKUP_LIMIT, ServerRequest};
 use super::{ComposeTarget, StagedAttempt};
 use crate::problem::{Code, Problem};
 use crate::release::{Rollout, TrafficPlan, Version};
@@ -18,7 +18,8 @@ impl ComposeTarget {
     /// With several servers, an attempt waits until all of them have the release: then a lost run changes none of them.
     fn confirm_within(&self) -> Option<Duration> {
         let count = u32::try_from(self.hosts.count()).unwrap_or(1);
-        let each = self.settings.start_timeout.0 + self.settings.settle.0 + Duration::from_secs(120);
+        let backup = if self.settings.backup.is_empty() { Duration::ZERO } else { BACKUP_LIMIT };
+        let each = self.settings.start_timeout.0 + self.settings.settle.0 + backup + Duration::from_secs(120);
         (count > 1).then_some(each * count)
     }
 

@@ -1,5 +1,7 @@
 //! The settings `compose:` of the deploy file. Types only; placeholders and merging are in `config`.
 
+use std::net::Ipv6Addr;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -234,7 +236,13 @@ fn split_address(text: &str) -> Option<(&str, &str, u16)> {
     let fits = |text: &str, is_part: fn(char) -> bool| {
         !text.is_empty() && !text.starts_with('-') && text.chars().all(is_part)
     };
-    (fits(user, is_user) && fits(host, is_host)).then_some((user, host, port))
+    (fits(user, is_user) && fits(host, is_host) && is_plain_or_ipv6(host)).then_some((user, host, port))
+}
+
+/// A colon is only in an IPv6 address, which can have a zone (`fe80::1%eth0`).
+fn is_plain_or_ipv6(host: &str) -> bool {
+    let address = host.split_once('%').map_or(host, |(address, _)| address);
+    !host.contains([':', '%']) || address.parse::<Ipv6Addr>().is_ok()
 }
 
 fn check_ssh_address(text: &str) -> Result<(), String> {
@@ -320,6 +328,13 @@ mod tests {
             ("deploy@app1:0", None),
             ("deploy@app1:70000", None),
             ("deploy@app1:x", None),
+            ("deploy@[::1]:22", Some(("deploy", "::1", 22))),
+            ("deploy@fe80::1%eth0", Some(("deploy", "fe80::1%eth0", 22))),
+            ("deploy@app1:22:33", None),
+            ("deploy@[app1:22]:33", None),
+            ("deploy@[::1]22", None),
+            ("deploy@[::1", None),
+            ("deploy@app1%eth0", None),
             ("-oProxyCommand=x@app1", None),
             ("deploy@-oProxyCommand=x", None),
             ("deploy@app1;id", None),

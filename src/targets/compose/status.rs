@@ -192,6 +192,16 @@ fn server_cause(reason: &str) -> Option<Cause> {
             "Compose could not create the new container.",
             "The log of the attempt is on the server, in `.roadstead` of the folder.",
         ),
+        "dependencies" => (
+            Code::TimedOut,
+            "Compose did not start the new container in time.",
+            "A service that it depends on is not ready, or its image does not arrive: look at `depends_on`.",
+        ),
+        "network" => (
+            Code::HostUnsuitable,
+            "The proxy and the new container have no network in common, so the proxy cannot reach it.",
+            "Put the container of the proxy on a network of the service.",
+        ),
         "recovery" => (
             Code::ProviderError,
             "The engine did not answer, or the proxy could not be set right after an interrupted change, so nothing was changed.",

@@ -52,6 +52,8 @@ fn each_state_of_an_attempt_has_its_status() {
         status("dead run-1 2 1 complete", "running unhealthy", 1),
         status("dead run-1 1 2 complete", up, 1),
         status("dead run-1 2 1 rolled-back exited", up, 1),
+        status("dead run-1 2 1 rolled-back network", up, 1),
+        status("dead run-1 2 1 rolled-back dependencies", up, 1),
         status("dead run-1 2 1 back-failed exited timeout", up, 1),
         status("dead run-1 2 none stuck exited", up, 1),
         status("dead run-1 2 1 refused backup", up, 1),
@@ -71,6 +73,8 @@ fn each_state_of_an_attempt_has_its_status() {
     not serving: shop-web-1 running, unhealthy
     missed: The rollout had completed on the server when it was asked to go back.
     rolled back to web:1: The new container exited with code 0.
+    rolled back to web:1: The proxy and the new container have no network in common, so the proxy cannot reach it.
+    rolled back to web:1: Compose did not start the new container in time.
     rollback failed: The new container exited with code 0.
     aborted: The new container exited with code 0.
     rolled back to web:1: The backup on the server failed, so nothing was changed.

@@ -262,7 +262,8 @@ fn complete(service: &mut ComposeService, attempt: &mut ComposeAttempt, now: f64
     let kept = [Some(attempt.release), attempt.old_release];
     let others: Vec<u32> =
         service.releases.keys().rev().copied().filter(|it| !kept.contains(&Some(*it))).collect();
-    others.into_iter().skip(attempt.request.keep.saturating_sub(2)).for_each(|number| {
+    let own = service.releases.len() - others.len();
+    others.into_iter().skip(attempt.request.keep.saturating_sub(own)).for_each(|number| {
         service.releases.remove(&number);
     });
 }

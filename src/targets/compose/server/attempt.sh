@@ -8,6 +8,14 @@ start() {
   fi
   [ -f "$base/releases/$rs_release/facts" ] || { echo "refused release"; return 0; }
   take_lock || { echo "refused busy"; return 0; }
+  rs_text=$(read_file "$base/project")
+  if [ "${rs_text:-$rs_project}" != "$rs_project" ]; then
+    # Containers of another project would run beside those that serve.
+    echo "refused project"
+    show_error "the containers of the service on the server are of the project \`$rs_text\`, not of \`$rs_project\`"
+    return 0
+  fi
+  put "$base/project" "$rs_project" || { echo "refused space"; return 0; }
   rm -rf "$rs_a.new"
   mkdir -p "$rs_a.new" && cp "$0" "$rs_a.new/script" && put "$rs_a.new/owner" "$rs_owner" &&
     put "$rs_a.new/release" "$rs_release" && put "$rs_a.new/old-release" "$(read_file "$base/serving" | grep . || echo none)" &&
@@ -30,7 +38,7 @@ show_log() { tail -n 20 "$rs_a/log" | hide_variables | cut -c1-500 | sed 's/^/fa
 note_failure() { # REASON CONTAINER
   {
     echo "failure $1"
-    case $1 in backup | compose | proxy) show_log ;; esac
+    case $1 in backup | compose | dependencies | proxy) show_log ;; esac
     if [ -n "$2" ] && [ "$1" != proxy ]; then
       docker inspect -f 'failure-exit {{.State.ExitCode}} {{.State.OOMKilled}}' "$2" 9>&-
       docker inspect -f '{{if .State.Health}}{{range .State.Health.Log}}{{json .Output}}
@@ -93,8 +101,10 @@ settle() {
 install_env() {
   [ ! -f "$1/env" ] || { cp "$1/env" "$rs_directory/.env.new" && mv -f "$rs_directory/.env.new" "$rs_directory/.env"; }
 }
-# The variables as they were before an attempt, also where the release before has none of its own.
+# The variables as they were before an attempt, also where the release before has none of its own. A release without variables
+# leaves them alone, and so does its end.
 keep_env() {
+  [ -f "$base/releases/$rs_release/env" ] || return 0
   if [ ! -f "$rs_directory/.env" ]; then : >"$rs_a/env-missing"; return; fi
   cp "$rs_directory/.env" "$rs_a/env-before.new" && mv -f "$rs_a/env-before.new" "$rs_a/env-before"
 }
@@ -106,12 +116,26 @@ restore_env() { # ATTEMPT
 remove_unstarted() { for rs_id in $(ids -a --filter status=created); do docker rm "$rs_id" >/dev/null 9>&-; done; }
 newest_container() { ids -a | head -n 1; }
 
+# Compose has no limit of its own for services that this one depends on, and for their images.
+bring_up() { # FOLDER ARGUMENTS
+  rs_release_folder=$1
+  shift
+  rs_within="timeout $((rs_start_limit + 600))"
+  compose "$rs_release_folder" up -d --no-build "$@"
+  rs_code=$?
+  rs_within=
+  case $rs_code in
+    0) return 0 ;;
+    124 | 143) reason=dependencies ;;
+    *) reason=compose ;;
+  esac
+  return 1
+}
 in_place() { # RELEASE
   rs_r=$base/releases/$1
   remove_unstarted
   install_env "$rs_r" || { reason=space; return 1; }
-  compose "$rs_r" up -d --no-build --no-recreate "$rs_service" && compose "$rs_r" up -d --no-build --no-deps "$rs_service" ||
-    { reason=compose; return 1; }
+  bring_up "$rs_r" --no-recreate "$rs_service" && bring_up "$rs_r" --no-deps "$rs_service" || return 1
   new=$(newest_container)
   [ -n "$new" ] || { reason=compose; return 1; }
   wait_healthy "$new"

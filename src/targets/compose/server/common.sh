@@ -23,7 +23,7 @@ read_file() { cat "$1" 2>/dev/null || :; }
 # Which Compose there is, asked once: on a busy server the question takes a second.
 find_compose() { if docker compose version >/dev/null 2>&1 9>&-; then rs_dc="docker compose"; else rs_dc=docker-compose; fi; }
 # shellcheck disable=SC2086
-dc() { $rs_dc "$@" 9>&-; }
+dc() { ${rs_within:-} $rs_dc "$@" 9>&-; }
 # compose FOLDER ARGUMENTS: Compose with the files of a release. Paths in them count from the folder of the service, as ever.
 compose() {
   rs_folder=$1

@@ -13,6 +13,16 @@ point() {
   [ ! -f "$rs_a/proxy-before" ] || { cp "$rs_a/proxy-before" "$rs_proxy_file.new" && mv -f "$rs_proxy_file.new" "$rs_proxy_file"; }
   return 1
 }
+# Whether the proxy can reach a container by its name. Not every test of a configuration asks for names. A proxy that has no
+# network of its own is not judged.
+is_reachable() { # CONTAINER
+  rs_text=$(networks_of "$rs_proxy_container") && [ -n "$rs_text" ] || return 0
+  for rs_network in $(networks_of "$1"); do
+    case " $rs_text " in *" $rs_network "*) return 0 ;; esac
+  done
+  return 1
+}
+networks_of() { docker inspect -f '{{range $name, $one := .NetworkSettings.Networks}}{{$name}} {{end}}' "$1" 2>/dev/null 9>&-; }
 # A command in the proxy's container, a signal to it (`signal USR2`), or nothing for a proxy that watches its file.
 in_proxy() {
   # shellcheck disable=SC2086
@@ -54,10 +64,11 @@ start_beside() {
   before=$(ids -a)
   put "$rs_a/before" "$before" || { reason=space; return 1; }
   install_env "$base/releases/$rs_release" || { reason=space; return 1; }
-  compose "$base/releases/$rs_release" up -d --no-build --no-recreate --scale "$rs_service=$((rs_count + 1))" "$rs_service" ||
-    { find_new; reason=compose; return 1; }
+  bring_up "$base/releases/$rs_release" --no-recreate --scale "$rs_service=$((rs_count + 1))" "$rs_service" ||
+    { find_new; return 1; }
   find_new
   [ -n "$new" ] || { reason=compose; return 1; }
+  is_reachable "$new" || { reason=network; return 1; }
   new_name=$(name_of "$new") && put "$rs_a/new" "$new" && wait_healthy "$new"
 }
 find_new() {

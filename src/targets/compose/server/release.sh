@@ -6,10 +6,7 @@ stage() {
   find_compose
   mkdir -p "$base/releases" "$base/attempts" || { echo "refused directory"; return 0; }
   [ "$rs_adopt" = no ] || adopt || { echo "refused adopt"; return 0; }
-  if [ -f "$base/releases/$rs_release/facts" ]; then
-    if [ "$(cat "$base/releases/$rs_release/facts")" = "$rs_facts" ]; then echo "staged"; else echo "refused taken"; fi
-    return 0
-  fi
+  if is_staged; then return 0; fi
   rs_new=$base/releases/.new.$$
   rm -rf "$rs_new"
   mkdir -p "$rs_new/files" && write_release "$rs_new" || { rm -rf "$rs_new"; echo "refused space"; return 0; }
@@ -18,7 +15,14 @@ stage() {
   if rs_text=$(taken_ports); then refuse port "$rs_text"; return 0; fi
   if ! rs_text=$(pull 2>&1); then refuse pull "$rs_text"; return 0; fi
   if rs_text=$(foreign_platform); then refuse pull "$rs_text"; return 0; fi
+  # The same request, sent again because its answer was lost, may have been faster.
+  if is_staged; then rm -rf "$rs_new"; return 0; fi
   mv "$rs_new" "$base/releases/$rs_release" && echo "staged"
+}
+# Whether a release has this number already, and whether it is the same one.
+is_staged() {
+  [ -f "$base/releases/$rs_release/facts" ] || return 1
+  if [ "$(cat "$base/releases/$rs_release/facts")" = "$rs_facts" ]; then echo "staged"; else echo "refused taken"; fi
 }
 # Whether the user's own files have the service: the file that pins the image has it in any case.
 has_service() {
@@ -68,7 +72,7 @@ service_config() {
 taken_ports() {
   service_config | awk '
     /^    [^ ]/ { ports = $1 == "ports:" }
-    /^      - / { address = "*" }
+    /^      - / { address = "*"; port = "" }
     { gsub(/["\047]/, ""); sub(/^ *- /, "") }
     ports && $1 == "host_ip:" { address = $2 }
     ports && $1 == "published:" { port = $2 }
@@ -97,8 +101,8 @@ refuse() {
   show_error "$2"
 }
 show_error() { printf '%s\n' "$1" | tail -n 5 | hide_variables | cut -c1-500 | sed 's/^/error /'; }
-# Compose quotes the line of a file of variables that it cannot read: a secret.
-hide_variables() { sed "s|\($base/[^ ]*/env: line [0-9]*\).*|\1|"; }
+# Compose quotes the line of a file of variables that it cannot read: a secret. Lines of YAML stay.
+hide_variables() { sed -e '/yaml: /!s/\(: line [0-9][0-9]*\).*/\1/' -e 's/\(in variable name\).*/\1/' -e 's/\(unterminated quoted value\).*/\1/'; }
 # The release that somebody brought without this program becomes release 0, with the very image that runs.
 adopt() {
   [ ! -f "$base/serving" ] || return 0

@@ -10,7 +10,7 @@ start_task() {
   find_compose
   rs_a=$base
   trap 'restore_env "$rs_a"; rm -f "$rs_a/env-missing"' EXIT
-  trap 'exit 129' HUP INT TERM
+  trap 'exit 129' HUP INT TERM PIPE
   keep_env && install_env "$rs_new" || { echo "refused space"; return 0; }
   remove_ended_tasks
   eval "set -- $rs_command"

@@ -21,15 +21,18 @@ remove_attempts() {
 }
 # Folders of releases beyond those that are kept, and their images unless something uses them. Never a volume.
 remove_releases() {
-  rs_kept=0
+  rs_kept=1
+  [ "$old_release" = none ] || [ "$old_release" = "$rs_release" ] || rs_kept=2
   for rs_n in $(ls "$base/releases" | grep '^[0-9]*$' | sort -rn); do
     [ "$rs_n" != "$rs_release" ] && [ "$rs_n" != "$old_release" ] || continue
     rs_kept=$((rs_kept + 1))
-    [ "$rs_kept" -ge $((rs_keep - 1)) ] || continue
+    [ "$rs_kept" -gt "$rs_keep" ] || continue
     rs_text=$(cut -d' ' -f1 "$base/releases/$rs_n/facts")
     rm -rf "$base/releases/$rs_n"
     grep -qF -- "$rs_text" "$base"/releases/[0-9]*/facts || docker rmi "$rs_text" >/dev/null 2>&1 9>&-
   done
+  # What a request left that was killed while it brought a release.
+  find "$base/releases" -name '.new.*' -mtime +0 -prune -exec rm -rf {} + 2>/dev/null
 }
 is_ended() { case $1 in complete | rolled-back* | back-failed* | stuck* | refused* | lost*) return 0 ;; *) return 1 ;; esac; }
 # The new container of an attempt, also where it was killed before it could note it.
@@ -46,6 +49,9 @@ take_back() { # OLD NEW
 }
 # An attempt that is not alive any more and has no end: whoever has all traffic keeps it.
 recover() {
+  # A command that was killed while its container was made has left its variables.
+  restore_env "$base"
+  rm -f "$base/env-missing"
   for rs_folder in "$base"/attempts/[0-9]*; do
     [ "$rs_folder" != "$rs_a" ] && [ -f "$rs_folder/state" ] || continue
     rs_was=$(cat "$rs_folder/state")
@@ -78,6 +84,8 @@ transaction() {
   recover || { state "refused recovery"; return 0; }
   old_release=$(read_file "$base/serving" | grep . || echo none)
   if ! back_up; then note_failure backup ""; state "refused backup"; return 0; fi
+  # During a backup nobody looks: nothing has changed yet.
+  if is_aborted; then state "rolled-back aborted"; return 0; fi
   keep_env || { state "refused space"; return 0; }
   if [ -n "$rs_proxy_container" ]; then switch; else replace; fi
 }
