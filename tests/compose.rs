@@ -127,7 +127,7 @@ fn version_that_crashes_is_rolled_back_on_the_server() {
     ❌ production: shop failed and was rolled back — web:0 serves, as before
 
     Cause: The new container exited with code 3.
-      00:00:00 │ panic: no database
+      │ panic: no database
     What to do: Its last lines are in the summary.
       container-exited: https://github.com/roadstead/roadstead/blob/main/docs/problems.md#container-exited
 

@@ -271,7 +271,7 @@ fn failed_rollback_is_itself_rolled_back() {
 
     Cause: The container `app` exits with code 7.
       Essential container in task exited
-      00:00:00 │ the schema is too new
+      │ the schema is too new
     What to do: Check its log lines.
       container-exited: https://github.com/roadstead/roadstead/blob/main/docs/problems.md#container-exited
 

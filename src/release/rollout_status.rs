@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Digest, Pause, Version};
@@ -172,8 +173,15 @@ impl RolloutStatus {
 /// A log line of a container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LogLine {
-    /// Milliseconds since the epoch, as the log service reports it.
+    /// Milliseconds since the epoch, as the log service reports it; 0 where it reports none.
     pub at_ms: i64,
     /// The line, untrusted.
     pub text: String,
+}
+
+impl LogLine {
+    /// When it was written, if the log service reports that.
+    pub fn time(&self) -> Option<Timestamp> {
+        if self.at_ms == 0 { None } else { Timestamp::from_millisecond(self.at_ms).ok() }
+    }
 }

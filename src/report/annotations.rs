@@ -76,9 +76,9 @@ fn failure_excerpt(report: &RunReport, problem: &Problem) -> Vec<String> {
     let Some(failure) = report.services.iter().find_map(failure) else { return Vec::new() };
     let exit = unmentioned_exit_code(&failure).map(|code| format!("Exit code {code}."));
     let last = failure.logs[failure.logs.len().saturating_sub(MAX_LOG_LINES)..].iter();
-    let lines = last.map(|line| match jiff::Timestamp::from_millisecond(line.at_ms) {
-        Ok(at) => format!("{} {}", format_time(at), line.text),
-        Err(_) => line.text.clone(),
+    let lines = last.map(|line| match line.time() {
+        Some(at) => format!("{} {}", format_time(at), line.text),
+        None => line.text.clone(),
     });
     exit.into_iter().chain(lines).collect()
 }

@@ -143,9 +143,9 @@ fn failure_cause(service: Option<&ServiceReport>, failure: &Failure) -> String {
 }
 
 fn log_line(line: &LogLine) -> String {
-    match jiff::Timestamp::from_millisecond(line.at_ms) {
-        Ok(at) => format!("{} {}", format_time(at), line.text),
-        Err(_) => line.text.clone(),
+    match line.time() {
+        Some(at) => format!("{} {}", format_time(at), line.text),
+        None => line.text.clone(),
     }
 }
 

@@ -35,8 +35,8 @@ fn cause(service: &ServiceReport, failure: &Failure, several: bool) -> String {
         failure.problem.cause.iter().flat_map(|cause| crate::action::sanitize::sanitize_lines(cause));
     lines.extend(reported.map(|line| format!("  {line}")));
     for line in &failure.logs {
-        let at = jiff::Timestamp::from_millisecond(line.at_ms).map(format_time).unwrap_or_default();
-        lines.push(format!("  {at} │ {}", sanitize_line(&line.text)));
+        let at = line.time().map(|at| format!("{} ", format_time(at))).unwrap_or_default();
+        lines.push(format!("  {at}│ {}", sanitize_line(&line.text)));
     }
     if !failure.problem.help.is_empty() {
         lines.push(format!("What to do: {}", sanitize_line(&failure.problem.help)));
