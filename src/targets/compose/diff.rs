@@ -24,7 +24,8 @@ fn host_changes(host: &HostState, wanted: &ReleaseFacts) -> Vec<Change> {
     let running = running_image(host);
     let mut changes = Vec::new();
     let image = wanted.image.as_ref().map(ToString::to_string);
-    if running != image {
+    // An image that is not built yet is described by the plan.
+    if image.is_some() && running != image {
         changes.push(Change::shown("image", running, image));
     }
     let (files, env) = (now.and_then(|now| now.files.as_ref()), now.and_then(|now| now.env.as_ref()));

@@ -121,7 +121,8 @@ impl Target for ComposeTarget {
 
     fn diff(&self, release: &Release, observed: &Observed) -> Result<Changes, Vec<Problem>> {
         let states = parse_observed(observed);
-        let Some(wanted) = self.wanted_facts(release, &states)? else { return Ok(Changes::default()) };
+        let wanted = self.wanted_facts(release, &states)?.or_else(|| self.unbuilt_facts(release));
+        let Some(wanted) = wanted else { return Ok(Changes::default()) };
         match release.env_changes.is_empty() {
             true => Ok(diff::compare(&states, &wanted)),
             false => Ok(set_env::diff(&states, &release.env_changes)),

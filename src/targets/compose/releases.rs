@@ -9,7 +9,7 @@ use crate::problem::{Code, Problem};
 use crate::release::Release;
 
 impl ComposeTarget {
-    /// The facts of the release that would serve; `None` if nothing would change.
+    /// The facts of the release that would serve; `None` if its image is not known.
     pub(super) fn wanted_facts(
         &self,
         release: &Release,
@@ -24,6 +24,14 @@ impl ComposeTarget {
             None if release.image.is_none() => Ok(None),
             None => Ok(Some(ReleaseFacts::of(release, self.source.as_ref().map_err(Clone::clone)?))),
         }
+    }
+
+    /// The facts of a release whose image is not built yet: those of its files. A file that cannot be read is a problem of the
+    /// pre-flight checks.
+    pub(super) fn unbuilt_facts(&self, release: &Release) -> Option<ReleaseFacts> {
+        let is_unbuilt = release.image.is_none() && release.rollback_to.is_none();
+        let source = self.source.as_ref().ok().filter(|_| is_unbuilt)?;
+        Some(ReleaseFacts::of(release, source))
     }
 
     /// Puts the release on every server, unless the same one is there. Its number, which is the same on all of them.
