@@ -110,10 +110,17 @@ fn build_block(build: &Value, file: &str) -> String {
     format!("{{ {} }}", pairs.collect::<Vec<_>>().join(", "))
 }
 
+/// The image without a variable in its tag or digest; `None` if another part of it is a variable.
+fn literal_image(image: &str) -> Option<ImageRef> {
+    let cut = [":$", "@$"].iter().filter_map(|mark| image.find(mark)).min();
+    let (before, after) = image.split_at(cut.unwrap_or(image.len()));
+    let is_literal = !before.contains('$') && !after.contains('/');
+    if is_literal { before.parse().ok() } else { None }
+}
+
 /// The repository of an image, without tag and digest. What has no registry is on Docker Hub for Compose, and in ECR for us.
 fn repository(image: Option<&str>, name: &str) -> String {
-    let parsed = image.filter(|text| !text.contains('$')).and_then(|text| text.parse::<ImageRef>().ok());
-    match parsed {
+    match image.and_then(literal_image) {
         Some(image) => {
             let registry =
                 if image.registry.is_empty() { "docker.io".to_owned() } else { image.registry.clone() };
@@ -138,12 +145,28 @@ fn hints(name: &str, service: &Value) -> Vec<String> {
     if service.pointer("/logging/options/max-size").is_none() {
         found.push(format!("{name} has no `logging.options.max-size`: its logs can fill the disk"));
     }
-    if !service.get("image").is_some_and(Value::is_string) {
+    if service.get("image").and_then(Value::as_str).and_then(literal_image).is_none() {
         found.push(format!(
-            "{name} has no `image`: write the repository of your registry into the deploy file"
+            "{name} has no `image` that names a repository: write that of your registry into the deploy file"
         ));
     }
+    let left_out = build_keys_left_out(service);
+    if !left_out.is_empty() {
+        found.push(format!(
+            "{name} has {left_out} in `build`: write what the image needs into the deploy file"
+        ));
+    }
+    if service.get("extends").is_some() {
+        found.push(format!("{name} has `extends`: another file that it names must be on the server"));
+    }
     found
+}
+
+/// The keys of `build` that the deploy file does not get.
+fn build_keys_left_out(service: &Value) -> String {
+    let keys = service.get("build").and_then(Value::as_object).into_iter().flat_map(|build| build.keys());
+    let left_out = keys.filter(|key| !["context", "dockerfile", "target"].contains(&key.as_str()));
+    left_out.map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// The deploy file.
@@ -260,7 +283,7 @@ mod tests {
           note: worker has no `healthcheck`: it counts as healthy while it runs
           note: worker has `ports` or `container_name`: it is replaced in place, and nobody answers for a few seconds
           note: worker has no `logging.options.max-size`: its logs can fill the disk
-          note: worker has no `image`: write the repository of your registry into the deploy file
+          note: worker has no `image` that names a repository: write that of your registry into the deploy file
           db: its image is not built here: left out
         ");
     }
@@ -275,6 +298,11 @@ mod tests {
                 "registry.acme.dev:5000/shop",
             ),
             ("${IMAGE}", "ghcr.io/owner/web"),
+            ("ghcr.io/acme/shop:${TAG:-latest}", "ghcr.io/acme/shop"),
+            ("registry.acme.dev:5000/shop:$TAG", "registry.acme.dev:5000/shop"),
+            ("registry.acme.dev:$PORT/shop:1", "ghcr.io/owner/web"),
+            ("${REGISTRY}/shop:${TAG}", "ghcr.io/owner/web"),
+            ("ghcr.io/acme/shop:${TAG:-a/b}", "ghcr.io/owner/web"),
         ];
         for (image, expected) in table {
             let read =
