@@ -1,9 +1,10 @@
 //! The Kubernetes part of a rehearsal's world: every `kubernetes` service runs in its cluster, with the containers that the deploy
 //! file names and an earlier image.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::config::Service;
+use crate::sys::environment::Variables;
 use crate::targets::Kind;
 use crate::targets::kubernetes::kind::KubernetesKind;
 use crate::targets::kubernetes::settings::{WorkloadKind, WorkloadName};
@@ -23,6 +24,10 @@ services:
     repository: acme/api
     kubernetes: { cluster: { eks: acme }, namespace: shop, workload: deployment/api, container: app }
 ";
+
+/// The host of the API server in a made-up kubeconfig, and its token.
+const MADE_UP_HOST: &str = "kubernetes.rehearsal.invalid";
+const MADE_UP_TOKEN: &str = "token-of-a-rehearsal";
 
 /// The world of workloads in clusters.
 pub(super) struct KubernetesWorld;
@@ -141,7 +146,33 @@ fn cluster_setting(cluster: &Value) -> ClusterSetting {
     if let Some(name) = text_at(cluster, "eks") {
         return ClusterSetting { name, ..ClusterSetting::default() };
     }
-    let url = text_at(cluster, "server").unwrap_or_default();
+    let url = text_at(cluster, "server").unwrap_or_else(|| format!("https://{MADE_UP_HOST}"));
     let host = url.split("://").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default().to_owned();
     ClusterSetting { name: host.clone(), server: Some(host), eks: false, ..ClusterSetting::default() }
+}
+
+/// The variables with made-up access to the clusters of the services, where that is not set.
+pub(super) fn with_cluster_access(services: &[Service], mut variables: Variables) -> Variables {
+    for service in services.iter().filter(|service| service.target == KubernetesKind::KEY) {
+        let cluster = service.settings.to_value()["cluster"].clone();
+        if let Some(name) = text_at(&cluster, "token") {
+            variables.entry(name).or_insert_with(|| MADE_UP_TOKEN.to_owned());
+        }
+        if let Some(name) = text_at(&cluster, "kubeconfig") {
+            let context = text_at(&cluster, "context").unwrap_or_else(|| "rehearsal".into());
+            variables.entry(name).or_insert_with(|| made_up_kubeconfig(&context));
+        }
+    }
+    variables
+}
+
+/// A kubeconfig whose `context` is the made-up cluster.
+fn made_up_kubeconfig(context: &str) -> String {
+    json!({
+        "current-context": context,
+        "contexts": [{ "name": context, "context": { "cluster": "rehearsal", "user": "rehearsal" } }],
+        "clusters": [{ "name": "rehearsal", "cluster": { "server": format!("https://{MADE_UP_HOST}") } }],
+        "users": [{ "name": "rehearsal", "user": { "token": MADE_UP_TOKEN } }],
+    })
+    .to_string()
 }

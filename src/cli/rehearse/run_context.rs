@@ -94,7 +94,7 @@ pub fn run_context(
         private_clients: PrivateClients::Fixed(http.clone()),
         http,
         clock: Clock::starting_at(began),
-        variables: sites::with_webhook_urls(
+        variables: sites::with_made_up_values(
             rehearsal,
             &environment,
             with_credentials(rehearsal.variables.clone()),

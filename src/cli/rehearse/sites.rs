@@ -1,11 +1,13 @@
 //! The addresses of a deploy file in a rehearsal: what it checks answers there as it wants, as long as the service is well,
-//! and webhooks whose address or secret only the real step knows get made-up ones.
+//! and webhooks and clusters whose address or secret only the real step knows get made-up ones.
 
 use crate::config::{Check, DeployFile, Placeholders, Redirects, Service};
 use crate::sys::environment::Variables;
+use crate::targets::{self, KINDS};
 use roadstead_cloud::web::Site;
 
 use super::Rehearsal;
+use super::kubernetes::with_cluster_access;
 use super::worlds::world_for;
 
 /// The sites that the checks of a service ask.
@@ -36,8 +38,8 @@ fn check_site(service: &Service, check: &Check) -> Option<Site> {
     Some(site)
 }
 
-/// The variables with made-up addresses and secrets where `notify` names some that are not set.
-pub(super) fn with_webhook_urls(
+/// The variables with made-up addresses and secrets where `notify` or a cluster names some that are not set.
+pub(super) fn with_made_up_values(
     rehearsal: &Rehearsal,
     environment: &str,
     mut variables: Variables,
@@ -52,5 +54,6 @@ pub(super) fn with_webhook_urls(
         };
         variables.entry(name.as_str().to_owned()).or_insert(made_up);
     }
-    variables
+    let (services, _) = document.services(environment, &[], &targets::keys(KINDS), &known);
+    with_cluster_access(&services, variables)
 }
