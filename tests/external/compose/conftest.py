@@ -22,6 +22,15 @@ NUMBERS = itertools.count(1)
 collect_ignore_glob = [] if "COMPOSE_HOST_IMAGE" in os.environ else ["test_*.py"]
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "thorough: played with EVERY=1 only")
+
+
+def pytest_collection_modifyitems(items):
+    if os.environ.get("EVERY") != "1":
+        items[:] = [item for item in items if item.get_closest_marker("thorough") is None]
+
+
 @pytest.fixture(scope="session")
 def server_image():
     """The image that scripts/setup-compose prints."""

@@ -31,6 +31,10 @@ def cases(names, table, few=1):
     return pytest.mark.parametrize(names, table if os.environ.get("EVERY") == "1" else table[:few])
 
 
+# A case that takes long, and of which another one shows the same with less: `EVERY=1` plays it.
+thorough = pytest.mark.thorough
+
+
 class Server:
     """One server. Its sshd listens on `address` and port 2222 of this machine."""
 

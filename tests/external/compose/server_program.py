@@ -214,8 +214,9 @@ class Service:
         return dict(pair.split("=", 1) for pair in found[0]["Config"]["Env"])
 
     def fingerprint(self):
-        """Which containers there are, and since when they run."""
-        return [(one["Id"], one["State"]["StartedAt"]) for one in self.server.containers(self.project)]
+        """Which containers of the service there are, and since when they run; commands that ran once are none of them."""
+        return [(one["Id"], one["State"]["StartedAt"]) for one in self.server.containers(self.project)
+                if one["Config"]["Labels"].get("com.docker.compose.oneoff") != "True"]
 
     def kill_in(self, attempt, state, *, group=True, within=90):
         """Ends the transaction with SIGKILL as soon as it has that state; with the group, what it started dies too."""

@@ -35,7 +35,7 @@ def test_bad_release_is_taken_back_and_its_reason_is_in_the_summary(job, shop, v
     assert word in work.files["GITHUB_STEP_SUMMARY"].read_text() + work.log()
 
 
-@servers.cases("proxy", ["haproxy", "caddy", "nginx"], 2)
+@servers.cases("proxy", ["haproxy", "caddy", "nginx"])
 def test_nothing_is_lost_there_and_back(job, shop, proxy):
     work = job("newer", proxy=proxy)
     one = first(work, shop)
@@ -212,6 +212,7 @@ def test_connection_that_is_cut_is_made_again_and_the_server_never_stopped(job, 
     assert one.running() == ["v2"]
 
 
+@servers.thorough
 def test_runner_that_is_killed_while_the_server_waits_for_it_is_followed_by_the_next_run(job, shop):
     work = job("older", proxy="haproxy", strategy={"canary": {"percent": 20, "bake": "30s", "final-bake": "1s"}})
     one = first(work, shop)

@@ -1,6 +1,7 @@
 """The binary against several real servers, and what belongs to a release beside its image: variables, commands, logins."""
 
 import pytest
+import real_server as servers
 from server_job import first
 
 
@@ -8,6 +9,7 @@ def versions(work):
     return [one.running() for one in work.services]
 
 
+@servers.thorough
 def test_three_servers_get_the_release_and_return_together(job, shop):
     work = job("older", "newer", "noisy")
     first(work, shop)

@@ -106,7 +106,7 @@ def test_first_release_that_fails_says_that_nothing_serves(service, shop):
     assert one.serving() == ""
 
 
-@pytest.mark.parametrize("proxy", [*PROXIES, "nginx-newer"])
+@servers.cases("proxy", [*PROXIES, "nginx-newer"], 3)
 def test_switch_there_and_back_loses_nothing(service, shop, proxy):
     one = deployed(service("older", proxy=proxy, rs_settle=1), shop)
     assert one.stage(2, shop.image("v2")) == ["staged"]
@@ -138,6 +138,7 @@ def test_switch_that_is_not_confirmed_goes_back_and_loses_nothing(service, shop,
     assert one.server.get(one.proxy.url).split()[0] == "v1"
 
 
+@servers.thorough
 def test_canary_gets_its_share(service, shop):
     one = deployed(service("newer", proxy="nginx"), shop)
     assert one.stage(2, shop.image("v2")) == ["staged"]
@@ -194,7 +195,7 @@ def test_proxy_that_rejects_its_file_keeps_the_old_one(service, shop):
     untouched(one, before)
 
 
-@pytest.mark.parametrize("proxy", [None, "nginx"])
+@servers.cases("proxy", ["nginx", None])
 def test_release_that_waits_for_the_other_hosts_completes_only_when_the_run_says_so(service, shop, proxy):
     one = deployed(service("newer", proxy=proxy), shop)
     assert one.stage(2, shop.image("v2")) == ["staged"]
@@ -264,7 +265,7 @@ KILLS = [("starting", True), ("completing", False), ("paused 50", True), ("settl
          ("completing", True), ("starting", False)]
 
 
-@servers.cases("state, group", KILLS, 3)
+@servers.cases("state, group", KILLS, 2)
 def test_killed_behind_a_proxy_one_version_serves_and_the_next_attempt_finishes(service, shop, state, group):
     one = deployed(service("newer", "dash" if group else "busybox", "nginx", rs_backup="sleep 2"), shop)
     load = one.load()
@@ -361,6 +362,7 @@ def test_second_attempt_is_refused_while_one_lives(service, shop):
     assert one.running() == ["v2"]
 
 
+@servers.thorough
 def test_engine_that_restarts_meanwhile_leaves_one_version(service, shop):
     one = deployed(service("older", proxy="nginx", rs_settle=15), shop)
     assert one.stage(2, shop.image("v2")) == ["staged"]
