@@ -341,6 +341,8 @@ fn workload_or_cluster_that_does_not_exist_is_named() {
 fn token_that_is_refused_or_missing_is_named() {
     let mut trial = test_run("kubernetes-happy", SERVER);
     trial.inputs.image = Some(format!("ghcr.io/acme/api@{DIGEST}"));
+    // What a workflow passes for a secret that does not exist.
+    trial.variables.insert("KUBERNETES_TOKEN".into(), String::new());
     let ran = trial.run();
     assert_eq!(ran.report.outcome, Outcome::Invalid);
     assert!(

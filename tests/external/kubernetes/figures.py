@@ -5,6 +5,8 @@ import statistics
 
 from . import access, plane
 
+# A rollout that ends sooner says little of how often a longer one asks.
+MIN_WATCH_SECONDS = 10
 # How long pods must stay well before that counts.
 STEADY_SECONDS = 10
 SUCCESSES = ("deployment", "stateful-set", "daemon-set", "init-container", "recreate", "kubeconfig")
@@ -42,6 +44,9 @@ class Audit:
         return min(at(one) for one in self.pods if at(one) > self.changed and waits(one["requestObject"]["status"], reason, restarts))
 
     def reads_per_second(self, until):
+        """None of a rollout that ended soon."""
+        if until - self.changed < MIN_WATCH_SECONDS:
+            return None
         reads = [one for one in self.ours if one["verb"] in ("get", "list") and self.changed < at(one) < until]
         return len(reads) / (until - self.changed)
 
@@ -71,7 +76,7 @@ def measure(folder, runs):
         audit, end = Audit(folder, name), told(runs[name], "failed: ")
         failure[name] = end - audit.first_waiting(reason, restarts) - grace
         reads[name] = audit.reads_per_second(end)
-    return success, failure, reads
+    return success, failure, {name: rate for name, rate in reads.items() if rate is not None}
 
 
 def table(success, failure, reads):
