@@ -155,18 +155,19 @@ fn join_problems(problems: Vec<Problem>) -> Option<Problem> {
     if others.is_empty() {
         return Some(first);
     }
-    let told = |problem: &Problem| match &problem.cause {
-        Some(cause) => format!("{} {cause}", problem.sentence),
-        None => problem.sentence.clone(),
+    let describe = |problem: &Problem| {
+        let parts = [Some(&problem.sentence), problem.cause.as_ref(), Some(&problem.help)];
+        let parts: Vec<&str> =
+            parts.into_iter().flatten().map(String::as_str).filter(|part| !part.is_empty()).collect();
+        parts.join(" ")
     };
-    let count = others.len();
-    let more = if count == 1 {
-        "Another host has a problem too.".to_owned()
-    } else {
-        format!("{count} more hosts have problems too.")
+    let more = match others.len() {
+        1 => "There is another problem.".to_owned(),
+        count => format!("There are {count} more problems."),
     };
     let sentence = format!("{} {more}", first.sentence);
-    let cause = first.cause.iter().cloned().chain(others.iter().map(told)).collect::<Vec<_>>().join(" | ");
+    let cause =
+        first.cause.iter().cloned().chain(others.iter().map(describe)).collect::<Vec<_>>().join(" | ");
     Some(Problem { sentence, ..first }.cause(cause))
 }
 
@@ -187,7 +188,7 @@ mod tests {
         let all = join_problems(vec![problem("a"), problem("b"), problem("c")]).unwrap();
         assert_eq!(
             format!("{} {}", all.sentence, all.cause.unwrap()),
-            "The host `a` cannot be reached. 2 more hosts have problems too. \
+            "The host `a` cannot be reached. There are 2 more problems. \
              refused | The host `b` cannot be reached. refused | The host `c` cannot be reached. refused"
         );
     }

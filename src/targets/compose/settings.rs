@@ -1,6 +1,7 @@
 //! The settings `compose:` of the deploy file. Types only; placeholders and merging are in `config`.
 
 use std::net::Ipv6Addr;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -44,11 +45,11 @@ pub struct Settings {
     #[serde(default)]
     pub keep: KeptReleases,
     /// How long a new container may take to become healthy.
-    #[serde(default = "default_start_timeout")]
+    #[serde(default = "default_start_timeout", deserialize_with = "read_wait")]
     #[schemars(with = "String")]
     pub start_timeout: HumanDuration,
     /// How long a new container must stay healthy, without a restart, before the release counts as complete.
-    #[serde(default = "default_settle")]
+    #[serde(default = "default_settle", deserialize_with = "read_wait")]
     #[schemars(with = "String")]
     pub settle: HumanDuration,
 }
@@ -62,7 +63,18 @@ fn default_start_timeout() -> HumanDuration {
 }
 
 fn default_settle() -> HumanDuration {
-    HumanDuration(std::time::Duration::from_secs(10))
+    HumanDuration(Duration::from_secs(10))
+}
+
+/// How long the server may be told to wait: nothing below a second is seen, and a job ends before the rest.
+const WAITS: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
+
+fn read_wait<'d, D: serde::Deserializer<'d>>(input: D) -> Result<HumanDuration, D::Error> {
+    let wait = HumanDuration::deserialize(input)?;
+    let is_possible = WAITS.contains(&wait.0);
+    is_possible
+        .then_some(wait)
+        .ok_or_else(|| serde::de::Error::custom(format!("{wait} is not a duration from 1s to 1h")))
 }
 
 /// How many servers a service may have.
@@ -353,6 +365,23 @@ mod tests {
             ["", "/", "srv/shop", "~/shop", "/srv/a b", "/srv/$X", "/srv/../etc", "/srv/a:b", "/srv/a'b"];
         assert!(accepted.iter().all(|path| check_server_path(path).is_ok()));
         assert!(rejected.iter().all(|path| check_server_path(path).is_err()));
+    }
+
+    #[test]
+    fn waits_are_from_a_second_to_an_hour() {
+        let read = |settle: &str| {
+            let text = format!(
+                r#"{{"hosts":[{{"ssh":"deploy@app1"}}],"directory":"/srv/shop","service":"web","settle":"{settle}"}}"#
+            );
+            serde_json::from_str::<Settings>(&text)
+                .map(|it| it.settle.to_string())
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!((read("1s"), read("1h")), (Ok("1s".into()), Ok("1h".into())));
+        for wrong in ["0s", "48h"] {
+            let error = read(wrong).unwrap_err();
+            assert!(error.contains("is not a duration from 1s to 1h"), "{error}");
+        }
     }
 
     #[test]
