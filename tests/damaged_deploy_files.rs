@@ -92,6 +92,7 @@ fn problems_in(text: &str, environment: Option<&str>) -> Vec<Problem> {
     let name = named.or_else(|| environments.keys().next().cloned()).unwrap_or_default();
     let chosen = environments.get(&name).cloned().unwrap_or_default();
     let known: Placeholders = [("environment", name.clone())].into();
+    problems.extend(document.registries(&known).1);
     problems.extend(document.notify_settings(&name, &chosen, &known).1);
     let (services, more) = document.services(&name, &[], &targets::keys(KINDS), &known);
     problems.extend(more);
@@ -245,7 +246,7 @@ fn damage(written: &Written, key: &WrittenKey, damage: Damage) -> Option<Vec<Str
 /// Whether users choose the names at a path, so that another name is no error.
 fn is_open_name(path: &[String]) -> bool {
     let above: Vec<&str> = path[..path.len() - 1].iter().map(String::as_str).collect();
-    matches!(above[..], ["environments"] | ["services"] | [_, _, "environments"])
+    matches!(above[..], ["environments"] | ["services"] | ["registries"] | [_, _, "environments"])
         || above.last().is_some_and(|last| matches!(*last, "args" | "labels" | "headers" | "images"))
         || above.len() > 2 && above.ends_with(&["environment"])
 }

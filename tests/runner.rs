@@ -171,13 +171,13 @@ services:
 
     **2 problems**
 
-    - [`config-invalid`](https://github.com/roadstead/roadstead/blob/main/docs/problems.md#config-invalid) · `backend` · [`.github/roadstead.yml:5`](https://github.com/acme/shop/blob/0123456789abcdef0123456789abcdef01234567/.github/roadstead.yml#L5) — `repositry` is not a key of service `backend`. Did you mean `repository`? Known: `paths`, `repository`, `strategy`, `show-env`, `before`, `alarms`, `verify`, `build`, `environments`, `ecs`, `argocd`, `appconfig`.
+    - [`config-invalid`](https://github.com/roadstead/roadstead/blob/main/docs/problems.md#config-invalid) · `backend` · [`.github/roadstead.yml:5`](https://github.com/acme/shop/blob/0123456789abcdef0123456789abcdef01234567/.github/roadstead.yml#L5) — `repositry` is not a key of service `backend`. Did you mean `repository`? Known: `paths`, `repository`, `strategy`, `show-env`, `before`, `alarms`, `verify`, `build`, `environments`, `ecs`, `argocd`, `appconfig`, `compose`, `kubernetes`.
     - [`credentials-missing`](https://github.com/roadstead/roadstead/blob/main/docs/problems.md#credentials-missing) — There are no AWS credentials in this job. Set `aws: { role: … }` of the environment (or the input `role-to-assume`) and `permissions: id-token: write`.
 
     <sub>Roadstead deploy · [`0123456`](https://github.com/acme/shop/commit/0123456789abcdef0123456789abcdef01234567) · [run](https://github.com/acme/shop/actions/runs/7/attempts/1) · 2026-03-02 hh:mm UTC</sub>
     ");
     insta::assert_snapshot!(step.annotation_lines(), @r"
-    ::error title=backend%3A config invalid,file=.github/roadstead.yml,line=5,col=5::`repositry` is not a key of service `backend`.%0ADid you mean `repository`? Known: `paths`, `repository`, `strategy`, `show-env`, `before`, `alarms`, `verify`, `build`, `environments`, `ecs`, `argocd`, `appconfig`.
+    ::error title=backend%3A config invalid,file=.github/roadstead.yml,line=5,col=5::`repositry` is not a key of service `backend`.%0ADid you mean `repository`? Known: `paths`, `repository`, `strategy`, `show-env`, `before`, `alarms`, `verify`, `build`, `environments`, `ecs`, `argocd`, `appconfig`, `compose`, `kubernetes`.
     ::error title=credentials missing::There are no AWS credentials in this job.%0ASet `aws: { role: … }` of the environment (or the input `role-to-assume`) and `permissions: id-token: write`.
     ");
 }

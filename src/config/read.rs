@@ -56,6 +56,8 @@ struct BlockReader<'n> {
     removed: Vec<Vec<String>>,
     /// Keys that unknown ones were probably meant to be.
     meant: Vec<Vec<String>>,
+    /// Keys that are missed, each with its problem.
+    missing: Vec<(Vec<String>, Problem)>,
 }
 
 /// What to say about an error, and which values it is about.
@@ -66,6 +68,8 @@ struct Finding {
     culprits: Vec<Vec<String>>,
     /// The key that was probably meant.
     meant: Option<Vec<String>>,
+    /// The key that is missed.
+    missing: Option<Vec<String>>,
 }
 
 impl<'n> BlockReader<'n> {
@@ -76,7 +80,17 @@ impl<'n> BlockReader<'n> {
         first_failure: fn(&Value) -> Option<ReadFailure>,
     ) -> Self {
         let (value, problems) = (root.to_value(), Vec::new());
-        Self { file, what, root, first_failure, value, problems, removed: Vec::new(), meant: Vec::new() }
+        Self {
+            file,
+            what,
+            root,
+            first_failure,
+            value,
+            problems,
+            removed: Vec::new(),
+            meant: Vec::new(),
+            missing: Vec::new(),
+        }
     }
 
     /// Reports an error and removes what caused it; false if reading on would not help.
@@ -85,12 +99,23 @@ impl<'n> BlockReader<'n> {
         if self.replace_written(&path, &failure) {
             return true;
         }
-        let Finding { problem, culprits, meant } = match self.find_list_for_block(&path) {
+        let Finding { problem, culprits, meant, missing } = match self.find_list_for_block(&path) {
             Some(list) => self.explain_form(list, &WantedForm::Block),
             None => self.explain(&path, failure.error),
         };
+        if let Some(meant) = &meant {
+            self.forget_missing(meant);
+        }
         self.meant.extend(meant);
+        self.missing.extend(missing.zip(problem.clone()));
         self.report(problem) && self.remove_all(culprits)
+    }
+
+    /// Withdraws the problem of a missing key that was found in another place since.
+    fn forget_missing(&mut self, found: &[String]) {
+        let gone = self.missing.iter().filter(|(key, _)| key == found).map(|(_, problem)| problem.clone());
+        let gone: Vec<Problem> = gone.collect();
+        self.problems.retain(|problem| !gone.contains(problem));
     }
 
     /// Adds a problem; false if there are too many.
@@ -186,7 +211,7 @@ impl<'n> BlockReader<'n> {
         let (line, column) = find_position(self.root, path);
         let problem = Problem::error(Code::ConfigInvalid, capitalize(&sentence)).help(help);
         let problem = Some(problem.at_location(self.file, line, column));
-        Finding { problem, culprits: vec![path.to_vec()], meant: None }
+        Finding { problem, culprits: vec![path.to_vec()], meant: None, missing: None }
     }
 
     /// The value at `path`, for sentences.
@@ -199,7 +224,7 @@ impl<'n> BlockReader<'n> {
         let missing = [path, &[key]].concat();
         let follows = self.removed.contains(&missing) || self.meant.contains(&missing);
         let finding = self.finding(path, sentence, String::new());
-        Finding { problem: finding.problem.filter(|_| !follows), ..finding }
+        Finding { problem: finding.problem.filter(|_| !follows), missing: Some(missing), ..finding }
     }
 
     fn explain_unknown_key(&self, path: &[String], key: &str, known: &[String]) -> Finding {
@@ -215,22 +240,25 @@ impl<'n> BlockReader<'n> {
         if let Some(misplaced) = misplaced {
             return self.explain_misplaced(above, &misplaced);
         }
-        let help = self.unknown_key_help(block, above, key, known);
+        let sibling =
+            self.is_advised().then(|| find_sibling_block(&self.probe(), self.root, above, key)).flatten();
+        let help = match &sibling {
+            Some(sibling) => format!("It is a key of `{sibling}`: indent it below that."),
+            None => self.unknown_key_help(block, above, key, known),
+        };
         let note = if above.is_empty() { String::new() } else { format!(" (in `{}`)", above.join(".")) };
         let (line, column) = find_key_position(self.root, &full).unwrap_or((block.line, block.column));
         let sentence = format!("`{key}` is not a key of {}{note}.", self.what);
         let problem = Problem::error(Code::ConfigInvalid, sentence).help(help);
         let problem = Some(problem.at_location(self.file, line, column));
-        let meant = near.map(|near| [above, &[near.to_owned()]].concat());
-        Finding { problem, culprits: vec![full], meant }
+        let meant = match sibling {
+            Some(sibling) => Some([above, &[sibling, key.to_owned()]].concat()),
+            None => near.map(|near| [above, &[near.to_owned()]].concat()),
+        };
+        Finding { problem, culprits: vec![full], meant, missing: None }
     }
 
     fn unknown_key_help(&self, block: &ConfigNode, above: &[String], key: &str, known: &[String]) -> String {
-        let sibling =
-            self.is_advised().then(|| find_sibling_block(&self.probe(), self.root, above, key)).flatten();
-        if let Some(sibling) = sibling {
-            return format!("It is a key of `{sibling}`: indent it below that.");
-        }
         if suggest(key, known.iter().map(String::as_str)).is_none() {
             if is_nested_twin(block, key, known) {
                 let what =
@@ -248,7 +276,7 @@ impl<'n> BlockReader<'n> {
         let path = |entry: &ConfigEntry| [above, std::slice::from_ref(&entry.key)].concat();
         let culprits =
             misplaced.keys.iter().map(|entry| path(entry)).chain([path(misplaced.owner)]).collect();
-        Finding { problem: Some(misplaced.problem(self.file)), culprits, meant: None }
+        Finding { problem: Some(misplaced.problem(self.file)), culprits, meant: None, missing: None }
     }
 
     fn explain_unknown_name(&self, path: &[String], name: &str, known: &[String]) -> Finding {
