@@ -218,6 +218,15 @@ class Service:
         return [(one["Id"], one["State"]["StartedAt"]) for one in self.server.containers(self.project)
                 if one["Config"]["Labels"].get("com.docker.compose.oneoff") != "True"]
 
+    def dead(self, attempt, within=5):
+        """What the server says once nobody holds the lock: a question to Docker that was asked just before ends by itself."""
+        end = time.monotonic() + within
+        lines = self.status(attempt)
+        while f"attempt {attempt} alive" in "\n".join(lines) and time.monotonic() < end:
+            time.sleep(0.1)
+            lines = self.status(attempt)
+        return lines
+
     def kill_in(self, attempt, state, *, group=True, within=90):
         """Ends the transaction with SIGKILL as soon as it has that state; with the group, what it started dies too."""
         file = f"{self.base}/attempts/{attempt}"

@@ -47,7 +47,7 @@ def test_release_in_place_completes(service, shop, kind, shell):
     running = one.server.containers(one.project)[0]["Image"]
     digests = one.server.run("docker", "image", "inspect", "-f", "{{.RepoDigests}}", running)
     assert shop.digests["v2"] in digests
-    lines = one.status(2)
+    lines = one.dead(2)
     assert "attempt 2 dead run-1 2 1 complete" in lines, lines
     assert "newest 2" in lines and "serving 2" in lines
 
@@ -318,7 +318,7 @@ def test_killed_in_place_the_next_attempt_finishes(service, shop):
     assert one.stage(2, shop.image("v2")) == ["staged"]
     one.start(2, 2)
     one.kill_in(2, "settling", group=False)
-    assert "attempt 2 dead run-1 2 1 settling" in one.status(2)
+    assert "attempt 2 dead run-1 2 1 settling" in one.dead(2)
     assert one.start(3, 1, rs_settle=2) == ["started 3"]
     assert one.end(3) == "complete", one.log(3)
     assert one.running() == ["v1"] and one.state(2) == "lost settling"
@@ -385,7 +385,7 @@ def test_server_that_crashes_meanwhile_serves_one_version_and_the_next_attempt_f
     one.server.crash()
     servers.wait_until(lambda: one.server.succeeds("rig", "get", one.proxy.url), 30, "an answer through the proxy")
     assert one.server.get(one.proxy.url).split()[0] == "v2", "the file alone says who has the traffic"
-    assert "attempt 2 dead run-1 2 1 settling" in one.status(2)
+    assert "attempt 2 dead run-1 2 1 settling" in one.dead(2)
     assert one.release(3, shop.image("v3"), rs_settle=2) == "complete", one.log(3)
     assert one.running() == ["v3"] and one.state(2) == "lost settling"
 
