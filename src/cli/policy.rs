@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::config::{Aws, DeployFile, Environment, NotifySettings, Placeholders};
+use crate::problem::list::name_list;
 use crate::problem::{Code, Problem};
 use crate::release::{DefinitionFile, ecr_repository};
 use crate::sys::{disk, terminal};
@@ -101,7 +102,7 @@ impl ReadEnvironment {
 }
 
 fn unknown_environment(name: &str, environments: &BTreeMap<String, Environment>) -> Problem {
-    let known = environments.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let known = name_list(environments.keys().map(String::as_str));
     let sentence = format!("The environment `{name}` is not in the deploy file.");
     Problem::error(Code::NameUnknown, sentence).help(format!("The deploy file has: {known}."))
 }

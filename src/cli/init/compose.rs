@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::names::sanitize_name;
 use super::yaml::{comment, scalar, value_scalar};
+use crate::problem::list::name_list;
 use crate::problem::{Code, Problem};
 use crate::release::ImageRef;
 
@@ -165,8 +166,7 @@ fn hints(name: &str, service: &Value) -> Vec<String> {
 /// The keys of `build` that the deploy file does not get.
 fn build_keys_left_out(service: &Value) -> String {
     let keys = service.get("build").and_then(Value::as_object).into_iter().flat_map(|build| build.keys());
-    let left_out = keys.filter(|key| !["context", "dockerfile", "target"].contains(&key.as_str()));
-    left_out.map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")
+    name_list(keys.map(String::as_str).filter(|key| !["context", "dockerfile", "target"].contains(key)))
 }
 
 /// The deploy file.

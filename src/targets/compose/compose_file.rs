@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::problem::list::name_list;
 use crate::problem::{Code, Problem};
 use crate::release::DefinitionFile;
 
@@ -39,9 +40,8 @@ pub fn lint(settings: &Settings, file: &DefinitionFile) -> Vec<Problem> {
         if includes_more {
             return Vec::new();
         }
-        let known =
-            services.map(|all| all.keys().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", "));
-        return vec![missing_service_problem(file, name, &known.unwrap_or_default())];
+        let known = name_list(services.into_iter().flat_map(|all| all.keys().map(String::as_str)));
+        return vec![missing_service_problem(file, name, &known)];
     };
     let mut found = Vec::new();
     if settings.proxy.is_some() {

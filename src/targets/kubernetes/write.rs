@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::template::{container_image, template_containers};
+use crate::problem::list::name_list;
 use crate::problem::{Code, Problem};
 use crate::release::{Change, Changes, ContainerImages, HiddenChange, ImageRef};
 
@@ -37,7 +38,7 @@ pub struct TemplateChange<'c> {
 /// The name of the container that is deployed: the named one, else the only one. Errors list the containers that exist.
 pub fn find_container(template: &Value, named: Option<&str>) -> Result<String, Problem> {
     let names: Vec<&str> = template_containers(template).filter_map(|one| one["name"].as_str()).collect();
-    let list = || names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let list = || name_list(names.iter().copied());
     if let Some(named) = named {
         let near = || crate::problem::suggest(named, names.iter().copied());
         return names.contains(&named).then(|| named.to_owned()).ok_or_else(|| {

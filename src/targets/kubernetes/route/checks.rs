@@ -4,6 +4,7 @@ use super::backends::{RouteBackends, RouteNames};
 use super::canary::is_ours;
 use super::mutations::foreign_canary;
 use super::state::RouteState;
+use crate::problem::list::name_list;
 use crate::problem::{Code, Problem};
 
 /// All problems of a route that are known before the first change.
@@ -27,7 +28,7 @@ fn backend_problem(names: &RouteNames, state: &RouteState) -> Option<Problem> {
     let RouteNames { route, stable, .. } = names;
     let backends = RouteBackends::read(&state.route.spec.rules, names);
     if !backends.names.contains(stable) {
-        let list = backends.names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let list = name_list(backends.names.iter().map(String::as_str));
         let sentence = format!("No rule of the HTTPRoute `{route}` names the Service `{stable}`.");
         let help = format!("Set `traffic.service` to the Service of the workload. The route names {list}.");
         return Some(Problem::error(Code::Unsupported, sentence).help(help));
