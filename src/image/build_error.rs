@@ -2,10 +2,10 @@
 
 use super::builder::BuildRequest;
 use super::dockerfile::Dockerfile;
-use super::registry::DOCKER_HUB;
 use super::registry_help::{login_help, push_help};
 use crate::problem::list::name_list;
 use crate::problem::{Code, Problem, suggest};
+use crate::release::DOCKER_HUB;
 use crate::sys::process::ExitResult;
 
 /// How many of the last lines a problem quotes.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::registry::DOCKER_HUB;
+use crate::release::DOCKER_HUB;
 
 /// A Dockerfile, as its instructions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

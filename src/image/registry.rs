@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::registry_help::login_help;
 use crate::problem::{Code, Problem, capitalize};
-use crate::release::{Digest, ImageRef, is_loopback};
+use crate::release::{DOCKER_HUB, Digest, ImageRef, canonical_registry, is_loopback};
 
 /// The most that is quoted of a registry's messages.
 const MAX_REJECTION_CHARS: usize = 500;
@@ -96,18 +96,12 @@ pub fn rejection_text(body: &[u8]) -> String {
     texts.collect::<Vec<_>>().join("; ").chars().take(MAX_REJECTION_CHARS).collect()
 }
 
-/// The host of Docker Hub in image references.
-pub const DOCKER_HUB: &str = "docker.io";
-
 /// The host of GitHub's registry, which the token of a job opens.
 pub const GITHUB_REGISTRY: &str = "ghcr.io";
 
-/// The one name of a registry that has several: Docker Hub. The text may be a URL, as in Docker's configuration.
+/// The one name of a registry that has several. The text may be a URL, as in Docker's configuration.
 pub fn canonical_host(text: &str) -> &str {
-    match registry_host(text).0 {
-        "" | "index.docker.io" | "registry-1.docker.io" | "registry.hub.docker.com" => DOCKER_HUB,
-        host => host,
-    }
+    canonical_registry(registry_host(text).0)
 }
 
 /// The beginning of the URLs of a registry.

@@ -1,7 +1,8 @@
 //! What to do about a registry that refuses, in words for each registry that people use. Pure.
 
 use super::ecr;
-use super::registry::{DOCKER_HUB, GITHUB_REGISTRY};
+use super::registry::GITHUB_REGISTRY;
+use crate::release::DOCKER_HUB;
 
 /// How this run gets a login for a registry.
 pub(super) fn login_help(host: &str) -> String {

@@ -117,6 +117,17 @@ pub fn registry_of(repository: &str) -> Option<&str> {
     Some(split_registry(repository).0).filter(|host| !host.is_empty())
 }
 
+/// The host of Docker Hub in image references.
+pub const DOCKER_HUB: &str = "docker.io";
+
+/// The one name of a registry that has several: Docker Hub, which an image without a registry is on.
+pub fn canonical_registry(host: &str) -> &str {
+    match host {
+        "" | "index.docker.io" | "registry-1.docker.io" | "registry.hub.docker.com" => DOCKER_HUB,
+        host => host,
+    }
+}
+
 /// Whether a host is a registry of ECR, also at an endpoint of FIPS (`dkr.ecr-fips`).
 pub fn is_ecr_host(host: &str) -> bool {
     host.contains(".dkr.ecr")

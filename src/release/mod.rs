@@ -17,7 +17,8 @@ pub use history::{CompletedVersion, RollbackTarget};
 pub use host::{is_loopback, may_receive_credentials};
 pub use human_duration::HumanDuration;
 pub use image::{
-    ContainerImages, Digest, ImageOverride, ImageRef, digests_agree, ecr_repository, is_ecr_host, registry_of,
+    ContainerImages, DOCKER_HUB, Digest, ImageOverride, ImageRef, canonical_registry, digests_agree,
+    ecr_repository, is_ecr_host, registry_of,
 };
 pub use observed::{
     Change, Changes, HiddenChange, InFlight, Observed, Rollout, TrafficControl, TrafficSupport, Version,

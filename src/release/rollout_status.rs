@@ -180,6 +180,11 @@ pub struct LogLine {
 }
 
 impl LogLine {
+    /// A line of which nobody says when it was written.
+    pub fn undated(text: impl Into<String>) -> Self {
+        Self { at_ms: 0, text: text.into() }
+    }
+
     /// When it was written, if the log service reports that.
     pub fn time(&self) -> Option<Timestamp> {
         if self.at_ms == 0 { None } else { Timestamp::from_millisecond(self.at_ms).ok() }

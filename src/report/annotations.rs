@@ -3,7 +3,7 @@
 use super::headline::headline;
 use super::run_report::{RunReport, ServiceReport};
 use super::sections::unmentioned_exit_code;
-use super::text::{TextStyle, format_time};
+use super::text::{TextStyle, log_line};
 use crate::action::command::Annotation;
 use crate::action::sanitize::{sanitize_line, strip_escapes};
 use crate::problem::{Problem, Severity};
@@ -76,11 +76,7 @@ fn failure_excerpt(report: &RunReport, problem: &Problem) -> Vec<String> {
     let Some(failure) = report.services.iter().find_map(failure) else { return Vec::new() };
     let exit = unmentioned_exit_code(&failure).map(|code| format!("Exit code {code}."));
     let last = failure.logs[failure.logs.len().saturating_sub(MAX_LOG_LINES)..].iter();
-    let lines = last.map(|line| match line.time() {
-        Some(at) => format!("{} {}", format_time(at), line.text),
-        None => line.text.clone(),
-    });
-    exit.into_iter().chain(lines).collect()
+    exit.into_iter().chain(last.map(log_line)).collect()
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@ use super::guide::section_url;
 use super::markdown::{code_block, code_span, details, escape, escape_all, link, table};
 use super::pull_request::escape_but_link;
 use super::run_report::{RunReport, ServiceReport};
-use super::text::{format_date, format_duration, format_time, is_commit, pluralize, short_commit, truncate};
+use super::text::{format_date, format_duration, is_commit, log_line, pluralize, short_commit, truncate};
 use crate::problem::{Code, Problem, Severity};
-use crate::release::{Change, Digest, Failure, LogLine, Outcome, Version};
+use crate::release::{Change, Digest, Failure, Outcome, Version};
 
 /// Rows of a table that are still readable.
 pub(super) const MAX_ROWS: usize = 200;
@@ -140,13 +140,6 @@ fn failure_cause(service: Option<&ServiceReport>, failure: &Failure) -> String {
         parts.push(format!("**What to do**: {}", escape(&problem.help)));
     }
     parts.join("\n\n")
-}
-
-fn log_line(line: &LogLine) -> String {
-    match line.time() {
-        Some(at) => format!("{} {}", format_time(at), line.text),
-        None => line.text.clone(),
-    }
 }
 
 /// The exit code, if the sentence does not name it.

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::markdown;
 use crate::action::sanitize::sanitize_line;
+use crate::release::LogLine;
 
 /// Characters of a value that still fit into a cell.
 const MAX_VALUE_CHARS: usize = 60;
@@ -54,6 +55,14 @@ pub fn format_duration(duration: Duration) -> String {
 /// `12:03:42`, in UTC.
 pub fn format_time(at: Timestamp) -> String {
     at.strftime("%H:%M:%S").to_string()
+}
+
+/// A log line with its time, if that is known.
+pub fn log_line(line: &LogLine) -> String {
+    match line.time() {
+        Some(at) => format!("{} {}", format_time(at), line.text),
+        None => line.text.clone(),
+    }
 }
 
 /// `2026-11-21 12:03 UTC`.

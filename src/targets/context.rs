@@ -11,7 +11,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use crate::aws::Io;
 use crate::github::Addresses;
-use crate::release::{ImageOverride, ImageRef, RunNumber};
+use crate::release::{ImageOverride, ImageRef, RunNumber, canonical_registry};
 use crate::sys::ssh::RemoteHosts;
 
 /// Access to the APIs of one environment.
@@ -58,10 +58,7 @@ pub struct PullLogins(pub Vec<PullLogin>);
 impl PullLogins {
     /// The login for the registry of an image.
     pub fn find(&self, registry: &str) -> Option<&PullLogin> {
-        let name = match registry {
-            "" | "index.docker.io" | "registry-1.docker.io" | "registry.hub.docker.com" => "docker.io",
-            other => other,
-        };
+        let name = canonical_registry(registry);
         self.0.iter().find(|login| login.server == name)
     }
 }

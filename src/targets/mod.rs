@@ -9,6 +9,7 @@ mod context;
 pub mod ecs;
 pub mod further_images;
 pub mod iam;
+mod json;
 mod kind;
 pub mod kubernetes;
 pub mod policy;

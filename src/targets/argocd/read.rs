@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::sources::{ApplicationSource, HydratorStatus, SourceHydrator};
+use crate::targets::json::lenient_timestamp;
 
 /// The application.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -193,14 +194,6 @@ pub(super) fn null_as_default<'d, D: serde::Deserializer<'d>, T: DeserializeOwne
     input: D,
 ) -> Result<T, D::Error> {
     Ok(Option::<T>::deserialize(input)?.unwrap_or_default())
-}
-
-/// An unreadable time is none.
-pub(super) fn lenient_timestamp<'d, D: serde::Deserializer<'d>>(
-    input: D,
-) -> Result<Option<Timestamp>, D::Error> {
-    let text = Option::<String>::deserialize(input)?;
-    Ok(text.and_then(|text| text.parse().ok()))
 }
 
 impl ResourceStatus {

@@ -5,8 +5,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::managed::ResourceKey;
-use super::read::{HealthStatus, lenient_timestamp, null_as_default};
+use super::read::{HealthStatus, null_as_default};
 use crate::release::LogLine;
+use crate::targets::json::lenient_timestamp;
 
 /// Every resource of an application, including those that it did not declare itself.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]

@@ -94,7 +94,7 @@ fn read_task(lines: &[String]) -> Option<(&str, &str, i64)> {
 
 fn read_status(lines: &[String], task: &StartedTask) -> TaskStatus {
     let logs = lines.iter().filter_map(|line| line.strip_prefix("task-log "));
-    let logs: Vec<LogLine> = logs.map(|text| LogLine { at_ms: 0, text: text.to_owned() }).collect();
+    let logs: Vec<LogLine> = logs.map(LogLine::undated).collect();
     match read_task(lines) {
         Some((_, "exited" | "dead", 0)) => TaskStatus::Succeeded(logs),
         Some((_, "exited" | "dead", code)) => {

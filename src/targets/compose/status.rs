@@ -112,7 +112,7 @@ fn attempt_failure(attempt: &AttemptState) -> Failure {
     } else {
         noted.reason.clone()
     };
-    let logs = noted.logs.iter().map(|text| LogLine { at_ms: 0, text: text.clone() }).collect();
+    let logs = noted.logs.iter().map(LogLine::undated).collect();
     Failure {
         problem: failure_problem(&reason, &noted),
         exit_code: exit_code(&reason, &noted),

@@ -8,8 +8,9 @@ use serde::Deserialize;
 
 use super::causes::{Cause, creation_cause};
 use super::pod::Pod;
-use super::read::{WorkloadObject, lenient_timestamp};
+use super::read::WorkloadObject;
 use crate::problem::{Code, Problem};
+use crate::targets::json::lenient_timestamp;
 
 /// How long nothing moves before events are read.
 pub const READ_PATIENCE: Duration = Duration::from_secs(20);

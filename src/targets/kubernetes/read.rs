@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::settings::WorkloadKind;
+use crate::targets::json::lenient_timestamp;
 
 /// A list of objects.
 #[derive(Debug, Deserialize)]
@@ -215,14 +216,6 @@ fn remove_nulls(value: &mut Value) {
         }
         _ => {}
     }
-}
-
-/// An unreadable time is none.
-pub(super) fn lenient_timestamp<'d, D: serde::Deserializer<'d>>(
-    input: D,
-) -> Result<Option<Timestamp>, D::Error> {
-    let text = Option::<String>::deserialize(input)?;
-    Ok(text.and_then(|text| text.parse().ok()))
 }
 
 /// The counts that a rollout is judged by, whatever the kind.

@@ -317,7 +317,7 @@ async fn with_logs(client: &Client, failure: Failure, cause: Option<&Cause>) -> 
 pub fn log_lines(text: &str) -> Vec<LogLine> {
     let all: Vec<&str> = text.lines().collect();
     let tail = &all[all.len().saturating_sub(MAX_LOG_LINES)..];
-    tail.iter().map(|line| LogLine { at_ms: 0, text: (*line).to_owned() }).collect()
+    tail.iter().map(|line| LogLine::undated(*line)).collect()
 }
 
 /// What a status says beside the verdict.
