@@ -52,7 +52,7 @@ impl HostKeys {
         if faults.is_empty() { Ok(Self(entries)) } else { Err(faults) }
     }
 
-    /// Pins that count for every host that they are asked for.
+    /// Pins that are valid for every host.
     pub fn from_pins(pins: impl IntoIterator<Item = HostKeyPin>) -> Self {
         let entry = |pin| HostKeyEntry { is_revoked: false, hosts: HostPattern::Any, pin };
         Self(pins.into_iter().map(entry).collect())

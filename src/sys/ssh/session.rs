@@ -20,9 +20,9 @@ use super::keys::Identity;
 const CONNECT_LIMIT: Duration = Duration::from_secs(15);
 /// How long handshake and login may take together.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(30);
-/// Without a packet for so long, the host is asked for a sign of life.
+/// After this time without a packet, a keepalive request is sent.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-/// After so many unanswered questions the connection is dead.
+/// After this number of unanswered keepalive requests the connection is dead.
 const KEEPALIVE_MAX: usize = 3;
 /// The most that a command may write: more is a mistake of the host.
 const MAX_OUTPUT_BYTES: usize = 4 << 20;

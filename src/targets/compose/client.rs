@@ -1,5 +1,5 @@
-//! Requests to the server: one function for each, over whatever reaches the host. An answer that is lost is asked for again only
-//! where asking changes nothing.
+//! Requests to the server: one function for each, over whatever reaches the host. A request whose answer is lost is
+//! repeated only where it changes nothing.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -64,7 +64,7 @@ impl Client {
         self.read("DescribeAttempt", request).await
     }
 
-    /// Puts a release on the server. The same release is put there once, so a lost answer is asked for again.
+    /// Puts a release on the server. The same release is put there once, so the request is repeated after a lost answer.
     pub async fn stage(&self, request: &ServerRequest) -> Result<Answer, SshError> {
         let answer = self.change("StageRelease", request, STAGE_LIMIT).await;
         match answer {

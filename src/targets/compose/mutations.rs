@@ -1,4 +1,4 @@
-//! Changes of traffic: an attempt is started, goes on, or goes back. Each can be asked for twice, and happens once.
+//! Changes of traffic: an attempt is started, goes on, or goes back. Each can be requested twice, and happens once.
 
 use std::time::Duration;
 

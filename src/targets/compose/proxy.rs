@@ -14,7 +14,7 @@ pub struct ProxySettings {
     pub kind: ProxyKind,
     /// Its file.
     pub file: ProxyPath,
-    /// Where its own configuration is in its container, where that is asked for.
+    /// Where its own configuration is in its container, if that is set.
     pub config: Option<ProxyPath>,
     /// Its container.
     pub container: ProxyName,

@@ -9,7 +9,7 @@ use crate::release::{CompletedVersion, ContainerImages, Digest, Version};
 /// The state of a service on its server, as far as one answer shows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerState {
-    /// The host itself; only where it was asked for.
+    /// The host itself; only where it was requested.
     pub host: HostFacts,
     /// The containers of the service.
     pub containers: Vec<ContainerState>,
@@ -19,9 +19,9 @@ pub struct ServerState {
     pub serving: Option<u32>,
     /// Hash of `.env` beside the Compose files.
     pub env_hash: Option<String>,
-    /// The variables of what serves; only where they were asked for.
+    /// The variables of the serving release; only where they were requested.
     pub env_text: Option<String>,
-    /// The attempt that was asked for, or the newest one.
+    /// The requested attempt, or the newest one.
     pub attempt: Option<AttemptState>,
     /// The number of the newest attempt.
     pub newest_attempt: Option<u32>,

@@ -138,7 +138,7 @@ impl ServerRequest {
         self.with("rs_registry", server.to_owned()).with("rs_credential", credential.to_string())
     }
 
-    /// The same, and the variables of what serves are asked for.
+    /// The same, with the variables of the serving release.
     pub fn with_variables(self) -> Self {
         self.with("rs_show_env", "yes".to_owned())
     }

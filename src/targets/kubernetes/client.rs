@@ -103,7 +103,7 @@ impl Client {
         self.list(self.core_path("resourcequotas")).await
     }
 
-    /// Whether an object of the core exists; nothing but its metadata is asked for.
+    /// Whether an object of the core exists; only its metadata is requested.
     pub async fn has_object(&self, resource: &str, name: &str) -> Result<bool, ApiError> {
         let request =
             Request::get(format!("{}/{name}", self.core_path(resource))).header("accept", METADATA_ONLY);

@@ -55,7 +55,7 @@ pub(super) fn begin(service: &mut ComposeService, request: &Request, now: f64) {
     service.attempts.insert(request.attempt, attempt);
 }
 
-/// What a killed attempt left: whoever has all traffic keeps it.
+/// What a killed attempt left: the container that has all traffic keeps it.
 fn recover(service: &mut ComposeService) {
     let open: Vec<u32> =
         service.attempts.iter().filter(|(_, it)| !has_ended(&it.state)).map(|(n, _)| *n).collect();

@@ -188,7 +188,7 @@ fn start(world: &mut World, host: &str, request: &Request, now: f64) -> Lines {
     Ok(vec![format!("started {}", request.attempt)])
 }
 
-/// The attempt goes on by itself, whoever asks about it.
+/// The attempt continues on the server, with or without requests about it.
 fn schedule(world: &mut World, key: attempt::AttemptKey, at: f64) {
     world.events.schedule(
         at,

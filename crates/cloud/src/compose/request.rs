@@ -26,7 +26,7 @@ pub(super) struct Request {
     pub(super) confirms: bool,
     pub(super) task: String,
     pub(super) command: String,
-    /// Whether the variables of what serves are asked for.
+    /// Whether the variables of the serving release are requested.
     pub(super) shows_env: bool,
     /// The variables of the release that is put on the server.
     pub(super) env: Option<String>,

@@ -17,7 +17,7 @@ pub struct QuotaExceeded {
 }
 
 impl QuotaExceeded {
-    /// Why a pod of this workload cannot be made, so many seconds after the first change.
+    /// Why a pod of this workload cannot be made, `since` seconds after the first change.
     pub fn refusal(&self, workload: &str, is_seed_version: bool, since: f64) -> Option<String> {
         let applies = self.workload.as_deref().is_none_or(|name| name == workload)
             && self.old == is_seed_version

@@ -114,7 +114,7 @@ fn terminated_json(outcome: &TaskOutcome) -> Value {
     }
 }
 
-/// The lines of a pod's containers, of the previous start where that is asked for.
+/// The lines of a pod's containers, of the previous start where that is requested.
 pub fn pod_log(one: &ClusterPod, previous: bool, now: f64) -> Option<String> {
     if now < one.pod.started_at {
         return None;

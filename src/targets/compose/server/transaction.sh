@@ -1,4 +1,4 @@
-# The order of an attempt, its end, what an attempt that was killed left, and the last line, which calls what was asked for.
+# The order of an attempt, its end, what an attempt that was killed left, and the last line, which calls the requested function.
 
 record_completed() { # RELEASE
   date +%s >>"$base/releases/$1/completed" && put "$base/serving" "$1" || return 1
@@ -47,7 +47,7 @@ take_back() { # OLD NEW
   is_running "$1" || return 0
   point none "$1" 100 && pause_for "$rs_drain" && docker rm -f "$2" >/dev/null 9>&-
 }
-# An attempt that is not alive any more and has no end: whoever has all traffic keeps it.
+# An attempt that is not alive any more and has no end: the container that has all traffic keeps it.
 recover() {
   # A command that was killed while its container was made has left its variables.
   restore_env "$base"

@@ -84,7 +84,7 @@ pub struct RouteNames {
 pub enum RouteSplit {
     /// All of it goes to the Service of the workload, and the rules do not name the canary.
     Whole,
-    /// The canary gets so many percent.
+    /// The canary gets this percentage.
     Canary(u8),
     /// The rules differ from each other.
     Mixed,

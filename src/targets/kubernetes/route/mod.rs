@@ -33,7 +33,7 @@ pub struct RoutedWorkload {
     /// The canary as a workload of its own.
     pub(super) canary: KubernetesTarget,
     pub(super) names: RouteNames,
-    /// The weight that was asked for last, also if the answer was lost.
+    /// The weight that was requested last, also if the answer was lost.
     pub(super) requested_percent: Cell<Option<u8>>,
     /// Since when the workload has all traffic with the new version.
     pub(super) whole_since: Cell<Option<Instant>>,
