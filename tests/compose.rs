@@ -4,12 +4,12 @@ use std::fs;
 
 use roadstead::action::inputs::RawInputs;
 use roadstead::release::Outcome;
-use roadstead::report::RunReport;
 use roadstead::sys::signal::CancelLevel;
 use roadstead_cloud::cloud::Cloud;
 
 use crate::appconfig::terminal_text;
-use crate::support::{RunHarness, RunResult, TestRun, run_in_virtual_time};
+use crate::support::compose::{COMPOSE_FILE, NEW, OLD, again, operation, release_of_new};
+use crate::support::{RunResult, TestRun, run_in_virtual_time};
 
 const CONFIG: &str = "environments:
   production: { branches: [main] }
@@ -20,15 +20,6 @@ services:
 ";
 
 const PROXY: &str = "service: web, proxy: { nginx: proxy/web.conf, container: edge-1, port: 8080 } }";
-
-const COMPOSE_FILE: &str = "services:
-  web:
-    image: ghcr.io/acme/shop
-    logging: { options: { max-size: 10m } }
-";
-
-const OLD: &str = "ghcr.io/acme/shop@sha256:1111111111111111111111111111111111111111111111111111111111111111";
-const NEW: &str = "ghcr.io/acme/shop@sha256:2222222222222222222222222222222222222222222222222222222222222222";
 
 /// A workspace with a Compose file, and a world with a server that runs an earlier image.
 struct ComposeFixture {
@@ -47,10 +38,7 @@ impl ComposeFixture {
              faults: {faults}\n"
         );
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("compose.yaml"), COMPOSE_FILE).unwrap();
-        let inputs = RawInputs { image: Some(NEW.into()), ..RawInputs::default() };
-        let workspace = folder.path().to_path_buf();
-        let test_run = TestRun { config: CONFIG.into(), workspace, inputs, ..TestRun::custom(&scenario) };
+        let test_run = release_of_new(folder.path(), CONFIG, &scenario);
         Self { folder, test_run }
     }
 
@@ -91,17 +79,8 @@ fn outcome(ran: &RunResult) -> String {
     format!("{} {} {}", ran.report.outcome, ran.problem_codes().join(" "), running(&ran.cloud))
 }
 
-async fn again(stage: &mut RunHarness, inputs: RawInputs) -> RunReport {
-    stage.rehearsal.inputs = inputs;
-    stage.run_again().await
-}
-
 fn rollback(to: Option<&str>) -> RawInputs {
     RawInputs { operation: Some("rollback".into()), to: to.map(str::to_owned), ..RawInputs::default() }
-}
-
-fn operation(name: &str) -> RawInputs {
-    RawInputs { operation: Some(name.into()), ..RawInputs::default() }
 }
 
 #[test]

@@ -1,16 +1,15 @@
 //! Whole runs of a Compose service with three servers: one after the other, a failure on one of them, a lost run, and what all of
 //! them serve in the end.
 
-use std::fs;
 use std::time::Duration;
 
 use roadstead::action::inputs::RawInputs;
 use roadstead::release::Outcome;
-use roadstead::report::RunReport;
 use roadstead::sys::signal::CancelLevel;
 use roadstead_cloud::cloud::Cloud;
 
-use crate::support::{RunHarness, RunResult, TestRun, run_in_virtual_time};
+use crate::support::compose::{NEW, OLD, again, operation, release_of_new, sentences};
+use crate::support::{RunResult, TestRun, run_in_virtual_time};
 
 const CONFIG: &str = "environments:
   production: { branches: [main] }
@@ -22,15 +21,6 @@ services:
       directory: /srv/shop
       service: web
 ";
-
-const COMPOSE_FILE: &str = "services:
-  web:
-    image: ghcr.io/acme/shop
-    logging: { options: { max-size: 10m } }
-";
-
-const OLD: &str = "ghcr.io/acme/shop@sha256:1111111111111111111111111111111111111111111111111111111111111111";
-const NEW: &str = "ghcr.io/acme/shop@sha256:2222222222222222222222222222222222222222222222222222222222222222";
 
 const HOSTS: [&str; 3] = ["app1", "app2", "app3"];
 
@@ -55,10 +45,7 @@ impl Fleet {
         let hosts = HOSTS.iter().map(host).collect::<Vec<_>>().join(", ");
         let scenario = format!("compose: [{hosts}]\nfaults: {faults}\n");
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("compose.yaml"), COMPOSE_FILE).unwrap();
-        let inputs = RawInputs { image: Some(NEW.into()), ..RawInputs::default() };
-        let workspace = folder.path().to_path_buf();
-        let test_run = TestRun { config: CONFIG.into(), workspace, inputs, ..TestRun::custom(&scenario) };
+        let test_run = release_of_new(folder.path(), CONFIG, &scenario);
         Self { _folder: folder, test_run }
     }
 
@@ -100,19 +87,6 @@ fn sorted_hosts_of(ran: &RunResult, operation: &str) -> String {
 fn hosts_of(ran: &RunResult, operation: &str) -> String {
     let calls = ran.calls.iter().filter(|call| call.operation == operation && call.took_effect);
     calls.map(|call| call.input["Host"].as_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
-}
-
-fn sentences(report: &RunReport) -> String {
-    report.all_problems().iter().map(|problem| problem.sentence.clone()).collect::<Vec<_>>().join("\n")
-}
-
-async fn again(stage: &mut RunHarness, inputs: RawInputs) -> RunReport {
-    stage.rehearsal.inputs = inputs;
-    stage.run_again().await
-}
-
-fn operation(name: &str) -> RawInputs {
-    RawInputs { operation: Some(name.into()), ..RawInputs::default() }
 }
 
 const PROXY: &str = "      proxy: { haproxy: proxy/web.cfg, container: edge-1, port: 8080 }\n";

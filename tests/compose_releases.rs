@@ -5,10 +5,10 @@ use std::fs;
 
 use roadstead::action::inputs::RawInputs;
 use roadstead::release::Outcome;
-use roadstead::report::RunReport;
 use roadstead_cloud::cloud::Cloud;
 
-use crate::support::{RunHarness, RunResult, TestRun, run_in_virtual_time};
+use crate::support::compose::{OLD, again, operation, release_of_new, sentences};
+use crate::support::{RunResult, TestRun, run_in_virtual_time};
 
 const CONFIG: &str = "environments:
   production: { branches: [main] }
@@ -17,15 +17,6 @@ services:
     repository: ghcr.io/acme/shop
     compose: { hosts: [{ ssh: deploy@app1 }], directory: /srv/shop, service: web, env-file: shop.env }
 ";
-
-const COMPOSE_FILE: &str = "services:
-  web:
-    image: ghcr.io/acme/shop
-    logging: { options: { max-size: 10m } }
-";
-
-const OLD: &str = "ghcr.io/acme/shop@sha256:1111111111111111111111111111111111111111111111111111111111111111";
-const NEW: &str = "ghcr.io/acme/shop@sha256:2222222222222222222222222222222222222222222222222222222222222222";
 
 struct ReleaseFixture {
     _folder: tempfile::TempDir,
@@ -38,11 +29,8 @@ impl ReleaseFixture {
             "compose: [{{ name: app1, services: [{{ directory: /srv/shop, name: web, image: '{OLD}', env: \"FLAG=off\\n\" }}] }}]\n{more}"
         );
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("compose.yaml"), COMPOSE_FILE).unwrap();
         fs::write(folder.path().join("shop.env"), "# flags\nFLAG=off\nNAME=shop\n").unwrap();
-        let inputs = RawInputs { image: Some(NEW.into()), ..RawInputs::default() };
-        let workspace = folder.path().to_path_buf();
-        let test_run = TestRun { config: CONFIG.into(), workspace, inputs, ..TestRun::custom(&scenario) };
+        let test_run = release_of_new(folder.path(), CONFIG, &scenario);
         Self { _folder: folder, test_run }
     }
 
@@ -56,10 +44,6 @@ fn set_env(set: &str) -> RawInputs {
     RawInputs { operation: Some("set-env".into()), set: Some(set.into()), ..RawInputs::default() }
 }
 
-fn rollback() -> RawInputs {
-    RawInputs { operation: Some("rollback".into()), ..RawInputs::default() }
-}
-
 /// The variables in the folder of the service, and the first digit of the image that runs.
 fn running(cloud: &Cloud) -> String {
     cloud.change(|world, _| {
@@ -67,15 +51,6 @@ fn running(cloud: &Cloud) -> String {
         let digit = service.containers[0].image.split("sha256:").nth(1).unwrap()[..1].to_owned();
         format!("{digit} {:?}", service.env.clone().unwrap_or_default())
     })
-}
-
-fn sentences(report: &RunReport) -> String {
-    report.all_problems().iter().map(|problem| problem.sentence.clone()).collect::<Vec<_>>().join("\n")
-}
-
-async fn again(stage: &mut RunHarness, inputs: RawInputs) -> RunReport {
-    stage.rehearsal.inputs = inputs;
-    stage.run_again().await
 }
 
 #[test]
@@ -94,7 +69,7 @@ fn set_env_changes_one_variable_and_a_rollback_brings_it_back() {
         assert!(report.contains("environment FLAG") && !report.contains("it's $5"), "{report}");
         let twice = again(&mut stage, set_env("shop.FLAG=on")).await;
         assert_eq!(twice.outcome, Outcome::Unchanged, "{}", sentences(&twice));
-        let back = again(&mut stage, rollback()).await;
+        let back = again(&mut stage, operation("rollback")).await;
         assert_eq!(
             (back.outcome, running(&stage.cloud)),
             (Outcome::RolledBack, file.into()),

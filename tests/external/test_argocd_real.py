@@ -3,8 +3,6 @@
 The cases of a worker run side by side: they share Argo CD and have a namespace, an application and a GitHub of their own.
 """
 
-import concurrent.futures
-
 import pytest
 
 from argocd import cases, world
@@ -42,11 +40,9 @@ def runs(request, rig, binary, tmp_path_factory):
     folder = tmp_path_factory.mktemp("cases")
     selected = [item.callspec.params["pair"] for item in request.session.items
                 if item.path == request.path and "runs" in item.fixturenames]
-    with concurrent.futures.ThreadPoolExecutor(AT_ONCE, initializer=rig.network.enter) as pool:
-        begun = {name_of(pair): pool.submit(play, rig, binary, folder / name_of(pair), *pair) for pair in selected}
+    jobs = {name_of(pair): (play, rig, binary, folder / name_of(pair), *pair) for pair in selected}
+    with rig.network.run_all(jobs, AT_ONCE) as begun:
         yield begun
-        for future in begun.values():
-            future.cancel()
 
 
 def play(rig, binary, folder, kind, case):

@@ -40,11 +40,9 @@ def runs(request, rig, binary, tmp_path_factory):
     selected = [item.callspec.params["pair"] for item in items if "pair" in item.fixturenames]
     if any(item.name == test_figures.__name__ for item in items):
         selected += [pair for pair in MEASURED if pair not in selected]
-    with concurrent.futures.ThreadPoolExecutor(AT_ONCE, initializer=rig.network.enter) as pool:
-        begun = {name_of(pair): pool.submit(play, rig, binary, folder / name_of(pair), *pair) for pair in selected}
+    jobs = {name_of(pair): (play, rig, binary, folder / name_of(pair), *pair) for pair in selected}
+    with rig.network.run_all(jobs, AT_ONCE) as begun:
         yield begun
-        for future in begun.values():
-            future.cancel()
 
 
 def play(rig, binary, folder, side, case):

@@ -220,12 +220,11 @@ class Service:
 
     def dead(self, attempt, within=5):
         """What the server says once nobody holds the lock: a question to Docker that was asked just before ends by itself."""
-        end = time.monotonic() + within
-        lines = self.status(attempt)
-        while f"attempt {attempt} alive" in "\n".join(lines) and time.monotonic() < end:
-            time.sleep(0.1)
+        def ended():
             lines = self.status(attempt)
-        return lines
+            return None if f"attempt {attempt} alive" in "\n".join(lines) else lines
+
+        return servers.wait_until(ended, within, f"the end of attempt {attempt}")
 
     def kill_in(self, attempt, state, *, group=True, within=90):
         """Ends the transaction with SIGKILL as soon as it has that state; with the group, what it started dies too."""

@@ -4,6 +4,7 @@ A thread that entered it starts processes and opens connections there.
 """
 
 import concurrent.futures
+import contextlib
 import ctypes
 import os
 import subprocess
@@ -47,6 +48,15 @@ class Namespace:
         """Runs work in it, on a thread of its own; what that raises is raised here."""
         with concurrent.futures.ThreadPoolExecutor(1, initializer=self.enter) as pool:
             return pool.submit(work).result()
+
+    @contextlib.contextmanager
+    def run_all(self, jobs, at_once):
+        """Runs jobs side by side in it, and gives a future for each by its name. One that has not begun at the end never does."""
+        with concurrent.futures.ThreadPoolExecutor(at_once, initializer=self.enter) as pool:
+            begun = {name: pool.submit(*job) for name, job in jobs.items()}
+            yield begun
+            for future in begun.values():
+                future.cancel()
 
     def close(self):
         os.close(self.file)
