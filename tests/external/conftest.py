@@ -34,8 +34,8 @@ def cloud(binary, tmp_path):
     """Starts embedded clouds: `cloud(scenario, speed=…, seed=…, hosts=…)` gives one that listens; all end with the test."""
     with machine.Processes() as processes:
 
-        def start(scenario, speed=60, seed=1, hosts=()):
-            return machine.Cloud(processes, binary, tmp_path, scenario, speed, seed, hosts)
+        def start(scenario, speed=60, seed=1, hosts=(), port=None):
+            return machine.Cloud(processes, binary, tmp_path, scenario, speed, seed, hosts, port)
 
         yield start
 

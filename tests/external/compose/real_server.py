@@ -103,9 +103,9 @@ class Server:
         return docker("exec", "-u", user, self.name, *command, check=False).returncode == 0
 
     def containers(self, project, *more):
-        """Every container of a project as `docker inspect` shows it."""
+        """Every container of a project as `docker inspect` shows it; one that was removed in the meantime is not there."""
         ids = self.run("docker", "ps", "-aq", "--filter", f"label=com.docker.compose.project={project}", *more).split()
-        return json.loads(self.run("docker", "inspect", *ids)) if ids else []
+        return json.loads(self.run("docker", "inspect", *ids, check=False)) if ids else []
 
     def get(self, url, check=True):
         return self.run("rig", "get", url, check=check).strip()

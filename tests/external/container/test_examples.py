@@ -14,6 +14,9 @@ from conftest import HELLO, commit
 ACTION = "roadstead/roadstead@"
 TOKEN = "ghs_" + "t" * 36
 RUN = 9876543210  # of the runner's shape
+# What an example deploys to and the embedded cloud does not serve over a network: tests/external/compose runs these.
+ELSEWHERE = "compose"
+CLUSTER_TOKEN = "CLUSTER_TOKEN"
 SECRETS = {"MANIFESTS_TOKEN": "ghs_" + "m" * 36, "ARGOCD_TOKEN": "argocd-" + "a" * 40}
 VARIABLES = {"PLAN_ROLE_STAGING": "arn:aws:iam::111111111111:role/plan", "PLAN_ROLE_PRODUCTION": "arn:aws:iam::222222222222:role/plan"}
 # What a person types at a workflow that is started by hand; what is not here stays empty.
@@ -69,8 +72,16 @@ def events(workflow):
                 secrets=SECRETS, vars=VARIABLES)
 
 
-def cases():
+def workflows():
+    """The workflows of the examples that run here."""
     for path in sorted(machine.ROOT.glob("examples/*/*.yml")):
+        deploy = path.parent / "roadstead.yml"
+        if not deploy.exists() or all(ELSEWHERE not in it for it in yaml.safe_load(deploy.read_text())["services"].values()):
+            yield path
+
+
+def cases():
+    for path in workflows():
         workflow = yaml.safe_load(path.read_text())
         for event, context in events(workflow) if "jobs" in workflow else ():
             for job in workflow["jobs"].values():
@@ -86,7 +97,7 @@ CASES = list(cases())
 
 def test_every_example_is_run():
     folders = {case.values[0].name for case in CASES}
-    there = {path.parent.name for path in machine.ROOT.glob("examples/*/*.yml") if ACTION in path.read_text()}
+    there = {path.parent.name for path in workflows() if ACTION in path.read_text()}
     assert folders == there and len(CASES) >= 8, folders ^ there
 
 
@@ -136,11 +147,25 @@ def running(folder, ecs, images):
     return definition
 
 
-def world(registry, deploy, environment, sha, permissions, folder, run=RUN):
-    """Everything that the deploy file of a folder names, running an earlier image, and the workflow run with that number."""
+def cluster_of(kubernetes, image):
+    """The cluster of a service, with the workload, the Service and the route that its settings name."""
+    kind, name = kubernetes["workload"].split("/")
+    kinds = {it.lower(): it for it in ("Deployment", "StatefulSet", "DaemonSet", "CronJob")}
+    place = {"namespace": kubernetes["namespace"]}
+    traffic = kubernetes.get("traffic", {})
+    backend = traffic.get("service", name)
+    routes = [place | {"name": traffic["httproute"], "service": backend}] if "httproute" in traffic else []
+    return {"eks": False, "token": "t0ken", "routes": routes, "services": [place | {"name": backend, "selector": {"app": name}}],
+            "workloads": [place | {"kind": kinds[kind], "name": name,
+                                   "containers": [{"name": kubernetes["container"], "image": f"{image}:v1"}]}]}
+
+
+def world(registry, deploy, environment, sha, permissions, folder, run=RUN, port=None):
+    """Everything that the deploy file of a folder names, running an earlier image, and the workflow run with that number. The
+    API server of a cluster is at `port`, as all else is."""
     aws = deploy["environments"][environment].get("aws", {})
     account = aws.get("account") or aws["role"].split(":")[4]
-    services, balancers, files, applications = [], [], {}, []
+    services, balancers, files, applications, clusters = [], [], {}, [], []
     repositories = {service["repository"]: {} for service in deploy["services"].values()}
     for name, service in deploy["services"].items():
         image = f"{registry.host}/{service['repository']}"
@@ -159,6 +184,8 @@ def world(registry, deploy, environment, sha, permissions, folder, run=RUN):
                                  "image": f"{image}:v1", "deployment": {"circuit-breaker": {}},
                                  "target-groups": [{"arn": group, "alternate": f"{group}-green", "balancer": group}]})
                 balancers.append({"name": group, "groups": [{"arn": group, "weight": 1}, {"arn": f"{group}-green"}]})
+        if kubernetes := service.get("kubernetes"):
+            clusters.append({"server": f"127.0.0.1:{port}"} | cluster_of(kubernetes, image))
         if argocd := service.get("argocd"):
             paths = {filled(file["path"], environment): manifest(file, image) for file in argocd["files"]}
             files |= paths
@@ -173,7 +200,7 @@ def world(registry, deploy, environment, sha, permissions, folder, run=RUN):
     # What the addresses of checks lead to.
     sites = [{"host": "127.0.0.1", "path": "/health", "service": f"{it['cluster']}/{it['name']}"} for it in services]
     return registry.scenario(account=account, alarms=alarms, sites=sites, services=services, balancers=balancers, repositories=repositories, github=own,
-                             argocd={"applications": applications})
+                             argocd={"applications": applications}, kubernetes={"clusters": clusters})
 
 
 @pytest.fixture
@@ -198,10 +225,12 @@ def lay_out(job, folder, deploy):
 
 
 def point(job, served):
-    """Addresses are the one thing of a deploy file that is written otherwise: they are the embedded cloud's, which has no
-    certificates."""
+    """Addresses are what is written otherwise in a deploy file: they are the embedded cloud's, which has no
+    certificates. So a cluster is named by its address and not by EKS. And nobody waits for a quarter of an hour."""
     file = job.workspace / ".github/roadstead.yml"
     text = re.sub(r"https://(argocd\.)?acme\.dev", served.url, file.read_text())
+    text = re.sub(r"cluster: \{ eks: \w+ \}", f'cluster: {{ server: "{served.url}", token: {CLUSTER_TOKEN} }}', text)
+    text = re.sub(r"bake: \d+m", "bake: 10s", text)
     file.write_text(re.sub(r"certificate-days: \d+, ", "", text))
 
 
@@ -225,11 +254,12 @@ def test_the_step_of_an_example_does_what_it_is_for(job, cloud, registry, folder
     given = {name: worked_out(str(value), context) for name, value in given.items()}
     environment, operation = environment_of(deploy, given, context), given.get("operation", "deploy")
     sha = lay_out(job, folder, deploy)
-    served = cloud(world(registry, deploy, environment, sha, permissions, folder), speed=120)
+    port = machine.free_port()
+    served = cloud(world(registry, deploy, environment, sha, permissions, folder, port=port), speed=120, port=port)
     point(job, served)
     starter(job, served, event, context, sha)
     # No keys: the role is assumed with the token of the job, as the examples have it.
-    env = {"AWS_ENDPOINT_URL": served.url, "GITHUB_SHA": sha, "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "of-this-job-" + "r" * 20,
+    env = {"AWS_ENDPOINT_URL": served.url, "GITHUB_SHA": sha, CLUSTER_TOKEN: "t0ken", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "of-this-job-" + "r" * 20,
            "ACTIONS_ID_TOKEN_REQUEST_URL": f"{served.url}/oidc/token?api-version=2.0"}
     # What was there before: a version to leave or to change, or one that was proven where promotions come from.
     source = deploy["environments"][environment].get("promote-from")
