@@ -230,7 +230,7 @@ def point(job, served):
     file = job.workspace / ".github/roadstead.yml"
     text = re.sub(r"https://(argocd\.)?acme\.dev", served.url, file.read_text())
     text = re.sub(r"cluster: \{ eks: \w+ \}", f'cluster: {{ server: "{served.url}", token: {CLUSTER_TOKEN} }}', text)
-    text = re.sub(r"bake: \d+m", "bake: 10s", text)
+    text = re.sub(r"(percent: \d+, )bake: \d+m", r"\1bake: 10s, final-bake: 10s", text)
     file.write_text(re.sub(r"certificate-days: \d+, ", "", text))
 
 
