@@ -334,13 +334,16 @@ def test_compose_killed_while_the_old_container_drains_is_healed_by_the_next_att
     name = one.server.run("sh", "-c", f"""
       for _ in $(seq 200); do
         name=$({left})
-        if [ -n "$name" ]; then
+        # It drains: it was told to end, and is not healthy any more.
+        if [ -n "$name" ] && ! docker exec {one.project}-web-1 /app health >/dev/null 2>&1; then
           /usr/bin/kill -9 -- -$(pgrep -o -f '^sh {one.base}/attempts/2/script transaction'); echo "$name"; exit
         fi
         sleep 0.05
       done""").strip()
     assert re.match(r"[0-9a-f]{12}_", name), f"nothing was left: {name!r}, {one.state(2)}"
-    servers.wait_until(lambda: one.running() == [], 20, "the old container ends")
+    # It ends. An engine that took the death of Compose for the end of its request starts it again, as its policy says.
+    back = lambda: one.server.succeeds("docker", "exec", f"{one.project}-web-1", "/app", "health")
+    servers.wait_until(lambda: one.running() == [] or back(), 20, "the old container ends")
     assert one.release(3, shop.image("v3")) == "complete", one.log(3)
     assert one.running() == ["v3"]
     assert len(one.server.containers(one.project)) == 1
