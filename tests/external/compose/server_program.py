@@ -227,16 +227,17 @@ class Service:
         return servers.wait_until(ended, within, f"the end of attempt {attempt}")
 
     def kill_in(self, attempt, state, *, group=True, within=90):
-        """Ends the transaction with SIGKILL as soon as it has that state; with the group, what it started dies too."""
+        """Ends the transaction with SIGKILL as soon as it has that state; with the group, what it started dies too. The session has
+        all of it: `timeout` puts Compose into a group of its own."""
         file = f"{self.base}/attempts/{attempt}"
-        target = "-" if group else ""  # dash's own `kill` knows no `--`
+        kill = "pkill -9 -s" if group else "kill -9"
         done = self.server.run("sh", "-c", f"""
           end=$(($(date +%s) + {within}))
           until grep -q '^{state}' {file}/state 2>/dev/null; do
             [ $(date +%s) -lt $end ] || exit 1
             sleep 0.05
           done
-          pid=$(pgrep -o -f '^sh {file}/script transaction') && /usr/bin/kill -9 -- {target}$pid && cat {file}/state""", check=False)
+          pid=$(pgrep -o -f '^sh {file}/script transaction') && {kill} $pid && cat {file}/state""", check=False)
         assert done.startswith(state), f"it was not killed in {state}, but is {self.state(attempt)}"
 
     def load(self, **more):
