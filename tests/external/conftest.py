@@ -31,7 +31,7 @@ def binary():
 
 @pytest.fixture
 def cloud(binary, tmp_path):
-    """Starts embedded clouds: `cloud(scenario, speed=…, seed=…, hosts=…)` gives one that listens; all end with the test."""
+    """Starts embedded clouds: `cloud(scenario, speed=…, seed=…, hosts=…, port=…)` gives one that listens; all end with the test."""
     with machine.Processes() as processes:
 
         def start(scenario, speed=60, seed=1, hosts=(), port=None):

@@ -3,7 +3,6 @@
 All run side by side, each in a namespace of its own, with the rights of the documented Role and a GitHub of its own.
 """
 
-import concurrent.futures
 import json
 
 import pytest

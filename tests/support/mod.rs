@@ -1,7 +1,7 @@
 //! The hermetic harness: a run on the emulator in virtual time, independent of this machine.
 
-// The judges of the emulator's own tests. Theirs call all of it, these only a part.
 pub(crate) mod compose;
+// The judges of the emulator's own tests. Theirs call all of it, these only a part.
 #[allow(dead_code)]
 #[path = "../../crates/cloud/tests/support/github.rs"]
 pub(crate) mod github;

@@ -16,7 +16,7 @@ def examples():
     """Folder and environment of each example that deploys to servers."""
     for path in sorted(machine.ROOT.glob("examples/*/roadstead.yml")):
         deploy = yaml.safe_load(path.read_text())
-        if all("compose" in service for service in deploy["services"].values()):
+        if any("compose" in service for service in deploy["services"].values()):
             for environment in deploy["environments"]:
                 yield pytest.param(path.parent, environment, id=f"{path.parent.name}-{environment}")
 

@@ -150,7 +150,7 @@ def running(folder, ecs, images):
 def cluster_of(kubernetes, image):
     """The cluster of a service, with the workload, the Service and the route that its settings name."""
     kind, name = kubernetes["workload"].split("/")
-    kinds = {it.lower(): it for it in ("Deployment", "StatefulSet", "DaemonSet", "CronJob")}
+    kinds = {it.lower(): it for it in ("Deployment", "StatefulSet", "DaemonSet")}
     place = {"namespace": kubernetes["namespace"]}
     traffic = kubernetes.get("traffic", {})
     backend = traffic.get("service", name)
